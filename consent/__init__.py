@@ -1,0 +1,1 @@
+"""Purposes, agreements, versioned documents, responses, and the status derived from them."""

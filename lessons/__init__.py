@@ -1,0 +1,1 @@
+"""Planning, rosters, attendance, and the live room."""

@@ -1,0 +1,1 @@
+"""The live lesson: a pure room, a host that performs its effects, a socket that carries its messages."""

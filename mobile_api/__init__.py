@@ -1,0 +1,1 @@
+"""The phone's JSON API: thin routes and schemas."""

@@ -1,0 +1,1 @@
+"""Capture (un-transcoded, encrypted, durable), the vault, and review."""

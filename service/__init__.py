@@ -1,0 +1,1 @@
+"""The roof and the floor of Chaperone: the command line and the application above, the foundation below."""

@@ -1,0 +1,1 @@
+"""The floor everything stands on: settings, clock, errors, events, database, audit, bus, web, jobs."""

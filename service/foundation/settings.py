@@ -1,0 +1,31 @@
+"""Every setting of the service, from the environment (`CHAPERONE_…`). `docs/settings.md` lists them; a test compares."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="CHAPERONE_", frozen=True)
+
+    data: Path = Field(Path("var"), description="Folder for the database, keys and recordings.")
+    database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite inside the data folder.")
+    host: str = Field("127.0.0.1", description="Address to listen on for HTTP.")
+    port: int = Field(8000, description="Port to listen on for HTTP.")
+    public_url: str = Field("", description="The address people type, such as https://lessons.school.example.")
+    tls_certificate: Path | None = Field(None, description="Certificate chain (PEM) for HTTPS.")
+    tls_key: Path | None = Field(None, description="Private key (PEM) for HTTPS.")
+    trusted_proxy: str = Field("", description="Address of the reverse proxy whose X-Forwarded headers are believed.")
+    media_port: int = Field(0, description="UDP and TCP port for media; 0 picks a free one (dev and tests only).")
+    media_addresses: str = Field("", description="Comma-separated addresses to bind for media; empty means all of the host.")
+    media_public_addresses: str = Field("", description="Comma-separated public addresses to announce as well (1:1 NAT).")
+    dev: bool = Field(False, description="Demo school and sign-in links. Never set by `serve`.")
+
+    @property
+    def url(self) -> str:
+        return self.database_url or f"sqlite+aiosqlite:///{self.data / 'chaperone.sqlite3'}"
+
+    @property
+    def origin(self) -> str:
+        return self.public_url.rstrip("/") or f"http://localhost:{self.port}"
