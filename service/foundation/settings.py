@@ -1,4 +1,4 @@
-"""Every setting of the service, from the environment (`CHAPERONE_…`). `docs/settings.md` lists them; a test compares."""
+"""Every setting of the service, from the environment (`CHAPERONE_…`); `docs/settings.md` lists them."""
 
 from pathlib import Path
 
@@ -17,9 +17,9 @@ class Settings(BaseSettings):
     tls_certificate: Path | None = Field(None, description="Certificate chain (PEM) for HTTPS.")
     tls_key: Path | None = Field(None, description="Private key (PEM) for HTTPS.")
     trusted_proxy: str = Field("", description="Address of the reverse proxy whose X-Forwarded headers are believed.")
-    media_port: int = Field(0, description="UDP and TCP port for media; 0 picks a free one (dev and tests only).")
-    media_addresses: str = Field("", description="Comma-separated addresses to bind for media; empty means all of the host.")
-    media_public_addresses: str = Field("", description="Comma-separated public addresses to announce as well (1:1 NAT).")
+    media_port: int = Field(0, description="UDP and TCP port for media; 0 picks a free one.")
+    media_addresses: str = Field("", description="Addresses to bind for media, comma-separated; empty: all of the host.")
+    media_public_addresses: str = Field("", description="Public addresses to announce as well (1:1 NAT).")
     dev: bool = Field(False, description="Demo school and sign-in links. Never set by `serve`.")
 
     @property

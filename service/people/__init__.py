@@ -1,0 +1,1 @@
+"""Persons, roles, sessions, roster import, badges, the DBS register."""

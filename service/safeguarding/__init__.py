@@ -1,0 +1,1 @@
+"""Approvals of exceptions, concerns, alerts, governance registers."""
