@@ -54,13 +54,17 @@ def system(school_id: str) -> Actor:
 
 @dataclass(frozen=True)
 class Event:
-    """Base of every event. `subject_id` names whom or what it is about; `lesson_id` the lesson, where there is one.
+    """Base of every event: what the audit keeps and what other features react to.
 
-    `personal` names the fields that hold words about people: they go into the erasable part of the audit entry.
+    `subject` names the field that says whom or what it is about. A field called `lesson_id` places it in a lesson.
     """
 
-    personal: ClassVar[tuple[str, ...]] = ()
+    subject: ClassVar[str] = ""
 
     @property
     def kind(self) -> str:
         return type(self).__name__
+
+    @property
+    def subject_id(self) -> str:
+        return getattr(self, self.subject) if self.subject else ""

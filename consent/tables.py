@@ -1,0 +1,57 @@
+"""What people were asked, what they answered, what they signed. Answers are only ever added (policy: CO1 to CO5)."""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from service.foundation.db import IdField
+
+
+class ConsentResponse(SQLModel, table=True):
+    """One answer, for one child and one purpose, as somebody gave it. Status is derived from these, never stored."""
+
+    __tablename__ = "consent_response"
+    __table_args__ = (
+        CheckConstraint("answer IN ('given', 'refused', 'withdrawn', 'entered_in_error')"),
+        CheckConstraint("route IN ('paper', 'telephone', 'in_person', 'web', 'app')"),
+    )
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    child_id: str = Field(foreign_key="person.id", index=True)
+    purpose: str = Field(max_length=24)
+    answer: str = Field(max_length=16)
+    respondent_id: str = Field(foreign_key="person.id", max_length=32)
+    relationship: str = Field(default="", max_length=40)
+    document_version: int = 1
+    route: str = Field(max_length=10)
+    signed_on: date
+    reason: str = Field(default="", max_length=500)
+    corrects_id: str | None = Field(default=None, foreign_key="consent_response.id")
+    recorded_by: str = Field(max_length=32)
+    recorded_at: datetime = Field(index=True)
+
+
+class Agreement(SQLModel, table=True):
+    """One version of the acceptable use agreement for one kind of people."""
+
+    __tablename__ = "agreement"
+    __table_args__ = (UniqueConstraint("school_id", "audience", "version"),)
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    audience: str = Field(max_length=12, description="`staff`, `governors`, `pupils`, `parents` or `guests`.")
+    version: int
+    text: str
+    in_force_at: datetime
+
+
+class AgreementSignature(SQLModel, table=True):
+    __tablename__ = "agreement_signature"
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    agreement_id: str = Field(foreign_key="agreement.id", index=True)
+    person_id: str = Field(foreign_key="person.id", index=True)
+    route: str = Field(max_length=10)
+    signed_at: datetime
+    renew_on: date
+    recorded_by: str = Field(max_length=32)

@@ -1,0 +1,96 @@
+"""Publish up: an event enters the audit, and whoever subscribed reacts, without the publisher knowing them.
+
+`wiring.py` is the only place that says who reacts to what; it reaches `publish` through `session.info`, so the floor never
+imports the roof. Subscribers inside the transaction raise and roll everything back; those after the commit run from the
+outbox, at least once, so they are idempotent.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlmodel import Field, SQLModel, col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.foundation import audit
+from service.foundation.db import Database
+from service.foundation.events import Actor, Event
+
+log = structlog.get_logger(__name__)
+
+InTransaction = Callable[[AsyncSession, Any, Actor], Awaitable[None]]
+AfterCommit = Callable[[Any, Any], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Subscribers:
+    """Who reacts to what. `after_commit` functions get the application's state and the event."""
+
+    in_transaction: Mapping[type[Event], Sequence[InTransaction]] = field(default_factory=dict)
+    after_commit: Mapping[type[Event], Sequence[AfterCommit]] = field(default_factory=dict)
+
+
+class Outbox(SQLModel, table=True):
+    """An event on its way to those who react after the commit."""
+
+    __tablename__ = "outbox"
+    id: int | None = Field(default=None, primary_key=True)
+    school_id: str = Field(max_length=32)
+    kind: str = Field(max_length=60)
+    body: str
+    at: datetime
+    done_at: datetime | None = Field(default=None, index=True)
+    attempts: int = 0
+
+
+async def publish(session: AsyncSession, event: Event, actor: Actor) -> None:
+    """Audit `event`, run those who react in this transaction, and leave it for those who react after the commit."""
+    await audit.append(session, event, actor)
+    subscribers: Subscribers = session.info["subscribers"]
+    for react in subscribers.in_transaction.get(type(event), ()):
+        await react(session, event, actor)
+    if type(event) in subscribers.after_commit:
+        session.add(Outbox(
+            school_id=actor.school_id, kind=event.kind, body=json.dumps(asdict(event), default=str),
+            at=session.info["clock"].now(),
+        ))
+        session.info["outbox"].set()
+
+
+async def deliver(database: Database, state: Any, subscribers: Subscribers) -> int:
+    """Hand every waiting event to its subscribers, oldest first. Returns how many were delivered.
+
+    A subscriber that fails leaves its event waiting; the next call tries again.
+    """
+    kinds = {kind.__name__: kind for kind in subscribers.after_commit}
+    delivered = 0
+    async with database.reading() as session:
+        waiting = (await session.exec(select(Outbox).where(col(Outbox.done_at).is_(None)).order_by(col(Outbox.id)))).all()
+    for row in waiting:
+        event = kinds[row.kind](**json.loads(row.body))
+        try:
+            for react in subscribers.after_commit[type(event)]:
+                await react(state, event)
+        except Exception:
+            log.exception("outbox.failed", kind=row.kind, outbox_id=row.id)
+            continue
+        async with database.writing() as session:
+            done = await session.get_one(Outbox, row.id)
+            done.done_at = session.info["clock"].now()
+            delivered += 1
+    return delivered
+
+
+async def run(database: Database, state: Any, subscribers: Subscribers, wake: asyncio.Event) -> None:
+    """Deliver whenever something was published, and every few seconds for what failed before."""
+    while True:
+        wake.clear()
+        await deliver(database, state, subscribers)
+        try:
+            await asyncio.wait_for(wake.wait(), timeout=5)
+        except TimeoutError:
+            continue

@@ -1,0 +1,219 @@
+"""The school and its people. Constraints here, logic in `rules` and `commands`."""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from service.foundation.db import IdField
+
+
+class School(SQLModel, table=True):
+    """One school. `live_at` is empty until set-up is complete: two possible approvers and a duty rota at the least."""
+
+    __tablename__ = "school"
+    id: str = IdField()
+    name: str = Field(max_length=120)
+    zone: str = Field(default="Europe/London", max_length=40)
+    office: str = Field(default="the office", max_length=80, description="What pages call the office, with how to reach it.")
+    opens_at: str = Field(default="08:00", max_length=5)
+    closes_at: str = Field(default="17:00", max_length=5)
+    is_demo: bool = False
+    live_at: datetime | None = None
+
+
+class TermDate(SQLModel, table=True):
+    """A run of days on which the school teaches: a half-term. Both ends count."""
+
+    __tablename__ = "term_date"
+    __table_args__ = (CheckConstraint("starts_on <= ends_on"),)
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    name: str = Field(max_length=60)
+    starts_on: date
+    ends_on: date
+
+
+class Closure(SQLModel, table=True):
+    """A day inside term without lessons: a bank holiday or an INSET day."""
+
+    __tablename__ = "closure"
+    __table_args__ = (UniqueConstraint("school_id", "closed_on"),)
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    closed_on: date
+    name: str = Field(max_length=80)
+
+
+class ProfileVersion(SQLModel, table=True):
+    """One version of the school's policy profile, as JSON of `rules.Profile`. Only ever added."""
+
+    __tablename__ = "profile_version"
+    __table_args__ = (UniqueConstraint("school_id", "version"),)
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    version: int
+    profile: str
+    reason: str = Field(max_length=500)
+    review_on: date
+    decided_by: str = Field(max_length=32)
+    in_force_at: datetime
+
+
+class DutySlot(SQLModel, table=True):
+    """Who is on duty for safeguarding, on which weekday (Monday 0) and between which hours."""
+
+    __tablename__ = "duty_slot"
+    __table_args__ = (CheckConstraint("weekday BETWEEN 0 AND 6"), CheckConstraint("starts_at < ends_at"))
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    person_id: str = Field(foreign_key="person.id", index=True)
+    weekday: int
+    starts_at: str = Field(max_length=5)
+    ends_at: str = Field(max_length=5)
+
+
+class Person(SQLModel, table=True):
+    """One human record. Child or adult is set by the office, never by a session. Nobody chooses their own name."""
+
+    __tablename__ = "person"
+    __table_args__ = (
+        UniqueConstraint("school_id", "external_id"),
+        UniqueConstraint("school_id", "email"),
+        CheckConstraint("kind IN ('child', 'adult')"),
+    )
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    kind: str = Field(max_length=5)
+    title: str = Field(default="", max_length=20)
+    given_name: str = Field(max_length=80)
+    family_name: str = Field(default="", max_length=80)
+    preferred_name: str = Field(default="", max_length=80)
+    email: str | None = Field(default=None, max_length=254, description="Sign-in name of adults, lower case.")
+    born_on: date | None = None
+    year_group: str = Field(default="", max_length=4)
+    external_id: str | None = Field(default=None, max_length=64, description="The id in the school's own system.")
+    left_on: date | None = None
+    version: int = 1
+
+
+class PersonRole(SQLModel, table=True):
+    __tablename__ = "person_role"
+    person_id: str = Field(foreign_key="person.id", primary_key=True)
+    role: str = Field(primary_key=True, max_length=16)
+    school_id: str = Field(foreign_key="school.id", index=True)
+
+
+class TeachingGroup(SQLModel, table=True):
+    """A class: the group, not the lesson."""
+
+    __tablename__ = "teaching_group"
+    __table_args__ = (UniqueConstraint("school_id", "name"),)
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    name: str = Field(max_length=60)
+    key_stage: int = Field(ge=0, le=5)
+    year_group: str = Field(default="", max_length=4)
+    archived_on: date | None = None
+
+
+class GroupMember(SQLModel, table=True):
+    """`part` is `pupil` or `teacher`."""
+
+    __tablename__ = "group_member"
+    __table_args__ = (CheckConstraint("part IN ('pupil', 'teacher')"),)
+    group_id: str = Field(foreign_key="teaching_group.id", primary_key=True)
+    person_id: str = Field(foreign_key="person.id", primary_key=True, index=True)
+    school_id: str = Field(foreign_key="school.id", index=True)
+    part: str = Field(max_length=7)
+
+
+class Guardianship(SQLModel, table=True):
+    """One adult's place in one child's life. Flags stand on the link, not on the person (policy: CM1)."""
+
+    __tablename__ = "guardianship"
+    __table_args__ = (
+        UniqueConstraint("guardian_id", "child_id"),
+        CheckConstraint("parental_responsibility IN ('yes', 'no', 'unknown')"),
+        CheckConstraint("court_order IN ('yes', 'no', 'unknown')"),
+    )
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    guardian_id: str = Field(foreign_key="person.id", index=True)
+    child_id: str = Field(foreign_key="person.id", index=True)
+    relationship: str = Field(default="", max_length=40)
+    contact_order: int = 1
+    parental_responsibility: str = Field(default="unknown", max_length=7)
+    court_order: str = Field(default="unknown", max_length=7)
+    lives_with: bool | None = None
+    do_not_contact: bool = False
+
+
+class DbsCheck(SQLModel, table=True):
+    """An entry of the single central record (policy: AC8). The certificate itself is never kept."""
+
+    __tablename__ = "dbs_check"
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    person_id: str = Field(foreign_key="person.id", index=True)
+    certificate_number: str = Field(max_length=12)
+    checked_on: date
+    recheck_on: date
+    recorded_by: str = Field(max_length=32)
+    withdrawn_at: datetime | None = None
+
+
+class Password(SQLModel, table=True):
+    __tablename__ = "password"
+    person_id: str = Field(foreign_key="person.id", primary_key=True)
+    school_id: str = Field(foreign_key="school.id", index=True)
+    hash: str = Field(max_length=200)
+    set_at: datetime
+    failures: int = 0
+    locked_until: datetime | None = None
+
+
+class PasswordReset(SQLModel, table=True):
+    """A one-time link to choose a new password. Only the hash of the token is kept."""
+
+    __tablename__ = "password_reset"
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    person_id: str = Field(foreign_key="person.id", index=True)
+    token_hash: str = Field(max_length=64, unique=True)
+    made_by: str = Field(max_length=32)
+    expires_at: datetime
+    used_at: datetime | None = None
+
+
+class Badge(SQLModel, table=True):
+    """A pupil's printed badge: the secret in its square, and the PIN known by heart. Both are kept only as hashes."""
+
+    __tablename__ = "badge"
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    person_id: str = Field(foreign_key="person.id", index=True)
+    secret_hash: str = Field(max_length=64, unique=True)
+    animal: str = Field(max_length=20)
+    pin_kind: str = Field(max_length=8, description="`pictures` (ages 5 to 7) or `numbers`.")
+    pin_hash: str = Field(max_length=200)
+    issued_at: datetime
+    issued_by: str = Field(max_length=32)
+    revoked_at: datetime | None = None
+    failures: int = 0
+    locked_until: datetime | None = None
+
+
+class SignIn(SQLModel, table=True):
+    """A server-side session. The cookie holds a token; here only its hash."""
+
+    __tablename__ = "sign_in"
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    person_id: str = Field(foreign_key="person.id", index=True)
+    token_hash: str = Field(max_length=64, unique=True)
+    route: str = Field(max_length=16, description="`password`, `badge`, `reset` or `dev`.")
+    started_at: datetime
+    seen_at: datetime
+    ends_at: datetime
+    ended_at: datetime | None = None
