@@ -47,6 +47,7 @@ def _begin_sqlite(connection: Any) -> None:
     writing = connection.get_execution_options().get("writing", True)
     connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writing else 'ON'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")  # rows may arrive in any order; the commit checks them
 
 
 class Database:
@@ -67,10 +68,7 @@ class Database:
         """One consistent view; nothing can be written through it."""
         async with self._sessions() as session:
             await session.connection(execution_options={"writing": False})
-            try:
-                yield session
-            finally:
-                await session.rollback()
+            yield session
 
     async def close(self) -> None:
         await self.engine.dispose()

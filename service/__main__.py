@@ -1,0 +1,170 @@
+"""The one command line: `chaperone dev | serve | migrate | seed | verify` (`python -m service`)."""
+
+import argparse
+import asyncio
+import json
+import secrets
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from service import seed
+from service.app import create_app
+from service.foundation import audit
+from service.foundation.bus import Subscribers
+from service.foundation.clock import SystemClock
+from service.foundation.db import Database
+from service.foundation.settings import Settings
+from service.migrations import upgrade
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="chaperone", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    dev = commands.add_parser("dev", help="serve a demo school with sign-in links")
+    dev.add_argument("--port", type=int, default=8000)
+    dev.add_argument("--data", type=Path, help="keep the demo school here (default: a new one each time)")
+    dev.add_argument("--json", action="store_true", help="print one line of JSON when ready")
+    dev.add_argument("--seed", type=int, default=7)
+    for name, help_text in (("serve", "serve a real school"), ("migrate", "bring the database up to date"),
+                            ("seed", "write the demo school into an empty database"),
+                            ("verify", "check the audit log offline")):
+        command = commands.add_parser(name, help=help_text)
+        command.add_argument("--data", type=Path, default=None)
+        if name == "verify":
+            command.add_argument("--checkpoint", type=Path, help="a checkpoint that was kept elsewhere")
+    given = parser.parse_args(argv)
+    _log_to_stderr()
+    return {"dev": _dev, "serve": _serve, "migrate": _migrate, "seed": _seed, "verify": _verify}[given.command](given)
+
+
+def _log_to_stderr() -> None:
+    """One JSON object a line: machines read it, and standard output stays for what a command answers."""
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso"),
+                    structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+
+
+def _settings(given: argparse.Namespace, **more: Any) -> Settings:
+    return Settings(**({"data": given.data} if given.data else {}), **more)
+
+
+def _dev(given: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="chaperone-") as fresh:
+        given.data = given.data or Path(fresh)
+        settings = _settings(given, port=given.port, dev=True)
+        app = create_app(settings)
+        _DevServer(app, settings, given).run()
+    return 0
+
+
+class _DevServer(uvicorn.Server):
+    """uvicorn, which seeds the demo school and prints the links once it listens."""
+
+    def __init__(self, app: FastAPI, settings: Settings, given: argparse.Namespace):
+        super().__init__(uvicorn.Config(
+            app, host=settings.host, port=settings.port, log_level="warning", ws="websockets-sansio",
+            ws_max_size=256 * 1024, server_header=False,
+        ))
+        self.app, self.given = app, given
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            await self.announce()
+
+    async def announce(self) -> None:
+        port = self.servers[0].sockets[0].getsockname()[1]
+        base = f"http://localhost:{port}"
+        made = await seeded(self.app, self.given.seed)
+        links = {secrets.token_urlsafe(12): person["id"] for person in made["people"]}
+        self.app.state.dev_links = links
+        tokens = {person_id: token for token, person_id in links.items()}
+        for person in made["people"]:
+            person["sign_in_url"] = f"{base}/dev/sign-in/{tokens[person['id']]}"
+        print(json.dumps({"base_url": base, **made}) if self.given.json else _table(base, made), flush=True)
+
+
+async def seeded(app: FastAPI, number: int) -> dict[str, Any]:
+    """Seed the demo school if the database is empty, and describe it as the contract says."""
+    state = app.state
+    async with state.database.writing() as session:
+        made = await seed.existing(session) or await seed.demo_school(session, state.clock.now(), number)
+    return made
+
+
+def _table(base: str, made: dict[str, Any]) -> str:
+    rows = [f"{person['role']:<15} {person['name']:<20} {person['sign_in_url']}" for person in made["people"]]
+    return "\n".join((f"Chaperone serves a demo school at {base}", "", *rows, "", "Stop with Ctrl+C."))
+
+
+def _serve(given: argparse.Namespace) -> int:
+    settings = _settings(given)
+    secure = bool(settings.tls_certificate and settings.tls_key)
+    if not secure and not settings.trusted_proxy:
+        print("Browsers give a camera only over HTTPS. Set CHAPERONE_TLS_CERTIFICATE and CHAPERONE_TLS_KEY, "
+              "or CHAPERONE_TRUSTED_PROXY.", file=sys.stderr)
+        return 2
+    uvicorn.run(
+        create_app(settings), host=settings.host, port=settings.port, log_level="info", access_log=False,
+        ws="websockets-sansio", ws_max_size=256 * 1024, server_header=False,
+        ssl_certfile=settings.tls_certificate, ssl_keyfile=settings.tls_key,
+        proxy_headers=bool(settings.trusted_proxy), forwarded_allow_ips=settings.trusted_proxy or None,
+    )
+    return 0
+
+
+def _offline(settings: Settings) -> Database:
+    info = {"clock": SystemClock(), "subscribers": Subscribers(), "outbox": asyncio.Event(),
+            "signing_key": audit.signing_key(settings.data / "keys")}
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Database(settings.url, info)
+
+
+def _migrate(given: argparse.Namespace) -> int:
+    async def run() -> None:
+        database = _offline(_settings(given))
+        await upgrade.to_newest(database)
+        await database.close()
+
+    asyncio.run(run())
+    return 0
+
+
+def _seed(given: argparse.Namespace) -> int:
+    async def run() -> None:
+        database = _offline(_settings(given))
+        await upgrade.to_newest(database)
+        async with database.writing() as session:
+            await seed.demo_school(session, SystemClock().now())
+        await database.close()
+
+    asyncio.run(run())
+    return 0
+
+
+def _verify(given: argparse.Namespace) -> int:
+    async def run() -> list[str]:
+        settings = _settings(given)
+        database = _offline(settings)
+        kept = given.checkpoint.read_text() if given.checkpoint else None
+        async with database.reading() as session:
+            faults = await audit.verify(session, audit.signing_key(settings.data / "keys").public_key(), kept)
+        await database.close()
+        return faults
+
+    faults = asyncio.run(run())
+    print("\n".join(faults) or "The audit log is whole.")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""The application: settings in, a FastAPI app out. Everything that lives as long as the process is made and ended here."""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+import service.people.pages as people_pages
+from service.foundation import audit, bus, jobs, web
+from service.foundation.clock import Clock, SystemClock
+from service.foundation.db import Database
+from service.foundation.errors import Unavailable
+from service.foundation.settings import Settings
+from service.migrations import upgrade
+from service.people.frame import frame
+from service.people.sessions import authenticate
+from service.wiring import SUBSCRIBERS
+
+ROUTERS = (people_pages.router,)
+TEMPLATES = {"people": "service.people"}
+HERE = Path(__file__).parent
+
+
+def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
+    """The whole service. Nothing is opened before the server starts it (lifespan)."""
+    app = FastAPI(lifespan=_lifespan, docs_url=None, redoc_url=None, openapi_url=None, title="Chaperone")
+    app.state.settings = settings
+    app.state.clock = clock or SystemClock()
+    app.state.authenticate = authenticate
+    app.state.frame = frame
+    app.state.templates = web.templates(TEMPLATES)
+    web.install_errors(app)
+    app.add_middleware(web.Shield)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    state = app.state
+    async with AsyncExitStack() as stack:
+        stack.enter_context(own_data_folder(state.settings.data))
+        state.keys = state.settings.data / "keys"
+        state.outbox = asyncio.Event()
+        state.database = Database(state.settings.url, {
+            "clock": state.clock, "subscribers": SUBSCRIBERS, "outbox": state.outbox,
+            "signing_key": audit.signing_key(state.keys),
+        })
+        stack.push_async_callback(state.database.close)
+        await upgrade.to_newest(state.database)
+        for name, job in _jobs(app):
+            task = asyncio.create_task(jobs.keep_running(name, job), name=name)
+            stack.push_async_callback(_finish, task)
+        yield
+
+
+def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
+    state = app.state
+
+    async def sign() -> None:
+        async with state.database.writing() as session:
+            await audit.checkpoint(session)
+
+    yield "outbox", lambda: bus.run(state.database, state, SUBSCRIBERS, state.outbox)
+    yield "checkpoint", lambda: jobs.every(60, sign)
+
+
+async def _finish(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+class own_data_folder:
+    """Hold the data folder for life: a second process on the same data refuses to start (invariant I8)."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self.lock)
+            raise Unavailable("Another Chaperone is already using this data folder. Stop it first.") from error
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.lock)

@@ -1,0 +1,329 @@
+"""Where requests enter: one transaction a request, a declared audience on every route, one table from errors to answers.
+
+The commit happens before the response leaves (`scope="function"`): nobody is told of a change that could still vanish.
+A route without an `Audience` or `Public` fails a test; closed is the only safe default (policy: AC3).
+"""
+
+import hashlib
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import structlog
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.routing import APIRoute
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, PrefixLoader, StrictUndefined
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.foundation import errors
+from service.foundation.clock import Clock
+from service.foundation.events import Actor, Role
+
+log = structlog.get_logger(__name__)
+COOKIE = "chaperone"
+
+STATUS = {
+    errors.NotSignedIn: 401, errors.NotAllowed: 403, errors.NotFound: 404, errors.Conflict: 409, errors.Invalid: 422,
+    errors.Unavailable: 503,
+}
+TITLES = {
+    401: "Sign in", 403: "You cannot do this", 404: "Page not found", 409: "This has changed", 413: "That is too big",
+    422: "There is a problem", 429: "Too many tries", 503: "Not available just now",
+}
+CSP = "; ".join((
+    "default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "style-src 'self'", "img-src 'self' data: blob:",
+    "font-src 'self'", "connect-src 'self'", "media-src 'self' blob:", "worker-src 'self'", "manifest-src 'self'",
+    "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'", "require-trusted-types-for 'script'",
+))
+HEADERS = {
+    "Content-Security-Policy": CSP,
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=()",
+}
+
+Authenticate = Callable[[HTTPConnection], Awaitable[Actor | None]]
+
+
+# -- the session and the actor of a request -----------------------------------------------------------------------
+
+
+async def _reading(request: Request) -> AsyncIterator[AsyncSession]:
+    async with request.app.state.database.reading() as session:
+        yield session
+
+
+async def _writing(request: Request) -> AsyncIterator[AsyncSession]:
+    async with request.app.state.database.writing() as session:
+        yield session
+
+
+Reading = Annotated[AsyncSession, Depends(_reading, scope="function")]
+Writing = Annotated[AsyncSession, Depends(_writing, scope="function")]
+
+
+def clock_of(connection: HTTPConnection) -> Clock:
+    clock: Clock = connection.app.state.clock
+    return clock
+
+
+def _now(request: Request) -> datetime:
+    return clock_of(request).now()
+
+
+Now = Annotated[datetime, Depends(_now)]
+
+
+async def actor_of(connection: HTTPConnection) -> Actor | None:
+    """Who is signed in on this request or socket; looked up once."""
+    if not hasattr(connection.state, "actor"):
+        authenticate: Authenticate = connection.app.state.authenticate
+        connection.state.actor = await authenticate(connection)
+    actor: Actor | None = connection.state.actor
+    return actor
+
+
+class Audience:
+    """Who a route is for: a dependency that gives the actor, and refuses everybody else.
+
+    People of the wrong role are told the same as for a page that does not exist.
+    """
+
+    def __init__(self, *roles: Role | frozenset[Role]):
+        self.roles = frozenset[Role]().union(*({role} if isinstance(role, Role) else role for role in roles))
+
+    async def __call__(self, request: Request) -> Actor:
+        actor = await actor_of(request)
+        if actor is None:
+            raise errors.NotSignedIn()
+        if not actor.is_any(self.roles):
+            raise errors.NotFound()
+        return actor
+
+
+async def public() -> None:
+    """Marks a route as open to everybody, signed in or not."""
+
+
+Public = Depends(public)
+
+
+def declared_audience(route: APIRoute) -> Audience | bool | None:
+    """The route's `Audience`, None when it is `Public`, False when nobody said (which a test refuses)."""
+    calls = [dependant.call for dependant in _flatten(route.dependant)]
+    found = [call for call in calls if isinstance(call, Audience)]
+    return found[0] if found else None if public in calls else False
+
+
+def _flatten(dependant: Any) -> list[Any]:
+    return [dependant, *(inner for outer in dependant.dependencies for inner in _flatten(outer))]
+
+
+# -- pages ----------------------------------------------------------------------------------------------------------
+
+
+def templates(packages: dict[str, str]) -> Environment:
+    """The template environment: one prefix a package (`people/…`), GOV.UK components, everything escaped."""
+    environment = Environment(
+        loader=ChoiceLoader([
+            PrefixLoader({
+                "govuk_frontend_jinja": PackageLoader("govuk_frontend_jinja"),
+                **{prefix: PackageLoader(package) for prefix, package in packages.items()},
+            }),
+            FileSystemLoader(Path(__file__).parent.parent / "templates"),
+        ]),
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )
+    environment.filters.update(day=say_day, clock=say_time, moment=say_moment, count=say_count)
+    return environment
+
+
+def say_day(value: date | datetime, zone: str = "Europe/London") -> str:
+    """“Tuesday 3 March”"""
+    local = value.astimezone(ZoneInfo(zone)) if isinstance(value, datetime) else value
+    return f"{local:%A} {local.day} {local:%B}"
+
+
+def say_time(value: datetime | time, zone: str = "Europe/London") -> str:
+    """“10:15am”, “11am”"""
+    local = value.astimezone(ZoneInfo(zone)) if isinstance(value, datetime) else value
+    minutes = f":{local.minute:02}" if local.minute else ""
+    return f"{(local.hour - 1) % 12 + 1}{minutes}{'am' if local.hour < 12 else 'pm'}"
+
+
+def say_moment(value: datetime, zone: str = "Europe/London") -> str:
+    """“Tuesday 3 March, 10:15am”"""
+    return f"{say_day(value, zone)}, {say_time(value, zone)}"
+
+
+def say_count(number: int, one: str, many: str = "") -> str:
+    """“1 pupil”, “24 pupils”"""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+async def render(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+    """One page. Every template has `actor`, `school`, `now`, `path`, `navigation` and `not_ready` beside its own context."""
+    state = request.app.state
+    actor = await actor_of(request)
+    frame = await state.frame(request, actor) if hasattr(state, "frame") else {}
+    page = state.templates.get_template(template)
+    own = {"request": request, "path": request.url.path, "actor": actor, "now": state.clock.now(), "Role": Role}
+    body = page.render(own | frame | context)
+    return HTMLResponse(body, status)
+
+
+def see_other(path: str) -> RedirectResponse:
+    """After a form that did something: show the next page by GET."""
+    return RedirectResponse(path, 303)
+
+
+def local_path(given: str) -> str:
+    """`given` when it is a path on this service, else the start page: no open redirects."""
+    parts = urlsplit(given)
+    safe = given.startswith("/") and not given.startswith("//") and not parts.netloc and "\\" not in given
+    return given if safe else "/"
+
+
+# -- errors -----------------------------------------------------------------------------------------------------------
+
+
+def problem(status: int, detail: str, code: str, fields: dict[str, str] | None = None) -> JSONResponse:
+    """RFC 9457 problem+json."""
+    body: dict[str, Any] = {"type": "about:blank", "title": TITLES.get(status, "Something went wrong"), "status": status,
+                            "detail": detail, "code": code}
+    if fields:
+        body["errors"] = fields
+    return JSONResponse(body, status, media_type="application/problem+json")
+
+
+def wants_json(request: Request) -> bool:
+    accept = request.headers.get("accept", "")
+    sent = request.headers.get("content-type", "")
+    return request.url.path.startswith("/api/") or "application/json" in (accept, sent.split(";")[0])
+
+
+async def _answer(request: Request, status: int, message: str, code: str, fields: dict[str, str] | None = None) -> Response:
+    if wants_json(request):
+        return problem(status, message, code, fields)
+    if status == 401:
+        return see_other(f"/sign-in?next={request.url.path}" if request.method == "GET" else "/sign-in")
+    return await render(request, "error.html", status, title=TITLES.get(status, "Something went wrong"), message=message)
+
+
+async def on_safeguard_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.SafeguardError)
+    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
+    return await _answer(request, status, error.message, error.code, error.fields)
+
+
+async def on_malformed(request: Request, error: Exception) -> Response:
+    return await _answer(request, 422, "The request could not be read. Go back and try again.", "malformed")
+
+
+async def on_http_error(request: Request, error: Any) -> Response:
+    message = str(errors.NotFound()) if error.status_code in (404, 405) else str(error.detail)
+    return await _answer(request, error.status_code, message, "http")
+
+
+async def on_crash(request: Request, error: Exception) -> Response:
+    reference = secrets.token_hex(4)
+    log.exception("request.crashed", reference=reference, route=getattr(request.scope.get("route"), "path", ""))
+    words = f"Something went wrong. Nothing has been saved. Try again. Reference {reference}."
+    if wants_json(request):
+        return problem(500, words, "crash")
+    title = TITLES.get(500, "Something went wrong")
+    page = f'<!doctype html><html lang="en"><title>{title}</title><h1>{title}</h1><p>{words}</p>'
+    return HTMLResponse(page, 500, headers=HEADERS)
+
+
+def install_errors(app: FastAPI) -> None:
+    from starlette.exceptions import HTTPException  # Starlette's own, which FastAPI's extends
+
+    app.add_exception_handler(errors.SafeguardError, on_safeguard_error)
+    app.add_exception_handler(RequestValidationError, on_malformed)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(Exception, on_crash)
+
+
+# -- what wraps every request ---------------------------------------------------------------------------------------
+
+
+class Shield:
+    """Security headers on every response, and no state change from another site's page (CSRF, CSWSH; ASVS V3.5, V4.4.2).
+
+    Browsers say where a request comes from (`Sec-Fetch-Site`, `Origin`); a cross-site write or socket is refused before
+    anything reads it. Bodies are bounded.
+    """
+
+    def __init__(self, app: ASGIApp, *, body_limit: int = 5_000_000):
+        self.app = app
+        self.body_limit = body_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return await self.app(scope, receive, send)
+        headers = Headers(scope=scope)
+        writes = scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD", "OPTIONS")
+        if writes and not same_site(headers):
+            return await _refuse(scope, send, 403)
+        if int(headers.get("content-length") or 0) > self.body_limit:
+            return await _refuse(scope, send, 413)
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                out = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    if name not in out:
+                        out[name] = value
+            await send(message)
+
+        await self.app(scope, _bounded(receive, self.body_limit), send_guarded)
+
+
+def _bounded(receive: Receive, limit: int) -> Receive:
+    """A body sent in pieces, without a length, is bounded as well."""
+    taken = 0
+
+    async def receive_bounded() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body") or b"") if message["type"] == "http.request" else 0
+        if taken > limit:
+            raise errors.Invalid("That is too big. Send a smaller file.", code="too-big")
+        return message
+
+    return receive_bounded
+
+
+def same_site(headers: Headers) -> bool:
+    """Whether the browser says that the request comes from our own pages (or from no page at all)."""
+    origin = headers.get("origin")
+    if origin is not None:
+        return origin != "null" and urlsplit(origin).netloc == headers.get("host")
+    return headers.get("sec-fetch-site", "none") in ("same-origin", "none")
+
+
+async def _refuse(scope: Scope, send: Send, status: int) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 4403})
+        return
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": TITLES[status].encode()})
+
+
+def token_hash(token: str) -> str:
+    """What is stored of a secret that is itself random: its SHA-256."""
+    return hashlib.sha256(token.encode()).hexdigest()

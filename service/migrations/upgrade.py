@@ -1,0 +1,33 @@
+"""Bring a database up to the newest revision; `chaperone migrate`, and every start of `dev`."""
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+from sqlmodel import SQLModel
+
+from service.foundation.db import Database
+
+
+def configuration(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes["connection"] = connection
+    return config
+
+
+async def to_newest(database: Database) -> None:
+    """Run every revision the database has not seen, in one transaction."""
+    async with database.engine.connect() as connection:
+        await connection.run_sync(lambda sync: command.upgrade(configuration(sync), "head"))
+        await connection.commit()
+
+
+async def differences(database: Database) -> list[Any]:
+    """What the tables say that no revision does; a test keeps it empty."""
+    async with database.engine.connect() as connection:
+        return await connection.run_sync(lambda sync: compare_metadata(MigrationContext.configure(sync), SQLModel.metadata))

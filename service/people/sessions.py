@@ -1,0 +1,79 @@
+"""Browser sessions: opaque, kept on the server, limited by idleness, ended everywhere at once (policy: AC1, AC2)."""
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import col, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from service.foundation.bus import publish
+from service.foundation.events import Actor
+from service.foundation.web import COOKIE, token_hash
+from service.people import queries
+from service.people.events import SessionsEnded, SignedIn, SignedOut
+from service.people.rules import idle_limit
+from service.people.tables import SignIn
+
+LONGEST = timedelta(hours=12)
+SEEN_EVERY = timedelta(seconds=30)
+
+
+async def start(session: AsyncSession, *, person_id: str, school_id: str, route: str, now: datetime) -> str:
+    """Sign a person in. Returns the token for the cookie; only its hash is kept."""
+    token = secrets.token_urlsafe(32)
+    session.add(SignIn(
+        school_id=school_id, person_id=person_id, token_hash=token_hash(token), route=route, started_at=now, seen_at=now,
+        ends_at=now + LONGEST,
+    ))
+    actor = Actor(person_id, school_id, frozenset())
+    await publish(session, SignedIn(person_id=person_id, route=route), actor)
+    return token
+
+
+def give_cookie(response: Response, token: str, *, secure: bool) -> None:
+    response.set_cookie(COOKIE, token, httponly=True, secure=secure, samesite="lax", path="/")
+
+
+async def authenticate(connection: HTTPConnection) -> Actor | None:
+    """The person behind a request's cookie, or None. Being here counts as doing something."""
+    token = connection.cookies.get(COOKIE)
+    if not token:
+        return None
+    state = connection.app.state
+    now = state.clock.now()
+    async with state.database.reading() as session:
+        found = (await session.exec(select(SignIn).where(SignIn.token_hash == token_hash(token)))).first()
+        if found is None or found.ended_at is not None or now >= found.ends_at:
+            return None
+        actor = await queries.actor(session, found.person_id, session_id=found.id)
+        profile = await queries.profile(session, found.school_id)
+    if actor is None or now - found.seen_at >= idle_limit(actor.roles, profile):
+        return None
+    if now - found.seen_at >= SEEN_EVERY:
+        await touch(state, found.id, now)
+    return actor
+
+
+async def touch(state: Any, session_id: str, now: datetime) -> None:
+    """Note that the person is still there. Being in a room calls this too."""
+    async with state.database.writing() as session:
+        await session.exec(update(SignIn).where(col(SignIn.id) == session_id).values(seen_at=now))
+
+
+async def end(session: AsyncSession, actor: Actor, *, why: str, now: datetime) -> None:
+    """Sign this one session out."""
+    await session.exec(update(SignIn).where(col(SignIn.id) == actor.session_id).values(ended_at=now))
+    await publish(session, SignedOut(person_id=actor.person_id, why=why), actor)
+
+
+async def end_all(session: AsyncSession, actor: Actor, *, person_id: str, why: str, now: datetime) -> None:
+    """Sign a person out everywhere: pages, sockets and media close together."""
+    await session.exec(
+        update(SignIn).where(col(SignIn.person_id) == person_id, col(SignIn.ended_at).is_(None)).values(ended_at=now)
+    )
+    await publish(session, SessionsEnded(person_id=person_id, why=why), actor)
+
+

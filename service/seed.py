@@ -1,0 +1,196 @@
+"""A believable school, made of invented people: what `chaperone dev` serves and what tests are built on.
+
+Every e-mail address is at example.org and every certificate number is an obvious invention. The same seed makes the same
+school; lesson times are around the moment of seeding.
+"""
+
+import random
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from consent.tables import Agreement, AgreementSignature, ConsentResponse
+from lessons.tables import Lesson, LessonAdult
+from service.foundation.db import new_id
+from service.foundation.events import Role
+from service.people.rules import Profile
+from service.people.tables import (
+    DbsCheck,
+    DutySlot,
+    GroupMember,
+    Guardianship,
+    Person,
+    PersonRole,
+    ProfileVersion,
+    School,
+    TeachingGroup,
+    TermDate,
+)
+
+STAFF_PEOPLE = (
+    ("Mr", "Daniel", "Hall", (Role.TEACHER,)),
+    ("Ms", "Priya", "Cole", (Role.TEACHER,)),
+    ("Mrs", "Ngozi", "Bello", (Role.SUPPORT,)),
+    ("Mrs", "Samira", "Khan", (Role.SENIOR_LEADER, Role.TEACHER)),
+    ("Dr", "Helen", "Marsh", (Role.HEADTEACHER,)),
+    ("Miss", "Ruth", "Okafor", (Role.DSL,)),
+    ("Mr", "Tomasz", "Nowak", (Role.DEPUTY_DSL,)),
+    ("Ms", "Grace", "Lin", (Role.OFFICE,)),
+    ("Mr", "Alan", "Pike", (Role.GOVERNOR,)),
+    ("Mrs", "Joan", "Frost", (Role.CHAIR,)),
+    ("Ms", "Wendy", "Shaw", (Role.DPO,)),
+    ("Mr", "Lee", "Grant", (Role.TECHNICIAN,)),
+)
+GIVEN = (
+    "Ali", "Maya", "Zofia", "Jayden", "Aisha", "Oliver", "Chloé", "Kwame", "Isla", "Yusuf", "Niamh", "Leo", "Fatima", "Arlo",
+    "Hana", "Noah", "Siân", "Ibrahim", "Ella-Mae", "Mateusz", "Ivy", "Dev", "Amara", "Finn",
+)
+FAMILY = (
+    "Rahman", "O'Neill", "Kowalska", "Clarke", "Hussain", "Smith-Jones", "Dubois", "Mensah", "Fraser", "Demir", "Byrne", "Webb",
+    "Begum", "Hughes", "Sato", "Taylor", "Price", "Diallo", "Green", "Zając", "Moss", "Patel", "Obi", "Murray",
+)
+PURPOSES = ("attend", "be_recorded", "camera", "microphone", "chat", "one_to_one")
+
+
+@dataclass
+class Seeded:
+    """Who and what was made: ids for the table of sign-in links."""
+
+    school_id: str
+    people: list[Person] = field(default_factory=list)
+    roles: dict[str, tuple[Role, ...]] = field(default_factory=dict)
+
+
+async def existing(session: AsyncSession) -> dict[str, Any] | None:
+    """The demo school that an earlier run left in this database, or None."""
+    school = (await session.exec(select(School).where(School.is_demo))).first()
+    if school is None:
+        return None
+    people = (await session.exec(select(Person).where(Person.school_id == school.id))).all()
+    roles = (await session.exec(select(PersonRole).where(PersonRole.school_id == school.id))).all()
+    lessons = (await session.exec(select(Lesson).where(Lesson.school_id == school.id))).all()
+    adults = (await session.exec(select(LessonAdult).where(LessonAdult.school_id == school.id))).all()
+    members = (await session.exec(select(GroupMember).where(GroupMember.school_id == school.id))).all()
+    held = {row.person_id: row.role for row in roles}
+    return {
+        "people": [{"id": row.id, "name": f"{row.title} {row.given_name} {row.family_name}".strip(), "role": held[row.id]}
+                   for row in people if held.get(row.id)],
+        "lessons": [{
+            "id": row.id, "title": row.title, "starts_at": row.starts_at.isoformat(), "ends_at": row.ends_at.isoformat(),
+            "adult_ids": [a.person_id for a in adults if a.lesson_id == row.id],
+            "pupil_ids": [m.person_id for m in members if m.group_id == row.group_id and m.part == "pupil"],
+        } for row in lessons],
+    }
+
+
+async def demo_school(session: AsyncSession, now: datetime, seed: int = 7) -> dict[str, Any]:
+    """Write the demo school into an empty database, and describe it as `existing` does."""
+    pick = random.Random(seed)
+    school = School(name="Ashgrove School", office="the office on 01632 960123", opens_at="00:00", closes_at="23:59",
+                    is_demo=True, live_at=now)
+    made = Seeded(school.id)
+    session.add(school)
+    await session.flush()
+    today = now.date()
+    session.add(TermDate(school_id=school.id, name="This term", starts_on=today - timedelta(60), ends_on=today + timedelta(60)))
+    session.add(ProfileVersion(
+        school_id=school.id, version=1, profile=Profile().to_json(), reason="The default profile", decided_by="system",
+        review_on=today + timedelta(365), in_force_at=now - timedelta(1),
+    ))
+    for title, given, family, roles in STAFF_PEOPLE:
+        _adult(session, made, title, given, family, roles)
+    await session.flush()
+    _clear_staff(session, made, now)
+    _on_duty(session, made)
+    groups = [TeachingGroup(school_id=school.id, name=name, key_stage=stage, year_group=year)
+              for name, stage, year in (("5 Oak", 2, "5"), ("2 Elm", 1, "2"), ("8 Maths B", 3, "8"))]
+    session.add_all(groups)
+    await session.flush()
+    names = list(zip(GIVEN, FAMILY, strict=True))
+    for position, (given, family) in enumerate(names):
+        await _pupil(session, made, groups[position % 3], given, family, now, pick)
+    for group in groups:
+        session.add(GroupMember(group_id=group.id, person_id=made.people[0].id, school_id=school.id, part="teacher"))
+    await session.flush()
+    for group, minutes, title in ((groups[0], -2, "Maths: fractions"), (groups[1], 90, "Story time"),
+                                  (groups[2], 24 * 60, "Algebra")):
+        _lesson(session, made, group, title, now + timedelta(minutes=minutes), now)
+    await session.flush()
+    described = await existing(session)
+    assert described is not None
+    return described
+
+
+def _adult(session: AsyncSession, made: Seeded, title: str, given: str, family: str, roles: tuple[Role, ...]) -> Person:
+    person = Person(school_id=made.school_id, kind="adult", title=title, given_name=given, family_name=family,
+                    email=f"{given}.{family}.{new_id()[:4]}@example.org".lower().replace("'", ""))
+    _keep(session, made, person, roles)
+    return person
+
+
+def _keep(session: AsyncSession, made: Seeded, person: Person, roles: tuple[Role, ...]) -> None:
+    session.add(person)
+    session.add_all(PersonRole(person_id=person.id, role=role, school_id=made.school_id) for role in roles)
+    made.people.append(person)
+    made.roles[person.id] = roles
+
+
+def _clear_staff(session: AsyncSession, made: Seeded, now: datetime) -> None:
+    agreement = Agreement(school_id=made.school_id, audience="staff", version=1, text="School accounts only.", in_force_at=now)
+    session.add(agreement)
+    for number, person in enumerate(made.people):
+        session.add(DbsCheck(
+            school_id=made.school_id, person_id=person.id, certificate_number=f"{number + 1:012}", recorded_by="system",
+            checked_on=now.date() - timedelta(200), recheck_on=now.date() + timedelta(800),
+        ))
+        session.add(AgreementSignature(
+            school_id=made.school_id, agreement_id=agreement.id, person_id=person.id, route="app", recorded_by=person.id,
+            signed_at=now - timedelta(30), renew_on=now.date() + timedelta(335),
+        ))
+
+
+def _on_duty(session: AsyncSession, made: Seeded) -> None:
+    for person_id, roles in made.roles.items():
+        if roles[0] in (Role.DSL, Role.DEPUTY_DSL, Role.SENIOR_LEADER):
+            session.add_all(
+                DutySlot(school_id=made.school_id, person_id=person_id, weekday=day, starts_at="00:00", ends_at="23:59")
+                for day in range(7)
+            )
+
+
+async def _pupil(session: AsyncSession, made: Seeded, group: TeachingGroup, given: str, family: str, now: datetime,
+                 pick: random.Random) -> None:
+    born = date(now.year - int(group.year_group) - 5, pick.randrange(1, 13), pick.randrange(1, 28))
+    child = Person(school_id=made.school_id, kind="child", given_name=given, family_name=family, born_on=born,
+                   year_group=group.year_group)
+    _keep(session, made, child, (Role.PUPIL,))
+    session.add(GroupMember(group_id=group.id, person_id=child.id, school_id=made.school_id, part="pupil"))
+    parents = [_adult(session, made, title, first, family, (Role.PARENT,))
+               for title, first in (("Ms", "Bea"), ("Mr", "Karim"))[:pick.choice((1, 1, 2))]]
+    await session.flush()
+    for order, parent in enumerate(parents, start=1):
+        session.add(Guardianship(
+            school_id=made.school_id, guardian_id=parent.id, child_id=child.id, relationship="mother" if order == 1 else "father",
+            contact_order=order, parental_responsibility="yes", court_order="no", lives_with=order == 1,
+        ))
+    session.add_all(
+        ConsentResponse(
+            school_id=made.school_id, child_id=child.id, purpose=purpose, answer="given", respondent_id=parents[0].id,
+            relationship="mother", route="paper", signed_on=now.date() - timedelta(20), recorded_by="system",
+            recorded_at=now - timedelta(20),
+        )
+        for purpose in PURPOSES
+    )
+
+
+def _lesson(session: AsyncSession, made: Seeded, group: TeachingGroup, title: str, starts: datetime, now: datetime) -> None:
+    teacher = made.people[0]
+    lesson = Lesson(
+        school_id=made.school_id, group_id=group.id, title=title, starts_at=starts, ends_at=starts + timedelta(minutes=40),
+        planned_by=teacher.id, planned_at=now,
+    )
+    session.add(lesson)
+    session.add(LessonAdult(lesson_id=lesson.id, person_id=teacher.id, school_id=made.school_id, part="teacher"))
