@@ -1,12 +1,16 @@
 """Alembic's environment. Every tables module is named here, or its tables would be missed."""
 
+import importlib
+
 from alembic import context
 from sqlmodel import SQLModel
 
-import service.foundation.audit
-import service.foundation.bus
-import service.people.tables
-import service.safeguarding.tables  # noqa: F401
+TABLES = (
+    "service.foundation.audit", "service.foundation.bus", "service.people.tables", "service.safeguarding.tables",
+    "consent.tables", "lessons.tables",
+)
+for module in TABLES:
+    importlib.import_module(module)
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=SQLModel.metadata, render_as_batch=True,

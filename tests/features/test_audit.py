@@ -1,6 +1,7 @@
 """The audit proves itself, and shows every kind of tampering."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
@@ -35,7 +36,7 @@ async def faults(school: Running, kept: str | None = None) -> list[str]:
 
 def tamper(school: Running, statement: str) -> None:
     """As somebody with the database file in hand would: no foreign keys, and the guards go first."""
-    with sqlite3.connect(school.app.state.settings.data / "chaperone.sqlite3") as connection:
+    with closing(sqlite3.connect(school.app.state.settings.data / "chaperone.sqlite3")) as connection, connection:
         for table in ("audit_leaf", "audit_node", "audit_checkpoint"):
             for verb in ("update", "delete"):
                 connection.execute(f"DROP TRIGGER IF EXISTS {table}_no_{verb}")

@@ -65,6 +65,20 @@ def upgrade() -> None:
     sa.Column('live_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
     sa.PrimaryKeyConstraint('id')
     )
+    op.create_table('agreement',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('audience', sqlmodel.sql.sqltypes.AutoString(length=12), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('text', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('in_force_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('school_id', 'audience', 'version')
+    )
+    with op.batch_alter_table('agreement', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_agreement_school_id'), ['school_id'], unique=False)
+
     op.create_table('alert',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -161,6 +175,16 @@ def upgrade() -> None:
     with op.batch_alter_table('profile_version', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_profile_version_school_id'), ['school_id'], unique=False)
 
+    op.create_table('series',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('until', sa.Date(), nullable=False),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('series', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_series_school_id'), ['school_id'], unique=False)
+
     op.create_table('teaching_group',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -187,6 +211,42 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('term_date', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_term_date_school_id'), ['school_id'], unique=False)
+
+    op.create_table('word_list_version',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('words', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('allowed_links', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.Column('changed_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('changed_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('expires_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('school_id', 'version')
+    )
+    with op.batch_alter_table('word_list_version', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_word_list_version_school_id'), ['school_id'], unique=False)
+
+    op.create_table('agreement_signature',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('agreement_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('route', sqlmodel.sql.sqltypes.AutoString(length=10), nullable=False),
+    sa.Column('signed_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('renew_on', sa.Date(), nullable=False),
+    sa.Column('recorded_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.ForeignKeyConstraint(['agreement_id'], ['agreement.id'], ),
+    sa.ForeignKeyConstraint(['person_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('agreement_signature', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_agreement_signature_agreement_id'), ['agreement_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_agreement_signature_person_id'), ['person_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_agreement_signature_school_id'), ['school_id'], unique=False)
 
     op.create_table('alert_note',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
@@ -225,6 +285,50 @@ def upgrade() -> None:
     with op.batch_alter_table('badge', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_badge_person_id'), ['person_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_badge_school_id'), ['school_id'], unique=False)
+
+    op.create_table('calendar_feed',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('token_hash', sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
+    sa.Column('made_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('revoked_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['person_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('token_hash')
+    )
+    with op.batch_alter_table('calendar_feed', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_calendar_feed_person_id'), ['person_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_calendar_feed_school_id'), ['school_id'], unique=False)
+
+    op.create_table('consent_response',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('child_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('purpose', sqlmodel.sql.sqltypes.AutoString(length=24), nullable=False),
+    sa.Column('answer', sqlmodel.sql.sqltypes.AutoString(length=16), nullable=False),
+    sa.Column('respondent_id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('relationship', sqlmodel.sql.sqltypes.AutoString(length=40), nullable=False),
+    sa.Column('document_version', sa.Integer(), nullable=False),
+    sa.Column('route', sqlmodel.sql.sqltypes.AutoString(length=10), nullable=False),
+    sa.Column('signed_on', sa.Date(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.Column('corrects_id', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('recorded_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('recorded_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.CheckConstraint("answer IN ('given', 'refused', 'withdrawn', 'entered_in_error')"),
+    sa.CheckConstraint("route IN ('paper', 'telephone', 'in_person', 'web', 'app')"),
+    sa.ForeignKeyConstraint(['child_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['corrects_id'], ['consent_response.id'], ),
+    sa.ForeignKeyConstraint(['respondent_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('consent_response', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_consent_response_child_id'), ['child_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_consent_response_recorded_at'), ['recorded_at'], unique=False)
+        batch_op.create_index(batch_op.f('ix_consent_response_school_id'), ['school_id'], unique=False)
 
     op.create_table('dbs_check',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
@@ -299,6 +403,39 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_guardianship_guardian_id'), ['guardian_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_guardianship_school_id'), ['school_id'], unique=False)
 
+    op.create_table('lesson',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('group_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('series_id', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('title', sqlmodel.sql.sqltypes.AutoString(length=120), nullable=False),
+    sa.Column('about', sqlmodel.sql.sqltypes.AutoString(length=1000), nullable=False),
+    sa.Column('platform_id', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('starts_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('ends_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('status', sqlmodel.sql.sqltypes.AutoString(length=9), nullable=False),
+    sa.Column('decided_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('decision_reason', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.Column('planned_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('planned_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('started_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('ended_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('end_reason', sqlmodel.sql.sqltypes.AutoString(length=24), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.CheckConstraint("status IN ('planned', 'waiting', 'refused', 'cancelled')"),
+    sa.CheckConstraint('starts_at < ends_at'),
+    sa.ForeignKeyConstraint(['group_id'], ['teaching_group.id'], ),
+    sa.ForeignKeyConstraint(['platform_id'], ['approved_platform.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.ForeignKeyConstraint(['series_id'], ['series.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('lesson', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_lesson_group_id'), ['group_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_lesson_school_id'), ['school_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_lesson_series_id'), ['series_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_lesson_starts_at'), ['starts_at'], unique=False)
+
     op.create_table('password',
     sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -360,11 +497,128 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_sign_in_person_id'), ['person_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_sign_in_school_id'), ['school_id'], unique=False)
 
+    op.create_table('attendance_correction',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('lesson_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('joined_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('left_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.Column('made_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('made_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.ForeignKeyConstraint(['lesson_id'], ['lesson.id'], ),
+    sa.ForeignKeyConstraint(['person_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('attendance_correction', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_attendance_correction_lesson_id'), ['lesson_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_attendance_correction_person_id'), ['person_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_attendance_correction_school_id'), ['school_id'], unique=False)
+
+    op.create_table('door_answer',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('lesson_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('clothing', sqlmodel.sql.sqltypes.AutoString(length=12), nullable=False),
+    sa.Column('place', sqlmodel.sql.sqltypes.AutoString(length=12), nullable=False),
+    sa.Column('people_near', sqlmodel.sql.sqltypes.AutoString(length=12), nullable=False),
+    sa.Column('beside', sqlmodel.sql.sqltypes.AutoString(length=12), nullable=False),
+    sa.Column('media', sqlmodel.sql.sqltypes.AutoString(length=12), nullable=False),
+    sa.Column('device', sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
+    sa.Column('answered_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.ForeignKeyConstraint(['lesson_id'], ['lesson.id'], ),
+    sa.ForeignKeyConstraint(['person_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('door_answer', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_door_answer_lesson_id'), ['lesson_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_door_answer_person_id'), ['person_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_door_answer_school_id'), ['school_id'], unique=False)
+
+    op.create_table('journal_entry',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('lesson_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('seq', sa.Integer(), nullable=False),
+    sa.Column('at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(length=24), nullable=False),
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('body', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.ForeignKeyConstraint(['lesson_id'], ['lesson.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('lesson_id', 'seq')
+    )
+    with op.batch_alter_table('journal_entry', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_journal_entry_lesson_id'), ['lesson_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_journal_entry_school_id'), ['school_id'], unique=False)
+
+    op.create_table('lesson_adult',
+    sa.Column('lesson_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('part', sqlmodel.sql.sqltypes.AutoString(length=7), nullable=False),
+    sa.CheckConstraint("part IN ('teacher', 'second', 'cover', 'guest')"),
+    sa.ForeignKeyConstraint(['lesson_id'], ['lesson.id'], ),
+    sa.ForeignKeyConstraint(['person_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('lesson_id', 'person_id')
+    )
+    with op.batch_alter_table('lesson_adult', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_lesson_adult_person_id'), ['person_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_lesson_adult_school_id'), ['school_id'], unique=False)
+
+    op.create_table('lesson_link',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('lesson_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('url', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.Column('previewed_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('previewed_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['lesson_id'], ['lesson.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('lesson_link', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_lesson_link_lesson_id'), ['lesson_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_lesson_link_school_id'), ['school_id'], unique=False)
+
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table('lesson_link', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_lesson_link_school_id'))
+        batch_op.drop_index(batch_op.f('ix_lesson_link_lesson_id'))
+
+    op.drop_table('lesson_link')
+    with op.batch_alter_table('lesson_adult', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_lesson_adult_school_id'))
+        batch_op.drop_index(batch_op.f('ix_lesson_adult_person_id'))
+
+    op.drop_table('lesson_adult')
+    with op.batch_alter_table('journal_entry', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_journal_entry_school_id'))
+        batch_op.drop_index(batch_op.f('ix_journal_entry_lesson_id'))
+
+    op.drop_table('journal_entry')
+    with op.batch_alter_table('door_answer', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_door_answer_school_id'))
+        batch_op.drop_index(batch_op.f('ix_door_answer_person_id'))
+        batch_op.drop_index(batch_op.f('ix_door_answer_lesson_id'))
+
+    op.drop_table('door_answer')
+    with op.batch_alter_table('attendance_correction', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_attendance_correction_school_id'))
+        batch_op.drop_index(batch_op.f('ix_attendance_correction_person_id'))
+        batch_op.drop_index(batch_op.f('ix_attendance_correction_lesson_id'))
+
+    op.drop_table('attendance_correction')
     with op.batch_alter_table('sign_in', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_sign_in_school_id'))
         batch_op.drop_index(batch_op.f('ix_sign_in_person_id'))
@@ -383,6 +637,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_password_school_id'))
 
     op.drop_table('password')
+    with op.batch_alter_table('lesson', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_lesson_starts_at'))
+        batch_op.drop_index(batch_op.f('ix_lesson_series_id'))
+        batch_op.drop_index(batch_op.f('ix_lesson_school_id'))
+        batch_op.drop_index(batch_op.f('ix_lesson_group_id'))
+
+    op.drop_table('lesson')
     with op.batch_alter_table('guardianship', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_guardianship_school_id'))
         batch_op.drop_index(batch_op.f('ix_guardianship_guardian_id'))
@@ -404,6 +665,17 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_dbs_check_person_id'))
 
     op.drop_table('dbs_check')
+    with op.batch_alter_table('consent_response', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_consent_response_school_id'))
+        batch_op.drop_index(batch_op.f('ix_consent_response_recorded_at'))
+        batch_op.drop_index(batch_op.f('ix_consent_response_child_id'))
+
+    op.drop_table('consent_response')
+    with op.batch_alter_table('calendar_feed', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_calendar_feed_school_id'))
+        batch_op.drop_index(batch_op.f('ix_calendar_feed_person_id'))
+
+    op.drop_table('calendar_feed')
     with op.batch_alter_table('badge', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_badge_school_id'))
         batch_op.drop_index(batch_op.f('ix_badge_person_id'))
@@ -414,6 +686,16 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_alert_note_alert_id'))
 
     op.drop_table('alert_note')
+    with op.batch_alter_table('agreement_signature', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_agreement_signature_school_id'))
+        batch_op.drop_index(batch_op.f('ix_agreement_signature_person_id'))
+        batch_op.drop_index(batch_op.f('ix_agreement_signature_agreement_id'))
+
+    op.drop_table('agreement_signature')
+    with op.batch_alter_table('word_list_version', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_word_list_version_school_id'))
+
+    op.drop_table('word_list_version')
     with op.batch_alter_table('term_date', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_term_date_school_id'))
 
@@ -422,6 +704,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_teaching_group_school_id'))
 
     op.drop_table('teaching_group')
+    with op.batch_alter_table('series', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_series_school_id'))
+
+    op.drop_table('series')
     with op.batch_alter_table('profile_version', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_profile_version_school_id'))
 
@@ -448,6 +734,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_alert_lesson_id'))
 
     op.drop_table('alert')
+    with op.batch_alter_table('agreement', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_agreement_school_id'))
+
+    op.drop_table('agreement')
     op.drop_table('school')
     with op.batch_alter_table('outbox', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_outbox_done_at'))
