@@ -1,0 +1,369 @@
+"""Read a recording's part again: find every chunk, decrypt one at a time, and say which was the first that is wrong.
+
+A part that ended in order is found from its index; one that was torn off is scanned, and its torn tail is left out.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from recordings import webm
+from recordings.format import (
+    HEADER,
+    INDEX_ENTRY,
+    LONGEST_CHUNK,
+    MAGIC,
+    TAG_BYTES,
+    TRAILER,
+    TRAILER_MAGIC,
+    VERSION,
+    ChunkDamaged,
+    ChunkHeader,
+    Flag,
+    Header,
+    Kind,
+    Manifest,
+    MerkleTree,
+    NotARecording,
+    decrypt,
+    leaf,
+    preamble,
+)
+from recordings.seal import is_signed
+from recordings.webm import Codec
+from recordings.writer import Durable
+
+LONGEST_PREAMBLE = 4096
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Where a chunk is and what the clear part of it says."""
+
+    offset: int
+    length: int
+    kind: int
+    flags: int
+    track: int
+    t_first: int
+    t_last: int
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One playable piece of a track. `key`: seeking may start here; `fresh`: nothing of the track directly before."""
+
+    t_first: int
+    t_last: int
+    key: bool
+    fresh: bool
+    size: int
+    chunk: Chunk
+
+
+@dataclass(frozen=True)
+class TrackInfo:
+    """What was said of a track when its first cluster was written."""
+
+    number: int
+    id: str
+    person_id: str
+    source: str
+    codec: Codec
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True)
+class Note:
+    kind: str
+    at_ms: int
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What checking a part found. `first_bad` counts chunks from 0, the preamble; None when none is wrong.
+
+    `sealed`: it ended with a manifest; `signed`: by the school, None when no key was given to check with. `torn`: bytes
+    behind the last whole chunk, which a crash leaves and nobody can read.
+    """
+
+    chunks: int
+    first_bad: int | None
+    problem: str
+    sealed: bool
+    signed: bool | None
+    outcome: str
+    reason: str
+    torn: int
+
+    @property
+    def is_sound(self) -> bool:
+        return self.first_bad is None and not self.problem and self.signed is not False
+
+
+class PartFile:
+    """The bytes of one part, read where they lie. Close it, or use it as a context."""
+
+    def __init__(self, path: Path):
+        self._fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        self.size = os.fstat(self._fd).st_size
+        try:
+            self.preamble, self.header = self._beginning()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "PartFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def read(self, offset: int, count: int) -> bytes:
+        return os.pread(self._fd, count, offset)
+
+    def _beginning(self) -> tuple[bytes, Header]:
+        start = self.read(0, LONGEST_PREAMBLE)
+        length = int.from_bytes(start[8:12], "big")
+        first = start[: 12 + length]
+        if start[:8] != MAGIC or len(first) < 12 + length:
+            raise NotARecording()
+        try:
+            words = json.loads(first[12:])
+            header = Header(
+                words["school"], words["recording"], words["lesson"], words["part"],
+                datetime.fromisoformat(words["started_at"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise NotARecording() from error
+        if words.get("format") != VERSION or preamble(header) != first:
+            raise NotARecording()
+        return first, header
+
+    def chunk_header(self, offset: int) -> ChunkHeader | None:
+        """The header at `offset`, None where no whole chunk can begin."""
+        raw = self.read(offset, HEADER.size)
+        if len(raw) < HEADER.size:
+            return None
+        header = ChunkHeader(*HEADER.unpack(raw))
+        if header.length > LONGEST_CHUNK or offset + HEADER.size + header.length > self.size:
+            return None
+        return header
+
+    def walk(self, until: int | None = None) -> Iterator[tuple[Chunk, ChunkHeader]]:
+        """Every whole chunk in order, by its clear header alone. `until`: the size that a manifest gives."""
+        offset, end = len(self.preamble), self.size if until is None else min(until, self.size)
+        while offset < end and (header := self.chunk_header(offset)) and header.kind != Kind.SEAL:
+            yield _chunk(offset, header), header
+            offset += HEADER.size + header.length
+
+    def record(self, chunk: Chunk) -> bytes:
+        return self.read(chunk.offset, HEADER.size + chunk.length)
+
+    def manifest(self) -> tuple[Manifest, bytes] | None:
+        """The seal at the end and the hash it names as the last chunk's; None for a part that has none."""
+        tail = self.read(max(0, self.size - TRAILER.size), TRAILER.size)
+        if len(tail) < TRAILER.size:
+            return None
+        offset, magic = TRAILER.unpack(tail)
+        header = self.chunk_header(offset) if magic == TRAILER_MAGIC else None
+        if header is None or header.kind != Kind.SEAL:
+            return None
+        words = read_manifest(self.read(offset + HEADER.size, header.length))
+        return (words, header.previous) if words and words.size + words.torn == offset else None
+
+
+def read_manifest(body: bytes) -> Manifest | None:
+    """A manifest from its JSON; None for anything else."""
+    try:
+        words = json.loads(body)
+        if set(words) != {each.name for each in fields(Manifest)}:
+            return None
+        return Manifest(**words)
+    except (ValueError, TypeError):
+        return None
+
+
+class Recording:
+    """One part, opened with its key."""
+
+    def __init__(self, path: Path, key: bytes):
+        self._file = PartFile(path)
+        self._key = key
+        self.header = self._file.header
+        sealed = self._file.manifest()
+        self.manifest = sealed[0] if sealed else None
+        self._chunks = self._indexed() or self._scanned()
+        self.tracks = {info.number: info for info in self._read_tracks()}
+        self._clusters: dict[int, list[Cluster]] = {number: [] for number in self.tracks}
+        for chunk in self._of(Kind.CLUSTER):
+            self._clusters.setdefault(chunk.track, []).append(_cluster(chunk))
+
+    def __enter__(self) -> "Recording":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def clusters(self, track: int) -> list[Cluster]:
+        """The pieces of a track in order of time."""
+        return self._clusters.get(track, [])
+
+    def gaps(self, track: int) -> list[int]:
+        """When the track stopped being let through, in milliseconds."""
+        return [chunk.t_first for chunk in self._of(Kind.GAP) if chunk.track == track]
+
+    def init_segment(self, track: int) -> bytes:
+        info = self.tracks[track]
+        return webm.init_segment(info.codec, info.width or 640, info.height or 360)
+
+    def cluster(self, track: int, number: int) -> bytes:
+        """The plain WebM cluster; `ChunkDamaged` when it is not what was written."""
+        return self._decrypt(self.clusters(track)[number].chunk)
+
+    def notes(self) -> list[Note]:
+        """What happened and what was said, in order of time; what is damaged is left out (`verify` reports it)."""
+        found = [
+            Note(str(each["kind"]), int(each["at_ms"]), dict(each["body"]))
+            for chunk in self._of(Kind.NOTES) for each in self._json(chunk, [])
+        ]
+        return sorted(found, key=lambda note: note.at_ms)
+
+    @property
+    def last_ms(self) -> int:
+        return max((chunk.t_last for chunk in self._chunks), default=0)
+
+    def _of(self, kind: Kind) -> Iterator[Chunk]:
+        return (chunk for chunk in self._chunks if chunk.kind == kind)
+
+    def _decrypt(self, chunk: Chunk) -> bytes:
+        return decrypt(self._key, self._file.preamble, self._file.record(chunk))
+
+    def _json(self, chunk: Chunk, damaged: Any) -> Any:
+        try:
+            return json.loads(self._decrypt(chunk))
+        except ChunkDamaged:
+            return damaged
+
+    def _indexed(self) -> list[Chunk]:
+        if self.manifest is None or not self.manifest.index:
+            return []
+        header = self._file.chunk_header(self.manifest.index)
+        if header is None or header.kind != Kind.INDEX:
+            return []
+        try:
+            entries = self._decrypt(_chunk(self.manifest.index, header))
+        except ChunkDamaged:
+            return []
+        return [Chunk(*entry) for entry in INDEX_ENTRY.iter_unpack(entries)]
+
+    def _scanned(self) -> list[Chunk]:
+        return [chunk for chunk, _ in self._file.walk(self.manifest.size if self.manifest else None)]
+
+    def _read_tracks(self) -> Iterator[TrackInfo]:
+        for chunk in self._of(Kind.TRACK):
+            words = self._json(chunk, None)
+            if words:
+                yield TrackInfo(
+                    words["track"], words["id"], words["person"], words["source"], words["codec"], words.get("width", 0),
+                    words.get("height", 0),
+                )
+
+
+def _chunk(offset: int, header: ChunkHeader) -> Chunk:
+    return Chunk(offset, header.length, header.kind, header.flags, header.track, header.t_first, header.t_last)
+
+
+def _cluster(chunk: Chunk) -> Cluster:
+    return Cluster(
+        chunk.t_first, chunk.t_last, bool(chunk.flags & Flag.KEY), bool(chunk.flags & Flag.FRESH), chunk.length - TAG_BYTES,
+        chunk,
+    )
+
+
+def sound_chunks(part: PartFile, key: bytes | None, until: int | None = None) -> tuple[Durable, str]:
+    """Follow the chain from the beginning as far as it holds; what stands there, and in words why it goes no further.
+
+    With the key each chunk is decrypted as well; without it a change that also rewrote every later hash is found only by
+    the seal's root.
+    """
+    tree = MerkleTree()
+    previous = leaf(part.preamble)
+    tree.add(previous)
+    size, last_ms, problem = len(part.preamble), 0, ""
+    for chunk, header in part.walk(until):
+        record = part.record(chunk)
+        if header.sequence != tree.count or header.previous != previous:
+            problem = "a chunk is out of its place, or the one before it was changed"
+        elif key is not None and not _decrypts(key, part.preamble, record):
+            problem = "a chunk was changed"
+        if problem:
+            break
+        previous = leaf(record)
+        tree.add(previous)
+        size, last_ms = size + len(record), max(last_ms, header.t_last)
+    return Durable(0.0, tree.count, tree.root(), previous, size, last_ms), problem
+
+
+def _decrypts(key: bytes, first: bytes, record: bytes) -> bool:
+    try:
+        decrypt(key, first, record)
+    except ChunkDamaged:
+        return False
+    return True
+
+
+def verify(
+    path: Path, *, key: bytes | None = None, public: bytes | None = None, manifest: Manifest | None = None
+) -> Verdict:
+    """Check one part: the chain, the seal's root and count, the signature (`public`), and with `key` every chunk.
+
+    `manifest`: the one kept elsewhere, for a part whose disk would not take its seal, and to notice an exchanged seal.
+    """
+    try:
+        part = PartFile(path)
+    except (OSError, NotARecording) as error:
+        return Verdict(0, 0, f"not a recording: {type(error).__name__}", False, None, "", "", 0)
+    with part:
+        return _verify(part, key, public, manifest)
+
+
+def _verify(part: PartFile, key: bytes | None, public: bytes | None, kept: Manifest | None) -> Verdict:
+    sealed = part.manifest()
+    words = sealed[0] if sealed else kept
+    standing, problem = sound_chunks(part, key, words.size if words else None)
+    # Without the key a changed chunk shows only in the next one's hash of it.
+    first_bad = standing.chunks - (key is None) if problem else None
+    torn = part.size - standing.size if words is None else words.torn
+    if words is None:
+        # Without a seal nobody can tell a torn tail from a changed one: it is left out, and said.
+        return Verdict(standing.chunks, None, "", False, None, "", "", torn)
+    signed = None if public is None else is_signed(words, public)
+    if kept is not None and words != kept:
+        problem, first_bad = "the seal is not the one that was kept", first_bad or 0
+    elif not problem and not _seals(words, part.header, standing):
+        problem, first_bad = "the chunks are not those that were sealed", min(standing.chunks, words.chunks - 1)
+    elif signed is False and not problem:
+        problem, first_bad = "the school did not sign this seal", 0
+    return Verdict(standing.chunks, first_bad, problem, True, signed, words.outcome, words.reason, torn)
+
+
+def _seals(words: Manifest, header: Header, standing: Durable) -> bool:
+    same_part = (words.school_id, words.recording_id, words.lesson_id, words.part) == (
+        header.school_id, header.recording_id, header.lesson_id, header.part,
+    )
+    return same_part and (words.chunks, words.root, words.size) == (standing.chunks, standing.root.hex(), standing.size)

@@ -1,0 +1,39 @@
+"""What the service does at its start with a part that never ended: seal what was written, leave the torn tail out.
+
+The tail stays in the file behind the chunks, uncounted: what looks torn may have been changed, and is kept either way.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+from recordings import seal
+from recordings.format import Header, Manifest, MerkleTree, NotARecording, Signer
+from recordings.reader import PartFile, sound_chunks
+from recordings.writer import Durable
+
+STOPPED = "the service stopped"
+
+
+def seal_torn(
+    path: Path, header: Header, *, key: bytes, signer: Signer, sealed_at: datetime, reason: str = STOPPED
+) -> Manifest:
+    """Seal a part as incomplete, with the reason. Nothing is encrypted again, so no nonce can be used twice.
+
+    A part whose first bytes never reached the disk gets a manifest of no chunks, and no file is made for it. Safe to
+    repeat: a part that has its seal keeps it.
+    """
+    try:
+        part = PartFile(path)
+    except (FileNotFoundError, NotARecording):
+        nothing = Durable(0.0, 0, MerkleTree().root(), b"", 0, 0)
+        return seal.manifest(header, nothing, sealed_at=sealed_at, outcome="incomplete", reason=reason, signer=signer)
+    with part:
+        if (sealed := part.manifest()) and seal.is_signed(sealed[0], signer.public):
+            return sealed[0]
+        standing, _ = sound_chunks(part, key)
+        torn = part.size - standing.size
+    words = seal.manifest(
+        header, standing, sealed_at=sealed_at, outcome="incomplete", reason=reason, torn=torn, signer=signer
+    )
+    seal.append(path, words, standing.previous)
+    return words
