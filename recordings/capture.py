@@ -198,7 +198,7 @@ class Capture:
         if now - self._oldest > LONGEST_UNWRITTEN:
             self._fail(STALLED)
         elif not self._writer.is_alive():
-            self._fail(DIED)
+            self._fail(self._writer.failure or DIED)
         elif not self._writer.put(self._batch(now)):
             self._fail(STALLED)
 

@@ -110,6 +110,7 @@ class Writer(threading.Thread):
         self._preamble = preamble(header)
         self._chain = Chain(key, self._preamble)
         self._durable, self._failed = durable, failed
+        self.failure = ""
         self._queue: queue.Queue[Batch | _End] = queue.Queue(QUEUED_BATCHES)
         self._tracks: dict[int, _TrackState] = {}
         self._index = _Index()
@@ -141,16 +142,20 @@ class Writer(threading.Thread):
                 self._write(item)
             item.done(*self._finish(item))
         except _NoRoom:
-            self._failed(DISK_ROOM)
+            self._fail(DISK_ROOM)
         except OSError as error:
-            self._failed(DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else DISK_ERROR)
+            self._fail(DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else DISK_ERROR)
         except BaseException:
-            self._failed(DIED)
+            self._fail(DIED)
             raise
         finally:
             disk.release(id(self))
             if self._fd >= 0:
                 os.close(self._fd)
+
+    def _fail(self, reason: str) -> None:
+        self.failure = reason
+        self._failed(reason)
 
     def _open(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
