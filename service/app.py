@@ -18,7 +18,7 @@ from service.foundation.errors import Unavailable
 from service.foundation.settings import Settings
 from service.migrations import upgrade
 from service.people.frame import frame
-from service.people.sessions import authenticate
+from service.people.sessions import authenticate, keep_seen
 from service.wiring import SUBSCRIBERS
 
 ROUTERS = (people_pages.router,)
@@ -32,6 +32,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.clock = clock or SystemClock()
     app.state.authenticate = authenticate
+    app.state.seen = {}
     app.state.frame = frame
     app.state.templates = web.templates(TEMPLATES)
     web.install_errors(app)
@@ -70,6 +71,7 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
 
     yield "outbox", lambda: bus.run(state.database, state, SUBSCRIBERS, state.outbox)
     yield "checkpoint", lambda: jobs.every(60, sign)
+    yield "seen", lambda: jobs.every(10, lambda: keep_seen(state))
 
 
 async def _finish(task: asyncio.Task[None]) -> None:

@@ -55,7 +55,9 @@ class Database:
 
     def __init__(self, url: str, info: dict[str, Any]):
         self.engine = open_engine(url)
+        self._lookups = open_engine(url)
         self._sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False, info=info)
+        self._glances = async_sessionmaker(self._lookups, class_=AsyncSession, expire_on_commit=False, info=info)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
@@ -70,5 +72,16 @@ class Database:
             await session.connection(execution_options={"writing": False})
             yield session
 
+    @asynccontextmanager
+    async def glance(self) -> AsyncIterator[AsyncSession]:
+        """A short look-up beside a request's own session (who is signed in, what the frame shows).
+
+        It has connections of its own: requests that each hold one and want a second would otherwise wait for each other.
+        """
+        async with self._glances() as session:
+            await session.connection(execution_options={"writing": False})
+            yield session
+
     async def close(self) -> None:
         await self.engine.dispose()
+        await self._lookups.dispose()

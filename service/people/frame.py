@@ -23,7 +23,7 @@ NAVIGATION = (
 
 async def frame(request: Request, actor: Actor | None) -> dict[str, Any]:
     """The context that `base.html` needs beside a page's own."""
-    async with request.app.state.database.reading() as session:
+    async with request.app.state.database.glance() as session:
         school = await queries.only_school(session) if actor is None else await queries.school(session, actor.school_id)
     navigation = [(path, name) for path, name, roles in NAVIGATION if actor and actor.is_any(roles)]
     return {"school": school, "navigation": navigation, "is_dev": request.app.state.settings.dev}

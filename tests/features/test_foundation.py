@@ -1,0 +1,107 @@
+"""The floor: one request one transaction, committed before the answer; refusals before anything is read."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from fastapi import APIRouter
+from sqlmodel import SQLModel, text
+
+from service.foundation import web
+from service.foundation.errors import Conflict
+from tests.school import Running
+
+
+@pytest.fixture
+def changing(school: Running) -> Running:
+    """The school, with one route that changes its name and notes the order of things."""
+    router = APIRouter()
+
+    @router.post("/rename", dependencies=[web.Public])
+    async def rename(session: web.Writing, fail: bool = False) -> dict[str, str]:
+        await session.exec(text("UPDATE school SET name = 'Renamed'"))  # type: ignore[call-overload]
+        if fail:
+            raise Conflict()
+        return {"done": "yes"}
+
+    school.app.include_router(router)
+    return school
+
+
+async def name(school: Running) -> Any:
+    async with school.database.reading() as session:
+        return (await session.exec(text("SELECT name FROM school"))).one()[0]  # type: ignore[call-overload]
+
+
+async def test_a_change_is_durable_before_anybody_is_told(changing: Running) -> None:
+    seen_at_answer = []
+
+    async def watch(scope: Any, receive: Any, send: Any) -> None:
+        async def noting(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                seen_at_answer.append(await name(changing))
+            await send(message)
+
+        await changing.app(scope, receive, noting)
+
+    async with changing.client() as client:
+        client._transport.app = watch  # type: ignore[attr-defined]
+        await client.post("/rename")
+    assert seen_at_answer == ["Renamed"]
+
+
+async def test_a_refused_request_changes_nothing(changing: Running) -> None:
+    async with changing.client() as client:
+        answer = await client.post("/rename?fail=1", headers={"accept": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert await name(changing) != "Renamed"
+
+
+@pytest.mark.parametrize(("headers", "status"), [
+    ({"origin": "http://evil.test"}, 403), ({"origin": "null"}, 403), ({"sec-fetch-site": "cross-site"}, 403),
+    ({"sec-fetch-site": "same-site"}, 403), ({"origin": "http://chaperone.test"}, 200),
+])
+async def test_another_sites_page_cannot_change_anything(changing: Running, headers: dict[str, str], status: int) -> None:
+    async with changing.client() as client:
+        client.headers.pop("origin")
+        answer = await client.post("/rename", headers=headers)
+    assert answer.status_code == status
+    assert (await name(changing) == "Renamed") == (status == 200)
+
+
+async def test_every_answer_is_private_and_shielded(school: Running) -> None:
+    async with school.client() as client:
+        answer = await client.get("/sign-in")
+    assert answer.headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+async def test_a_body_without_a_length_is_bounded_too(changing: Running) -> None:
+    async def endless() -> Any:
+        for _ in range(100):
+            yield b"x" * 100_000
+
+    async with changing.client() as client:
+        answer = await client.post("/people/import", content=endless())
+    assert answer.status_code in (404, 405, 422)
+
+
+async def test_an_idle_session_ends_and_an_active_one_does_not(school: Running) -> None:
+    client = await school.signed_in("teacher")
+    for _ in range(3):
+        school.clock.advance(14 * 60)
+        assert (await client.get("/account")).status_code == 200
+    school.clock.advance(15 * 60)
+    assert (await client.get("/account")).status_code == 303
+
+
+async def test_many_requests_at_once_never_wait_for_each_other_for_ever(school: Running) -> None:
+    client = await school.signed_in("teacher")
+    answers = await asyncio.wait_for(asyncio.gather(*(client.get("/account") for _ in range(60))), timeout=20)
+    assert {answer.status_code for answer in answers} == {200}
+
+
+def test_every_row_belongs_to_a_school() -> None:
+    shared = {"school", "audit_node", "audit_checkpoint"}  # a school itself, and the one tree of the installation
+    without = [name for name, table in SQLModel.metadata.tables.items() if "school_id" not in table.columns]
+    assert set(without) == shared
