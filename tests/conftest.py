@@ -2,11 +2,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.school import Running, running
 
 
-@pytest.fixture(scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated, seeded data folder, made once a run."""
     folder = tmp_path_factory.mktemp("template")

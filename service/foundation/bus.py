@@ -58,7 +58,7 @@ async def publish(session: AsyncSession, event: Event, actor: Actor) -> None:
             school_id=actor.school_id, kind=event.kind, body=json.dumps(asdict(event), default=str),
             at=session.info["clock"].now(),
         ))
-        session.info["outbox"].set()
+        session.info["published"] = True
 
 
 async def deliver(database: Database, state: Any, subscribers: Subscribers) -> int:

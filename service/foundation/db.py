@@ -6,14 +6,21 @@ the middle of becoming a writer.
 """
 
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from prometheus_client import Histogram
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+WRITE_SECONDS = Histogram(
+    "chaperone_write_transaction_seconds", "How long a write transaction held the database",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
+)
 
 
 def new_id() -> str:
@@ -61,9 +68,18 @@ class Database:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        """One transaction: committed when the block ends, rolled back whole when anything raises."""
-        async with self._sessions() as session, session.begin():
-            yield session
+        """One transaction: committed when the block ends, rolled back whole when anything raises.
+
+        What was published is delivered from here on, not before: until the commit there is nothing to see.
+        """
+        async with self._sessions() as session:
+            async with session.begin():
+                await session.connection()
+                began = time.perf_counter()
+                yield session
+            WRITE_SECONDS.observe(time.perf_counter() - began)
+            if session.info.get("published"):
+                session.info["outbox"].set()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:

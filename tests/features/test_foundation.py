@@ -1,15 +1,24 @@
 """The floor: one request one transaction, committed before the answer; refusals before anything is read."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from fastapi import APIRouter
 from sqlmodel import SQLModel, text
 
-from service.foundation import web
+from service.foundation import bus, web
+from service.foundation.db import Database
 from service.foundation.errors import Conflict
+from service.foundation.events import Event, system
 from tests.school import Running
+
+
+@dataclass(frozen=True)
+class Renamed(Event):
+    school_id: str
+    name: str
 
 
 @pytest.fixture
@@ -48,6 +57,34 @@ async def test_a_change_is_durable_before_anybody_is_told(changing: Running) -> 
         client._transport.app = watch  # type: ignore[attr-defined]
         await client.post("/rename")
     assert seen_at_answer == ["Renamed"]
+
+
+async def test_who_reacts_after_the_commit_hears_at_once_and_again_until_it_worked(school: Running) -> None:
+    heard: list[str] = []
+    first, done = asyncio.Event(), asyncio.Event()
+
+    async def react(_state: Any, event: Renamed) -> None:
+        heard.append(event.name)
+        first.set()
+        if len(heard) == 1:
+            raise RuntimeError("not yet")
+        done.set()
+
+    subscribers = bus.Subscribers(after_commit={Renamed: [react]})
+    wake = asyncio.Event()
+    database = Database(school.app.state.settings.url, {"clock": school.clock, "subscribers": subscribers, "outbox": wake})
+    delivering = asyncio.create_task(bus.run(database, None, subscribers, wake))
+    async with database.writing() as session:
+        await bus.publish(session, Renamed(school_id="s", name="New"), system("s"))
+        await asyncio.sleep(0)
+        assert heard == []  # nothing is told before the commit
+    await asyncio.wait_for(first.wait(), timeout=5)
+    wake.set()
+    await asyncio.wait_for(done.wait(), timeout=5)
+    delivering.cancel()
+    await asyncio.gather(delivering, return_exceptions=True)
+    await database.close()
+    assert heard == ["New", "New"]
 
 
 async def test_a_refused_request_changes_nothing(changing: Running) -> None:
