@@ -1,0 +1,43 @@
+"""Which source of which participant: the words that rooms, routes and recordings share."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+SourceKind = Literal["microphone", "camera", "screen"]
+Codec = Literal["opus", "vp8"]
+KINDS: tuple[SourceKind, ...] = ("microphone", "camera", "screen")
+"""In the order of the uplink's m-lines (docs/room-protocol.md)."""
+
+
+@dataclass(frozen=True)
+class SourceKey:
+    """`peer` is the opaque id of one admitted connection."""
+
+    peer: str
+    kind: SourceKind
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One source in an offer to a viewer, by the `mid` of its m-line."""
+
+    mid: str
+    peer: str
+    kind: SourceKind
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a viewer may receive now; replaces every earlier version."""
+
+    version: int
+    sdp: str
+    streams: tuple[Stream, ...]
+
+
+class FrameSink(Protocol):
+    """The record of one source. Given by `recordings.capture`."""
+
+    def write(self, frame: bytes, at_ms: int, key: bool) -> bool:
+        """Take one complete encoded frame at this time of the lesson. False: not taken, it must not be forwarded."""
+        ...

@@ -1,0 +1,291 @@
+"""One microphone, camera or screen: every frame first to the record, then, if it was taken, to those it is routed to."""
+
+import random
+import secrets
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from lessons.media import rtp
+from lessons.media.frames import Frame
+from lessons.media.keys import Codec, FrameSink, SourceKey
+from lessons.media.layer import Layer
+from lessons.media.path import Priority, UdpPath
+from lessons.media.stream import ViewerStream
+from lessons.media.timeline import SenderClock, Timeline
+from lessons.media.wire import Packet
+
+if TYPE_CHECKING:
+    import socket
+
+    from lessons.media.plane import MediaRoom
+
+OPUS, VP8, VP8_REPAIR = 111, 96, 97
+"""Payload types in every offer to viewers, so that one rewritten packet fits all."""
+KEY_FRAME_EVERY, KEY_FRAME_LIMIT, REFUSED_PAUSE = 5.0, 0.4, 0.25
+_TAKEN_FOR, _HEARD_FOR = 1.0, 2.0
+
+
+class _Fan(NamedTuple):
+    """Who gets the packets of one layer: by UDP, grouped by our socket, and by TCP."""
+
+    udp: "list[tuple[socket.socket, list[ViewerStream]]]"
+    tcp: list[ViewerStream]
+
+
+class Source:
+    """`recipients` is None while the source is neither recorded nor forwarded, and empty while it is only recorded."""
+
+    def __init__(self, room: "MediaRoom", key: SourceKey) -> None:
+        self.room, self.key = room, key
+        self.is_video = key.kind != "microphone"
+        self.codec: Codec = "vp8" if self.is_video else "opus"
+        self.rate = 90_000 if self.is_video else 48_000
+        self.payload = VP8 if self.is_video else OPUS
+        self.repair_payload = VP8_REPAIR
+        self.ssrc, self.repair_ssrc = secrets.randbits(31) + 2, secrets.randbits(31) + 2
+        self.recipients: frozenset[str] | None = None
+        self.layers: dict[str | None, Layer] = {}
+        self.streams: list[ViewerStream] = []
+        self.heard_at = float("-inf")
+        self.recorded: Layer | None = None
+        self.ask_key: Callable[[int], None] = lambda ssrc: None
+        self._timeline = Timeline(self.rate, room.lesson_clock_start)
+        self._sink: FrameSink | None = None
+        self._sink_asked = self._taken_at = self._key_asked = self._key_came = float("-inf")
+        self._jitter = random.uniform(0.8, 1.2)
+        self._fan: dict[Layer, _Fan] = {}
+        self._settled = False               # every viewer that may be has joined
+        self._shut = True
+
+    # -- in
+
+    def begin(self, layers: Mapping[str | None, Layer], ask_key: Callable[[int], None]) -> None:
+        """A new uplink sends this source now; its layers replace the old ones."""
+        for layer in self.layers.values():
+            layer.forget()
+        self.layers, self.ask_key, self.recorded = dict(layers), ask_key, None
+        self._timeline.restart()
+        self.choose_layers()
+
+    def permits(self, now: float) -> bool:
+        """Whether anything of this source may be recorded or forwarded at this moment."""
+        return self.recipients is not None and self.room.gate.permits(now)
+
+    def reported(self, layer: Layer, clock: SenderClock) -> None:
+        """A sender report of `layer` arrived."""
+        if layer is self.recorded and layer.report is not None:
+            self._timeline.report(clock, layer.report.ntp, layer.report.rtp)
+
+    def deliver(self, layer: Layer, frames: list[Frame], received: float) -> None:
+        """Frames came out of repair: record, then forward. The gate is asked anew for each: a write may have ended it."""
+        self._shut = False
+        for frame in frames:
+            now = self.room.clock.boottime()
+            if not self.permits(now):
+                self.shut()
+                return
+            if not self._taken(layer, frame, received, now):
+                continue
+            now = self.room.clock.boottime()
+            if not self.permits(now):
+                self.shut()
+                return
+            self._forward(layer, frame, now)
+
+    def _taken(self, layer: Layer, frame: Frame, received: float, now: float) -> bool:
+        """Whether the record has this frame, or, of a layer that is not recorded, the same picture."""
+        if frame.key and layer is not self.recorded and self._better(layer, now):
+            self.recorded = layer
+            if layer.report is not None:
+                self._timeline.report(self.room.sender_clock(self.key.peer), layer.report.ntp, layer.report.rtp)
+        if layer is not self.recorded:
+            return now - self._taken_at <= _TAKEN_FOR
+        sink = self._open_sink(now)
+        if sink is None or not sink.write(frame.content, self._timeline.at_ms(frame.timestamp, received), frame.key):
+            self._refused()
+            return False
+        self._taken_at = now
+        if frame.key:
+            self._key_came = now
+        return True
+
+    def _better(self, layer: Layer, now: float) -> bool:
+        recorded = self.recorded
+        return recorded is None or now - self._taken_at > _TAKEN_FOR or (recorded.rid, layer.rid) == ("l", "h")
+
+    def _open_sink(self, now: float) -> FrameSink | None:
+        if self._sink is None and now - self._sink_asked >= REFUSED_PAUSE:
+            self._sink_asked = now
+            self._sink = self.room.sink(self.key, self.codec)
+        return self._sink
+
+    def _refused(self) -> None:
+        """The record has a hole now; pictures after it need a key frame."""
+        self.recorded = None
+        if self.is_video:
+            for layer in self.layers.values():
+                layer.forget()
+            for stream in self.streams:
+                stream.leave()
+            self.regroup()
+
+    # -- out
+
+    def _forward(self, layer: Layer, frame: Frame, now: float) -> None:
+        if frame.key and not self._settled:
+            self._admit(layer, frame, now)
+        fan = self._fan.get(layer)
+        if fan is None:
+            fan = self._fan[layer] = self._grouped(layer)
+        packets = self._packets(layer, frame, now)
+        for sock, streams in fan.udp:
+            self.room.outbox.fan_out(sock, streams, packets)
+        for stream in fan.tcp:
+            self._send_tcp(stream, packets)
+        if self.streams:
+            layer.keep(packets)
+
+    def _admit(self, layer: Layer, frame: Frame, now: float) -> None:
+        """Viewers that want this layer and wait for its key frame begin here."""
+        self._settled = True
+        for stream in self.streams:
+            if stream.waits:
+                if stream.want is layer:
+                    stream.join(layer, frame, layer.next_out, now)
+                    self._fan.clear()
+                else:
+                    self._settled = False
+
+    def _grouped(self, layer: Layer) -> _Fan:
+        groups: dict[int, tuple[socket.socket, list[ViewerStream]]] = {}
+        here = [stream for stream in self.streams if stream.segment is not None and stream.segment.layer is layer]
+        for stream in here:
+            path = stream.downlink.transport.path
+            if isinstance(path, UdpPath):
+                groups.setdefault(path.sock.fileno(), (path.sock, []))[1].append(stream)
+        return _Fan(list(groups.values()), [stream for stream in here if stream.tcp])
+
+    def _packets(self, layer: Layer, frame: Frame, now: float) -> list[Packet]:
+        number = layer.number(frame)
+        layer.last_timestamp, layer.sent_at = frame.timestamp, now
+        if not self.is_video:
+            piece = frame.parts[0].piece
+            content = rtp.audio(OPUS, piece.marker, number & 0xFFFF, frame.timestamp, self.ssrc, piece.payload)
+            return [Packet(content, rtp.AUDIO_HEADER, number, frame.timestamp)]
+        sent, packets = rtp.abs_send_time(now), []
+        last = len(frame.parts) - 1
+        for i, (piece, descriptor) in enumerate(frame.parts):
+            assert descriptor is not None
+            content = rtp.video(VP8, i == last, (number + i) & 0xFFFF, frame.timestamp, self.ssrc, sent, piece.payload)
+            header = rtp.VIDEO_HEADER
+            packets.append(Packet(
+                content, header, number + i, frame.timestamp, descriptor.picture,
+                descriptor.picture_at and header + descriptor.picture_at, descriptor.wide,
+                descriptor.tl0, descriptor.tl0_at and header + descriptor.tl0_at))
+        layer.last_picture, layer.last_tl0 = packets[-1].picture, packets[-1].tl0
+        return packets
+
+    def _send_tcp(self, stream: ViewerStream, packets: list[Packet]) -> None:
+        """Over TCP a late picture is worse than none: after a refusal, nothing until the next key frame."""
+        segment = stream.segment
+        priority = Priority.VIDEO if self.is_video else Priority.AUDIO
+        for packet in packets:
+            content = packet.content if stream.patch is None or segment is None else segment.patched(packet)
+            if not stream.downlink.transport.send_rtp(content, priority, stream) and self.is_video:
+                stream.leave(packet.sequence)
+                self.regroup()
+                stream.downlink.refused_by_queue()
+                return
+
+    def repeat(self, stream: ViewerStream, sequences: tuple[int, ...], now: float) -> None:
+        """Send packets again that a viewer misses, behind the same gate and route as the first time."""
+        for sequence in sequences:
+            if not stream.routed or not self.permits(now):
+                return
+            packet = stream.repeat(sequence)
+            if packet is not None:
+                stream.downlink.transport.send_rtp(packet, Priority.VIDEO if self.is_video else Priority.AUDIO, stream)
+
+    # -- routes
+
+    def regroup(self) -> None:
+        """A viewer's path, keys or layer changed."""
+        self._fan.clear()
+        self._settled = False
+
+    def choose_layers(self) -> None:
+        """Give every viewer the layer its network and screen want."""
+        for stream in self.streams:
+            self.choose(stream)
+
+    def choose(self, stream: ViewerStream) -> None:
+        want = self._wanted(stream)
+        if want is not stream.want:
+            stream.want = want
+            self.regroup()
+        if want is None and stream.segment is not None:
+            stream.leave()
+            self.regroup()
+
+    def _wanted(self, stream: ViewerStream) -> Layer | None:
+        if not self.is_video:
+            return next(iter(self.layers.values()), None)
+        order = stream.downlink.layer_order()
+        if not order:
+            return None
+        now = self.room.clock.boottime()
+        present = [self.layers[rid] for rid in (None, *order) if rid in self.layers]
+        alive = [layer for layer in present if now - layer.heard_at < _HEARD_FOR]
+        return next(iter(alive or present), None)
+
+    def shut(self) -> None:
+        """Nothing may pass: forget what waits, what could be sent again, and what an unbroken picture would need."""
+        if self._shut:
+            return
+        self._shut = True
+        for layer in self.layers.values():
+            layer.forget()
+        for stream in self.streams:
+            stream.leave()
+            stream.forget()
+            stream.downlink.transport.purge(lambda owner, stream=stream: owner is stream)  # type: ignore[misc]
+        self.recorded = None
+        self._timeline.restart()
+        self.regroup()
+
+    # -- key frames
+
+    def request_key(self, now: float) -> None:
+        """Ask the sender for a key frame, at most every 400 ms: browsers ignore more, and one serves all layers."""
+        if not self.is_video or now - self._key_asked < KEY_FRAME_LIMIT:
+            return
+        layer = next((self.layers[rid] for rid in ("h", None, "l")
+                      if rid in self.layers and now - self.layers[rid].heard_at < _HEARD_FOR), None)
+        if layer is not None and layer.ssrc is not None:
+            self._key_asked = now
+            self.ask_key(layer.ssrc)
+
+    def key_due(self, now: float) -> bool:
+        """Whether somebody waits for a key frame: the record, a viewer, or the next place to seek to."""
+        if not self.is_video or not self.permits(now):
+            return False
+        heard = [layer for layer in self.layers.values() if now - layer.heard_at < _HEARD_FOR]
+        if not heard:
+            return False
+        recorded = self.recorded
+        return (recorded is None or any(layer.frames.wants_key for layer in heard)
+                or (recorded.rid == "l" and any(layer.rid == "h" for layer in heard))
+                or any(stream.waits for stream in self.streams)
+                or now - max(self._key_came, self._key_asked) > KEY_FRAME_EVERY * self._jitter)
+
+    def tick(self, now: float) -> None:
+        """Every 50 ms: frames that waited long enough, and key frames that are due."""
+        if not self.permits(now):
+            self.shut()
+            return
+        for layer in list(self.layers.values()):
+            frames = layer.due(now)
+            if frames:
+                self.deliver(layer, frames, now)
+        if self.key_due(now):
+            self.request_key(now)
