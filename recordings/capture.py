@@ -262,6 +262,7 @@ class Capture:
         index = await self._end_writer() if self.healthy else 0
         if not self.healthy:
             outcome, reason = "incomplete", self.fault if not reason else f"{reason}; {self.fault}"
+            self._writer.abandon()
             await asyncio.to_thread(self._writer.join, STUCK_SECONDS)
         durable = self._durable
         words = sealing.manifest(

@@ -181,7 +181,9 @@ class PartFile:
         if header is None or header.kind != Kind.SEAL:
             return None
         words = read_manifest(self.read(offset + HEADER.size, header.length))
-        return (words, header.previous) if words and words.size + words.torn == offset else None
+        if words is None or self.read(offset, self.size - offset) != seal_record(words, header.previous):
+            return None
+        return (words, header.previous) if words.size + words.torn == offset else None
 
 
 def read_manifest(body: bytes) -> Manifest | None:
@@ -353,17 +355,19 @@ def _verify(part: PartFile, key: bytes | None, public: bytes | None, kept: Manif
         # Without a seal nobody can tell a torn tail from a changed one: it is left out, and said.
         return Verdict(standing.chunks, None, "", False, None, "", "", torn)
     signed = None if public is None else is_signed(words, public)
-    if kept is not None and words != kept:
+    if kept is not None and sealed is None:
+        problem, first_bad = "the seal is missing or was changed", first_bad or standing.chunks
+    elif kept is not None and words != kept:
         problem, first_bad = "the seal is not the one that was kept", first_bad or 0
-    elif not problem and not _seals(words, part.header, standing):
+    elif not problem and not (sealed and _seals(words, sealed[1], part.header, standing)):
         problem, first_bad = "the chunks are not those that were sealed", min(standing.chunks, words.chunks - 1)
     elif signed is False and not problem:
         problem, first_bad = "the school did not sign this seal", 0
     return Verdict(standing.chunks, first_bad, problem, True, signed, words.outcome, words.reason, torn)
 
 
-def _seals(words: Manifest, header: Header, standing: Durable) -> bool:
+def _seals(words: Manifest, previous: bytes, header: Header, standing: Durable) -> bool:
     same_part = (words.school_id, words.recording_id, words.lesson_id, words.part) == (
         header.school_id, header.recording_id, header.lesson_id, header.part,
     )
-    return same_part and (words.chunks, words.root, words.size) == (standing.chunks, standing.root.hex(), standing.size)
+    return same_part and previous == standing.previous and (words.chunks, words.root, words.size) == (standing.chunks, standing.root.hex(), standing.size)

@@ -15,12 +15,13 @@ STOPPED = "the service stopped"
 
 
 def seal_torn(
-    path: Path, header: Header, *, key: bytes, signer: Signer, sealed_at: datetime, reason: str = STOPPED
+    path: Path, header: Header, *, key: bytes, signer: Signer, sealed_at: datetime, reason: str = STOPPED,
+    kept: Manifest | None = None,
 ) -> Manifest:
     """Seal a part as incomplete, with the reason. Nothing is encrypted again, so no nonce can be used twice.
 
     A part whose first bytes never reached the disk gets a manifest of no chunks, and no file is made for it. Safe to
-    repeat: a part that has its seal keeps it.
+    repeat: a part that has its seal keeps it. `kept` is the manifest of a part whose disk would not take it at the time.
     """
     try:
         part = PartFile(path)
@@ -30,9 +31,9 @@ def seal_torn(
     with part:
         if (sealed := part.manifest()) and seal.is_signed(sealed[0], signer.public):
             return sealed[0]
-        standing, _ = sound_chunks(part, key)
+        standing, _ = sound_chunks(part, key, kept.size if kept else None)
         torn = part.size - standing.size
-    words = seal.manifest(
+    words = kept or seal.manifest(
         header, standing, sealed_at=sealed_at, outcome="incomplete", reason=reason, torn=torn, signer=signer
     )
     seal.append(path, words, standing.previous)

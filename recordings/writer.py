@@ -111,6 +111,7 @@ class Writer(threading.Thread):
         self._chain = Chain(key, self._preamble)
         self._durable, self._failed = durable, failed
         self.failure = ""
+        self._abandoned = False
         self._queue: queue.Queue[Batch | _End] = queue.Queue(QUEUED_BATCHES)
         self._tracks: dict[int, _TrackState] = {}
         self._index = _Index()
@@ -128,6 +129,11 @@ class Writer(threading.Thread):
         """Write the index and stop; then `done(what is durable, offset of the index)`, on this thread."""
         return self._put(_End(at, done))
 
+    def abandon(self) -> None:
+        """Write nothing more, whatever is still waiting."""
+        self._abandoned = True
+        self._put(_End(0.0, lambda durable, index: None))
+
     def _put(self, item: Batch | _End) -> bool:
         try:
             self._queue.put_nowait(item)
@@ -138,9 +144,10 @@ class Writer(threading.Thread):
     def run(self) -> None:
         try:
             self._open()
-            while not isinstance(item := self._queue.get(), _End):
+            while not isinstance(item := self._queue.get(), _End) and not self._abandoned:
                 self._write(item)
-            item.done(*self._finish(item))
+            if isinstance(item, _End) and not self._abandoned:
+                item.done(*self._finish(item))
         except _NoRoom:
             self._fail(DISK_ROOM)
         except OSError as error:
