@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 from recordings import seal as sealing
 from recordings import webm
-from recordings.format import Header, Manifest, MerkleTree, Outcome, Signer, as_json
+from recordings.format import Header, Manifest, Outcome, Signer, as_json
 from recordings.webm import Block, Codec
 from recordings.writer import DIED, STALLED, Batch, Durable, Run, TrackHeader, Writer
+from service.foundation.audit import Frontier
 from service.foundation.clock import Clock
 
 __all__ = ["Capture", "Header", "Manifest", "Track"]
@@ -116,7 +117,7 @@ class Capture:
         self._open_bytes = 0
         self._unwritten = 0
         self._pending: deque[tuple[float, int]] = deque()
-        self._durable = Durable(0.0, 0, MerkleTree().root(), b"", 0, 0)
+        self._durable = Durable(0.0, 0, Frontier().root(), b"", 0, 0)
         self._ended = False
         self._faulted = asyncio.Event()
         self._manifest: asyncio.Task[Manifest] | None = None

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import rfc8785
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from service.foundation.audit import Frontier
 from service.foundation.errors import SafeguardError
 
 VERSION = 1
@@ -132,34 +133,6 @@ def leaf(record: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + record).digest()
 
 
-def _node(left: bytes, right: bytes) -> bytes:
-    return hashlib.sha256(b"\x01" + left + right).digest()
-
-
-class MerkleTree:
-    """The root over leaves added one by one (RFC 6962 section 2.1), in the space of its height."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._peaks: list[bytes] = []
-
-    def add(self, hashed: bytes) -> None:
-        size = self.count
-        while size & 1:
-            hashed = _node(self._peaks.pop(), hashed)
-            size >>= 1
-        self._peaks.append(hashed)
-        self.count += 1
-
-    def root(self) -> bytes:
-        if not self._peaks:
-            return hashlib.sha256(b"").digest()
-        *lower, root = self._peaks
-        for peak in reversed(lower):
-            root = _node(peak, root)
-        return root
-
-
 class ChunkHeader(NamedTuple):
     """The clear 56 bytes before a chunk's body; authenticated with it."""
 
@@ -188,7 +161,7 @@ class Chain:
         """`key`: 32 fresh random bytes, for this part alone. `first`: the preamble."""
         if len(key) != 32:
             raise ValueError("a recording's key has 32 bytes")
-        self.tree = MerkleTree()
+        self.tree = Frontier()
         self._aead = AESGCM(key)
         self.previous = leaf(first)
         self._context = CONTEXT + self.previous
@@ -196,7 +169,7 @@ class Chain:
 
     def chunk(self, kind: Kind, plain: bytes, *, track: int = 0, span: tuple[int, int] = (0, 0), flags: int = 0) -> bytes:
         """The next record of the file. `span`: first and last time in it, in milliseconds."""
-        sequence = self.tree.count
+        sequence = self.tree.size
         header = ChunkHeader(len(plain) + TAG_BYTES, kind, flags, track, sequence, *span, self.previous).pack()
         record = header + self._aead.encrypt(_nonce(sequence), plain, self._context + header)
         self.previous = leaf(record)

@@ -27,15 +27,16 @@ from recordings.format import (
     Header,
     Kind,
     Manifest,
-    MerkleTree,
     NotARecording,
     decrypt,
     leaf,
     preamble,
+    seal_record,
 )
 from recordings.seal import is_signed
 from recordings.webm import Codec
 from recordings.writer import Durable
+from service.foundation.audit import Frontier
 
 LONGEST_PREAMBLE = 4096
 
@@ -303,13 +304,13 @@ def sound_chunks(part: PartFile, key: bytes | None, until: int | None = None) ->
     With the key each chunk is decrypted as well; without it a change that also rewrote every later hash is found only by
     the seal's root.
     """
-    tree = MerkleTree()
+    tree = Frontier()
     previous = leaf(part.preamble)
     tree.add(previous)
     size, last_ms, problem = len(part.preamble), 0, ""
     for chunk, header in part.walk(until):
         record = part.record(chunk)
-        if header.sequence != tree.count or header.previous != previous:
+        if header.sequence != tree.size or header.previous != previous:
             problem = "a chunk is out of its place, or the one before it was changed"
         elif key is not None and not _decrypts(key, part.preamble, record):
             problem = "a chunk was changed"
@@ -318,7 +319,7 @@ def sound_chunks(part: PartFile, key: bytes | None, until: int | None = None) ->
         previous = leaf(record)
         tree.add(previous)
         size, last_ms = size + len(record), max(last_ms, header.t_last)
-    return Durable(0.0, tree.count, tree.root(), previous, size, last_ms), problem
+    return Durable(0.0, tree.size, tree.root(), previous, size, last_ms), problem
 
 
 def _decrypts(key: bytes, first: bytes, record: bytes) -> bool:
@@ -370,4 +371,5 @@ def _seals(words: Manifest, previous: bytes, header: Header, standing: Durable) 
     same_part = (words.school_id, words.recording_id, words.lesson_id, words.part) == (
         header.school_id, header.recording_id, header.lesson_id, header.part,
     )
-    return same_part and previous == standing.previous and (words.chunks, words.root, words.size) == (standing.chunks, standing.root.hex(), standing.size)
+    same_chunks = (words.chunks, words.root, words.size) == (standing.chunks, standing.root.hex(), standing.size)
+    return same_part and same_chunks and previous == standing.previous

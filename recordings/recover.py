@@ -7,9 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 from recordings import seal
-from recordings.format import Header, Manifest, MerkleTree, NotARecording, Signer
+from recordings.format import Header, Manifest, NotARecording, Signer
 from recordings.reader import PartFile, sound_chunks
 from recordings.writer import Durable
+from service.foundation.audit import Frontier
 
 STOPPED = "the service stopped"
 
@@ -26,7 +27,7 @@ def seal_torn(
     try:
         part = PartFile(path)
     except (FileNotFoundError, NotARecording):
-        nothing = Durable(0.0, 0, MerkleTree().root(), b"", 0, 0)
+        nothing = Durable(0.0, 0, Frontier().root(), b"", 0, 0)
         return seal.manifest(header, nothing, sealed_at=sealed_at, outcome="incomplete", reason=reason, signer=signer)
     with part:
         if (sealed := part.manifest()) and seal.is_signed(sealed[0], signer.public):

@@ -6,7 +6,7 @@ key destroys the part (policy: RE2, RE3); the school's signature and the hashes 
 
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -38,8 +38,8 @@ class SchoolKeys:
     """One school's two keys: one wraps, one signs. `public` is the raw Ed25519 key that checks seals."""
 
     school_id: str
-    _wrapping: bytes
-    _signing: Ed25519PrivateKey
+    _wrapping: bytes = field(repr=False)
+    _signing: Ed25519PrivateKey = field(repr=False)
 
     @classmethod
     def of(cls, folder: Path, school_id: str) -> "SchoolKeys":

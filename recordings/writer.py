@@ -237,7 +237,7 @@ class Writer(threading.Thread):
 
     def _standing(self, at: float) -> Durable:
         tree = self._chain.tree
-        return Durable(at, tree.count, tree.root(), self._chain.previous, self._size, self._last_ms)
+        return Durable(at, tree.size, tree.root(), self._chain.previous, self._size, self._last_ms)
 
     def _finish(self, end: _End) -> tuple[Durable, int]:
         index = self._size

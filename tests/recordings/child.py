@@ -9,8 +9,7 @@ from pathlib import Path
 
 from recordings.capture import Capture
 from service.foundation.clock import SystemClock
-from tests.recordings.conftest import HEADER, KEY
-from tests.recordings.media import DELTA_FRAME, KEY_FRAME, SPEECH
+from tests.recordings.media import DELTA_FRAME, HEADER, KEY, KEY_FRAME, SPEECH
 
 
 def frame(n: int) -> bytes:

@@ -2,19 +2,15 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recordings.capture import Capture
-from recordings.format import Header
 from recordings.vault import SchoolKeys
 from tests.fakes import FakeClock
-
-KEY = bytes(range(32))
-HEADER = Header("school-1", "recording-1", "lesson-1", 1, datetime(2026, 11, 24, 9, 0, tzinfo=UTC))
+from tests.recordings.media import HEADER, KEY
 
 
 class Recorder:

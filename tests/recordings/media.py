@@ -3,9 +3,13 @@
 import array
 import math
 import struct
+from datetime import UTC, datetime
 from fractions import Fraction
 
-import av
+from recordings.format import Header
+
+KEY = bytes(range(32))
+HEADER = Header("school-1", "recording-1", "lesson-1", 1, datetime(2026, 11, 24, 9, 0, tzinfo=UTC))
 
 KEY_FRAME = b"\x10\x02\x00\x9d\x01\x2a" + struct.pack("<HH", 640, 360) + b"key" * 20
 DELTA_FRAME = b"\x11\x02\x00" + b"delta" * 10
@@ -15,6 +19,8 @@ SPEECH = bytes((9 << 3,)) + b"speech" * 10
 
 def real_vp8(seconds: int, rate: int = 15, key_every: int = 30) -> list[tuple[int, bytes, bool]]:
     """(milliseconds, frame, key) of a picture whose brightness rises with time, coded as a browser would."""
+    import av  # only here: a child that is to be killed should start at once
+
     codec = av.CodecContext.create("libvpx", "w")
     codec.width, codec.height, codec.pix_fmt = 320, 180, "yuv420p"
     codec.time_base, codec.framerate = Fraction(1, rate), Fraction(rate, 1)
@@ -33,6 +39,8 @@ def real_vp8(seconds: int, rate: int = 15, key_every: int = 30) -> list[tuple[in
 
 def real_opus(seconds: int, hertz: float = 440.0) -> list[tuple[int, bytes, bool]]:
     """(milliseconds, packet, True) of a tone in packets of 20 ms."""
+    import av
+
     codec = av.CodecContext.create("libopus", "w")
     codec.sample_rate, codec.layout, codec.format = 48000, "mono", "s16"
     codec.options = {"frame_duration": "20", "application": "voip"}

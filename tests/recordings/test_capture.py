@@ -14,8 +14,7 @@ from recordings.format import HEADER as CHUNK_HEADER
 from recordings.format import ChunkDamaged, Kind
 from recordings.reader import PartFile, Recording, verify
 from recordings.webm import Block
-from tests.recordings.conftest import KEY
-from tests.recordings.media import DELTA_FRAME, KEY_FRAME, SPEECH, real_opus, real_vp8
+from tests.recordings.media import DELTA_FRAME, KEY, KEY_FRAME, SPEECH, real_opus, real_vp8
 
 
 def frames_of(recording: Recording, track: int, path) -> list[tuple[int, bytes, bool]]:

@@ -13,12 +13,12 @@ import pytest
 
 from recordings import seal
 from recordings.format import HEADER as CHUNK_HEADER
-from recordings.format import Chain, ChunkDamaged, Header, Kind, MerkleTree, decrypt, leaf, preamble
+from recordings.format import Chain, ChunkDamaged, Header, Kind, decrypt, leaf, preamble
 from recordings.reader import PartFile, Recording, verify
 from recordings.recover import STOPPED, seal_torn
 from recordings.vault import KeyMissing, SchoolKeys, new_key
-from tests.recordings.conftest import HEADER, KEY
-from tests.recordings.media import SPEECH
+from service.foundation.audit import Frontier
+from tests.recordings.media import HEADER, KEY, SPEECH
 
 FULL = os.environ.get("CHAPERONE_PROOF") == "full"
 
@@ -155,7 +155,7 @@ def test_a_part_that_never_reached_the_disk_is_sealed_without_a_file(recorder):
 def test_the_root_is_that_of_rfc_6962():
     import pymerkle
 
-    ours, theirs = MerkleTree(), pymerkle.InmemoryTree(algorithm="sha256")
+    ours, theirs = Frontier(), pymerkle.InmemoryTree(algorithm="sha256")
     for n in range(70):
         entry = f"record {n}".encode()
         ours.add(leaf(entry))

@@ -20,8 +20,7 @@ from recordings.recover import STOPPED, seal_torn
 from recordings.vault import SchoolKeys
 from tests.fakes import FakeClock
 from tests.recordings.child import frame
-from tests.recordings.conftest import HEADER, KEY
-from tests.recordings.media import SPEECH
+from tests.recordings.media import HEADER, KEY, SPEECH
 
 FULL = os.environ.get("CHAPERONE_PROOF") == "full"
 
