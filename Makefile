@@ -1,68 +1,107 @@
 # Chaperone. `make run` serves a demo school, `make test` proves the rules; both set up what they need.
-# Needs only make and Python 3.11 or newer; on Debian, tests install Chromium, Firefox ESR and Janus if missing.
+# Needs only make and Python 3.11 or newer; as root on Debian, tests install the browsers that they drive.
 PYTHON ?= python3
+WORKERS ?= 2
 UV := .tools/uv/bin/uv
 PY := .venv/bin/python
-WORKERS ?= 2
-export PATH := $(CURDIR)/.tools/node/bin:$(PATH)
+
+# Where the network inspects TLS, as school networks do, the certificates that the machine trusts are the right ones.
+CERTIFICATES := $(wildcard /etc/ssl/certs/ca-certificates.crt)
+ifneq ($(CERTIFICATES),)
+export UV_SYSTEM_CERTS ?= true
+export PIP_CERT ?= $(CERTIFICATES)
+export NODE_EXTRA_CA_CERTS ?= $(CERTIFICATES)
+endif
+
+# A stamp carries the checksum of its lock, so that neither a checkout nor a switch of branches installs anything twice.
+sum = $(shell cat $(1) | cksum | cut -d ' ' -f 1)
+APP := .venv/app-$(call sum,requirements/app.txt)
+DEV := .venv/dev-$(call sum,requirements/dev.txt)
+NODE := node_modules/.done-$(call sum,package-lock.json)
+SHEETS := $(wildcard */static/[!_]*.scss)
+PAGES := service/static/vendor/.done
+# The machine's Node, unless requirements/node.sh found it missing or too old and put one here.
+WITH_NODE := PATH="$(CURDIR)/.tools/node/bin:$$PATH"
+# One set-up at a time, also when `make run` and `make test` start together. An environment whose Python went is no environment.
+ALONE = mkdir -p .tools; test -x $(PY) || rm -rf .venv; $(if $(shell command -v flock),flock .tools/lock) $(MAKE) -s --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench prove lock browsers clean
+.NOTPARALLEL:
+.PHONY: help run test check bench prove setup app install-app install-dev lock browsers clean
 
 help: ## Explain every target
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-run: .venv/app node_modules/.done ## Serve a demo school at http://localhost:8000 and print sign-in links
+run: app ## Serve a demo school at http://localhost:8000 and print sign-in links
 	$(PY) -m service dev
-
-setup: .venv/dev node_modules/.done ## Install everything that running, checking and testing need
 
 test: setup browsers ## Run every test, browser tests included
 	$(PY) -m pytest -n $(WORKERS)
 
-check: setup ## Lint, check types and the direction of imports
+check: setup ## Lint, check types, and the direction of imports
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	.venv/bin/lint-imports --no-cache
+	$(if $(wildcard tsconfig.json),$(WITH_NODE) node_modules/.bin/tsc -p tsconfig.json --noEmit)
 
-bench: setup ## Measure the hot paths against a named peer; prints ratios
+bench: setup ## Measure the hot paths, beside Janus where it is installed; prints ratios
 	$(PY) -m tests.bench
 
 prove: setup browsers ## Run the long proofs at full size
 	CHAPERONE_PROOF=full $(PY) -m pytest -n $(WORKERS) -m proof
 
-lock: $(UV) ## Pin every dependency again, with hashes and without registry addresses
-	$(UV) pip compile -q --upgrade --generate-hashes --no-header --no-emit-index-url --universal --python-version 3.11 pyproject.toml -o requirements/app.txt
-	$(UV) pip compile -q --generate-hashes --no-header --no-emit-index-url --universal --python-version 3.11 -c requirements/app.txt pyproject.toml --group dev -o requirements/dev.txt
-	$(UV) pip compile -q --upgrade --generate-hashes --no-header --no-emit-index-url --universal --python-version 3.11 --group node -o requirements/node.txt
-	npm install --package-lock-only
+setup: ## Install everything that running, checking and testing need
+	+@$(ALONE) install-dev
 
-clean: ## Remove what setting up made (not your data in var/)
-	rm -rf .venv .tools node_modules service/static/vendor
+app: ## Install only what serving needs
+	+@$(ALONE) install-app
 
-$(UV):
-	$(PYTHON) -c 'import sys; sys.exit("Chaperone needs Python 3.11 or newer; set PYTHON=path") if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv .tools/uv
-	.tools/uv/bin/pip install -q --disable-pip-version-check uv==0.13.9
+install-app: $(APP) $(PAGES)
+install-dev: $(DEV) $(PAGES)
 
-.venv/app: requirements/app.txt | $(UV)
-	test -x $(PY) || $(UV) venv -q --python $(PYTHON) .venv
-	$(UV) pip install -q --require-hashes --python $(PY) -r requirements/app.txt
-	touch $@
-
-.venv/dev: requirements/dev.txt | $(UV)
-	test -x $(PY) || $(UV) venv -q --python $(PYTHON) .venv
-	$(UV) pip sync -q --require-hashes --python $(PY) requirements/dev.txt
-	touch $@ .venv/app
-
-# npm comes with the machine's Node, or from PyPI's Node wheel.
-node_modules/.done: package.json package-lock.json service/static/chaperone.scss | $(UV)
-	command -v npm >/dev/null || { $(UV) venv -q --python $(PYTHON) .tools/node && \
-	  $(UV) pip install -q --require-hashes --python .tools/node/bin/python -r requirements/node.txt; }
-	npm ci --silent --ignore-scripts
-	.tools/../node_modules/.bin/sass --quiet-deps --no-source-map --style=compressed --load-path=node_modules service/static/chaperone.scss service/static/vendor/chaperone.css
-	cp node_modules/govuk-frontend/dist/govuk/govuk-frontend.min.js node_modules/jsqr/dist/jsQR.js service/static/vendor/
-	touch $@
-
-browsers: ## Install the browsers and servers that tests drive (Debian; elsewhere set CHROMIUM=path)
+browsers: ## Install the browsers that tests drive (Debian as root; elsewhere set CHROMIUM=path)
 	@sh tests/browsers.sh
+
+lock: $(UV) ## Pin every dependency again, with hashes and without registry addresses
+	$(PIN) --upgrade pyproject.toml -o requirements/app.txt
+	$(PIN) -c requirements/app.txt pyproject.toml --group dev -o requirements/dev.txt
+	$(PIN) --upgrade --group node -o requirements/node.txt
+	$(PIN) --upgrade --group uv -o requirements/uv.txt
+	$(WITH_NODE) npm install --package-lock-only --ignore-scripts
+
+PIN := $(UV) pip compile -q --generate-hashes --no-header --no-emit-index-url --universal --python-version 3.11
+
+clean: ## Remove what setting up made (never your school's data)
+	rm -rf .venv .tools node_modules */static/vendor
+
+$(UV): requirements/uv.txt
+	@echo "Fetching uv…"
+	@sh requirements/uv.sh "$(PYTHON)"
+	@touch $@
+
+$(PY): | $(UV)
+	@$(UV) venv -q --clear --python "$(PYTHON)" .venv
+
+$(APP): | $(UV) $(PY)
+	@echo "Installing Python packages…"
+	@$(UV) pip install -q --require-hashes --no-build --python $(PY) -r requirements/app.txt
+	@rm -f .venv/app* && touch $@
+
+$(DEV): | $(UV) $(PY)
+	@echo "Installing Python packages, with those for tests…"
+	@$(UV) pip sync -q --require-hashes --no-build --python $(PY) requirements/dev.txt
+	@rm -f .venv/app* .venv/dev* && touch $@ $(APP)
+
+$(NODE): | $(PY)
+	@echo "Installing front-end packages…"
+	@sh requirements/node.sh
+	@$(WITH_NODE) npm ci --silent --ignore-scripts
+	@touch $@
+
+# Style sheets are compiled, and others' scripts copied, from the locked packages; none of it is ever committed.
+$(PAGES): $(NODE) $(wildcard */static/*.scss)
+	@echo "Compiling style sheets…"
+	@$(WITH_NODE) node_modules/.bin/sass --quiet-deps --no-source-map --style=compressed --load-path=node_modules \
+	  $(foreach sheet,$(SHEETS),$(sheet):$(dir $(sheet))vendor/$(basename $(notdir $(sheet))).css)
+	@cp node_modules/govuk-frontend/dist/govuk/govuk-frontend.min.js node_modules/jsqr/dist/jsQR.js service/static/vendor/
+	@touch $@

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 import service.people.pages as people_pages
-from service.foundation import audit, bus, jobs, web
+from service.foundation import audit, bus, health, jobs, web
 from service.foundation.clock import Clock, SystemClock
 from service.foundation.db import Database
 from service.foundation.errors import Unavailable
@@ -21,7 +21,7 @@ from service.people.frame import frame
 from service.people.sessions import authenticate, keep_seen
 from service.wiring import SUBSCRIBERS
 
-ROUTERS = (people_pages.router,)
+ROUTERS = (health.router, people_pages.router)
 TEMPLATES = {"people": "service.people"}
 HERE = Path(__file__).parent
 
