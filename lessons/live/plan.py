@@ -1,0 +1,92 @@
+"""What the school decided about one lesson, as the live room knows it: immutable, and replaced whole, never edited."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from lessons.live.supervision import Kind
+
+
+class Role(StrEnum):
+    """How a person is shown in the room."""
+
+    TEACHER = "teacher"
+    STAFF = "staff"
+    LEADER = "leader"
+    GUEST = "guest"
+    PUPIL = "pupil"
+
+
+@dataclass(frozen=True)
+class May:
+    """What a person may do: consents for a child (policy: CO2), clearance and role for an adult."""
+
+    attend: bool = False
+    microphone: bool = False
+    camera: bool = False
+    chat: bool = False
+    screen: bool = False
+    moderate: bool = False
+    stop: bool = False
+    """Stop the lesson for the school: senior leaders, the headteacher, the DSL."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody on the lesson's roster. `serves`: the children for whom a guest is here, such as an interpreter."""
+
+    id: str
+    name: str
+    kind: Kind
+    role: Role
+    may: May
+    cleared: bool = False
+    serves: frozenset[str] = frozenset()
+
+    @property
+    def protects(self) -> bool:
+        """May this person's presence protect children, or be protected by each other's? Guests never (policy: AC7)."""
+        return self.may.attend and (self.kind is Kind.CHILD or (self.kind is Kind.STAFF and self.cleared))
+
+
+@dataclass(frozen=True)
+class ApprovedPair:
+    """A senior leader approved this adult alone with this child, from `start` to `end` (policy: RL1)."""
+
+    adult: str
+    child: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Link:
+    url: str
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`version` grows with every change that matters here. Times are aware. `latest_end_at`: how far it may be extended."""
+
+    version: int
+    school_id: str
+    lesson_id: str
+    title: str
+    class_name: str
+    starts_at: datetime
+    ends_at: datetime
+    hard_end_at: datetime
+    latest_end_at: datetime
+    people: Mapping[str, Person] = field(default_factory=dict)
+    approvals: tuple[ApprovedPair, ...] = ()
+    links: tuple[Link, ...] = ()
+    removed: frozenset[str] = frozenset()
+    stopped: bool = False
+    chat: bool = True
+    pupils_see_each_other: bool = False
+    words_version: str = ""
+
+    def person(self, person_id: str) -> Person | None:
+        return self.people.get(person_id)

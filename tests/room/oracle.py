@@ -1,0 +1,73 @@
+"""What the invariants say of one delivery, derived again from what was done to the room and from the wire.
+
+Shares nothing with `lessons.live`: neither its rule nor its routes. Facts are kept as plain numbers and strings.
+"""
+
+from dataclasses import dataclass, field
+from math import inf
+
+ADULTS, GUESTS = {"teacher", "assistant"}, {"signer"}
+CHILDREN = {"ali", "bea", "cal"}
+OPENS, CLOSES = 0.0, 600.0
+"""The window, in seconds since the stage's `boot` zero."""
+
+
+@dataclass
+class World:
+    """`media` and `page`: when each connected person was last heard; `may`: what each may do now."""
+
+    now: float = 0.0
+    media: dict[str, float] = field(default_factory=dict)
+    page: dict[str, float] = field(default_factory=dict)
+    recorder: float = -inf
+    owner: float = -inf
+    permitted: dict[str, set[str]] = field(default_factory=dict)
+    approvals: dict[tuple[str, str], float] = field(default_factory=dict)
+    removed: set[str] = field(default_factory=set)
+    stopped: bool = False
+    ended: bool = False
+
+    @property
+    def exposed(self) -> set[str]:
+        return {p for p in self.media if "attend" in self.permitted[p]}
+
+    def alive(self, person: str) -> bool:
+        page = 3.0 if person in ADULTS else 10.0
+        return self.now - self.media[person] < 2.0 and self.now - self.page[person] < page
+
+    def wrongs(self) -> list[str]:
+        """Which invariants forbid any delivery at this moment."""
+        alive = {p for p in self.exposed if self.alive(p)}
+        adults, children = alive & ADULTS, alive & CHILDREN
+        wrong = []
+        if self.exposed & CHILDREN:
+            pair = len(self.exposed) == 2 and len(adults) == 1 and len(children) == 1
+            excepted = pair and self.now < self.approvals.get((*adults, *children), -inf)
+            if not adults:
+                wrong.append("I4 supervised")
+            if len(children) < 2 and len(adults) < 2 and not excepted:
+                wrong.append("I1 never alone")
+        elif not adults or len(alive) < 2:
+            wrong.append("nobody to meet")
+        if self.now - self.recorder >= 3.0:
+            wrong.append("I2 recorded")
+        if not OPENS <= self.now < CLOSES:
+            wrong.append("I3 scheduled")
+        if self.now - self.owner >= 3.0:
+            wrong.append("I8 owned")
+        if self.stopped or self.ended:
+            wrong.append("stopped")
+        return wrong
+
+    def wrong_delivery(self, sender: str, source: str, recipients: frozenset[str]) -> list[str]:
+        """Which invariants one delivery breaks."""
+        wrong = self.wrongs()
+        if not {sender, *recipients} <= self.exposed - self.removed:
+            wrong.append("I3 not in the room")
+        if source not in self.permitted[sender]:
+            wrong.append("I6 consent")
+        if not (self.exposed & ADULTS) - {sender} <= recipients:
+            wrong.append("I5 staff left out")
+        if source == "camera" and sender in CHILDREN and recipients & CHILDREN:
+            wrong.append("a pupil's picture reaches a pupil")
+        return wrong
