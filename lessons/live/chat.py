@@ -68,7 +68,7 @@ _SIGN_INSIDE = re.compile(r"[!|+](?=[a-z])")
 _MARKS = re.compile(r"[\u0300-\u036f\u200b-\u200f\u2060\ufeff\u00ad]")
 _LOOKALIKES = str.maketrans("аеорсухіѕјԁԛԝɡıαεικνορτυχ", "aeopcyxisjdqwgiaeikvoptux")
 _SPELT_OUT = re.compile(r"(?<![a-z])(?:[a-z][\W_]+){2,}[a-z](?![a-z])")
-_INSIDE = re.compile(r"(?<=[a-z])[.\-_*'’`~·•]+(?=[a-z])")
+_INSIDE = re.compile(r"(?<=[a-z])(?!['’]ll\b)[.\-_*'’`~·•]+(?=[a-z])")
 _REPEATED = re.compile(r"([a-z])\1{2,}")
 _NOT_LETTERS = re.compile(r"[^a-z]+")
 
@@ -115,7 +115,7 @@ def phrase_matcher(phrases: Iterable[str]) -> Matcher:
 # Finding addresses
 
 _TLDS = (
-    "com|org|net|edu|gov|info|biz|io|co|uk|eu|de|fr|es|it|nl|pl|ru|cn|jp|us|ca|au|nz|ie|me|tv|gg|ly|to|cc|xyz|app|dev|ai|"
+    "com|org|net|edu|be|ch|se|dk|fi|at|pt|in|br|gov|info|biz|io|co|uk|eu|de|fr|es|it|nl|pl|ru|cn|jp|us|ca|au|nz|ie|me|tv|gg|ly|to|cc|xyz|app|dev|ai|"
     "site|online|shop|club|live|link|chat|fun|games|top|vip|icu|wiki|page|social|video|stream|sch|ac"
 )
 _DOT = r"(?:\s*(?:\.|。|．|｡|․|\(dot\)|\[dot\]|\{dot\}|(?<=\s)dot(?=\s))\s*)"
@@ -128,6 +128,7 @@ _OTHER = re.compile(
     r"(?:https?|ftp|data|javascript|file|tel|sms|mailto|intent):\S+"
     r"|(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])\S*"
     r"|\bwww\.\S+"
+    r"|\b[a-z0-9-]+\.[a-z]{2,}/\S+"
 )
 _ALSO_WORDS = re.compile(
     "to|it|me|us|de|is|in|so|co|fun|games|top|live|link|chat|page|video|online|shop|club|app|info|site|wiki|social|stream|es|"
