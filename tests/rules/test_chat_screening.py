@@ -15,9 +15,9 @@ HELD_WORD, HELD_LINK, FINE = Screening(Outcome.HELD, Why.WORD), Screening(Outcom
 
 
 @pytest.mark.parametrize("text", [
-    "damn", "DAMN!", "that damn dog", "d a m n", "d.a.m.n", "d-a-m-n", "da.mn", "d@mn", "D4MN", "daaaamn",
-    "ｄａｍｎ", "dámn", "dаmn", "da\u200bmn", "da\u00admn", "I d a m n it", "damn5", "go kill  yourself", "kill your.self",
-    "KILL\nYOURSELF",    "what's your number?", "f*ck", "f_c_k", "a s s", "@ss", "(damn)", "damn,",
+    "damn", "DAMN!", "that damn dog", "d a m n", "d.a.m.n", "d-a-m-n", "da.mn", "d@mn", "D4MN", "daaaamn", "ｄａｍｎ",
+    "dámn", "dаmn", "da\u200bmn", "da\u00admn", "I d a m n it", "damn5", "go kill  yourself", "kill your.self",
+    "KILL\nYOURSELF", "what's your number?", "f*ck", "f_c_k", "a s s", "@ss", "(damn)", "damn,",
 ])
 def test_a_listed_phrase_is_held_however_it_is_spelt(text):
     assert screen(text, LISTS) == HELD_WORD
@@ -25,9 +25,9 @@ def test_a_listed_phrase_is_held_however_it_is_spelt(text):
 
 @pytest.mark.parametrize("text", [
     "Scunthorpe", "a class of glass", "assess the pass", "Shell and hello", "he'll come", "seashell", "I like maths",
-    "assassin",    "Is it 7?", "x = 3 + 4", "3.14", "1.5 + 2.5 = 4", "at 10.30", "Dr. Smith", "e.g. this one",
-    "Well done. To be fair it was hard.",
-    "Yes. Me too", "Stop. It is over. So what", "A B C", "no.1", "the answer is 5/6", "🙂", "ok...", "U.K. and the U.S.A.",
+    "assassin", "Is it 7?", "x = 3 + 4", "3.14", "1.5 + 2.5 = 4", "at 10.30", "Dr. Smith", "e.g. this one",
+    "Well done. To be fair it was hard.", "Yes. Me too", "Stop. It is over. So what", "A B C", "no.1",
+    "the answer is 5/6", "🙂", "ok...", "U.K. and the U.S.A.",
 ])
 def test_ordinary_words_are_delivered(text):
     assert screen(text, LISTS) == FINE
@@ -35,9 +35,10 @@ def test_ordinary_words_are_delivered(text):
 
 @pytest.mark.parametrize("text", [
     "evil.com", "go to evil . com", "evil dot com now", "evil[dot]com", "evil(dot)com", "http://evil",
-    "HTTPS://EVIL.ORG/x",    "www.whatever.zz", "discord.gg/abc", "tiktok.com/@ali", "youtu.be/abc", "javascript:alert(1)", "data:text/html,x",
-    "10.0.0.1/x",    "me@gmail.com", "evil。com", "ev\u200bil.com", "bbc.co.uk", "bbc.co.uk/bitesize/../evil", "example.com.evil.com", "t.me/x",
-    "http://example.com@evil.org", "tel:0123", "sub.example.com",
+    "HTTPS://EVIL.ORG/x", "www.whatever.zz", "discord.gg/abc", "tiktok.com/@ali", "youtu.be/abc",
+    "javascript:alert(1)", "data:text/html,x", "10.0.0.1/x", "me@gmail.com", "evil。com", "ev\u200bil.com",
+    "bbc.co.uk", "bbc.co.uk/bitesize/../evil", "example.com.evil.com", "t.me/x", "http://example.com@evil.org",
+    "tel:0123", "sub.example.com",
 ])
 def test_an_address_that_the_plan_does_not_name_is_held(text):
     assert screen(text, LISTS) == HELD_LINK
@@ -66,7 +67,8 @@ def test_the_automaton_finds_what_the_plain_matcher_finds():
 
 def test_screening_takes_no_time_whatever_is_typed():
     """Quadratic patterns would let one pupil stall the room."""
-    for text in ("a." * 150, "a " * 150, "-" * 300, "." * 300, "a.b" * 100, "dot " * 75, "http:" * 60, "a" * 300, "a-" * 150):
+    for unit in ("a.", "a ", "-", ".", "a.b", "dot ", "http:", "a", "a-", " .", "a\u0301"):
+        text = (unit * 300)[:300]
         started = time.process_time()
         screen(text, LISTS)
         assert time.process_time() - started < 0.05, text[:10]
