@@ -53,5 +53,24 @@ class AgreementSignature(SQLModel, table=True):
     person_id: str = Field(foreign_key="person.id", index=True)
     route: str = Field(max_length=10)
     signed_at: datetime
+    signed_by: str = Field(default="", max_length=32, description="The parent who signed for a pupil; empty: the person.")
     renew_on: date
     recorded_by: str = Field(max_length=32)
+
+
+class RecordingObjection(SQLModel, table=True):
+    """An objection to being recorded, where recording rests on the public task, and what a named person decided."""
+
+    __tablename__ = "recording_objection"
+    __table_args__ = (CheckConstraint("(decided_by = '') = (decided_at IS NULL)"),)
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    child_id: str = Field(foreign_key="person.id", index=True)
+    objector_id: str = Field(foreign_key="person.id", max_length=32)
+    words: str = Field(max_length=1000)
+    received_at: datetime
+    recorded_by: str = Field(max_length=32)
+    upheld: bool | None = None
+    reason: str = Field(default="", max_length=1000)
+    decided_by: str = Field(default="", max_length=32)
+    decided_at: datetime | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+import consent.pages as consent_pages
 import service.people.pages as people_pages
 from service.foundation import audit, bus, health, jobs, web
 from service.foundation.clock import Clock, SystemClock
@@ -21,8 +22,15 @@ from service.people.frame import frame
 from service.people.sessions import authenticate, keep_seen
 from service.wiring import SUBSCRIBERS
 
-ROUTERS = (health.router, people_pages.router)
-TEMPLATES = {"people": "service.people"}
+ROUTERS = (
+    health.router,
+    people_pages.router,
+    consent_pages.router,
+)
+TEMPLATES = {
+    "people": "service.people",
+    "consent": "consent",
+}
 HERE = Path(__file__).parent
 
 

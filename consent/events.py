@@ -1,0 +1,69 @@
+"""What happens to consents and agreements. Live rooms react to every event here that names a `child_id` or `person_id`."""
+
+from dataclasses import dataclass
+
+from service.foundation.events import Event
+
+
+@dataclass(frozen=True)
+class ConsentRecorded(Event):
+    """A family's answer was written down; `answer` is `given` or `refused`."""
+
+    subject = "child_id"
+    child_id: str
+    response_id: str
+    purpose: str
+    answer: str
+    respondent_id: str
+    route: str
+
+
+@dataclass(frozen=True)
+class ConsentWithdrawn(Event):
+    """A respondent took back their own yes. Whatever it permitted ends now."""
+
+    subject = "child_id"
+    child_id: str
+    response_id: str
+    purpose: str
+    respondent_id: str
+    route: str
+
+
+@dataclass(frozen=True)
+class ConsentCorrected(Event):
+    """An answer had been entered by mistake and no longer counts."""
+
+    subject = "child_id"
+    child_id: str
+    response_id: str
+    corrects_id: str
+    purpose: str
+
+
+@dataclass(frozen=True)
+class ObjectionReceived(Event):
+    """Somebody objects to the recording of a child where recording rests on the school's public task."""
+
+    subject = "child_id"
+    child_id: str
+    objection_id: str
+
+
+@dataclass(frozen=True)
+class ObjectionDecided(Event):
+    subject = "child_id"
+    child_id: str
+    objection_id: str
+    upheld: bool
+
+
+@dataclass(frozen=True)
+class AgreementSigned(Event):
+    """The person may use the service from now on; `signed_by` is a parent for the youngest pupils."""
+
+    subject = "person_id"
+    person_id: str
+    agreement_id: str
+    signed_by: str
+    route: str

@@ -1,0 +1,200 @@
+"""The office's pages for permissions and agreements. Teachers have none: they only ever see how many pupils may join."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import Response
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from consent import commands, queries, rules
+from consent.rules import Purpose, Route
+from service.foundation.errors import Invalid, NotAllowed, NotFound
+from service.foundation.events import SAFEGUARDING, Actor, Role
+from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
+from service.people import queries as people
+from service.people.rules import RecordingBasis
+
+router = APIRouter(prefix="/permissions")
+Reader = Annotated[Actor, Depends(Audience(SAFEGUARDING, Role.OFFICE, Role.HEADTEACHER))]
+Office = Annotated[Actor, Depends(Audience(Role.OFFICE))]
+Decider = Annotated[Actor, Depends(Audience(commands.MAY_DECIDE_OBJECTIONS))]
+Text = Annotated[str, Form()]
+
+
+@router.get("")
+async def permissions(request: Request, actor: Reader, session: Reading) -> Response:
+    found = await queries.classes(session, actor.school_id)
+    return await render(request, "consent/permissions.html", title="Permissions", classes=found, all_purposes=rules.PURPOSES)
+
+
+@router.get("/missing")
+async def missing(request: Request, actor: Reader, session: Reading) -> Response:
+    found = await queries.classes(session, actor.school_id)
+    return await render(request, "consent/missing.html", title="Who has not answered", classes=found)
+
+
+@router.get("/classes/{group_id}")
+async def one_class(request: Request, group_id: str, actor: Reader, session: Reading) -> Response:
+    view = await queries.one_class(session, actor.school_id, group_id)
+    return await render(
+        request, "consent/class.html", title=f"Permissions of {view.name}", view=view, all_purposes=rules.PURPOSES
+    )
+
+
+@router.get("/children/{child_id}")
+async def child(
+    request: Request, child_id: str, actor: Reader, session: Reading, now: Now, day: str = "", route: str = "", saved: str = "",
+) -> Response:
+    on = _iso(day) or now.date()
+    route_now = route if route in rules.OFFICE_ROUTES else Route.PAPER
+    given = {"respondent": "", "day": (on.day, on.month, on.year), "route": route_now, "answers": dict.fromkeys(Purpose, "")}
+    words = {"answers": "The answers are in the list below.", "mistake": "The answer no longer counts."}.get(saved, "")
+    return await _child_page(request, actor, session, child_id, given, saved=words)
+
+
+@router.post("/children/{child_id}")
+async def record(request: Request, child_id: str, actor: Office, session: Writing, now: Now) -> Response:
+    form = await request.form()
+    said = {purpose: str(form.get(purpose, "")) for purpose in Purpose}
+    boxes = tuple(str(form.get(part, "")) for part in ("day", "month", "year"))
+    route = str(form.get("route", Route.PAPER))
+    respondent = str(form.get("respondent", ""))
+    try:
+        if not respondent:
+            raise Invalid("There is a problem", fields={"respondent": "Choose who signed"})
+        signed_on = rules.day_of(*boxes)
+        await commands.record_response(
+            session, actor, child_id=child_id, answers={p: word == "yes" for p, word in said.items() if word},
+            respondent_id=respondent, route=_office_route(route), signed_on=signed_on, now=now,
+        )
+    except (Invalid, rules.MayNotAnswer) as error:
+        given = {"respondent": respondent, "day": boxes, "route": route, "answers": said}
+        errors = error.fields or {"respondent": error.message}
+        return await _child_page(request, actor, session, child_id, given, errors=errors)
+    if form.get("then") == "next":
+        return see_other(await _next(session, actor, child_id, signed_on, route))
+    return see_other(f"/permissions/children/{child_id}?saved=answers")
+
+
+async def _next(session: AsyncSession, actor: Actor, child_id: str, day: date, route: str) -> str:
+    """The form of the pupil after this one in the class, with the same day and route: for a stack of paper."""
+    group_id = await queries.class_of(session, actor.school_id, child_id)
+    ids = [row.id for row in (await queries.one_class(session, actor.school_id, group_id)).children]
+    after = ids[ids.index(child_id) + 1:]
+    return f"/permissions/children/{after[0]}?day={day}&route={route}" if after else f"/permissions/classes/{group_id}"
+
+
+def _iso(given: str) -> date | None:
+    try:
+        return date.fromisoformat(given)
+    except ValueError:
+        return None
+
+
+def _office_route(given: str) -> Route:
+    if given not in rules.OFFICE_ROUTES:
+        raise Invalid("There is a problem", fields={"route-paper": "Say how it reached us"})
+    return Route(given)
+
+
+async def _child_page(
+    request: Request, actor: Actor, session: AsyncSession, child_id: str, given: dict[str, Any], *,
+    errors: dict[str, str] | None = None, saved: str = "",
+) -> Response:
+    who = await queries.child(session, actor.school_id, child_id)
+    profile = await people.profile(session, actor.school_id)
+    return await render(
+        request, "consent/child.html", 422 if errors else 200, title=f"Permissions for {who.full_name}", child=who, given=given,
+        errors=errors, saved=saved, all_purposes=rules.PURPOSES, office_routes=rules.OFFICE_ROUTES,
+        statuses_now=(await queries.statuses(session, actor.school_id, [child_id]))[child_id],
+        respondents=await queries.respondents(session, actor.school_id, child_id),
+        history=await queries.history(session, actor.school_id, child_id),
+        objections=await queries.objections(session, actor.school_id, child_id),
+        public_task=profile.recording_basis == RecordingBasis.PUBLIC_TASK,
+        group_id=await queries.class_of(session, actor.school_id, child_id),
+        may_record=Role.OFFICE in actor.roles, may_decide=actor.is_any(commands.MAY_DECIDE_OBJECTIONS),
+    )
+
+
+@router.get("/responses/{response_id}/mistake")
+async def mistake(request: Request, response_id: str, actor: Office) -> Response:
+    return await render(request, "consent/mistake.html", title="Entered by mistake", response_id=response_id, errors=None)
+
+
+@router.post("/responses/{response_id}/mistake")
+async def correct(
+    request: Request, response_id: str, actor: Office, session: Writing, now: Now, note: Text = "",
+) -> Response:
+    try:
+        child_id = await commands.correct(session, actor, response_id=response_id, note=note, now=now)
+    except Invalid as error:
+        return await render(request, "consent/mistake.html", 422, title="Entered by mistake", response_id=response_id,
+                            errors=error.fields)
+    return see_other(f"/permissions/children/{child_id}?saved=mistake")
+
+
+@router.post("/children/{child_id}/objections")
+async def object_to_recording(
+    child_id: str, actor: Office, session: Writing, now: Now, objector: Text = "", words: Text = "",
+) -> Response:
+    await commands.receive_objection(session, actor, child_id=child_id, objector_id=objector, words=words, now=now)
+    return see_other(f"/permissions/children/{child_id}")
+
+
+@router.post("/objections/{objection_id}")
+async def decide_objection(
+    objection_id: str, actor: Decider, session: Writing, now: Now, upheld: Text = "", reason: Text = "",
+) -> Response:
+    if upheld not in ("yes", "no"):
+        raise NotAllowed("Choose whether to uphold it.")
+    child_id = await commands.decide_objection(
+        session, actor, objection_id=objection_id, upheld=upheld == "yes", reason=reason, now=now
+    )
+    return see_other(f"/permissions/children/{child_id}")
+
+
+# -- agreements --------------------------------------------------------------------------------------------------------
+
+
+@router.get("/agreements")
+async def agreements(request: Request, actor: Reader, session: Reading, now: Now) -> Response:
+    lines = await queries.register(session, actor.school_id, None, now.date())
+    parts = {part: found for part in rules.Audience if (found := [line for line in lines if line.audience is part])}
+    versions = {part: row.version for part, row in (await queries.current_agreements(session, actor.school_id)).items()}
+    return await render(request, "consent/agreements.html", title="Who has signed the agreement", parts=parts,
+                        versions=versions, may_record=Role.OFFICE in actor.roles)
+
+
+@router.get("/agreements/{person_id}")
+async def signature(request: Request, person_id: str, actor: Office, session: Reading, now: Now) -> Response:
+    return await _signature_page(request, actor, session, person_id, now.date(), (now.day, now.month, now.year))
+
+
+@router.post("/agreements/{person_id}")
+async def record_signature(
+    request: Request, person_id: str, actor: Office, session: Writing, now: Now, day: Text = "", month: Text = "",
+    year: Text = "", signed_by: Text = "",
+) -> Response:
+    try:
+        await commands.record_signature(
+            session, actor, person_id=person_id, route=Route.PAPER, signed_on=rules.day_of(day, month, year),
+            signed_by=signed_by, now=now,
+        )
+    except (Invalid, rules.MayNotAnswer) as error:
+        errors = error.fields or {"signed_by": error.message}
+        return await _signature_page(request, actor, session, person_id, now.date(), (day, month, year), errors)
+    return see_other("/permissions/agreements")
+
+
+async def _signature_page(
+    request: Request, actor: Actor, session: AsyncSession, person_id: str, on: date, day: tuple[object, object, object],
+    errors: dict[str, str] | None = None,
+) -> Response:
+    line = next(iter(await queries.register(session, actor.school_id, [person_id], on)), None)
+    agreement = line and (await queries.current_agreements(session, actor.school_id)).get(line.audience)
+    if line is None or agreement is None:
+        raise NotFound()
+    family = await queries.respondents(session, actor.school_id, person_id) if line.by_parent else []
+    return await render(request, "consent/signature.html", 422 if errors else 200, title=f"Paper signature of {line.name}",
+                        line=line, agreement=agreement, respondents=family, day=day, errors=errors)
