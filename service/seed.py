@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent.tables import Agreement, AgreementSignature, ConsentResponse
@@ -52,6 +52,16 @@ FAMILY = (
     "Rahman", "O'Neill", "Kowalska", "Clarke", "Hussain", "Smith-Jones", "Dubois", "Mensah", "Fraser", "Demir", "Byrne", "Webb",
     "Begum", "Hughes", "Sato", "Taylor", "Price", "Diallo", "Green", "Zając", "Moss", "Patel", "Obi", "Murray",
 )
+AGREEMENTS = {
+    "staff": "School accounts only. Never alone with a child without approval. Nothing recorded on personal equipment.",
+    "governors": "What I learn here stays here. School accounts only.",
+    "pupils": "1. I use my own badge. I keep my PIN secret. 2. I wear clothes I could wear to school. I do not sit in my bedroom "
+              "if I can help it. 3. I am kind, and kind in chat. 4. I do not take photos or record. 5. Lessons are recorded. "
+              "Grown-ups at school can check them to keep us safe. 6. If something worries me I press I'm worried, or tell a "
+              "grown-up I trust. 7. I can leave if I feel unsafe. I will not be in trouble for that.",
+    "parents": "I do not record lessons. I keep my sign-in to myself. I tell the school if something worries me.",
+    "guests": "I am here for one purpose and one time. I am never alone with a child. I record nothing.",
+}
 PURPOSES = ("attend", "be_recorded", "camera", "microphone", "chat", "one_to_one")
 
 
@@ -74,7 +84,8 @@ async def existing(session: AsyncSession) -> dict[str, Any] | None:
     lessons = (await session.exec(select(Lesson).where(Lesson.school_id == school.id))).all()
     adults = (await session.exec(select(LessonAdult).where(LessonAdult.school_id == school.id))).all()
     members = (await session.exec(select(GroupMember).where(GroupMember.school_id == school.id))).all()
-    held = {row.person_id: row.role for row in roles}
+    # Of several roles, the narrower one says who somebody is: a leader who also teaches is listed as a leader.
+    held = {row.person_id: row.role for row in sorted(roles, key=lambda row: row.role != Role.TEACHER)}
     return {
         "people": [{"id": row.id, "name": f"{row.title} {row.given_name} {row.family_name}".strip(), "role": held[row.id]}
                    for row in people if held.get(row.id)],
@@ -115,6 +126,8 @@ async def demo_school(session: AsyncSession, now: datetime, seed: int = 7) -> di
     for group in groups:
         session.add(GroupMember(group_id=group.id, person_id=made.people[0].id, school_id=school.id, part="teacher"))
     await session.flush()
+    await _everybody_agrees(session, made, now)
+    await _some_families_differ(session, made, groups[1], now)
     for group, minutes, title in ((groups[0], -2, "Maths: fractions"), (groups[1], 90, "Story time"),
                                   (groups[2], 24 * 60, "Algebra")):
         _lesson(session, made, group, title, now + timedelta(minutes=minutes), now)
@@ -139,7 +152,8 @@ def _keep(session: AsyncSession, made: Seeded, person: Person, roles: tuple[Role
 
 
 def _clear_staff(session: AsyncSession, made: Seeded, now: datetime) -> None:
-    agreement = Agreement(school_id=made.school_id, audience="staff", version=1, text="School accounts only.", in_force_at=now)
+    agreement = Agreement(school_id=made.school_id, audience="staff", version=1, text=AGREEMENTS["staff"],
+                          in_force_at=now - timedelta(60))
     session.add(agreement)
     for number, person in enumerate(made.people):
         session.add(DbsCheck(
@@ -194,3 +208,41 @@ def _lesson(session: AsyncSession, made: Seeded, group: TeachingGroup, title: st
     )
     session.add(lesson)
     session.add(LessonAdult(lesson_id=lesson.id, person_id=teacher.id, school_id=made.school_id, part="teacher"))
+
+
+async def _everybody_agrees(session: AsyncSession, made: Seeded, now: datetime) -> None:
+    """Governors, pupils and parents have signed as well; a parent signed for the youngest. One parent has not, yet."""
+    since = now - timedelta(60)
+    texts = {audience: Agreement(school_id=made.school_id, audience=audience, version=1, text=text, in_force_at=since)
+             for audience, text in AGREEMENTS.items() if audience != "staff"}
+    session.add_all(texts.values())
+    await session.flush()
+    unsigned = [person_id for person_id, roles in made.roles.items() if Role.PARENT in roles][-1]
+    for person_id, roles in made.roles.items():
+        audience = next((a for a, members in (("governors", {Role.GOVERNOR, Role.CHAIR}), ("pupils", {Role.PUPIL}),
+                                              ("parents", {Role.PARENT})) if members & set(roles)), "")
+        if audience and person_id != unsigned:
+            session.add(AgreementSignature(
+                school_id=made.school_id, agreement_id=texts[audience].id, person_id=person_id, route="paper",
+                signed_at=now - timedelta(25), renew_on=now.date() + timedelta(340), recorded_by="system",
+            ))
+
+
+async def _some_families_differ(session: AsyncSession, made: Seeded, group: TeachingGroup, now: datetime) -> None:
+    """In one class not every answer is yes: no camera, a yes taken back, two parents who differ, and a form still out."""
+    children = (await session.exec(select(Person).join(GroupMember, col(GroupMember.person_id) == Person.id).where(
+        GroupMember.group_id == group.id, GroupMember.part == "pupil"
+    ).order_by(Person.family_name))).all()
+    links = (await session.exec(select(Guardianship).where(col(Guardianship.child_id).in_([c.id for c in children])))).all()
+    adults = {child.id: sorted((link for link in links if link.child_id == child.id), key=lambda link: link.contact_order)
+              for child in children}
+    together = next(child for child in children if len(adults[child.id]) > 1)
+    alone = [child for child in children if child is not together]
+    for child, purpose, answer, adult in ((alone[0], "camera", "withdrawn", 0), (alone[1], "chat", "withdrawn", 0),
+                                          (together, "be_recorded", "refused", 1)):
+        link = adults[child.id][adult]
+        session.add(ConsentResponse(
+            school_id=made.school_id, child_id=child.id, purpose=purpose, answer=answer, respondent_id=link.guardian_id,
+            relationship=link.relationship, route="telephone", signed_on=now.date() - timedelta(3), recorded_by="system",
+            recorded_at=now - timedelta(3),
+        ))

@@ -236,6 +236,7 @@ def upgrade() -> None:
     sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('route', sqlmodel.sql.sqltypes.AutoString(length=10), nullable=False),
     sa.Column('signed_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('signed_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('renew_on', sa.Date(), nullable=False),
     sa.Column('recorded_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.ForeignKeyConstraint(['agreement_id'], ['agreement.id'], ),
@@ -478,6 +479,28 @@ def upgrade() -> None:
     with op.batch_alter_table('person_role', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_person_role_school_id'), ['school_id'], unique=False)
 
+    op.create_table('recording_objection',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('child_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('objector_id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('words', sqlmodel.sql.sqltypes.AutoString(length=1000), nullable=False),
+    sa.Column('received_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('recorded_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('upheld', sa.Boolean(), nullable=True),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(length=1000), nullable=False),
+    sa.Column('decided_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('decided_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.CheckConstraint("(decided_by = '') = (decided_at IS NULL)"),
+    sa.ForeignKeyConstraint(['child_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['objector_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('recording_objection', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_recording_objection_child_id'), ['child_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_recording_objection_school_id'), ['school_id'], unique=False)
+
     op.create_table('sign_in',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -624,6 +647,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_sign_in_person_id'))
 
     op.drop_table('sign_in')
+    with op.batch_alter_table('recording_objection', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_recording_objection_school_id'))
+        batch_op.drop_index(batch_op.f('ix_recording_objection_child_id'))
+
+    op.drop_table('recording_objection')
     with op.batch_alter_table('person_role', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_person_role_school_id'))
 

@@ -1,0 +1,288 @@
+"""The office writes down what families say; lessons admit by it (policy: CO1 to CO3)."""
+
+from typing import Any
+
+import httpx
+import pytest
+from sqlmodel import col, select
+
+from consent import commands, queries, rules
+from consent.rules import Purpose, Route
+from consent.tables import Agreement, ConsentResponse
+from service.foundation.audit import AuditLeaf
+from service.foundation.errors import Conflict, NotFound
+from service.foundation.events import Actor, Role
+from service.people.rules import Profile
+from service.people.tables import Guardianship, PersonRole, ProfileVersion
+from tests.school import Running
+
+ALL = {purpose.value for purpose in Purpose}
+
+
+async def office(school: Running) -> Actor:
+    async with school.database.reading() as session:
+        found = await commands.people.actor(session, school.person("office"))
+    assert found is not None
+    return found
+
+
+async def may(school: Running, child: str) -> frozenset[str]:
+    actor = await office(school)
+    async with school.database.reading() as session:
+        return (await queries.permissions(session, actor.school_id, [child]))[child]
+
+
+async def families(school: Running, lesson: int = 0) -> list[tuple[str, list[str]]]:
+    """The pupils of a lesson with their guardians, first contact first."""
+    async with school.database.reading() as session:
+        links = (await session.exec(select(Guardianship).order_by(col(Guardianship.contact_order)))).all()
+    return [(child, [row.guardian_id for row in links if row.child_id == child]) for child in school.lesson(lesson)["pupil_ids"]]
+
+
+def form(respondent: str, **answers: str) -> dict[str, str]:
+    return {"respondent": respondent, "day": "24", "month": "11", "year": "2026", "route": "in_person", **answers}
+
+
+async def events(school: Running, kind: str) -> int:
+    async with school.database.reading() as session:
+        return len((await session.exec(select(AuditLeaf).where(AuditLeaf.kind == kind))).all())
+
+
+async def test_a_child_may_do_what_the_family_said_yes_to(school: Running) -> None:
+    child, _ = (await families(school))[0]
+    assert await may(school, child) == ALL
+
+
+async def test_a_no_on_a_paper_form_takes_the_permission_away_at_once_and_is_told(school: Running) -> None:
+    child, (mother, *_) = (await families(school))[0]
+    async with await school.signed_in("office") as client:
+        answer = await client.post(f"/permissions/children/{child}", data=form(mother, camera="no"))
+    assert answer.status_code == 303
+    assert await may(school, child) == ALL - {"camera"}
+    assert await events(school, "ConsentWithdrawn") == 1
+
+
+async def test_an_answer_is_only_ever_added(school: Running) -> None:
+    child, (mother, *_) = (await families(school))[0]
+    async with school.database.reading() as session:
+        before = (await session.exec(select(ConsentResponse))).all()
+    async with await school.signed_in("office") as client:
+        await client.post(f"/permissions/children/{child}", data=form(mother, camera="no", chat="yes"))
+    async with school.database.reading() as session:
+        after = (await session.exec(select(ConsentResponse))).all()
+    assert len(after) == len(before) + 2
+    assert {row.id: row.answer for row in before}.items() <= {row.id: row.answer for row in after}.items()
+
+
+async def test_an_answer_entered_by_mistake_stays_to_be_read_and_no_longer_counts(school: Running) -> None:
+    child, (mother, *_) = (await families(school))[0]
+    async with await school.signed_in("office") as client:
+        await client.post(f"/permissions/children/{child}", data=form(mother, chat="no"))
+        async with school.database.reading() as session:
+            line = (await session.exec(select(ConsentResponse).where(ConsentResponse.answer == "withdrawn",
+                                                                     ConsentResponse.child_id == child))).one()
+        silent = await client.post(f"/permissions/responses/{line.id}/mistake", data={"note": " "})
+        assert silent.status_code == 422
+        await client.post(f"/permissions/responses/{line.id}/mistake", data={"note": "The form of another child"})
+        page = await client.get(f"/permissions/children/{child}")
+    assert await may(school, child) == ALL
+    assert "<s>Changed to no</s><br>Entered by mistake: The form of another child" in page.text
+    actor = await office(school)
+    with pytest.raises(Conflict):
+        async with school.database.writing() as session:
+            await commands.correct(session, actor, response_id=line.id, note="again", now=school.clock.now())
+
+
+async def test_parents_who_differ_leave_the_child_out_and_the_office_sees_a_call_to_make(school: Running) -> None:
+    found = [family for lesson in (0, 2) for family in await families(school, lesson)]
+    child, guardians = next(family for family in found if len(family[1]) == 2)
+    async with await school.signed_in("office") as client:
+        await client.post(f"/permissions/children/{child}", data=form(guardians[1], attend="no"))
+        page = await client.get(f"/permissions/children/{child}")
+    assert "attend" not in await may(school, child)
+    assert "Needs a call" in page.text
+
+
+async def test_only_somebody_with_parental_responsibility_can_say_yes(school: Running) -> None:
+    child, (mother, *_) = (await families(school))[0]
+    async with school.database.writing() as session:
+        link = (await session.exec(select(Guardianship).where(Guardianship.child_id == child,
+                                                              Guardianship.guardian_id == mother))).one()
+        link.parental_responsibility = "unknown"
+    assert await may(school, child) == frozenset()
+    stranger = (await families(school))[1][1][0]
+    async with await school.signed_in("office") as client:
+        for who in (mother, stranger):
+            refused = await client.post(f"/permissions/children/{child}", data=form(who, camera="yes"))
+            assert refused.status_code == 422
+            assert "parental responsibility" in refused.text
+        kept = await client.post(f"/permissions/children/{child}", data=form(mother, camera="no"))
+        assert kept.status_code == 303
+
+
+@pytest.mark.parametrize(("wrong", "words"), [
+    ({"respondent": ""}, "Choose who signed"), ({"day": "31", "month": "2"}, "Enter the day on the form"),
+    ({"year": "2027"}, "today or earlier"), ({"camera": ""}, "Choose yes or no for at least one question"),
+    ({"route": "app"}, "Say how it reached us"),
+])
+async def test_a_form_with_a_gap_is_given_back_with_words_and_nothing_saved(
+    school: Running, wrong: dict[str, str], words: str,
+) -> None:
+    child, (mother, *_) = (await families(school))[0]
+    async with await school.signed_in("office") as client:
+        answer = await client.post(f"/permissions/children/{child}", data=form(mother, camera="no") | wrong)
+    assert answer.status_code == 422
+    assert words in answer.text
+    assert "<title>Error: " in answer.text
+    assert await may(school, child) == ALL
+
+
+async def test_a_stack_of_forms_goes_from_pupil_to_pupil_with_the_same_day(school: Running) -> None:
+    ids = [child for child, _ in await families(school)]
+    actor = await office(school)
+    async with school.database.reading() as session:
+        group = await queries.class_of(session, actor.school_id, ids[0])
+        order = [row.id for row in (await queries.one_class(session, actor.school_id, group)).children]
+    guardians = dict(await families(school))
+    async with await school.signed_in("office") as client:
+        first = await client.post(f"/permissions/children/{order[0]}",
+                                  data=form(guardians[order[0]][0], chat="yes", then="next", day="20"))
+        assert first.headers["location"] == f"/permissions/children/{order[1]}?day=2026-11-20&route=in_person"
+        last = await client.post(f"/permissions/children/{order[-1]}",
+                                 data=form(guardians[order[-1]][0], chat="yes", then="next"))
+        assert last.headers["location"] == f"/permissions/classes/{group}"
+
+
+@pytest.mark.parametrize("role", ["teacher", "support", "senior_leader", "governor", "technician", "pupil", "parent"])
+async def test_teachers_and_families_never_see_who_said_what(school: Running, role: str) -> None:
+    child, (mother, *_) = (await families(school))[0]
+    async with await school.signed_in(role) as client:
+        for path in ("/permissions", "/permissions/missing", "/permissions/agreements", f"/permissions/children/{child}"):
+            assert (await client.get(path)).status_code == 404
+        assert (await client.post(f"/permissions/children/{child}", data=form(mother, camera="no"))).status_code == 404
+
+
+async def test_the_dsl_reads_permissions_and_does_not_write_them(school: Running) -> None:
+    child, (mother, *_) = (await families(school))[0]
+    async with await school.signed_in("dsl") as client:
+        page = await client.get(f"/permissions/children/{child}")
+        assert page.status_code == 200
+        assert "Write down a form" not in page.text
+        assert (await client.post(f"/permissions/children/{child}", data=form(mother, camera="no"))).status_code == 404
+
+
+async def test_every_page_of_permissions_opens_and_names_nobody_in_its_address(school: Running) -> None:
+    actor = await office(school)
+    async with school.database.reading() as session:
+        groups = await queries.classes(session, actor.school_id)
+    async with await school.signed_in("office") as client:
+        dashboard = await client.get("/permissions")
+        assert all(group.name in dashboard.text for group in groups)
+        assert not any(child.name in dashboard.text for group in groups for child in group.children)
+        for path in ("/permissions/missing", "/permissions/agreements", f"/permissions/classes/{groups[0].id}"):
+            page = await client.get(path)
+            assert page.status_code == 200, path
+        assert_no_names_in_links(page, [child.name for child in groups[0].children])
+
+
+def assert_no_names_in_links(page: httpx.Response, names: list[str]) -> None:
+    links = [part.split('"')[0] for part in page.text.split('href="')[1:]]
+    assert links
+    assert not [link for link in links for name in names if name.split()[0] in link]
+
+
+async def test_a_child_of_another_school_may_do_nothing(school: Running) -> None:
+    child, _ = (await families(school))[0]
+    async with school.database.reading() as session:
+        assert await queries.permissions(session, "another", [child]) == {child: frozenset()}
+
+
+async def test_under_public_task_recording_needs_no_answer_until_the_headteacher_upholds_an_objection(school: Running) -> None:
+    child, (mother, *_) = (await families(school))[0]
+    await set_profile(school, recording_basis="public_task")
+    async with await school.signed_in("office") as client:
+        await client.post(f"/permissions/children/{child}", data=form(mother, be_recorded="no"))
+        assert "be_recorded" in await may(school, child)
+        await client.post(f"/permissions/children/{child}/objections", data={"objector": mother, "words": "Our faith"})
+        async with school.database.reading() as session:
+            objection = (await queries.objections(session, (await office(school)).school_id, child))[0]
+        by_office = await client.post(f"/permissions/objections/{objection.id}", data={"upheld": "yes", "reason": "x"})
+        assert by_office.status_code == 404
+    async with await school.signed_in("headteacher") as client:
+        decided = {"upheld": "yes", "reason": "A strong reason"}
+        assert (await client.post(f"/permissions/objections/{objection.id}", data=decided)).status_code == 303
+        assert (await client.post(f"/permissions/objections/{objection.id}", data=decided)).status_code == 409
+    assert "be_recorded" not in await may(school, child)
+    assert await events(school, "ObjectionDecided") == 1
+
+
+async def set_profile(school: Running, **changes: Any) -> None:
+    async with school.database.writing() as session:
+        session.add(ProfileVersion(
+            school_id=(await session.exec(select(ProfileVersion))).one().school_id, version=2, reason="A test",
+            profile=Profile(**changes).to_json(), decided_by="system", review_on=school.clock.now().date(),
+            in_force_at=school.clock.now(),
+        ))
+
+
+# -- agreements --------------------------------------------------------------------------------------------------------
+
+
+async def signed(school: Running, person: str) -> bool:
+    actor = await office(school)
+    async with school.database.reading() as session:
+        return person in await queries.signed(session, actor.school_id, [person], school.clock.now().date())
+
+
+async def test_who_has_signed_this_years_agreement_may_come_in_and_an_old_signature_opens_nothing(school: Running) -> None:
+    teacher = school.person("teacher")
+    assert await signed(school, teacher)
+    school.clock.advance(336 * 24 * 3600)
+    assert not await signed(school, teacher)
+
+
+async def test_a_new_version_has_to_be_signed_again(school: Running) -> None:
+    teacher, actor = school.person("teacher"), await office(school)
+    async with school.database.writing() as session:
+        session.add(Agreement(school_id=actor.school_id, audience="staff", version=2, text="New",
+                                      in_force_at=school.clock.now()))
+    assert not await signed(school, teacher)
+    async with await school.signed_in("office") as client:
+        await client.post(f"/permissions/agreements/{teacher}", data={"day": "23", "month": "11", "year": "2026"})
+        assert not await signed(school, teacher)
+        await client.post(f"/permissions/agreements/{teacher}", data={"day": "24", "month": "11", "year": "2026"})
+    assert await signed(school, teacher)
+    assert await events(school, "AgreementSigned") == 1
+
+
+async def test_a_parent_signs_for_the_youngest_pupils(school: Running) -> None:
+    child, (mother, *_) = (await families(school, 1))[0]
+    actor = await office(school)
+    async with school.database.writing() as session:
+        session.add(Agreement(school_id=actor.school_id, audience="pupils", version=2, text="New",
+                              in_force_at=school.clock.now()))
+    assert not await signed(school, child)
+    day = {"day": "24", "month": "11", "year": "2026"}
+    async with await school.signed_in("office") as client:
+        alone = await client.post(f"/permissions/agreements/{child}", data=day)
+        assert alone.status_code == 422
+        assert "A parent signs for a pupil this young" in alone.text
+        await client.post(f"/permissions/agreements/{child}", data=day | {"signed_by": mother})
+    assert await signed(school, child)
+
+
+async def test_somebody_who_signs_nothing_is_not_on_the_register(school: Running) -> None:
+    actor, teacher = await office(school), school.person("teacher")
+    async with school.database.writing() as session:
+        for row in (await session.exec(select(PersonRole).where(PersonRole.person_id == teacher))).all():
+            await session.delete(row)
+    assert not await signed(school, teacher)
+    with pytest.raises(NotFound):
+        async with school.database.writing() as session:
+            await commands.record_signature(session, actor, person_id=teacher, route=Route.PAPER,
+                                            signed_on=school.clock.now().date(), now=school.clock.now())
+
+
+def test_the_office_is_the_only_role_that_writes() -> None:
+    assert frozenset({Role.HEADTEACHER}) == commands.MAY_DECIDE_OBJECTIONS
+    assert rules.OFFICE_ROUTES == (Route.PAPER, Route.TELEPHONE, Route.IN_PERSON)
