@@ -42,7 +42,7 @@ check: setup ## Lint, check types, and the direction of imports
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	.venv/bin/lint-imports --no-cache
-	$(if $(wildcard tsconfig.json),$(WITH_NODE) node_modules/.bin/tsc -p tsconfig.json --noEmit)
+	$(WITH_NODE) node_modules/.bin/tsc -p tsconfig.json --noEmit
 
 bench: setup ## Measure the hot paths, beside Janus where it is installed; prints ratios
 	$(PY) -m tests.bench
