@@ -72,7 +72,7 @@ export class Chat {
 
   /** @param {ChatHeld} held */
   held(held) {
-    if (held.own !== undefined && held.own === this.#waiting) return this.refused({ own: held.own, reason: held.reason });
+    if (held.own && held.own === this.#waiting) return this.refused({ own: held.own, reason: held.reason });
     if (!this.#staff || !held.id) return;
     const item = piece("chat-held");
     write(find("[data-text]", item), `Message from ${held.name ?? "a pupil"} not sent. It has ${held.reason === "word" ? "a word we do not use here" : "a link that is not in the plan"}.`);

@@ -11,6 +11,7 @@ export class Flag {
   #notice;
   #sharing;
   #flag = "";
+  #asked = false;
   /** @type {HTMLElement | null} */
   #from = null;
 
@@ -24,12 +25,19 @@ export class Flag {
     this.#panel.addEventListener("keydown", (event) => event.key === "Escape" && this.close());
   }
 
-  /** One press. While a screen is shared nothing opens: the class would see it. */
+  /** One press. */
   raise() {
-    this.#flag = crypto.randomUUID();
-    if (!this.#send({ type: "flag", flag: this.#flag })) return this.#notice("Not flagged. You lost the connection.");
-    if (this.#sharing()) return this.#notice("Flagged. Add a note after the lesson.");
     this.#from = document.activeElement instanceof HTMLElement ? document.activeElement : null;
+    this.#asked = this.#send({ type: "flag" });
+    if (!this.#asked) this.#notice("Not flagged. You lost the connection.");
+  }
+
+  /** It is kept. While a screen is shared nothing opens: the class would see it. @param {string} flag */
+  raised(flag) {
+    if (!this.#asked) return;
+    this.#asked = false;
+    this.#flag = flag;
+    if (this.#sharing()) return this.#notice("Flagged. Add a note after the lesson.");
     this.#panel.replaceChildren(pieces("flag-form"));
     show(this.#panel, true);
     find("#flag-heading").focus();
@@ -37,7 +45,7 @@ export class Flag {
 
   /** @param {string} words of a message that was not delivered */
   raiseMessage(words) {
-    this.#send({ type: "flag", flag: crypto.randomUUID(), about: "chat", note: words });
+    this.#send({ type: "flag", about: "chat", note: words });
   }
 
   close() {

@@ -26,7 +26,7 @@ import { Downlink, Uplink } from "./peers.js";
  * @property {boolean} [camera_stopped]
  * @property {boolean} [may_share]
  * @property {"none" | "staff" | "all"} [sharing]
- * @property {string} [beside] who sits beside them (staff only)
+ * @property {string | null} [beside] who sits beside them (staff only)
  * @property {boolean} connected
  */
 
@@ -53,10 +53,10 @@ import { Downlink, Uplink } from "./peers.js";
 
 /** @typedef {{mid: string, person: string, source: Source, track: MediaStreamTrack}} Stream */
 /** @typedef {{status: number, code: string, title: string, detail: string}} Problem */
-/** @typedef {{id: string, person: string, name: string, text: string, at: string, own?: string}} ChatMessage */
-/** @typedef {{own?: string, id?: string, person?: string, name?: string, text?: string, reason: "word" | "link"}} ChatHeld */
+/** @typedef {{id: string, person: string, name: string, text: string, at: string, own?: string | null}} ChatMessage */
+/** @typedef {{own?: string | null, id?: string | null, person?: string, name?: string | null, text?: string | null, reason: "word" | "link"}} ChatHeld */
 /** @typedef {"paused" | "off" | "not-permitted" | "too-long" | "too-fast" | "empty"} ChatRefusal */
-/** @typedef {{what: string, by: string | null, source?: string}} Changed */
+/** @typedef {{what: string, by?: string | null, source?: string | null}} Changed */
 
 /**
  * What a listener may hear. `connection` and `streams` are this side's own; the others are the server's messages.
@@ -66,7 +66,7 @@ import { Downlink, Uplink } from "./peers.js";
  * @property {ChatMessage} chat
  * @property {ChatHeld} chat_held
  * @property {{own: string, reason: ChatRefusal}} chat_refused
- * @property {{what: string}} asked
+ * @property {{what: string, by?: string | null}} asked
  * @property {Changed} changed
  * @property {{type_refused: string, code: string, detail: string}} refused
  * @property {{minutes: number}} time_left

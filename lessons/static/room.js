@@ -122,6 +122,7 @@ function connect() {
   connection.on("chat_refused", (refused) => chat.refused(refused));
   connection.on("asked", asked);
   connection.on("changed", changed);
+  connection.on("flagged", (flagged) => flag?.raised(flagged.flag));
   connection.on("refused", refused);
   connection.on("time_left", timeLeft);
   connection.on("over", ({ reason, problem }) => void over(reason, problem?.detail));
@@ -181,6 +182,7 @@ function stateChanged(next) {
   chat.setState(next);
   if (next.room === "lobby") drawLobby(next);
   if (next.room === "held") drawHeld(next);
+  if (next.room !== "open") removeNotice("asked");
   if (before?.room !== next.room) announce(before, next);
   else if (next.room === "open") noteChanges(before, next);
   tellServer();
@@ -283,7 +285,9 @@ function tellServer() {
   }
 }
 
-const ownPerson = () => state?.people.find((person) => person.person === me) ?? null;
+function ownPerson() {
+  return state?.people.find((person) => person.person === me) ?? null;
+}
 
 function ownOff() {
   media.want.microphone = false;
@@ -365,8 +369,9 @@ function setSoundOnly(on) {
 
 // ---- what staff or the server did to this person ------------------------------------------------------------------------
 
-function asked() {
-  notice("Your teacher asks you to speak.", [["Turn on microphone", () => void (media.want.microphone || toggleMicrophone())], ["Not now", () => {}]]);
+/** @param {{by?: string | null}} who */
+function asked({ by }) {
+  notice(`${by ?? "Your teacher"} asks you to speak.`, [["Turn on microphone", () => void (media.want.microphone || toggleMicrophone())], ["Not now", () => {}]], "asked");
 }
 
 /** @param {import("./protocol.js").Changed} change */
