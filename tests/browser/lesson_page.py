@@ -57,8 +57,9 @@ def adult(**changes: Any) -> dict[str, Any]:
 
 
 def state(room: str, people: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
-    return {"type": "state", "room": room, "hold": [], "waiting": {"adults": 1, "pupils": 1, "needed": 2, "recording": True},
-            "ends_at": "2026-03-03T11:00:00Z", "recording": room == "open", "people": people, "chat": True, "presenter": None} | changes
+    waiting = {"adults": 1, "pupils": 1, "needed": 2, "recording": True}
+    return {"type": "state", "room": room, "hold": [], "waiting": waiting, "ends_at": "2026-03-03T11:00:00Z",
+            "recording": room == "open", "people": people, "chat": True, "presenter": None} | changes
 
 
 class ScriptedRoom:
@@ -122,9 +123,9 @@ class ScriptedRoom:
         self.heard.append(message)
         self._news.set()
         if message["type"] == "hello":
-            asyncio.ensure_future(self.say(self._welcome()))
+            self.sockets[-1].send(json.dumps(self._welcome()))
         if message["type"] == "publish":
-            asyncio.ensure_future(self._publish(message["sdp"]))
+            self._publishing = asyncio.ensure_future(self._publish(message["sdp"]))
 
     async def _publish(self, sdp: str) -> None:
         answer = await self.page.evaluate("sdp => fakeSfu.accept(sdp)", sdp)
@@ -132,7 +133,8 @@ class ScriptedRoom:
 
     def _welcome(self) -> dict[str, Any]:
         me = self.given["me"]
-        return {"type": "welcome", "you": {"person": "t" if self.role == "teacher" else "p0", "name": me["name"], "role": self.role, "may": me["may"]},
+        you = {"person": "t" if self.role == "teacher" else "p0", "name": me["name"], "role": self.role, "may": me["may"]}
+        return {"type": "welcome", "you": you,
                 "lesson": {"id": "demo", "title": "Maths", "class_name": "5 Oak", "starts_at": "2026-03-03T10:15:00Z",
                            "ends_at": "2026-03-03T11:00:00Z", "hard_end_at": "2026-03-03T11:05:00Z", "links": []},
                 "now": "2026-03-03T10:36:20Z", "heartbeat_every": 1}
@@ -159,9 +161,7 @@ class ScriptedRoom:
             await self._file(route, ROOT / "service" / path.lstrip("/"))
 
     async def _file(self, route: Route, file: Path) -> None:
-        if not file.is_file():
-            return await route.fulfill(status=404)
-        await route.fulfill(body=file.read_bytes(), content_type=mimetypes.guess_type(file.name)[0], headers=web.HEADERS)
+        await route.fulfill(path=file, content_type=mimetypes.guess_type(file.name)[0], headers=web.HEADERS)
 
 
 @asynccontextmanager
