@@ -42,6 +42,10 @@ class Lesson(SQLModel, table=True):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     end_reason: str = Field(default="", max_length=24)
+    outside: str = Field(default="", max_length=120, description="Rules of the profile it is outside of, space-separated.")
+    asked_because: str = Field(default="", max_length=500, description="Why the planner asked for an exception.")
+    moved_from: datetime | None = None
+    cancelled_because: str = Field(default="", max_length=200)
     version: int = 1
 
 

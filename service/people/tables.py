@@ -18,6 +18,7 @@ class School(SQLModel, table=True):
     office: str = Field(default="the office", max_length=80, description="What pages call the office, with how to reach it.")
     opens_at: str = Field(default="08:00", max_length=5)
     closes_at: str = Field(default="17:00", max_length=5)
+    teaches_on: str = Field(default="01234", max_length=7, description="Weekdays with lessons; Monday is 0.")
     is_demo: bool = False
     live_at: datetime | None = None
 

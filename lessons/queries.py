@@ -1,0 +1,266 @@
+"""Timetables and lessons as each person may see them: SQL in, frozen dataclasses out, scoped by who asks.
+
+Nobody learns from here why a pupil cannot join; a lesson one has no business with does not exist (policy: AC3).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from lessons import roster as rosters
+from lessons import rules
+from lessons.roster import Adult, Roster
+from lessons.tables import JournalEntry, Lesson, LessonAdult, LessonLink
+from service.foundation.errors import NotFound
+from service.foundation.events import LEADERS, SAFEGUARDING, Actor
+from service.people import queries as people
+from service.people.rules import Profile
+from service.people.tables import GroupMember, Guardianship
+
+SEE_ALL = LEADERS | SAFEGUARDING
+
+
+@dataclass(frozen=True)
+class Card:
+    """One lesson in a list."""
+
+    id: str
+    title: str
+    group: str
+    group_id: str
+    series_id: str | None
+    starts_at: datetime
+    ends_at: datetime
+    stage: rules.Stage
+    adults: tuple[Adult, ...]
+    pupils: int
+    can_join: int
+    to_preview: int
+    staff_from: datetime
+    pupils_from: datetime
+    until: datetime
+    moved_from: datetime | None = None
+    planned_by: str = ""
+    decision_reason: str = ""
+    asked_because: str = ""
+    outside: tuple[str, ...] = ()
+
+    @property
+    def teacher(self) -> str:
+        """Who runs it, as families and pupils read it."""
+        return self.adults[0].name if self.adults else "no teacher yet"
+
+    def is_going(self, now: datetime) -> bool:
+        """Whether staff have reason to go to its room."""
+        return self.stage in (rules.Stage.PLANNED, rules.Stage.OPEN) and self.staff_from <= now < self.until
+
+
+@dataclass(frozen=True)
+class PupilCard:
+    """One lesson as a pupil, or the pupil's family, may see it: no other pupil, no reason."""
+
+    lesson: Card
+    may_join: bool
+    joined_at: datetime | None = None
+
+    def is_open_to(self, now: datetime) -> bool:
+        going = self.lesson.stage in (rules.Stage.PLANNED, rules.Stage.OPEN)
+        return self.may_join and going and self.lesson.pupils_from <= now < self.lesson.until
+
+
+@dataclass(frozen=True)
+class ChildDays:
+    """One child's lessons in a parent's timetable."""
+
+    child_id: str
+    name: str
+    lessons: tuple[PupilCard, ...]
+
+
+@dataclass(frozen=True)
+class Today:
+    """A member of staff's day: their own lessons, and for leaders and safeguarding leads everybody else's."""
+
+    own: tuple[Card, ...]
+    others: tuple[Card, ...] = ()
+
+    @property
+    def to_preview(self) -> tuple[Card, ...]:
+        return tuple(card for card in self.own if card.to_preview)
+
+
+@dataclass(frozen=True)
+class LessonView:
+    """A lesson for one person. `part` is theirs in it: `teacher`, `cover`, `second`, `guest`, `leader` or `pupil`."""
+
+    card: Card
+    roster: Roster
+    part: str
+    may_take_part: bool
+    doors: rules.Doors
+
+    @property
+    def is_staff(self) -> bool:
+        return self.part != "pupil"
+
+    @property
+    def may_change(self) -> bool:
+        return self.part in ("teacher", "cover", "leader")
+
+    def is_at_the_door(self, now: datetime) -> bool:
+        """Whether this person sees the room's page: within the window of a lesson that stands."""
+        opens = self.doors.staff_from if self.is_staff else self.doors.pupils_from
+        return self.card.stage in (rules.Stage.PLANNED, rules.Stage.OPEN) and opens <= now < self.doors.until
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What senior leaders are shown: lessons waiting for one of them, and those that the rules approved."""
+
+    waiting: tuple[Card, ...]
+    by_rule: tuple[Card, ...]
+
+
+def day_bounds(day: date, zone: str, days: int = 1) -> tuple[datetime, datetime]:
+    """The moments at which `day` begins in the school's zone and `days` later ends."""
+    return rules.moment(day, time(), zone), rules.moment(day + timedelta(days), time(), zone)
+
+
+async def today(session: AsyncSession, actor: Actor, day: date) -> Today:
+    """The lessons of one day, earliest first."""
+    school = await people.school(session, actor.school_id)
+    cards = await _cards(session, actor.school_id, *_between(*day_bounds(day, school.zone)))
+    own = tuple(card for card in cards if any(adult.id == actor.person_id for adult in card.adults))
+    others = tuple(card for card in cards if card not in own) if actor.is_any(SEE_ALL) else ()
+    return Today(own, others)
+
+
+async def pupil_day(session: AsyncSession, actor: Actor, day: date) -> tuple[PupilCard, ...]:
+    """A pupil's own lessons of one day."""
+    school = await people.school(session, actor.school_id)
+    return await _of_child(session, actor.school_id, actor.person_id, *day_bounds(day, school.zone))
+
+
+async def family(session: AsyncSession, actor: Actor, day: date, days: int = 7) -> tuple[ChildDays, ...]:
+    """The lessons of a parent's children, from `day` on. A child somebody must not be told about is not there (policy: CM1)."""
+    school = await people.school(session, actor.school_id)
+    children = await people.people(session, actor.school_id, await _children(session, actor))
+    bounds = day_bounds(day, school.zone, days)
+    return tuple([
+        ChildDays(child.id, child.name, await _of_child(session, actor.school_id, child.id, *bounds))
+        for child in sorted(children.values(), key=lambda child: child.name)
+    ])
+
+
+async def _children(session: AsyncSession, actor: Actor) -> list[str]:
+    """Only where the school knows that no court order stands against it: unknown is closed, as is "do not contact"."""
+    rows = await session.exec(select(Guardianship.child_id).where(
+        Guardianship.school_id == actor.school_id, Guardianship.guardian_id == actor.person_id,
+        Guardianship.court_order == "no", col(Guardianship.do_not_contact).is_(False),
+    ))
+    return list(rows.all())
+
+
+async def lesson_view(session: AsyncSession, actor: Actor, lesson_id: str) -> LessonView:
+    """One lesson, for somebody who has business in it. Raises NotFound for everybody else."""
+    roster = await rosters.roster(session, lesson_id)
+    if roster.school_id != actor.school_id:
+        raise NotFound()
+    pupil, adult = roster.pupil(actor.person_id), roster.adult(actor.person_id)
+    if adult is None and (pupil is None or roster.status in ("waiting", "refused")):
+        raise NotFound()
+    card = (await _cards(session, actor.school_id, Lesson.id == lesson_id))[0]
+    part = adult.part if adult else "pupil"
+    may = adult.is_cleared if adult else pupil is not None and pupil.may_take_part and pupil.id not in roster.removed
+    return LessonView(card, roster, part, may, rules.doors(roster.starts_at, roster.ends_at, roster.profile))
+
+
+async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> Waiting:
+    """Lessons still to come that a senior leader decides about, and those approved by rule."""
+    cards = await _cards(session, actor.school_id, Lesson.ends_at > now, col(Lesson.status).in_(("waiting", "planned")),
+                         Lesson.decided_by == "")
+    held = tuple(card for card in cards if card.stage is rules.Stage.WAITING)
+    return Waiting(held, tuple(card for card in cards if card not in held))
+
+
+async def calendar(session: AsyncSession, school_id: str, person_id: str, since: datetime) -> list[Card]:
+    """What one member of staff teaches, for their private feed."""
+    mine = select(LessonAdult.lesson_id).where(LessonAdult.person_id == person_id)
+    return await _cards(session, school_id, Lesson.ends_at > since, col(Lesson.id).in_(mine),
+                        col(Lesson.status).in_(("planned", "cancelled")))
+
+
+def _between(start: datetime, end: datetime) -> tuple[object, ...]:
+    return Lesson.starts_at >= start, Lesson.starts_at < end
+
+
+async def _of_child(
+    session: AsyncSession, school_id: str, child_id: str, start: datetime, end: datetime
+) -> tuple[PupilCard, ...]:
+    """What was cancelled or moved is told; what is not approved yet is not there."""
+    groups = select(GroupMember.group_id).where(GroupMember.person_id == child_id, GroupMember.part == "pupil")
+    cards = await _cards(session, school_id, *_between(start, end), col(Lesson.group_id).in_(groups),
+                         col(Lesson.status).in_(("planned", "cancelled")))
+    purposes = (await rosters.consents.permissions(session, school_id, [child_id])).get(child_id, frozenset())
+    joined = await _joined(session, child_id, [card.id for card in cards])
+    return tuple(PupilCard(card, rules.may_take_part(purposes), joined.get(card.id)) for card in cards)
+
+
+async def _joined(session: AsyncSession, person_id: str, lesson_ids: Sequence[str]) -> dict[str, datetime]:
+    rows = (await session.exec(select(JournalEntry).where(
+        col(JournalEntry.lesson_id).in_(lesson_ids), JournalEntry.person_id == person_id, JournalEntry.kind == "joined"
+    ).order_by(col(JournalEntry.seq).desc()))).all()
+    return {row.lesson_id: row.at for row in rows}
+
+
+async def _cards(session: AsyncSession, school_id: str, *wanted: object) -> list[Card]:
+    """The lessons that meet `wanted`, earliest first: four look-ups, however many lessons."""
+    now = session.info["clock"].now()
+    rows = (await session.exec(
+        select(Lesson).where(Lesson.school_id == school_id, *wanted)  # type: ignore[arg-type]
+        .order_by(col(Lesson.starts_at), col(Lesson.title))
+    )).all()
+    profile = await people.profile(session, school_id)
+    adults = await _adults(session, school_id, [row.id for row in rows], now.date())
+    pupils = {group: await rosters.pupils_of(session, school_id, group, now.date()) for group in {row.group_id for row in rows}}
+    groups = {group: await people.group(session, school_id, group) for group in pupils}
+    to_preview = await _to_preview(session, [row.id for row in rows])
+    return [
+        _card(row, groups[row.group_id].name, adults.get(row.id, ()), len(pupils[row.group_id]),
+              sum(pupil.may_take_part for pupil in pupils[row.group_id]), to_preview.count(row.id), profile, now)
+        for row in rows
+    ]
+
+
+def _card(row: Lesson, group: str, adults: Iterable[Adult], pupils: int, can_join: int, to_preview: int, profile: Profile,
+          now: datetime) -> Card:
+    doors = rules.doors(row.starts_at, row.ends_at, profile)
+    times = rules.Times(row.starts_at, row.ends_at, row.started_at, row.ended_at)
+    return Card(
+        id=row.id, title=row.title, group=group, group_id=row.group_id, series_id=row.series_id, starts_at=row.starts_at,
+        ends_at=row.ends_at, stage=rules.stage(row.status, times, profile, now), adults=tuple(adults), pupils=pupils,
+        can_join=can_join, to_preview=to_preview, staff_from=doors.staff_from, pupils_from=doors.pupils_from, until=doors.until,
+        moved_from=row.moved_from, planned_by=row.planned_by, decision_reason=row.decision_reason,
+        asked_because=row.asked_because, outside=tuple(row.outside.split()),
+    )
+
+
+async def _adults(session: AsyncSession, school_id: str, lesson_ids: Sequence[str], on: date) -> dict[str, list[Adult]]:
+    rows = (await session.exec(select(LessonAdult).where(col(LessonAdult.lesson_id).in_(lesson_ids)))).all()
+    known = {adult.id: adult for adult in await rosters.adults_of(session, school_id, {r.person_id: r.part for r in rows}, on)}
+    found: dict[str, list[Adult]] = {}
+    for row in sorted(rows, key=lambda row: rosters.PARTS.index(row.part)):
+        if row.person_id in known:
+            adult = known[row.person_id]
+            found.setdefault(row.lesson_id, []).append(adult if adult.is_guest else replace(adult, part=row.part))
+    return found
+
+
+async def _to_preview(session: AsyncSession, lesson_ids: Sequence[str]) -> list[str]:
+    rows = await session.exec(select(LessonLink.lesson_id).where(
+        col(LessonLink.lesson_id).in_(lesson_ids), col(LessonLink.previewed_at).is_(None)
+    ))
+    return list(rows.all())

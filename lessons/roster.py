@@ -1,0 +1,197 @@
+"""Who is on a lesson's roster at this moment, and what each of them may do: read fresh, never kept (policy: CO2, AC8, CO1).
+
+The class as it is now, the lesson's adults, and the leaders and safeguarding leads who may come in to any lesson.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+import consent.queries as consents
+from lessons import rules
+from lessons.tables import JournalEntry, Lesson, LessonAdult, LessonLink, WordListVersion
+from service.foundation.errors import NotFound
+from service.foundation.events import LEADERS, SAFEGUARDING, Role
+from service.people import queries as people
+from service.people.queries import PersonView
+from service.people.rules import Profile
+from service.people.tables import DbsCheck, GroupMember, Person
+
+
+@dataclass(frozen=True)
+class Adult:
+    """An adult of a lesson. `part`: `teacher`, `second`, `cover`, `guest`, or `leader` for one who may come in to any."""
+
+    id: str
+    name: str
+    part: str
+    has_dbs: bool
+    has_signed: bool
+
+    @property
+    def is_guest(self) -> bool:
+        return self.part == "guest"
+
+    @property
+    def is_cleared(self) -> bool:
+        return self.has_dbs and self.has_signed
+
+
+@dataclass(frozen=True)
+class Pupil:
+    """A pupil of the class, and the purposes they have consent for."""
+
+    id: str
+    name: str
+    purposes: frozenset[str] = frozenset()
+
+    @property
+    def may_take_part(self) -> bool:
+        return rules.may_take_part(self.purposes)
+
+
+@dataclass(frozen=True)
+class PreviewedLink:
+    id: str
+    url: str
+    previewed_by: str = ""
+    previewed_at: datetime | None = None
+
+    @property
+    def is_previewed(self) -> bool:
+        return self.previewed_at is not None
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Everything that was decided about one lesson, as it stands now."""
+
+    lesson_id: str
+    school_id: str
+    version: int
+    title: str
+    about: str
+    status: str
+    group: people.GroupView
+    starts_at: datetime
+    ends_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    end_reason: str
+    profile: Profile
+    adults: tuple[Adult, ...] = ()
+    leaders: tuple[Adult, ...] = ()
+    pupils: tuple[Pupil, ...] = ()
+    links: tuple[PreviewedLink, ...] = ()
+    removed: frozenset[str] = frozenset()
+    outside: tuple[str, ...] = field(default=())
+
+    @property
+    def expected(self) -> tuple[Pupil, ...]:
+        """The pupils who may take part."""
+        return tuple(pupil for pupil in self.pupils if pupil.may_take_part)
+
+    def adult(self, person_id: str) -> Adult | None:
+        return next((adult for adult in (*self.adults, *self.leaders) if adult.id == person_id), None)
+
+    def pupil(self, person_id: str) -> Pupil | None:
+        return next((pupil for pupil in self.pupils if pupil.id == person_id), None)
+
+
+async def roster(session: AsyncSession, lesson_id: str) -> Roster:
+    """The lesson's roster today. Raises NotFound."""
+    lesson = await session.get(Lesson, lesson_id)
+    if lesson is None:
+        raise NotFound()
+    school_id, today = lesson.school_id, session.info["clock"].now().date()
+    parts = await _parts(session, lesson_id)
+    adults = await adults_of(session, school_id, parts, today)
+    leaders = {p.id: "leader" for p in await people.holders(session, school_id, LEADERS | SAFEGUARDING) if p.id not in parts}
+    return Roster(
+        lesson_id=lesson.id, school_id=school_id, version=lesson.version, title=lesson.title, about=lesson.about,
+        status=lesson.status, group=await people.group(session, school_id, lesson.group_id), starts_at=lesson.starts_at,
+        ends_at=lesson.ends_at, started_at=lesson.started_at, ended_at=lesson.ended_at, end_reason=lesson.end_reason,
+        profile=await people.profile(session, school_id), adults=adults,
+        leaders=await adults_of(session, school_id, leaders, today),
+        pupils=await pupils_of(session, school_id, lesson.group_id, today), links=await links_of(session, lesson_id),
+        removed=await _removed(session, lesson_id), outside=tuple(lesson.outside.split()),
+    )
+
+
+async def _parts(session: AsyncSession, lesson_id: str) -> dict[str, str]:
+    rows = (await session.exec(select(LessonAdult).where(LessonAdult.lesson_id == lesson_id))).all()
+    return {row.person_id: row.part for row in rows}
+
+
+async def adults_of(session: AsyncSession, school_id: str, parts: dict[str, str], on: date) -> tuple[Adult, ...]:
+    """The adults of `parts` (person id to part) with their clearance on a day; teachers first. Children are left out."""
+    views = await people.people(session, school_id, await _here(session, list(parts), on))
+    checked = await with_dbs(session, school_id, list(parts), on)
+    signed = await consents.signed(session, school_id, list(parts), on)
+    found = [
+        Adult(view.id, view.name, "guest" if _is_guest(view) else parts[view.id], view.id in checked, view.id in signed)
+        for view in views.values() if not view.is_child
+    ]
+    return tuple(sorted(found, key=lambda adult: (PARTS.index(adult.part), adult.name)))
+
+
+async def _here(session: AsyncSession, ids: list[str], on: date) -> list[str]:
+    left = (col(Person.left_on).is_(None)) | (col(Person.left_on) > on)
+    return list((await session.exec(select(Person.id).where(col(Person.id).in_(ids), left))).all())
+
+
+PARTS = ("teacher", "cover", "second", "guest", "leader")
+
+
+def _is_guest(view: PersonView) -> bool:
+    return Role.GUEST in view.roles
+
+
+async def with_dbs(session: AsyncSession, school_id: str, ids: list[str], on: date) -> frozenset[str]:
+    """Those of `ids` who have a valid DBS check on a day (policy: AC8)."""
+    rows = await session.exec(select(DbsCheck.person_id).where(
+        DbsCheck.school_id == school_id, col(DbsCheck.person_id).in_(ids), col(DbsCheck.withdrawn_at).is_(None),
+        DbsCheck.checked_on <= on, DbsCheck.recheck_on > on,
+    ))
+    return frozenset(rows.all())
+
+
+async def pupils_of(session: AsyncSession, school_id: str, group_id: str, on: date) -> tuple[Pupil, ...]:
+    """The pupils of a class on a day, by name, with what they have consent for."""
+    views = [view for view in await people.members(session, school_id, group_id, "pupil", on) if view.is_child]
+    granted = await consents.permissions(session, school_id, [view.id for view in views])
+    return tuple(Pupil(view.id, view.name, granted.get(view.id, frozenset())) for view in views)
+
+
+async def links_of(session: AsyncSession, lesson_id: str) -> tuple[PreviewedLink, ...]:
+    rows = (await session.exec(
+        select(LessonLink).where(LessonLink.lesson_id == lesson_id).order_by(col(LessonLink.url))
+    )).all()
+    return tuple(PreviewedLink(row.id, row.url, row.previewed_by, row.previewed_at) for row in rows)
+
+
+async def _removed(session: AsyncSession, lesson_id: str) -> frozenset[str]:
+    rows = await session.exec(select(JournalEntry.person_id).where(
+        JournalEntry.lesson_id == lesson_id, JournalEntry.kind == "removed"
+    ))
+    return frozenset(rows.all())
+
+
+async def word_list(session: AsyncSession, school_id: str) -> rules.WordList:
+    """The words and addresses in force now (policy: IN6)."""
+    rows = (await session.exec(select(WordListVersion).where(WordListVersion.school_id == school_id))).all()
+    versions = [
+        rules.WordList(row.version, tuple(json.loads(row.words)), tuple(json.loads(row.allowed_links or "[]")), row.expires_at)
+        for row in rows
+    ]
+    return rules.in_force(versions, session.info["clock"].now())
+
+
+async def is_in_class(session: AsyncSession, school_id: str, group_id: str, person_id: str) -> bool:
+    found = await session.exec(select(GroupMember).where(
+        GroupMember.school_id == school_id, GroupMember.group_id == group_id, GroupMember.person_id == person_id
+    ))
+    return found.first() is not None
