@@ -61,6 +61,7 @@ def upgrade() -> None:
     sa.Column('office', sqlmodel.sql.sqltypes.AutoString(length=80), nullable=False),
     sa.Column('opens_at', sqlmodel.sql.sqltypes.AutoString(length=5), nullable=False),
     sa.Column('closes_at', sqlmodel.sql.sqltypes.AutoString(length=5), nullable=False),
+    sa.Column('teaches_on', sqlmodel.sql.sqltypes.AutoString(length=7), nullable=False),
     sa.Column('is_demo', sa.Boolean(), nullable=False),
     sa.Column('live_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
     sa.PrimaryKeyConstraint('id')
@@ -422,6 +423,10 @@ def upgrade() -> None:
     sa.Column('started_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
     sa.Column('ended_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
     sa.Column('end_reason', sqlmodel.sql.sqltypes.AutoString(length=24), nullable=False),
+    sa.Column('outside', sqlmodel.sql.sqltypes.AutoString(length=120), nullable=False),
+    sa.Column('asked_because', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.Column('moved_from', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('cancelled_because', sqlmodel.sql.sqltypes.AutoString(length=200), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
     sa.CheckConstraint("status IN ('planned', 'waiting', 'refused', 'cancelled')"),
     sa.CheckConstraint('starts_at < ends_at'),

@@ -1,0 +1,72 @@
+"""Reads what the school decided about a lesson, as the live room wants it: one immutable plan, made fresh at each reading."""
+
+from dataclasses import dataclass
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from lessons import roster as rosters
+from lessons import rules
+from lessons.live.chat import address
+from lessons.live.plan import Link, May, Person, Plan, Role
+from lessons.live.supervision import Kind
+from lessons.roster import Adult, Pupil, Roster
+
+
+@dataclass(frozen=True)
+class WordsAndLinks:
+    """What chat is screened by: the school's list in force, and the lesson's previewed addresses in chat's form."""
+
+    version: str
+    words: tuple[str, ...]
+    links: frozenset[str]
+
+
+async def plan(session: AsyncSession, lesson_id: str) -> Plan:
+    """The plan of one lesson as it stands now: roster, clearances, consents, times, switches. Raises NotFound."""
+    roster = await rosters.roster(session, lesson_id)
+    words = await rosters.word_list(session, roster.school_id)
+    return plan_of(roster, str(words.version))
+
+
+async def words_and_links(session: AsyncSession, lesson_id: str) -> WordsAndLinks:
+    """The lists that chat of one lesson is screened by (policy: IN6, RL10)."""
+    roster = await rosters.roster(session, lesson_id)
+    words = await rosters.word_list(session, roster.school_id)
+    links = frozenset(address(link.url) for link in roster.links if link.is_previewed)
+    return WordsAndLinks(str(words.version), words.words, links)
+
+
+def plan_of(roster: Roster, words_version: str) -> Plan:
+    """A lesson that is not planned (waiting, refused, cancelled) or over is stopped: its room opens for nobody."""
+    profile, stage = roster.profile, roster.group.key_stage
+    people = [_staff(adult) for adult in (*roster.adults, *roster.leaders)] + [_pupil(pupil) for pupil in roster.pupils]
+    return Plan(
+        version=roster.version, school_id=roster.school_id, lesson_id=roster.lesson_id, title=roster.title,
+        class_name=roster.group.name, starts_at=roster.starts_at, ends_at=roster.ends_at,
+        hard_end_at=rules.hard_end(roster.ends_at, profile),
+        latest_end_at=rules.latest_end(roster.starts_at, roster.ends_at, stage, profile),
+        people={person.id: person for person in people},
+        links=tuple(Link(link.url, rules.shown_address(link.url)) for link in roster.links if link.is_previewed),
+        removed=roster.removed, stopped=roster.status != "planned", chat=stage >= profile.chat_from_key_stage,
+        pupils_see_each_other=profile.pupils_see_each_other, words_version=words_version,
+    )
+
+
+ROLES = {"teacher": Role.TEACHER, "cover": Role.TEACHER, "second": Role.STAFF, "guest": Role.GUEST, "leader": Role.LEADER}
+
+
+def _staff(adult: Adult) -> Person:
+    """An adult who is not cleared is on no roster: they may not even come in (policy: AC8, CO1)."""
+    here, guest = adult.is_cleared, adult.is_guest
+    may = May(attend=here, microphone=here, camera=here, chat=here, screen=here and not guest, moderate=here and not guest,
+              stop=here and adult.part == "leader")
+    kind = Kind.GUEST if guest else Kind.STAFF
+    return Person(adult.id, adult.name, kind, ROLES[adult.part], may, cleared=here and not guest)
+
+
+def _pupil(pupil: Pupil) -> Person:
+    """A child who may not take part may do nothing else either; each device needs its own consent (policy: CO2)."""
+    here = pupil.may_take_part
+    may = May(attend=here, microphone=here and "microphone" in pupil.purposes, camera=here and "camera" in pupil.purposes,
+              chat=here and "chat" in pupil.purposes, screen=here)
+    return Person(pupil.id, pupil.name, Kind.CHILD, Role.PUPIL, may)
