@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlmodel import select
 
+from consent.tables import ConsentResponse
 from lessons.live import reading
 from lessons.live.plan import Plan, Role
 from lessons.live.supervision import Kind
@@ -28,6 +30,19 @@ def startable(school: Running) -> dict[str, Any]:
 async def change(school: Running, statement: str, **values: object) -> None:
     async with school.database.writing() as session:
         await session.exec(text(statement).bindparams(**values))
+
+
+async def withdraw(school: Running, child_id: str, purpose: str) -> None:
+    """Whoever said yes takes it back."""
+    async with school.database.writing() as session:
+        said = (await session.exec(select(ConsentResponse).where(
+            ConsentResponse.child_id == child_id, ConsentResponse.purpose == purpose
+        ))).all()
+        now = school.clock.now()
+        session.add_all(ConsentResponse(
+            school_id=one.school_id, child_id=child_id, purpose=purpose, answer="withdrawn", respondent_id=one.respondent_id,
+            relationship=one.relationship, route="telephone", signed_on=now.date(), recorded_by="system", recorded_at=now,
+        ) for one in said)
 
 
 async def test_the_plan_has_the_class_its_adults_and_those_who_may_drop_in(school: Running) -> None:
@@ -63,8 +78,7 @@ async def test_a_withdrawn_consent_counts_at_the_next_reading(school: Running, p
     before = await plan_now(school)
     child = next(person for person in before.people.values()
                  if person.kind is Kind.CHILD and person.may.attend and person.may.camera and person.may.chat)
-    await change(school, "UPDATE consent_response SET answer = 'withdrawn' WHERE child_id = :child AND purpose = :purpose",
-                 child=child.id, purpose=purpose)
+    await withdraw(school, child.id, purpose)
     may = (await plan_now(school)).people[child.id].may
     assert {what for what in ("attend", "microphone", "camera", "chat", "screen") if not getattr(may, what)} == set(lost)
 
@@ -78,14 +92,15 @@ async def test_an_adult_whose_dbs_check_is_withdrawn_may_not_even_come_in(school
 
 
 async def test_an_adult_whose_agreement_ran_out_may_not_come_in(school: Running) -> None:
-    teacher = startable(school)["adult_ids"][0]
-    await change(school, "UPDATE agreement_signature SET renew_on = '2020-01-01' WHERE person_id = :teacher", teacher=teacher)
-    assert not (await plan_now(school)).people[teacher].cleared
+    lesson = startable(school)
+    school.clock.advance(timedelta(days=400).total_seconds())
+    async with school.database.reading() as session:
+        assert not (await reading.plan(session, lesson["id"])).people[lesson["adult_ids"][0]].cleared
 
 
 async def test_a_guest_comes_in_and_never_counts_as_the_schools_adult(school: Running) -> None:
     teacher = startable(school)["adult_ids"][0]
-    await change(school, "UPDATE person_role SET role = 'guest' WHERE person_id = :teacher", teacher=teacher)
+    await change(school, "UPDATE lesson_adult SET part = 'guest' WHERE person_id = :teacher", teacher=teacher)
     person = (await plan_now(school)).people[teacher]
     assert (person.kind, person.cleared, person.may.attend, person.may.moderate) == (Kind.GUEST, False, True, False)
 
