@@ -127,8 +127,8 @@ async def _write(session: AsyncSession, actor: Actor, wanted: Wanted, one: Measu
     await session.flush()
     pupils = await rosters.pupils_of(session, actor.school_id, wanted.group_id, now.date())
     await publish(session, LessonPlanned(
-        lesson_id=lesson.id, group_id=lesson.group_id, starts_at=lesson.starts_at, ends_at=lesson.ends_at, status=lesson.status,
-        outside=outside, pupils=sum(pupil.may_take_part for pupil in pupils), adults=len(wanted.adults),
+        lesson_id=lesson.id, group_id=lesson.group_id, starts_at=lesson.starts_at.isoformat(), ends_at=lesson.ends_at.isoformat(),
+        status=lesson.status, outside=outside, pupils=sum(pupil.may_take_part for pupil in pupils), adults=len(wanted.adults),
     ), actor)
     return lesson.id
 
@@ -186,8 +186,10 @@ async def move(session: AsyncSession, actor: Actor, lesson_id: str, *, day: date
         before, row.moved_from = row.starts_at, row.starts_at if row.starts_at != one.starts_at else row.moved_from
         row.starts_at, row.ends_at, row.version = one.starts_at, one.ends_at, row.version + 1
         row.status, row.outside = "planned", row.outside if row.decided_by else ""
-        event = LessonMoved(lesson_id=row.id, from_starts_at=before, starts_at=row.starts_at, ends_at=row.ends_at)
-        await publish(session, event, actor)
+        await publish(session, LessonMoved(
+            lesson_id=row.id, from_starts_at=before.isoformat(), starts_at=row.starts_at.isoformat(),
+            ends_at=row.ends_at.isoformat(),
+        ), actor)
     return Made(tuple(row.id for row in affected), rules.Decision.PLANNED)
 
 
@@ -335,7 +337,8 @@ async def change_words(session: AsyncSession, actor: Actor, *, words: Sequence[s
     )
     session.add(row)
     await publish(session, WordListChanged(
-        list_id=row.id, version=version, reason=row.reason, words=len(words), links=len(links), expires_at=expires_at,
+        list_id=row.id, version=version, reason=row.reason, words=len(words), links=len(links),
+        expires_at=expires_at.isoformat() if expires_at else "",
     ), actor)
     return version
 

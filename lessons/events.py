@@ -1,7 +1,6 @@
-"""What happens to planned lessons, their links, the school's lists and its calendars."""
+"""What happens to planned lessons, their links, the school's lists and its calendars. Times are RFC 3339, in UTC."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from service.foundation.events import Event
 
@@ -19,8 +18,8 @@ class LessonPlanned(LessonChanged):
     """`status`: `planned` (approved by rule) or `waiting`, then `outside` names the rules. `pupils`: how many may take part."""
 
     group_id: str
-    starts_at: datetime
-    ends_at: datetime
+    starts_at: str
+    ends_at: str
     status: str
     outside: str
     pupils: int
@@ -39,9 +38,9 @@ class LessonRefused(LessonChanged):
 
 @dataclass(frozen=True)
 class LessonMoved(LessonChanged):
-    from_starts_at: datetime
-    starts_at: datetime
-    ends_at: datetime
+    from_starts_at: str
+    starts_at: str
+    ends_at: str
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class WordListChanged(Event):
     reason: str
     words: int
     links: int
-    expires_at: datetime | None
+    expires_at: str
 
 
 @dataclass(frozen=True)
