@@ -12,6 +12,7 @@ from fastapi.staticfiles import StaticFiles
 
 import consent.pages as consent_pages
 import service.people.pages as people_pages
+import service.safeguarding.pages as safeguarding_pages
 from service.foundation import audit, bus, health, jobs, web
 from service.foundation.clock import Clock, SystemClock
 from service.foundation.db import Database
@@ -26,10 +27,12 @@ ROUTERS = (
     health.router,
     people_pages.router,
     consent_pages.router,
+    safeguarding_pages.router,
 )
 TEMPLATES = {
     "people": "service.people",
     "consent": "consent",
+    "safeguarding": "service.safeguarding",
 }
 HERE = Path(__file__).parent
 
@@ -42,6 +45,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.authenticate = authenticate
     app.state.seen = {}
     app.state.frame = frame
+    app.state.notices = (safeguarding_pages.notice,)
     app.state.templates = web.templates(TEMPLATES)
     web.install_errors(app)
     app.add_middleware(web.Shield)

@@ -11,7 +11,7 @@ NAVIGATION = (
     ("/today", "Today", frozenset({Role.TEACHER, Role.SUPPORT, Role.PUPIL}) | LEADERS | SAFEGUARDING),
     ("/lessons/plan", "Plan a lesson", frozenset({Role.TEACHER}) | LEADERS),
     ("/live", "Live now", LEADERS | SAFEGUARDING),
-    ("/safeguarding", "Alerts", SAFEGUARDING | {Role.HEADTEACHER}),
+    ("/safeguarding", "Alerts", SAFEGUARDING | {Role.HEADTEACHER, Role.CHAIR}),
     ("/recordings", "Recordings", SAFEGUARDING),
     ("/people", "People", frozenset({Role.OFFICE, Role.TECHNICIAN}) | LEADERS | SAFEGUARDING),
     ("/permissions", "Permissions", frozenset({Role.OFFICE}) | SAFEGUARDING),
@@ -22,8 +22,11 @@ NAVIGATION = (
 
 
 async def frame(request: Request, actor: Actor | None) -> dict[str, Any]:
-    """The context that `base.html` needs beside a page's own."""
+    """The context that `base.html` needs beside a page's own. `app.state.notices` lets features above add theirs."""
     async with request.app.state.database.glance() as session:
         school = await queries.only_school(session) if actor is None else await queries.school(session, actor.school_id)
     navigation = [(path, name) for path, name, roles in NAVIGATION if actor and actor.is_any(roles)]
-    return {"school": school, "navigation": navigation, "is_dev": request.app.state.settings.dev}
+    shown = {"school": school, "navigation": navigation, "is_dev": request.app.state.settings.dev}
+    for notice in request.app.state.notices:
+        shown |= await notice(request, actor)
+    return shown

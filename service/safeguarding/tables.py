@@ -10,7 +10,7 @@ from service.foundation.db import IdField
 class Alert(SQLModel, table=True):
     """Something the safeguarding team must look at now: a worry, a flag, a room without its adult (policy: RC1, RC4).
 
-    `routed_to` is the role that may open it; people in `lesson_id`'s room, and whom it is about, never see it.
+    `routed_to` is the role that may open it. `place` says where in the words of that moment, such as “Maths, 5 Oak”.
     """
 
     __tablename__ = "alert"
@@ -18,12 +18,22 @@ class Alert(SQLModel, table=True):
     school_id: str = Field(foreign_key="school.id", index=True)
     kind: str = Field(max_length=24)
     lesson_id: str = Field(default="", max_length=32, index=True)
+    place: str = Field(default="", max_length=200)
     raised_by: str = Field(max_length=32)
     raised_at: datetime = Field(index=True)
     routed_to: str = Field(max_length=16)
     do_not_ring: bool = False
     taken_by: str = Field(default="", max_length=32)
     taken_at: datetime | None = None
+
+
+class AlertBarred(SQLModel, table=True):
+    """A person who never learns of an alert: an adult of its lesson, or whom it is about (policy: RC4, IN4)."""
+
+    __tablename__ = "alert_barred"
+    alert_id: str = Field(foreign_key="alert.id", primary_key=True)
+    person_id: str = Field(primary_key=True, max_length=32, index=True)
+    school_id: str = Field(foreign_key="school.id", index=True)
 
 
 class AlertNote(SQLModel, table=True):

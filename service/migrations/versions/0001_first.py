@@ -85,6 +85,7 @@ def upgrade() -> None:
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(length=24), nullable=False),
     sa.Column('lesson_id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('place', sqlmodel.sql.sqltypes.AutoString(length=200), nullable=False),
     sa.Column('raised_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('raised_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
     sa.Column('routed_to', sqlmodel.sql.sqltypes.AutoString(length=16), nullable=False),
@@ -249,6 +250,18 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_agreement_signature_agreement_id'), ['agreement_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_agreement_signature_person_id'), ['person_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_agreement_signature_school_id'), ['school_id'], unique=False)
+
+    op.create_table('alert_barred',
+    sa.Column('alert_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.ForeignKeyConstraint(['alert_id'], ['alert.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('alert_id', 'person_id')
+    )
+    with op.batch_alter_table('alert_barred', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_alert_barred_person_id'), ['person_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_alert_barred_school_id'), ['school_id'], unique=False)
 
     op.create_table('alert_note',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
@@ -719,6 +732,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_alert_note_alert_id'))
 
     op.drop_table('alert_note')
+    with op.batch_alter_table('alert_barred', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_alert_barred_school_id'))
+        batch_op.drop_index(batch_op.f('ix_alert_barred_person_id'))
+
+    op.drop_table('alert_barred')
     with op.batch_alter_table('agreement_signature', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_agreement_signature_school_id'))
         batch_op.drop_index(batch_op.f('ix_agreement_signature_person_id'))

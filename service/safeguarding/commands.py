@@ -1,0 +1,124 @@
+"""Raising alerts and working on them. Anybody's alert is taken; nothing that was said is ever changed."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.foundation.bus import publish
+from service.foundation.db import new_id
+from service.foundation.errors import Conflict, Invalid, NotFound
+from service.foundation.events import Actor, Role
+from service.people import queries as people
+from service.safeguarding import queries, rules
+from service.safeguarding.events import AlertMoved, AlertNoted, AlertOpened, AlertRaised, AlertTaken
+from service.safeguarding.rules import INBOX, Kind
+from service.safeguarding.tables import Alert, AlertBarred, AlertNote
+
+
+async def raise_alert(
+    session: AsyncSession, actor: Actor, *, kind: Kind | str, now: datetime, lesson_id: str = "", place: str = "",
+    present: Collection[str] = (), about: str = "", about_id: str = "", words: str = "", do_not_ring: bool = False,
+) -> str:
+    """Tell those who keep children safe (policy: RC1, RC4). Returns the alert's id, with which words may be added.
+
+    actor        who noticed: a pupil, an adult, or `events.system(school_id)`
+    present      the adults of the lesson, rostered or in its room: they never learn of it
+    about        one of `rules.About`, when it was said
+    about_id     the person it is about, when known
+    place        where, for whoever opens it: “Maths, 5 Oak”
+    """
+    kind = Kind(kind)
+    barred = set(present) | ({about_id} if about_id else set())
+    holders = await _holders(session, actor.school_id)
+    subject = (await people.people(session, actor.school_id, [about_id])).get(about_id)
+    if subject is not None:
+        about = rules.about_person(about, subject.roles)
+    barred |= rules.barred_by(about, holders)
+    alert = Alert(
+        id=new_id(), school_id=actor.school_id, kind=kind, lesson_id=lesson_id, place=place[:200], raised_by=actor.person_id,
+        raised_at=now, routed_to=rules.route(about, holders, barred), do_not_ring=do_not_ring,
+    )
+    session.add(alert)
+    await session.flush()
+    session.add_all(AlertBarred(alert_id=alert.id, person_id=person, school_id=actor.school_id) for person in barred)
+    if about or words:
+        session.add(_note(alert, actor, about, words, now))
+    await publish(session, AlertRaised(alert.id, kind, lesson_id, alert.routed_to), actor)
+    return alert.id
+
+
+async def add_words(
+    session: AsyncSession, actor: Actor, *, alert_id: str, about: str = "", words: str = "", do_not_ring: bool = False,
+    now: datetime,
+) -> None:
+    """Whoever raised an alert says more. “It is about a grown-up at school” moves it to the headteacher (policy: IN4)."""
+    alert = await session.get(Alert, alert_id)
+    if alert is None or alert.school_id != actor.school_id or alert.raised_by != actor.person_id:
+        raise NotFound()
+    alert.do_not_ring = alert.do_not_ring or do_not_ring
+    await _add_note(session, actor, alert, about, words, now)
+    if about in (rules.About.STAFF, rules.About.HEADTEACHER):
+        await _move(session, actor, alert, about)
+
+
+async def _move(session: AsyncSession, actor: Actor, alert: Alert, about: str) -> None:
+    holders = await _holders(session, alert.school_id)
+    barred = await queries.barred(session, alert.id)
+    more = rules.barred_by(about, holders) - barred
+    session.add_all(AlertBarred(alert_id=alert.id, person_id=person, school_id=alert.school_id) for person in more)
+    before, alert.routed_to = alert.routed_to, rules.route(about, holders, barred | more)
+    if before != alert.routed_to:
+        alert.taken_by, alert.taken_at = "", None
+        await publish(session, AlertMoved(alert.id, before, alert.routed_to), actor)
+
+
+async def open_alert(session: AsyncSession, actor: Actor, *, alert_id: str, now: datetime) -> queries.AlertView:
+    """Read an alert; that somebody read it is kept. NotFound when it does not exist for this person."""
+    found = await queries.alert(session, actor, alert_id, now)
+    await publish(session, AlertOpened(alert_id), actor)
+    return found
+
+
+async def take(session: AsyncSession, actor: Actor, *, alert_id: str, now: datetime) -> None:
+    """“I have got this”: stops calling the others and shows whose it is. It can be taken over from whoever had it."""
+    await queries.alert(session, actor, alert_id, now)
+    alert = await session.get_one(Alert, alert_id)
+    if alert.taken_by == actor.person_id:
+        raise Conflict("You have this already.")
+    alert.taken_by, alert.taken_at = actor.person_id, now
+    await publish(session, AlertTaken(alert_id), actor)
+
+
+async def add_note(session: AsyncSession, actor: Actor, *, alert_id: str, words: str, now: datetime) -> None:
+    """Write down what was done. Notes are only ever added (policy: RC1)."""
+    await queries.alert(session, actor, alert_id, now)
+    await _add_note(session, actor, await session.get_one(Alert, alert_id), "", words, now)
+
+
+async def bar(session: AsyncSession, *, school_id: str, lesson_id: str, person_id: str) -> None:
+    """An adult came into a lesson: its alerts stop existing for them too. For the host of the lesson's room."""
+    found = await session.exec(select(Alert.id).where(Alert.school_id == school_id, Alert.lesson_id == lesson_id))
+    for alert_id in found.all():
+        if await session.get(AlertBarred, (alert_id, person_id)) is None:
+            session.add(AlertBarred(alert_id=alert_id, person_id=person_id, school_id=school_id))
+
+
+async def _add_note(session: AsyncSession, actor: Actor, alert: Alert, about: str, words: str, now: datetime) -> None:
+    if not words.strip() and not about:
+        raise Invalid("There is a problem", fields={"words": "Write something first"})
+    note = _note(alert, actor, about, words, now)
+    session.add(note)
+    await publish(session, AlertNoted(alert.id, note.id), actor)
+
+
+def _note(alert: Alert, actor: Actor, about: str, words: str, now: datetime) -> AlertNote:
+    return AlertNote(
+        id=new_id(), school_id=alert.school_id, alert_id=alert.id, about=about[:40], words=words.strip()[:4000],
+        added_by=actor.person_id, added_at=now,
+    )
+
+
+async def _holders(session: AsyncSession, school_id: str) -> dict[str, frozenset[Role]]:
+    return {person.id: person.roles for person in await people.holders(session, school_id, INBOX)}

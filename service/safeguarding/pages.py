@@ -1,0 +1,97 @@
+"""The safeguarding team's inbox of alerts. Nothing outside an opened alert says what it is about: the screen may be shared."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import Response
+
+from service.foundation.errors import Invalid
+from service.foundation.events import Actor
+from service.foundation.web import Audience, Now, Reading, Writing, render, say_moment, say_time, see_other
+from service.people import queries as people
+from service.safeguarding import commands, queries
+from service.safeguarding.rules import INBOX
+
+router = APIRouter(prefix="/safeguarding")
+Team = Annotated[Actor, Depends(Audience(INBOX))]
+KINDS = {
+    "worry": "Worry", "flag": "Flag", "chat-held": "Chat", "teacher-not-arrived": "No teacher", "teacher-away": "Teacher away",
+    "recorder-failed": "Recording fault", "address-shared": "Shared address", "device-shared": "Shared device",
+    "stopped": "Lesson stopped",
+}
+
+
+@router.get("")
+async def inbox(request: Request, actor: Team, session: Reading, now: Now) -> Response:
+    found = await queries.inbox(session, actor, now)
+    return await render(request, "safeguarding/inbox.html", title="Alerts", alerts=found, kinds=KINDS)
+
+
+@router.get("/feed")
+async def feed(actor: Team, session: Reading, now: Now) -> dict[str, Any]:
+    """What a page asks every few seconds: whether something waits, and since when. No content."""
+    return banner(await queries.waiting(session, actor, now), (await people.school(session, actor.school_id)).zone)
+
+
+@router.get("/rows")
+async def rows(actor: Team, session: Reading, now: Now) -> list[dict[str, Any]]:
+    """The inbox as rows, for the open page to bring itself up to date."""
+    zone = (await people.school(session, actor.school_id)).zone
+    return [
+        {"id": view.id, "at": say_moment(view.raised_at, zone), "kind": KINDS[view.kind], "owner": view.owner,
+         "mine": view.mine, "late": view.late}
+        for view in await queries.inbox(session, actor, now)
+    ]
+
+
+def banner(waiting: list[queries.AlertView], zone: str) -> dict[str, Any]:
+    """How many alerts call somebody and when the oldest was raised: all that may stand on a page that others can see."""
+    return {"waiting": len(waiting), "since": say_time(waiting[0].raised_at, zone) if waiting else ""}
+
+
+async def notice(request: Request, actor: Actor | None) -> dict[str, Any]:
+    """The frame's banner, on every page of those who may open alerts."""
+    if actor is None or not actor.is_any(INBOX):
+        return {}
+    state = request.app.state
+    async with state.database.glance() as session:
+        found = await queries.waiting(session, actor, state.clock.now())
+        zone = (await people.school(session, actor.school_id)).zone
+    return {"alert_banner": banner(found, zone)}
+
+
+@router.get("/{alert_id}")
+async def alert(request: Request, alert_id: str, actor: Team, session: Writing, now: Now) -> Response:
+    return await _alert_page(request, actor, await commands.open_alert(session, actor, alert_id=alert_id, now=now))
+
+
+@router.post("/{alert_id}/take")
+async def take(alert_id: str, actor: Team, session: Writing, now: Now) -> Response:
+    await commands.take(session, actor, alert_id=alert_id, now=now)
+    return see_other(f"/safeguarding/{alert_id}")
+
+
+@router.post("/{alert_id}/notes")
+async def add_note(
+    request: Request, alert_id: str, actor: Team, session: Writing, now: Now, words: Annotated[str, Form()] = "",
+) -> Response:
+    try:
+        await commands.add_note(session, actor, alert_id=alert_id, words=words, now=now)
+    except Invalid as error:
+        return await _alert_page(request, actor, await queries.alert(session, actor, alert_id, now), error.fields)
+    return see_other(f"/safeguarding/{alert_id}#notes")
+
+
+async def _alert_page(
+    request: Request, actor: Actor, view: queries.AlertView, errors: dict[str, str] | None = None,
+) -> Response:
+    return await render(request, "safeguarding/alert.html", 422 if errors else 200, title=TITLES.get(view.kind, "Alert"),
+                        alert=view, errors=errors)
+
+
+TITLES = {
+    "worry": "Worry from a pupil", "flag": "Flag in a lesson", "chat-held": "Chat that was held back",
+    "teacher-not-arrived": "The teacher has not arrived", "teacher-away": "The teacher has gone",
+    "recorder-failed": "Recording stopped", "address-shared": "A pupil and an adult at one address",
+    "device-shared": "One device for two people", "stopped": "A lesson was stopped",
+}

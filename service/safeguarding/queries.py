@@ -1,0 +1,129 @@
+"""Reading alerts, each only by those for whom it exists: the scope is applied here, once."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.foundation.errors import NotFound
+from service.foundation.events import Actor, Role
+from service.people import queries as people
+from service.people.tables import DutySlot
+from service.safeguarding import rules
+from service.safeguarding.tables import Alert, AlertBarred, AlertNote
+
+
+@dataclass(frozen=True)
+class NoteView:
+    about: str
+    words: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class AlertView:
+    """An alert as somebody who may open it sees it. `calls`: it asks for this viewer's attention now."""
+
+    id: str
+    kind: rules.Kind
+    lesson_id: str
+    place: str
+    raised_at: datetime
+    raised_by: str
+    do_not_ring: bool
+    owner: str
+    mine: bool
+    late: bool
+    calls: bool
+    notes: list[NoteView] = field(default_factory=list)
+
+
+async def inbox(session: AsyncSession, actor: Actor, now: datetime) -> list[AlertView]:
+    """Every alert that exists for this person: untaken first, oldest first."""
+    rows = (await session.exec(select(Alert).where(Alert.school_id == actor.school_id).order_by(col(Alert.raised_at)))).all()
+    views = await _views(session, actor, list(rows), now)
+    return sorted(views, key=lambda view: bool(view.owner))
+
+
+async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> list[AlertView]:
+    """The alerts that call this person now, oldest first."""
+    if not actor.is_any(rules.INBOX):
+        return []
+    rows = (await session.exec(select(Alert).where(
+        Alert.school_id == actor.school_id, Alert.taken_by == ""
+    ).order_by(col(Alert.raised_at)))).all()
+    return [view for view in await _views(session, actor, list(rows), now) if view.calls]
+
+
+async def alert(session: AsyncSession, actor: Actor, alert_id: str, now: datetime) -> AlertView:
+    """One alert with everything that was said of it; NotFound when it does not exist for this person."""
+    row = await session.get(Alert, alert_id)
+    if row is None or row.school_id != actor.school_id:
+        raise NotFound()
+    found = await _views(session, actor, [row], now)
+    if not found:
+        raise NotFound()
+    return found[0]
+
+
+async def barred(session: AsyncSession, alert_id: str) -> frozenset[str]:
+    return frozenset((await session.exec(select(AlertBarred.person_id).where(AlertBarred.alert_id == alert_id))).all())
+
+
+async def on_duty(session: AsyncSession, school_id: str, now: datetime) -> frozenset[str]:
+    """Who the rota names at this moment, in the school's own time."""
+    zone = (await people.school(session, school_id)).zone
+    slots = (await session.exec(select(DutySlot).where(DutySlot.school_id == school_id))).all()
+    rota = [(slot.person_id, slot.weekday, slot.starts_at, slot.ends_at) for slot in slots]
+    return rules.on_duty(rota, now.astimezone(ZoneInfo(zone)))
+
+
+async def _views(session: AsyncSession, actor: Actor, rows: list[Alert], now: datetime) -> list[AlertView]:
+    known = await _known(session, rows)
+    minutes = (await people.profile(session, actor.school_id)).alert_minutes
+    viewer = rules.Viewer(actor.person_id, actor.roles)
+    seen = [row for row in rows if rules.may_open(known[row.id], viewer, now, minutes)]
+    notes = await _notes(session, [row.id for row in seen])
+    who = {note.added_by for found in notes.values() for note in found}
+    who |= {person for row in seen for person in (row.raised_by, row.taken_by)}
+    names = await people.people(session, actor.school_id, who)
+    team = {person.id for person in await people.holders(session, actor.school_id, rules.circle(Role.DSL))}
+    duty = team & await on_duty(session, actor.school_id, now)
+    return [
+        AlertView(
+            row.id, rules.Kind(row.kind), row.lesson_id, row.place, row.raised_at, _name(names, row.raised_by), row.do_not_ring,
+            _name(names, row.taken_by) if row.taken_by else "", row.taken_by == actor.person_id,
+            rules.is_late(known[row.id], now, minutes),
+            rules.calls(known[row.id], viewer, duty - known[row.id].barred, now, minutes),
+            [NoteView(note.about, note.words, _name(names, note.added_by), note.added_at) for note in notes.get(row.id, [])],
+        )
+        for row in seen
+    ]
+
+
+async def _known(session: AsyncSession, rows: list[Alert]) -> dict[str, rules.Alert]:
+    """What the rules need to know of each alert, by id."""
+    left_out: dict[str, set[str]] = {row.id: set() for row in rows}
+    for barred_row in (await session.exec(select(AlertBarred).where(col(AlertBarred.alert_id).in_(left_out)))).all():
+        left_out[barred_row.alert_id].add(barred_row.person_id)
+    return {
+        row.id: rules.Alert(Role(row.routed_to), row.raised_at, row.taken_by, frozenset(left_out[row.id])) for row in rows
+    }
+
+
+async def _notes(session: AsyncSession, ids: Collection[str]) -> dict[str, list[AlertNote]]:
+    rows = (await session.exec(
+        select(AlertNote).where(col(AlertNote.alert_id).in_(ids)).order_by(col(AlertNote.added_at))
+    )).all()
+    found: dict[str, list[AlertNote]] = {}
+    for row in rows:
+        found.setdefault(row.alert_id, []).append(row)
+    return found
+
+
+def _name(names: dict[str, people.PersonView], person_id: str) -> str:
+    return names[person_id].full_name if person_id in names else "Chaperone"

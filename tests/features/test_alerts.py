@@ -1,0 +1,177 @@
+"""A worry reaches those who can act, within seconds, and nobody else ever learns that it exists (policy: RC1, RC4)."""
+
+import pytest
+from sqlmodel import select
+
+from service.foundation.audit import AuditBody, AuditLeaf
+from service.foundation.errors import NotFound
+from service.foundation.events import Actor, Role, system
+from service.people.queries import actor as actor_of
+from service.safeguarding import commands
+from service.safeguarding.tables import Alert
+from tests.school import Running
+
+SECRET = "Mr Hall shouted at me"
+
+
+async def who(school: Running, role: str) -> Actor:
+    async with school.database.reading() as session:
+        found = await actor_of(session, school.person(role))
+    assert found is not None
+    return found
+
+
+async def worry(school: Running, *, present: tuple[str, ...] = (), about: str = "", words: str = "", about_id: str = "") -> str:
+    child = await who(school, "pupil")
+    async with school.database.writing() as session:
+        return await commands.raise_alert(session, child, kind="worry", place="Maths, 5 Oak", present=present, about=about,
+                                          about_id=about_id, words=words, now=school.clock.now())
+
+
+async def told(school: Running, role: str) -> dict[str, object]:
+    async with await school.signed_in(role) as client:
+        found: dict[str, object] = (await client.get("/safeguarding/feed")).json()
+        return found
+
+
+NOTHING: dict[str, object] = {"waiting": 0, "since": ""}
+ONE: dict[str, object] = {"waiting": 1, "since": "10am"}
+
+
+async def test_a_worry_calls_the_dsl_on_every_page_without_saying_what_it_is(school: Running) -> None:
+    await worry(school, words=SECRET)
+    async with await school.signed_in("dsl") as client:
+        page = await client.get("/account")
+    assert "Safeguarding alert, 10am." in page.text
+    assert SECRET not in page.text
+    assert "Worry" not in page.text
+
+
+async def test_the_feed_carries_no_content(school: Running) -> None:
+    await worry(school, words=SECRET)
+    assert await told(school, "dsl") == ONE
+
+
+@pytest.mark.parametrize("role", ["teacher", "support", "senior_leader", "office", "pupil", "parent", "governor", "technician"])
+async def test_nobody_outside_the_circle_finds_an_inbox(school: Running, role: str) -> None:
+    alert = await worry(school)
+    async with await school.signed_in(role) as client:
+        for path in ("/safeguarding", "/safeguarding/feed", "/safeguarding/rows", f"/safeguarding/{alert}"):
+            assert (await client.get(path)).status_code == 404
+        assert "Safeguarding alert" not in (await client.get("/account")).text
+
+
+async def test_an_adult_of_the_lesson_never_sees_it_in_counts_either_even_the_dsl(school: Running) -> None:
+    dsl = school.person("dsl")
+    alert = await worry(school, present=(dsl, school.person("teacher")))
+    assert await told(school, "dsl") == NOTHING
+    assert await told(school, "deputy_dsl") == ONE
+    async with await school.signed_in("dsl") as client:
+        assert (await client.get("/safeguarding/rows")).json() == []
+        for answer in (await client.get(f"/safeguarding/{alert}"), await client.post(f"/safeguarding/{alert}/take"),
+                       await client.post(f"/safeguarding/{alert}/notes", data={"words": "x"})):
+            assert answer.status_code == 404
+
+
+async def test_an_adult_who_comes_into_the_lesson_later_loses_sight_of_it(school: Running) -> None:
+    child = await who(school, "pupil")
+    async with school.database.writing() as session:
+        await commands.raise_alert(session, child, kind="worry", lesson_id="lesson", now=school.clock.now())
+    assert await told(school, "dsl") == ONE
+    async with school.database.writing() as session:
+        await commands.bar(session, school_id=child.school_id, lesson_id="lesson", person_id=school.person("dsl"))
+    assert await told(school, "dsl") == NOTHING
+
+
+async def test_saying_that_it_is_about_a_grown_up_moves_it_to_the_headteacher(school: Running) -> None:
+    alert, child = await worry(school), await who(school, "pupil")
+    assert await told(school, "headteacher") == NOTHING
+    async with await school.signed_in("dsl") as client:
+        await client.post(f"/safeguarding/{alert}/take")
+        async with school.database.writing() as session:
+            await commands.add_words(session, child, alert_id=alert, about="staff", words=SECRET, do_not_ring=True,
+                                     now=school.clock.now())
+        assert (await client.get(f"/safeguarding/{alert}")).status_code == 404
+    assert await told(school, "headteacher") == ONE
+    async with await school.signed_in("headteacher") as client:
+        page = await client.get(f"/safeguarding/{alert}")
+    assert SECRET in page.text
+    assert "The child asks: do not ring home." in page.text
+
+
+async def test_about_the_headteacher_it_reaches_the_chair_alone(school: Running) -> None:
+    alert = await worry(school, about_id=school.person("headteacher"))
+    assert [await told(school, role) for role in ("dsl", "deputy_dsl", "headteacher")] == [NOTHING] * 3
+    async with await school.signed_in("chair") as client:
+        assert (await client.get(f"/safeguarding/{alert}")).status_code == 200
+
+
+async def test_only_the_one_who_raised_it_says_more(school: Running) -> None:
+    alert, dsl = await worry(school), await who(school, "dsl")
+    with pytest.raises(NotFound):
+        async with school.database.writing() as session:
+            await commands.add_words(session, dsl, alert_id=alert, words="x", now=school.clock.now())
+
+
+async def test_i_have_got_this_stops_the_call_for_the_others_and_shows_the_name(school: Running) -> None:
+    alert = await worry(school)
+    async with await school.signed_in("dsl") as client:
+        assert (await client.post(f"/safeguarding/{alert}/take")).status_code == 303
+        assert (await client.get("/safeguarding/rows")).json()[0]["mine"]
+    assert await told(school, "dsl") == NOTHING
+    async with await school.signed_in("deputy_dsl") as client:
+        rows = (await client.get("/safeguarding/rows")).json()
+        assert (rows[0]["owner"], rows[0]["mine"]) == ("Ruth Okafor", False)
+        page = await client.get("/safeguarding")
+        assert "Ruth Okafor" in page.text
+
+
+async def test_left_alone_for_fifteen_minutes_it_reaches_the_headteacher(school: Running) -> None:
+    await worry(school)
+    school.clock.advance(14 * 60)
+    assert await told(school, "headteacher") == NOTHING
+    school.clock.advance(60)
+    assert await told(school, "headteacher") == ONE
+
+
+async def test_notes_are_kept_and_an_empty_one_is_given_back(school: Running) -> None:
+    alert = await worry(school)
+    async with await school.signed_in("dsl") as client:
+        empty = await client.post(f"/safeguarding/{alert}/notes", data={"words": " "})
+        assert (empty.status_code, "Write something first" in empty.text) == (422, True)
+        await client.post(f"/safeguarding/{alert}/notes", data={"words": "Rang <b>Ms</b> Lin"})
+        assert "Rang &lt;b&gt;Ms&lt;/b&gt; Lin" in (await client.get(f"/safeguarding/{alert}")).text
+
+
+async def test_reading_an_alert_is_in_the_audit_and_its_words_are_not(school: Running) -> None:
+    alert = await worry(school, words=SECRET)
+    async with await school.signed_in("dsl") as client:
+        await client.get(f"/safeguarding/{alert}")
+    async with school.database.reading() as session:
+        kinds = [leaf.kind for leaf in (await session.exec(select(AuditLeaf).where(AuditLeaf.subject_id == alert))).all()]
+        bodies = [row.body for row in (await session.exec(select(AuditBody))).all()]
+    assert kinds == ["AlertRaised", "AlertOpened"]
+    assert not [body for body in bodies if SECRET in body]
+
+
+async def test_the_service_itself_can_raise_an_alert(school: Running) -> None:
+    actor = system((await who(school, "dsl")).school_id)
+    async with school.database.writing() as session:
+        alert = await commands.raise_alert(session, actor, kind="recorder-failed", lesson_id="lesson", now=school.clock.now())
+        assert (await session.get_one(Alert, alert)).routed_to == Role.DSL
+    async with await school.signed_in("dsl") as client:
+        page = await client.get(f"/safeguarding/{alert}")
+    assert "Recording stopped" in page.text
+
+
+async def test_a_page_that_asks_by_itself_keeps_nobody_signed_in(school: Running) -> None:
+    async with await school.signed_in("dsl") as client:
+        for _ in range(16):
+            school.clock.advance(60)
+            last = await client.get("/safeguarding/feed", headers={"chaperone-background": "yes", "accept": "application/json"})
+        assert last.status_code == 401
+    async with await school.signed_in("dsl") as client:
+        for _ in range(16):
+            school.clock.advance(60)
+            last = await client.get("/safeguarding/feed")
+        assert last.status_code == 200, "somebody who does something stays signed in"
