@@ -16,7 +16,7 @@ import rfc8785
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from service.foundation.audit import Frontier
-from service.foundation.errors import SafeguardError
+from service.foundation.errors import Conflict
 
 VERSION = 1
 MAGIC = b"CHAPREC\x01"
@@ -47,13 +47,13 @@ class Flag(IntFlag):
     FRESH = 2  # nothing of this track directly before
 
 
-class ChunkDamaged(SafeguardError):
+class ChunkDamaged(Conflict):
     """This part does not match its seal. Do not rely on it. Tell the technician."""
 
     code = "chunk-damaged"
 
 
-class NotARecording(SafeguardError):
+class NotARecording(Conflict):
     """This file is not a recording, or its beginning was never written."""
 
     code = "not-a-recording"
@@ -106,9 +106,12 @@ class Manifest:
 
 
 class Signer(Protocol):
-    """The school's signature. `public` is the raw Ed25519 key of 32 bytes."""
+    """The school's signature."""
 
-    public: bytes
+    @property
+    def public(self) -> bytes:
+        """The raw Ed25519 key of 32 bytes that checks it."""
+        ...
 
     def sign(self, message: bytes) -> bytes: ...
 

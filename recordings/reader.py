@@ -111,6 +111,8 @@ class Verdict:
 class PartFile:
     """The bytes of one part, read where they lie. Close it, or use it as a context."""
 
+    _fd = -1
+
     def __init__(self, path: Path):
         self._fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         self.size = os.fstat(self._fd).st_size
@@ -130,6 +132,8 @@ class PartFile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    __del__ = close
 
     def read(self, offset: int, count: int) -> bytes:
         return os.pread(self._fd, count, offset)

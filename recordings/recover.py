@@ -16,14 +16,17 @@ STOPPED = "the service stopped"
 
 
 def seal_torn(
-    path: Path, header: Header, *, key: bytes, signer: Signer, sealed_at: datetime, reason: str = STOPPED,
+    path: Path, header: Header, *, key: bytes | None, signer: Signer, sealed_at: datetime, reason: str = STOPPED,
     kept: Manifest | None = None,
 ) -> Manifest:
     """Seal a part as incomplete, with the reason. Nothing is encrypted again, so no nonce can be used twice.
 
     A part whose first bytes never reached the disk gets a manifest of no chunks, and no file is made for it. Safe to
     repeat: a part that has its seal keeps it. `kept` is the manifest of a part whose disk would not take it at the time.
+    Without the `key` only the chain of hashes says where the part ends.
     """
+    if kept and not kept.chunks:
+        return kept
     try:
         part = PartFile(path)
     except (FileNotFoundError, NotARecording):

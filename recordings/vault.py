@@ -110,3 +110,20 @@ def _create(path: Path) -> bytes:
     sync_folder(path.parent)
     sync_folder(path.parent.parent)
     return _read(path)
+
+
+class Vault:
+    """Where one installation's recordings and their keys lie: `data`/recordings and `data`/keys."""
+
+    def __init__(self, data: Path):
+        self._recordings, self._keys = data / "recordings", data / "keys"
+        self._schools: dict[str, SchoolKeys] = {}
+
+    def keys(self, school_id: str) -> SchoolKeys:
+        if school_id not in self._schools:
+            self._schools[school_id] = SchoolKeys.of(self._keys, school_id)
+        return self._schools[school_id]
+
+    def path(self, recording_id: str, part: int) -> Path:
+        """The file of one part. Named by opaque ids only (policy: CO4)."""
+        return self._recordings / recording_id / f"{part}.rec"

@@ -146,3 +146,37 @@ def vp8_size(frame: bytes) -> tuple[int, int]:
     """Width and height from a VP8 key frame."""
     width, height = struct.unpack_from("<HH", frame, 6)
     return width & 0x3FFF, height & 0x3FFF
+
+
+def lasting(data: bytes, until_ms: int) -> bytes:
+    """The same cluster, its last picture said to last until `until_ms`.
+
+    A browser drops every picture after a hole up to the next key frame; a picture that stood still is no hole.
+    """
+    _, body, _ = _element_at(data, 0)
+    offset, end = body, len(data)
+    start, last = 0, (0, 0, 0)
+    while offset < end:
+        name, inside, after = _element_at(data, offset)
+        if name == b"\xe7":
+            start = int.from_bytes(data[inside:after], "big")
+        elif name == b"\xa3":
+            last = (offset, inside, after)
+        offset = after
+    block, inside, after = last
+    relative = struct.unpack_from("!h", data, inside + 1)[0]
+    is_key = data[inside + 3] & 0x80
+    group = element(b"\xa1", data[inside : inside + 3] + bytes((data[inside + 3] & 0x7F,)) + data[inside + 4 : after])
+    group += _number(b"\x9b", max(1, until_ms - start - relative))
+    if not is_key:
+        group += element(b"\xfb", b"\xff")  # it needs an earlier picture
+    return element(b"\x1f\x43\xb6\x75", data[body:block] + element(b"\xa0", group) + data[after:end])
+
+
+def _element_at(data: bytes, offset: int) -> tuple[bytes, int, int]:
+    """(name, where its body begins, where it ends) of the element at `offset`; sizes as `size` writes them."""
+    name_bytes = 4 if data[offset] == 0x1F else 1
+    width = 9 - data[offset + name_bytes].bit_length()
+    first = offset + name_bytes
+    length = int.from_bytes(data[first : first + width], "big") & ((1 << 7 * width) - 1)
+    return data[offset : offset + name_bytes], first + width, first + width + length

@@ -14,6 +14,8 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from recordings import proof
+from recordings.vault import Vault
 from service import seed
 from service.app import create_app
 from service.foundation import audit
@@ -34,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     dev.add_argument("--seed", type=int, default=7)
     for name, help_text in (("serve", "serve a real school"), ("migrate", "bring the database up to date"),
                             ("seed", "write the demo school into an empty database"),
-                            ("verify", "check the audit log offline")):
+                            ("verify", "check the audit log and the recordings offline")):
         command = commands.add_parser(name, help=help_text)
         command.add_argument("--data", type=Path, default=None)
         if name == "verify":
@@ -158,11 +160,12 @@ def _verify(given: argparse.Namespace) -> int:
         kept = given.checkpoint.read_text() if given.checkpoint else None
         async with database.reading() as session:
             faults = await audit.verify(session, audit.signing_key(settings.data / "keys").public_key(), kept)
+            faults += await proof.verify(session, Vault(settings.data))
         await database.close()
         return faults
 
     faults = asyncio.run(run())
-    print("\n".join(faults) or "The audit log is whole.")
+    print("\n".join(faults) or "The audit log and the recordings are whole.")
     return 1 if faults else 0
 
 

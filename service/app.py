@@ -11,8 +11,12 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 import consent.pages as consent_pages
+import recordings.pages as recordings_pages
 import service.people.pages as people_pages
 import service.safeguarding.pages as safeguarding_pages
+from recordings.commands import recover as recover_recordings
+from recordings.shelf import Shelf
+from recordings.vault import Vault
 from service.foundation import audit, bus, health, jobs, web
 from service.foundation.clock import Clock, SystemClock
 from service.foundation.db import Database
@@ -28,12 +32,15 @@ ROUTERS = (
     people_pages.router,
     consent_pages.router,
     safeguarding_pages.router,
+    recordings_pages.router,
 )
 TEMPLATES = {
     "people": "service.people",
     "consent": "consent",
     "safeguarding": "service.safeguarding",
+    "recordings": "recordings",
 }
+STATIC = ("recordings",)
 HERE = Path(__file__).parent
 
 
@@ -51,6 +58,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.add_middleware(web.Shield)
     for router in ROUTERS:
         app.include_router(router)
+    for package in STATIC:
+        app.mount(f"/static/{package}", StaticFiles(directory=HERE.parent / package / "static"), name=f"{package}-static")
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     return app
 
@@ -68,6 +77,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         })
         stack.push_async_callback(state.database.close)
         await upgrade.to_newest(state.database)
+        state.vault = Vault(state.settings.data)
+        state.shelf = Shelf()
+        stack.callback(state.shelf.close)
+        await recover_recordings(state.database, state.vault, state.clock)
         for name, job in _jobs(app):
             task = asyncio.create_task(jobs.keep_running(name, job), name=name)
             stack.push_async_callback(_finish, task)

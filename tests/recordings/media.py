@@ -1,6 +1,7 @@
 """Coded frames to record: synthetic ones for speed, real VP8 and Opus where a browser must play them."""
 
 import array
+import functools
 import math
 import struct
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ DELTA_FRAME = b"\x11\x02\x00" + b"delta" * 10
 SPEECH = bytes((9 << 3,)) + b"speech" * 10
 
 
+@functools.cache
 def real_vp8(seconds: int, rate: int = 15, key_every: int = 30) -> list[tuple[int, bytes, bool]]:
     """(milliseconds, frame, key) of a picture whose brightness rises with time, coded as a browser would."""
     import av  # only here: a child that is to be killed should start at once
@@ -37,6 +39,7 @@ def real_vp8(seconds: int, rate: int = 15, key_every: int = 30) -> list[tuple[in
     return [(pts * 1000 // rate, frame, key) for pts, frame, key in frames]
 
 
+@functools.cache
 def real_opus(seconds: int, hertz: float = 440.0) -> list[tuple[int, bytes, bool]]:
     """(milliseconds, packet, True) of a tone in packets of 20 ms."""
     import av

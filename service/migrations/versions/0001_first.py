@@ -177,6 +177,29 @@ def upgrade() -> None:
     with op.batch_alter_table('profile_version', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_profile_version_school_id'), ['school_id'], unique=False)
 
+    op.create_table('recording',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('lesson_id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('title', sqlmodel.sql.sqltypes.AutoString(length=120), nullable=False),
+    sa.Column('class_name', sqlmodel.sql.sqltypes.AutoString(length=60), nullable=False),
+    sa.Column('starts_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('ends_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('started_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('ended_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('outcome', sqlmodel.sql.sqltypes.AutoString(length=10), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.Column('kept_until', sa.Date(), nullable=False),
+    sa.CheckConstraint("outcome IN ('', 'complete', 'incomplete')"),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('lesson_id')
+    )
+    with op.batch_alter_table('recording', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_recording_kept_until'), ['kept_until'], unique=False)
+        batch_op.create_index(batch_op.f('ix_recording_school_id'), ['school_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_recording_starts_at'), ['starts_at'], unique=False)
+
     op.create_table('series',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -519,6 +542,40 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_recording_objection_child_id'), ['child_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_recording_objection_school_id'), ['school_id'], unique=False)
 
+    op.create_table('recording_part',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('recording_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('part', sa.Integer(), nullable=False),
+    sa.Column('started_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('sealed_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('outcome', sqlmodel.sql.sqltypes.AutoString(length=10), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.Column('manifest', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.ForeignKeyConstraint(['recording_id'], ['recording.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('recording_id', 'part')
+    )
+    with op.batch_alter_table('recording_part', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_recording_part_recording_id'), ['recording_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_recording_part_school_id'), ['school_id'], unique=False)
+
+    op.create_table('recording_participant',
+    sa.Column('recording_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('role', sqlmodel.sql.sqltypes.AutoString(length=16), nullable=False),
+    sa.Column('admitted_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.ForeignKeyConstraint(['person_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['recording_id'], ['recording.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('recording_id', 'person_id')
+    )
+    with op.batch_alter_table('recording_participant', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_recording_participant_person_id'), ['person_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_recording_participant_school_id'), ['school_id'], unique=False)
+
     op.create_table('sign_in',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -628,11 +685,57 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_lesson_link_lesson_id'), ['lesson_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_lesson_link_school_id'), ['school_id'], unique=False)
 
+    op.create_table('recording_key',
+    sa.Column('part_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('wrapped', sqlmodel.sql.sqltypes.AutoString(length=200), nullable=False),
+    sa.Column('destroyed_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('destroyed_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('destroyed_why', sqlmodel.sql.sqltypes.AutoString(length=200), nullable=False),
+    sa.ForeignKeyConstraint(['part_id'], ['recording_part.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('part_id')
+    )
+    with op.batch_alter_table('recording_key', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_recording_key_school_id'), ['school_id'], unique=False)
+
+    op.create_table('recording_view',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('recording_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('session_id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('why', sqlmodel.sql.sqltypes.AutoString(length=10), nullable=False),
+    sa.Column('concern', sqlmodel.sql.sqltypes.AutoString(length=40), nullable=False),
+    sa.Column('granted_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('expires_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.CheckConstraint("why IN ('concern', 'flag', 'complaint', 'police')"),
+    sa.ForeignKeyConstraint(['person_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['recording_id'], ['recording.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.ForeignKeyConstraint(['session_id'], ['sign_in.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('recording_view', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_recording_view_person_id'), ['person_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_recording_view_recording_id'), ['recording_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_recording_view_school_id'), ['school_id'], unique=False)
+
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table('recording_view', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_recording_view_school_id'))
+        batch_op.drop_index(batch_op.f('ix_recording_view_recording_id'))
+        batch_op.drop_index(batch_op.f('ix_recording_view_person_id'))
+
+    op.drop_table('recording_view')
+    with op.batch_alter_table('recording_key', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_recording_key_school_id'))
+
+    op.drop_table('recording_key')
     with op.batch_alter_table('lesson_link', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_lesson_link_school_id'))
         batch_op.drop_index(batch_op.f('ix_lesson_link_lesson_id'))
@@ -665,6 +768,16 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_sign_in_person_id'))
 
     op.drop_table('sign_in')
+    with op.batch_alter_table('recording_participant', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_recording_participant_school_id'))
+        batch_op.drop_index(batch_op.f('ix_recording_participant_person_id'))
+
+    op.drop_table('recording_participant')
+    with op.batch_alter_table('recording_part', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_recording_part_school_id'))
+        batch_op.drop_index(batch_op.f('ix_recording_part_recording_id'))
+
+    op.drop_table('recording_part')
     with op.batch_alter_table('recording_objection', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_recording_objection_school_id'))
         batch_op.drop_index(batch_op.f('ix_recording_objection_child_id'))
@@ -759,6 +872,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_series_school_id'))
 
     op.drop_table('series')
+    with op.batch_alter_table('recording', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_recording_starts_at'))
+        batch_op.drop_index(batch_op.f('ix_recording_school_id'))
+        batch_op.drop_index(batch_op.f('ix_recording_kept_until'))
+
+    op.drop_table('recording')
     with op.batch_alter_table('profile_version', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_profile_version_school_id'))
 

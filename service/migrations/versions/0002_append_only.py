@@ -10,6 +10,7 @@ depends_on = None
 FROZEN = (
     "audit_leaf", "audit_node", "audit_checkpoint", "consent_response", "agreement_signature", "journal_entry",
     "attendance_correction", "alert_note", "profile_version", "word_list_version",
+    "recording_participant", "recording_view",
 )
 
 

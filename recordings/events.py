@@ -1,0 +1,61 @@
+"""What happens to recordings. Watching one is an event too."""
+
+from dataclasses import dataclass
+
+from service.foundation.events import Event
+
+
+@dataclass(frozen=True)
+class RecordingStarted(Event):
+    subject = "recording_id"
+    recording_id: str
+    lesson_id: str
+    part: int
+
+
+@dataclass(frozen=True)
+class RecordingSealed(Event):
+    """A part ended: how, over how many chunks, under which root."""
+
+    subject = "recording_id"
+    recording_id: str
+    lesson_id: str
+    part: int
+    outcome: str
+    reason: str
+    chunks: int
+    root: str
+
+
+@dataclass(frozen=True)
+class RecordingEnded(Event):
+    """The whole recording of a lesson, as exactly one of complete, or incomplete with the reason."""
+
+    subject = "recording_id"
+    recording_id: str
+    lesson_id: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RecordingViewed(Event):
+    """Somebody gave a reason and may watch; written before the first byte (policy: RE1)."""
+
+    subject = "recording_id"
+    recording_id: str
+    lesson_id: str
+    view_id: str
+    why: str
+    concern: str
+
+
+@dataclass(frozen=True)
+class RecordingKeyDestroyed(Event):
+    """A part can never be read again. Its seal and this entry remain."""
+
+    subject = "recording_id"
+    recording_id: str
+    lesson_id: str
+    part: int
+    why: str

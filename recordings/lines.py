@@ -1,0 +1,106 @@
+"""The review page's table and drawing, from the facts: the same moments twice, once to read and once to see."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from recordings.review import Review, name
+from recordings.timeline import FLAG_WORDS, Span
+from service.people.queries import PersonView
+
+WIDTH = 1000
+ROW = 24
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A line of the table. `kind` is its drawing's and tag's class."""
+
+    at_ms: int
+    clock: str
+    kind: str
+    tag: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    x: float
+    width: float
+    kind: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the drawing: whose, and its bars."""
+
+    label: str
+    y: int
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    height: int
+    rows: tuple[Row, ...]
+
+
+def seconds(moment: datetime, zone: str) -> str:
+    """“10:22:14”"""
+    return f"{moment.astimezone(ZoneInfo(zone)):%H:%M:%S}"
+
+
+def moments(review: Review, people: Mapping[str, PersonView], zone: str) -> list[Moment]:
+    """Everything that happened, in order."""
+    found = [(flag.at_ms, "flag", "Flag", _flag_words(flag.about, flag.note, name(people, flag.person_id)))
+             for flag in review.facts.flags]
+    found += [(message.at_ms, "held", "Not sent", f"{name(people, message.person_id)}: {message.text}")
+              for message in review.facts.chat if message.outcome != "delivered"]
+    if review.facts.opened_ms is not None:
+        found.append((review.facts.opened_ms, "open", "Open", "The lesson opened"))
+    for pause in review.facts.pauses:
+        found.append((pause.start_ms, "paused", "Paused", pause.words))
+        if pause.end_ms < review.facts.end_ms:
+            found.append((pause.end_ms, "open", "Open", "Open again"))
+    for presence in review.facts.presence:
+        who = name(people, presence.person_id)
+        for span in presence.spans:
+            found.append((span.start_ms, "in", "Came in", who))
+            if span.end_ms < review.facts.end_ms:
+                found.append((span.end_ms, "out", "Left", who))
+    for part in review.details.parts[1:]:
+        at_ms = int((part.started_at - review.details.started_at).total_seconds() * 1000)
+        found.append((at_ms, "gap", "Gap", "Recording started again. Nothing was let through in between."))
+    return [Moment(at, seconds(review.moment(at), zone), kind, tag, words) for at, kind, tag, words in sorted(found)]
+
+
+def _flag_words(about: str, note: str, who: str) -> str:
+    what = FLAG_WORDS.get(about, about)
+    return ". ".join(each for each in (f"{who} flagged this moment", what, note) if each)
+
+
+def drawing(review: Review, people: Mapping[str, PersonView]) -> Drawing:
+    """Bars from 0 to 1000 across, one row for the room and one for each person."""
+    end = max(1, review.facts.end_ms)
+
+    def bar(span: Span, kind: str) -> Bar:
+        x = round(span.start_ms * WIDTH / end, 2)
+        return Bar(x, max(1.5, round((span.end_ms - span.start_ms) * WIDTH / end, 2)), kind)
+
+    opened = review.facts.opened_ms
+    room = [bar(Span(opened, review.facts.end_ms), "open")] if opened is not None else []
+    room += [bar(pause, "paused") for pause in review.facts.pauses]
+    room += [bar(Span(flag.at_ms, flag.at_ms), "flag") for flag in review.facts.flags]
+    rows = [("Room", room)]
+    for presence in review.facts.presence:
+        bars = [bar(span, "present") for span in presence.spans]
+        for track in review.tracks:
+            if track.person_id == presence.person_id:
+                bars += [bar(span, track.source) for span in track.spans]
+        bars += [bar(Span(message.at_ms, message.at_ms), "chat") for message in review.facts.chat
+                 if message.person_id == presence.person_id]
+        rows.append((name(people, presence.person_id), bars))
+    return Drawing(
+        len(rows) * ROW, tuple(Row(label, position * ROW, tuple(bars)) for position, (label, bars) in enumerate(rows))
+    )

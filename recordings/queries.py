@@ -1,0 +1,164 @@
+"""Reading about recordings: SQL in, frozen dataclasses out, always within one school."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from sqlmodel import col, func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from recordings.format import Header
+from recordings.rules import Grant
+from recordings.tables import Recording, RecordingKey, RecordingPart, RecordingParticipant, RecordingView
+from service.foundation.errors import NotFound
+
+
+@dataclass(frozen=True)
+class PartView:
+    part: int
+    started_at: datetime
+    outcome: str
+    reason: str
+    manifest: str
+    wrapped: bytes = field(repr=False)
+    destroyed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class RecordingDetails:
+    """One lesson's recording. `participants`: ids of everybody who was admitted."""
+
+    id: str
+    school_id: str
+    lesson_id: str
+    title: str
+    class_name: str
+    starts_at: datetime
+    ends_at: datetime
+    started_at: datetime
+    outcome: str
+    reason: str
+    kept_until: date
+    parts: tuple[PartView, ...]
+    participants: frozenset[str]
+
+    @property
+    def is_destroyed(self) -> bool:
+        return bool(self.parts) and all(part.destroyed_at for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A line of the list. `took_part`: the reader was in it, so somebody else reviews it."""
+
+    lesson_id: str
+    title: str
+    class_name: str
+    starts_at: datetime
+    outcome: str
+    reason: str
+    kept_until: date
+    views: int
+    took_part: bool
+
+
+@dataclass(frozen=True)
+class Watched:
+    """An earlier view."""
+
+    person_id: str
+    why: str
+    granted_at: datetime
+
+
+@dataclass(frozen=True)
+class OpenPart:
+    """A part that has no seal yet, or whose file may lack the one that is kept."""
+
+    header: Header
+    wrapped: bytes = field(repr=False)
+    manifest: str
+
+
+async def listing(session: AsyncSession, school_id: str, person_id: str, limit: int = 200) -> list[Listed]:
+    """The newest recordings of a school, newest first, as `person_id` may see them."""
+    rows = (await session.exec(
+        select(Recording).where(Recording.school_id == school_id).order_by(col(Recording.starts_at).desc()).limit(limit)
+    )).all()
+    mine = set((await session.exec(
+        select(RecordingParticipant.recording_id).where(RecordingParticipant.person_id == person_id)
+    )).all())
+    counted = await session.exec(
+        select(RecordingView.recording_id, func.count()).where(RecordingView.school_id == school_id)
+        .group_by(RecordingView.recording_id)
+    )
+    views = dict(counted.all())
+    return [
+        Listed(row.lesson_id, row.title, row.class_name, row.starts_at, row.outcome, row.reason, row.kept_until,
+               views.get(row.id, 0), row.id in mine)
+        for row in rows
+    ]
+
+
+async def recording(session: AsyncSession, school_id: str, lesson_id: str) -> RecordingDetails:
+    """The recording of a lesson; `NotFound` for another school's, as for one that does not exist."""
+    row = (await session.exec(
+        select(Recording).where(Recording.school_id == school_id, Recording.lesson_id == lesson_id)
+    )).first()
+    if row is None:
+        raise NotFound()
+    parts = (await session.exec(
+        select(RecordingPart, RecordingKey).join(RecordingKey, col(RecordingKey.part_id) == RecordingPart.id)
+        .where(RecordingPart.recording_id == row.id).order_by(col(RecordingPart.part))
+    )).all()
+    people = (await session.exec(
+        select(RecordingParticipant.person_id).where(RecordingParticipant.recording_id == row.id)
+    )).all()
+    return RecordingDetails(
+        row.id, row.school_id, row.lesson_id, row.title, row.class_name, row.starts_at, row.ends_at, row.started_at,
+        row.outcome, row.reason, row.kept_until,
+        tuple(
+            PartView(part.part, part.started_at, part.outcome, part.reason, part.manifest, bytes.fromhex(key.wrapped),
+                     key.destroyed_at)
+            for part, key in parts
+        ),
+        frozenset(people),
+    )
+
+
+async def views(session: AsyncSession, recording_id: str) -> list[Watched]:
+    """Who watched before, latest first."""
+    rows = (await session.exec(
+        select(RecordingView).where(RecordingView.recording_id == recording_id)
+        .order_by(col(RecordingView.granted_at).desc())
+    )).all()
+    return [Watched(row.person_id, row.why, row.granted_at) for row in rows]
+
+
+async def grant(session: AsyncSession, school_id: str, view_id: str) -> Grant | None:
+    row = await session.get(RecordingView, view_id)
+    if row is None or row.school_id != school_id:
+        return None
+    return Grant(row.recording_id, row.person_id, row.session_id, row.granted_at, row.expires_at)
+
+
+async def unsealed(session: AsyncSession) -> list[OpenPart]:
+    """Parts, of every school, that the start has to seal."""
+    rows = await session.exec(
+        select(Recording, RecordingPart, RecordingKey)
+        .join(RecordingPart, col(RecordingPart.recording_id) == Recording.id)
+        .join(RecordingKey, col(RecordingKey.part_id) == RecordingPart.id)
+        .where(col(RecordingPart.outcome) != "complete", col(RecordingKey.destroyed_at).is_(None))
+    )
+    return [
+        OpenPart(
+            Header(whole.school_id, whole.id, whole.lesson_id, part.part, part.started_at), bytes.fromhex(key.wrapped),
+            part.manifest,
+        )
+        for whole, part, key in rows.all()
+    ]
+
+
+async def running(session: AsyncSession) -> list[tuple[str, str]]:
+    """(recording, school) of what has not ended."""
+    rows = await session.exec(select(Recording.id, Recording.school_id).where(Recording.outcome == ""))
+    return [(recording_id, school_id) for recording_id, school_id in rows.all()]

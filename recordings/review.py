@@ -1,0 +1,144 @@
+"""One view of one recording: its files opened, its facts with names, ready for the page and the player."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from recordings import timeline, webm
+from recordings.format import NotARecording
+from recordings.queries import RecordingDetails
+from recordings.reader import Note, Recording
+from recordings.shelf import Shelf
+from recordings.timeline import Facts, Span, lasts_until, stretches
+from recordings.vault import Vault
+from service.foundation.errors import NotFound
+from service.people.queries import PersonView
+
+MOST_CLUSTERS = 30
+SOURCES = {"microphone": "microphone", "camera": "camera", "screen": "shared screen"}
+MIME = {"opus": 'audio/webm; codecs="opus"', "vp8": 'video/webm; codecs="vp8"'}
+
+
+@dataclass(frozen=True)
+class TrackView:
+    """One playable track of one part."""
+
+    part: int
+    track: int
+    person_id: str
+    source: str
+    codec: webm.Codec
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Review:
+    """A whole recording, opened. `files` by part; a part that never reached the disk has none."""
+
+    details: RecordingDetails
+    files: Mapping[int, Recording]
+    facts: Facts
+    tracks: tuple[TrackView, ...]
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Everybody whom the recording itself shows or names."""
+        return frozenset(track.person_id for track in self.tracks) | frozenset(
+            presence.person_id for presence in self.facts.presence
+        )
+
+    def moment(self, at_ms: int) -> datetime:
+        """The time of day of a moment on the lesson's clock."""
+        return self.details.started_at + timedelta(milliseconds=at_ms)
+
+
+async def open_review(details: RecordingDetails, vault: Vault, shelf: Shelf) -> Review:
+    """Open every part that can be; a part whose key was destroyed is left out."""
+    keys = vault.keys(details.school_id)
+    files: dict[int, Recording] = {}
+    for part in details.parts:
+        if part.destroyed_at:
+            continue
+        key = keys.unwrap(part.wrapped, recording_id=details.id, part=part.part)
+        try:
+            files[part.part] = await shelf.get(vault.path(details.id, part.part), key)
+        except (FileNotFoundError, NotARecording):
+            continue
+    end_ms = max((file.last_ms for file in files.values()), default=0)
+    notes = [note for file in files.values() for note in _bounded(file)]
+    return Review(details, files, timeline.facts(notes, end_ms), tuple(_tracks(files)))
+
+
+def _bounded(file: Recording) -> list[Note]:
+    # A part that a crash cut off says no goodbye: whoever was there was there until its last beat.
+    return [*file.notes(), Note("end", file.last_ms, {})]
+
+
+def _tracks(files: Mapping[int, Recording]) -> list[TrackView]:
+    return [
+        TrackView(
+            part, number, info.person_id, info.source, info.codec,
+            tuple(stretches(file.clusters(number), file.gaps(number), info.codec, file.last_ms)),
+        )
+        for part, file in files.items() for number, info in file.tracks.items()
+    ]
+
+
+def beginning(review: Review, part: int, track: int) -> bytes:
+    """The WebM beginning of a track."""
+    return _file(review, part, track).init_segment(track)
+
+
+def clusters(review: Review, part: int, track: int, first: int, count: int) -> bytes:
+    """`count` clusters of a track from number `first`, as they can be appended to a SourceBuffer."""
+    file = _file(review, part, track)
+    listed, gaps, codec = file.clusters(track), file.gaps(track), file.tracks[track].codec
+    if not 0 <= first < len(listed) or not 0 < count <= MOST_CLUSTERS:
+        raise NotFound()
+    pieces = []
+    for number in range(first, min(first + count, len(listed))):
+        piece = file.cluster(track, number)
+        if codec == "vp8":
+            piece = webm.lasting(piece, lasts_until(listed, number, gaps, codec, file.last_ms))
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _file(review: Review, part: int, track: int) -> Recording:
+    file = review.files.get(part)
+    if file is None or track not in file.tracks:
+        raise NotFound()
+    return file
+
+
+def for_player(review: Review, people: Mapping[str, PersonView]) -> dict[str, Any]:
+    """What the player needs to know. Clusters as flat numbers: first time, last time, whether a seek may start there."""
+    return {
+        "zero": review.details.started_at.isoformat(),
+        "end_ms": review.facts.end_ms,
+        "pauses": [[pause.start_ms, pause.end_ms, pause.words] for pause in review.facts.pauses],
+        "presence": [
+            [name(people, presence.person_id), *([span.start_ms, span.end_ms] for span in presence.spans)]
+            for presence in review.facts.presence
+        ],
+        "flags": [flag.at_ms for flag in review.facts.flags],
+        "tracks": [
+            {
+                "part": track.part, "track": track.track, "person": track.person_id,
+                "name": name(people, track.person_id), "source": track.source, "mime": MIME[track.codec],
+                "spans": [[span.start_ms, span.end_ms] for span in track.spans],
+                "clusters": [
+                    each for cluster in review.files[track.part].clusters(track.track)
+                    for each in (cluster.t_first, cluster.t_last, int(cluster.key))
+                ],
+            }
+            for track in review.tracks if track.spans
+        ],
+    }
+
+
+def name(people: Mapping[str, PersonView], person_id: str) -> str:
+    """A name for a safeguarding page: staff see children's full names there."""
+    found = people.get(person_id)
+    return found.full_name if found and found.is_child else found.name if found else "Somebody"

@@ -1,0 +1,94 @@
+"""Who may watch a recording, why, and for how long. Pure. policy: RE1, RE2, RE4."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from service.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
+from service.foundation.events import SAFEGUARDING, Actor
+
+VIEW_LASTS = timedelta(hours=2)
+
+
+class Why(StrEnum):
+    """The only purposes. How somebody teaches is not one (policy: RE1)."""
+
+    CONCERN = "concern"
+    FLAG = "flag"
+    COMPLAINT = "complaint"
+    POLICE = "police"
+
+
+WHY_WORDS = {
+    Why.CONCERN: "A concern about a child",
+    Why.FLAG: "A moment that staff flagged",
+    Why.COMPLAINT: "A complaint",
+    Why.POLICE: "A police investigation",
+}
+
+
+class TookPart(NotAllowed):
+    """You were in this lesson, so somebody else reviews it."""
+
+    code = "took-part"
+
+
+class StillRecording(Conflict):
+    """This lesson is still being recorded. You can watch it when it has ended."""
+
+    code = "still-recording"
+
+
+class KeyDestroyed(Conflict):
+    """This recording was destroyed. What is left proves that it existed and when it was destroyed."""
+
+    code = "destroyed"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One view: this person, in this sign-in, this recording, for this while."""
+
+    recording_id: str
+    person_id: str
+    session_id: str
+    granted_at: datetime
+    expires_at: datetime
+
+
+def check_may_watch(actor: Actor, participants: Iterable[str]) -> None:
+    """Only the safeguarding team, and nobody who took part; to everybody else a recording does not exist."""
+    if not actor.is_any(SAFEGUARDING):
+        raise NotFound()
+    if actor.person_id in participants:
+        raise TookPart()
+
+
+def check_reason(why: str, concern: str) -> Why:
+    """The purpose that was given, or `Invalid` with words for the form."""
+    wrong = {}
+    if why not in set(Why):
+        wrong["why"] = "Choose why you need to watch this recording"
+    if len(concern) > 40:
+        wrong["concern"] = "Enter the concern number as it is written, up to 40 characters"
+    if wrong:
+        raise Invalid(fields=wrong)
+    return Why(why)
+
+
+def is_in_force(grant: Grant, actor: Actor, recording_id: str, now: datetime) -> bool:
+    """Whether this very person, in the sign-in that gave the reason, may be served another byte."""
+    same = (grant.recording_id, grant.person_id, grant.session_id) == (recording_id, actor.person_id, actor.session_id)
+    return same and bool(actor.session_id) and grant.granted_at <= now < grant.expires_at
+
+
+def outcome_of(parts: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    """(outcome, reason) of a whole recording from those of its parts: complete only when every part is."""
+    reasons = [reason for outcome, reason in parts if outcome != "complete"]
+    return ("incomplete", "; ".join(dict.fromkeys(reasons))) if reasons else ("complete", "")
+
+
+def kept_until(ends_at: datetime, days: int) -> date:
+    """The last day on which the recording is kept."""
+    return ends_at.date() + timedelta(days=days)

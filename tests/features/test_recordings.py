@@ -1,0 +1,345 @@
+"""Who may watch a recording: the safeguarding team, for a reason, in the sign-in that gave it, and nobody who took part.
+
+policy: RE1, RE2, RE4, RL4, RL6
+"""
+
+import re
+from datetime import timedelta
+
+import httpx
+import pytest
+from sqlmodel import col, select
+
+from recordings import commands, rules
+from recordings.tables import Recording, RecordingKey, RecordingPart
+from service.foundation.audit import AuditLeaf
+from service.foundation.events import system
+from service.people import sessions
+from tests.recordings.lesson import Recorded, begin, finish, record_lesson, start, teach
+from tests.school import Running
+
+
+@pytest.fixture
+async def recorded(school: Running) -> Recorded:
+    return await record_lesson(school)
+
+
+async def view(client: httpx.AsyncClient, recorded: Recorded, why: str = "flag") -> str:
+    """Give a reason; the address of the view."""
+    answer = await client.post(recorded.page, data={"why": why, "concern": "C-17"})
+    assert answer.status_code == 303, answer.text
+    return str(answer.headers["location"])
+
+
+def addresses(at: str) -> list[str]:
+    """Everything that a view serves."""
+    return [at, f"{at}/tracks", f"{at}/parts/1/tracks/1/beginning", f"{at}/parts/1/tracks/1/clusters?first=0&count=2"]
+
+
+async def viewed(school: Running) -> list[str]:
+    async with school.database.reading() as session:
+        return list((await session.exec(select(AuditLeaf.actor_id).where(AuditLeaf.kind == "RecordingViewed"))).all())
+
+
+async def test_the_dsl_gives_a_reason_and_gets_everything(school: Running, recorded: Recorded) -> None:
+    async with await school.signed_in("dsl") as dsl:
+        asked = await dsl.get(recorded.page)
+        assert "Your name and the time go on the picture and in the log." in asked.text
+        at = await view(dsl, recorded)
+        page, tracks, beginning, clusters = [await dsl.get(address) for address in addresses(at)]
+    assert all(answer.status_code == 200 for answer in (page, tracks, beginning, clusters))
+    assert beginning.content.startswith(b"\x1a\x45\xdf\xa3")
+    assert clusters.content.startswith(b"\x1f\x43\xb6\x75")
+    sources = {(track["source"], track["person"]) for track in tracks.json()["tracks"]}
+    assert sources == {("camera", recorded.teacher), ("microphone", recorded.teacher), ("microphone", recorded.pupils[0])}
+    assert tracks.json()["pauses"] == [[10_000, 14_000, "One adult would have been alone with one pupil"]]
+
+
+async def test_the_page_tells_who_was_there_what_was_flagged_and_what_was_written(
+    school: Running, recorded: Recorded
+) -> None:
+    async with await school.signed_in("dsl") as dsl:
+        page = (await dsl.get(await view(dsl, recorded))).text
+    assert "Is it &lt;b&gt;half&lt;/b&gt;?" in page, "what a child typed is never markup"
+    assert "Mr Hall flagged this moment. Heard. Shouting behind Ali" in page
+    assert "One adult would have been alone with one pupil" in page
+    assert re.search(r"Not sent</strong></td>\s*<td[^>]*>Ali Rahman: look at example.org", page)
+    assert 'data-who="Miss Okafor, DSL"' in page, "the watermark names who is watching (RE4)"
+    assert "download" not in page.lower()
+
+
+@pytest.mark.parametrize("why", ["", "teaching quality", "performance management"])
+async def test_without_one_of_the_four_reasons_nothing_opens(school: Running, recorded: Recorded, why: str) -> None:
+    async with await school.signed_in("dsl") as dsl:
+        answer = await dsl.post(recorded.page, data={"why": why})
+    assert answer.status_code == 422
+    assert "Choose why you need to watch this recording" in answer.text
+    assert await viewed(school) == []
+
+
+def test_how_somebody_teaches_is_not_a_reason() -> None:
+    assert set(rules.Why) == {"concern", "flag", "complaint", "police"}
+
+
+async def test_every_view_is_in_the_audit_before_the_first_byte(school: Running, recorded: Recorded) -> None:
+    async with await school.signed_in("dsl") as dsl:
+        assert await viewed(school) == []
+        at = await view(dsl, recorded)
+        assert await viewed(school) == [school.person("dsl")]
+        assert (await dsl.get(addresses(at)[3])).status_code == 200
+
+
+async def test_without_its_audit_entry_a_view_gets_no_byte(
+    school: Running, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(*_: object) -> None:
+        raise RuntimeError("the audit cannot be written")
+
+    async with await school.signed_in("dsl") as dsl:
+        monkeypatch.setattr(commands, "publish", failing)
+        answer = await dsl.post(recorded.page, data={"why": "flag"})
+        assert answer.status_code == 500
+        async with school.database.reading() as session:
+            assert (await session.exec(select(commands.RecordingView))).all() == []
+        monkeypatch.undo()
+        # Negative control: the same request with the audit working opens it.
+        assert (await dsl.post(recorded.page, data={"why": "flag"})).status_code == 303
+
+
+OTHERS = ("teacher", "senior_leader", "headteacher", "office", "governor", "technician", "pupil", "parent", "dpo", "chair",
+          "support")
+
+
+@pytest.mark.parametrize("role", OTHERS)
+async def test_to_everybody_else_a_recording_does_not_exist(school: Running, recorded: Recorded, role: str) -> None:
+    async with await school.signed_in("dsl") as dsl, await school.signed_in(role, -1) as other:
+        at = await view(dsl, recorded)
+        missing = await other.get("/recordings/" + "0" * 32)
+        assert missing.status_code == 404
+        for address in ["/recordings", recorded.page, *addresses(at)]:
+            answer = await other.get(address)
+            assert answer.status_code == 404, address
+            assert answer.text == missing.text, address
+        assert (await other.post(recorded.page, data={"why": "flag"})).status_code == 404
+        assert (await dsl.get(addresses(at)[3])).status_code == 200, "negative control: the right person gets it"
+
+
+async def test_nobody_who_took_part_can_open_it_not_even_the_dsl(school: Running) -> None:
+    recorded = await record_lesson(school, [school.person("dsl")])
+    async with await school.signed_in("dsl") as dsl, await school.signed_in("deputy_dsl") as deputy:
+        for answer in (await dsl.get(recorded.page), await dsl.post(recorded.page, data={"why": "concern"})):
+            assert answer.status_code == 403
+            assert "You were in this lesson, so somebody else reviews it." in answer.text
+        listed = (await dsl.get("/recordings")).text
+        assert "You were in this lesson, so somebody else reviews it." in listed
+        assert recorded.page not in listed
+        at = await view(deputy, recorded)
+        assert (await dsl.get(addresses(at)[3])).status_code == 404
+        assert (await deputy.get(addresses(at)[3])).status_code == 200
+
+
+async def test_somebody_whom_only_the_recording_shows_cannot_open_it_either(school: Running) -> None:
+    """The rows say who was admitted; should one be missing, the recording itself still knows."""
+    recorded = await begin(school, [])
+    recorded.participants.append(school.person("dsl"))
+    capture = start(school, recorded)
+    await teach(school, recorded, capture)
+    await finish(school, recorded, capture)
+    async with await school.signed_in("dsl") as dsl:
+        assert (await dsl.post(recorded.page, data={"why": "concern"})).status_code == 403
+
+
+async def test_a_copied_address_gets_nothing_in_another_sign_in(school: Running, recorded: Recorded) -> None:
+    async with (
+        await school.signed_in("dsl") as dsl, await school.signed_in("dsl") as again,
+        await school.signed_in("deputy_dsl") as deputy, school.client() as nobody,
+    ):
+        at = await view(dsl, recorded)
+        for address in addresses(at):
+            assert (await dsl.get(address)).status_code == 200
+            assert (await again.get(address)).status_code == 404, "the same person, another sign-in"
+            assert (await deputy.get(address)).status_code == 404
+            refused = await nobody.get(address, headers={"accept": "application/json"})
+            assert refused.status_code == 401
+            assert recorded.teacher not in refused.text
+
+
+async def test_a_view_opens_only_the_recording_it_was_given_for(school: Running, recorded: Recorded) -> None:
+    other = await begin(school, [], school.lesson(1))
+    await finish(school, other, start(school, other))
+    async with await school.signed_in("dsl") as dsl:
+        at = await view(dsl, recorded)
+        for address in addresses(at):
+            assert (await dsl.get(address.replace(recorded.lesson_id, other.lesson_id))).status_code == 404
+
+
+async def test_a_view_ends_with_its_time_and_with_its_sign_in(school: Running, recorded: Recorded) -> None:
+    async with await school.signed_in("dsl") as dsl:
+        at = await view(dsl, recorded)
+        for _ in range(11):
+            school.clock.advance(600)  # watching is being active
+            assert (await dsl.get(addresses(at)[3])).status_code == 200
+        school.clock.advance(600)
+        assert (await dsl.get(addresses(at)[3])).status_code == 404, "two hours are over"
+
+        at = await view(dsl, recorded)
+        async with school.database.writing() as session:
+            await sessions.end_all(
+                session, system(recorded.school_id), person_id=school.person("dsl"), why="left", now=school.clock.now()
+            )
+        assert (await dsl.get(addresses(at)[3], headers={"accept": "application/json"})).status_code == 401
+
+
+async def test_nothing_of_a_view_may_be_stored(school: Running, recorded: Recorded) -> None:
+    async with await school.signed_in("dsl") as dsl:
+        for address in addresses(await view(dsl, recorded)):
+            answer = await dsl.get(address)
+            assert answer.headers["cache-control"] == "no-store", address
+            assert "content-disposition" not in answer.headers
+
+
+async def test_nothing_on_disk_or_in_an_address_names_anybody(school: Running, recorded: Recorded) -> None:
+    async with await school.signed_in("dsl") as dsl:
+        at = await view(dsl, recorded)
+    name = re.compile(r"[0-9a-f]{32}|\d+\.rec")
+    files = [file.relative_to(recorded.begun.path.parents[1]) for file in recorded.begun.path.parents[1].rglob("*")]
+    assert files
+    assert all(name.fullmatch(part) for file in files for part in file.parts)
+    assert re.fullmatch(r"/recordings/[0-9a-f]{32}/views/[0-9a-f]{32}", at)
+
+
+async def test_a_changed_piece_says_so_and_the_rest_plays(school: Running, recorded: Recorded) -> None:
+    data = bytearray(recorded.begun.path.read_bytes())
+    from recordings.reader import Recording as File
+
+    with File(recorded.begun.path, recorded.begun.key) as file:
+        chunk = file.clusters(1)[2].chunk
+    data[chunk.offset + 100] ^= 1
+    recorded.begun.path.write_bytes(data)
+    async with await school.signed_in("dsl") as dsl:
+        at = f"{await view(dsl, recorded)}/parts/1/tracks/1/clusters"
+        good = [(await dsl.get(f"{at}?first={n}&count=1")).status_code for n in range(4)]
+        answer = await dsl.get(f"{at}?first=2&count=1", headers={"accept": "application/json"})
+    assert good == [200, 200, 409, 200]
+    assert answer.json()["detail"] == "This part does not match its seal. Do not rely on it. Tell the technician."
+
+
+@pytest.mark.parametrize("query", ["first=-1&count=1", "first=0&count=0", "first=0&count=10000", "first=99999&count=1"])
+async def test_a_piece_that_is_not_there_is_not_found(school: Running, recorded: Recorded, query: str) -> None:
+    async with await school.signed_in("dsl") as dsl:
+        at = await view(dsl, recorded)
+        assert (await dsl.get(f"{at}/parts/1/tracks/1/clusters?{query}")).status_code == 404
+        for missing in ("parts/2/tracks/1", "parts/1/tracks/9"):
+            assert (await dsl.get(f"{at}/{missing}/beginning")).status_code == 404
+
+
+async def test_a_lesson_that_is_still_recorded_cannot_be_watched(school: Running) -> None:
+    recorded = await begin(school, [])
+    capture = start(school, recorded)
+    async with await school.signed_in("dsl") as dsl:
+        assert "still being recorded" in (await dsl.get(recorded.page)).text
+        assert (await dsl.post(recorded.page, data={"why": "flag"})).status_code == 409
+    await finish(school, recorded, capture)
+
+
+async def recording(school: Running) -> Recording:
+    async with school.database.reading() as session:
+        return (await session.exec(select(Recording))).one()
+
+
+async def test_a_service_that_died_leaves_an_incomplete_recording_with_the_reason(school: Running) -> None:
+    recorded = await begin(school, [])
+    capture = start(school, recorded)
+    await teach(school, recorded, capture)
+    # As kill -9 leaves it: the file as it is, no seal, rows still open.
+    capture._writer.abandon()
+    capture._writer.join(10)
+    capture._ended = True
+    assert (await recording(school)).outcome == ""
+    state = school.app.state
+    assert await commands.recover(state.database, state.vault, state.clock) == 1
+    found = await recording(school)
+    assert (found.outcome, found.reason) == ("incomplete", "the service stopped")
+    async with await school.signed_in("dsl") as dsl:
+        at = await view(dsl, recorded)
+        assert (await dsl.get(addresses(at)[3])).status_code == 200
+        assert "This recording is incomplete: the service stopped." in (await dsl.get(at)).text
+    assert await kinds(school, recorded) == ["RecordingStarted", "RecordingSealed", "RecordingEnded", "RecordingViewed"]
+
+
+async def kinds(school: Running, recorded: Recorded) -> list[str]:
+    async with school.database.reading() as session:
+        rows = await session.exec(
+            select(AuditLeaf.kind).where(AuditLeaf.subject_id == recorded.recording_id).order_by(col(AuditLeaf.seq))
+        )
+        return list(rows.all())
+
+
+async def test_a_lesson_that_goes_on_after_that_is_one_recording_on_one_clock(school: Running) -> None:
+    first = await begin(school, [])
+    start(school, first)._writer.abandon()
+    state = school.app.state
+    school.clock.advance(30)
+    await commands.recover(state.database, state.vault, state.clock)
+    second = await begin(school, [])
+    assert (second.recording_id, second.begun.header.part) == (first.recording_id, 2)
+    assert second.begun.lesson_clock_start == first.begun.lesson_clock_start
+    assert second.begun.key != first.begun.key
+    capture = start(school, second)
+    await finish(school, second, capture)
+    found = await recording(school)
+    assert (found.outcome, found.reason) == ("incomplete", "the service stopped")
+
+
+async def test_the_keys_row_is_there_before_the_first_byte(school: Running) -> None:
+    recorded = await begin(school, [])
+    assert not recorded.begun.path.exists()
+    async with school.database.reading() as session:
+        key = (await session.exec(select(RecordingKey))).one()
+    assert recorded.begun.key.hex() not in key.wrapped
+
+
+async def test_a_recording_whose_key_was_destroyed_stays_provable_and_cannot_be_watched(
+    school: Running, recorded: Recorded
+) -> None:
+    from recordings import proof
+
+    async with await school.signed_in("dsl") as dsl:
+        at = await view(dsl, recorded)
+        async with school.database.writing() as session:
+            await commands.destroy(
+                session, system(recorded.school_id), recording_id=recorded.recording_id, why="its time was over",
+                now=school.clock.now(),
+            )
+        assert (await dsl.get(addresses(at)[3])).status_code == 404
+        assert (await dsl.post(recorded.page, data={"why": "flag"})).status_code == 409
+        assert "This recording was destroyed." in (await dsl.get(recorded.page)).text
+    async with school.database.reading() as session:
+        tombstone = (await session.exec(select(RecordingKey))).one()
+        assert (tombstone.wrapped, tombstone.destroyed_why) == ("", "its time was over")
+        assert await proof.verify(session, school.app.state.vault) == []
+    data = bytearray(recorded.begun.path.read_bytes())
+    data[len(data) // 2] ^= 1
+    recorded.begun.path.write_bytes(data)
+    async with school.database.reading() as session:
+        assert len(await proof.verify(session, school.app.state.vault)) == 1, "negative control: a change is still found"
+
+
+async def test_it_is_kept_as_long_as_the_profile_says(school: Running, recorded: Recorded) -> None:
+    found = await recording(school)
+    assert found.kept_until == found.ends_at.date() + timedelta(days=30)
+    async with await school.signed_in("dsl") as dsl:
+        assert "Kept until" in (await dsl.get("/recordings")).text
+
+
+async def test_a_part_is_sealed_once(school: Running, recorded: Recorded) -> None:
+    async with school.database.reading() as session:
+        part = (await session.exec(select(RecordingPart))).one()
+    from recordings.reader import read_manifest
+    from service.foundation.errors import Conflict
+
+    manifest = read_manifest(part.manifest.encode())
+    assert manifest
+    with pytest.raises(Conflict):
+        async with school.database.writing() as session:
+            await commands.seal_part(session, system(recorded.school_id), manifest, now=school.clock.now())
