@@ -1,0 +1,182 @@
+"""The programs of an end-to-end test: the service as `make run` starts it, browsers each in processes of their own."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+from playwright.async_api import BrowserContext, Page, Playwright
+
+from tests.architecture.files import ROOT
+from tests.browser import signals
+
+PATIENCE = 40.0  # seconds; browsers are slow to start on a busy machine with two processors
+
+
+class Program:
+    """A process with its children, ended together and for certain."""
+
+    def __init__(self, command: list[str], log: Path, **more: Any) -> None:
+        self.log = log
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(command, stderr=out, start_new_session=True, cwd=ROOT, **more)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """End the whole process group; by default as a flat battery would."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, how)
+        self.process.wait(15)
+
+
+class Service(Program):
+    """`chaperone dev --json` on a port of its own. `made` is what it says when it is ready."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        command = [sys.executable, "-m", "service", "dev", "--json", "--port", "0", "--data", str(folder / "data")]
+        self.folder = folder
+        super().__init__(command, folder / "service.log", stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
+        self.made: dict[str, Any] = {}
+
+    async def ready(self) -> Self:
+        line = await asyncio.wait_for(asyncio.to_thread(self.process.stdout.readline), PATIENCE)  # type: ignore[union-attr]
+        if not line:
+            raise RuntimeError(self.log.read_text()[-3000:])
+        self.made = json.loads(line)
+        return self
+
+    @property
+    def url(self) -> str:
+        return str(self.made["base_url"])
+
+    def person(self, person_id: str) -> dict[str, Any]:
+        return next(person for person in self.made["people"] if person["id"] == person_id)
+
+    def first(self, role: str) -> dict[str, Any]:
+        return next(person for person in self.made["people"] if person["role"] == role)
+
+
+# Collects the page's connections, whose statistics say when the last packet came in.
+COLLECT = """(() => {
+  const connections = window.__connections = [];
+  const Real = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Real { constructor(...given) { super(...given); connections.push(this); } };
+})()"""
+
+# In the page: what has come in so far of each stream, its time in the page's own clock.
+RECEIVED = """async () => {
+  const found = [];
+  for (const connection of window.__connections) {
+    if (connection.connectionState === "closed") continue;
+    (await connection.getStats()).forEach(s => { if (s.type === "inbound-rtp") found.push({
+      kind: s.kind, packets: s.packetsReceived, again: s.retransmittedPacketsReceived ?? 0, frames: s.framesDecoded ?? 0,
+      last: s.lastPacketReceivedTimestamp ?? 0}); });
+  }
+  return found;
+}"""
+
+
+class Chromium(Program):
+    """One headless Chromium whose camera and microphone carry `code`; it may be killed without touching any other."""
+
+    def __init__(self, folder: Path, code: int) -> None:
+        self.profile = Path(tempfile.mkdtemp(prefix="chromium-", dir=folder))
+        flags = [
+            "--headless=new", "--no-sandbox", "--remote-debugging-port=0", f"--user-data-dir={self.profile}", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
+            "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows",
+            "--disable-renderer-backgrounding", "--autoplay-policy=no-user-gesture-required", "--use-fake-ui-for-media-stream",
+            "--use-fake-device-for-media-stream",
+            f"--use-file-for-fake-video-capture={signals.camera_file(self.profile, code)}",
+            f"--use-file-for-fake-audio-capture={signals.microphone_file(self.profile, code)}",
+            "--auto-accept-this-tab-capture", "--auto-select-desktop-capture-source=Chaperone", "--mute-audio",
+        ]
+        self.code = code
+        super().__init__([chromium(), *flags, "about:blank"], folder / f"chromium-{code}.log", stdout=subprocess.DEVNULL)
+
+    async def open(self, playwright: Playwright) -> Self:
+        """Connect to it once it listens."""
+        async with asyncio.timeout(PATIENCE):
+            while not (told := self.profile / "DevToolsActivePort").exists() or not told.read_text():
+                await asyncio.sleep(0.05)
+        port = told.read_text().split()[0]
+        self.browser = await playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
+        return self
+
+    async def context(self) -> BrowserContext:
+        """A fresh profile in this browser: another person at the same computer."""
+        context = await self.browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+        await context.add_init_script(COLLECT)
+        return context
+
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        super().kill(how)
+        shutil.rmtree(self.profile, ignore_errors=True)
+
+
+def chromium() -> str:
+    """The Chromium to drive: `CHROMIUM`, or the one on the path."""
+    return os.environ.get("CHROMIUM") or shutil.which("chromium") or "chromium"
+
+
+class Person:
+    """Somebody at their browser, in plain verbs. `troubles`: what their page complained about."""
+
+    def __init__(self, name: str, person_id: str, page: Page) -> None:
+        self.name, self.id, self.page = name, person_id, page
+        self.troubles: list[str] = []
+        self.heard: list[tuple[float, str]] = []
+        page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        page.on("websocket", lambda socket: socket.on("framereceived", self._heard))
+
+    def _heard(self, frame: str | bytes) -> None:
+        text = frame if isinstance(frame, str) else frame.decode()
+        self.heard.append((asyncio.get_running_loop().time(), text))
+
+    async def sign_in(self, url: str) -> None:
+        await self.page.goto(url)
+
+    async def press(self, name: str) -> None:
+        await self.page.get_by_role("button", name=name, exact=True).first.click()
+
+    async def enter(self, lesson_url: str, button: str) -> None:
+        """Go to the lesson's page, answer the door, go in."""
+        await self.page.goto(lesson_url)
+        await self.page.get_by_role("button", name=button, exact=True).wait_for()
+        for promise in await self.page.locator(".x-promises input[type=checkbox]").all():
+            await promise.check(force=True)
+        beside = self.page.locator("#beside-nobody")
+        if await beside.count():
+            await beside.check(force=True)
+        await self.press(button)
+
+    async def sees(self, room: str, hold: str | None = None, seconds: float = PATIENCE) -> None:
+        """Wait until the page says this state of the room (and this first reason for a hold)."""
+        reason = "" if hold is None else f'[data-hold^="{hold}"]'
+        await self.page.locator(f'main[data-room="{room}"]{reason}').wait_for(state="attached", timeout=1000 * seconds)
+
+    async def turn_on(self, control: str) -> None:
+        """Press a control of the room that stays pressed."""
+        button = self.page.get_by_role("button", name=control, exact=True).first
+        if await button.get_attribute("aria-pressed") != "true":
+            await button.click()
+
+    async def pictures(self) -> dict[tuple[str, str], int | None]:
+        return signals.pictures(await self.page.evaluate(signals.READ_PICTURES))
+
+    async def sounds(self, seconds: float = 1.2) -> dict[str, int | None]:
+        return signals.sounds(await self.page.evaluate(signals.READ_SOUNDS, [list(signals.TONES.values()), seconds]))
+
+    async def received(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = await self.page.evaluate(RECEIVED)
+        return found

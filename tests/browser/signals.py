@@ -1,0 +1,114 @@
+"""What each fake camera shows and each fake microphone says, so that a receiver can prove whose it has.
+
+A camera carries a code of three bars between a white and a black one; a microphone beeps at a tone of its own. Both survive
+what browsers do to them: scaling, lossy coding, noise suppression (which swallows a steady tone).
+"""
+
+import math
+import struct
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+WIDTH, HEIGHT, FRAMES_PER_SECOND = 320, 180, 10
+BARS = 5
+TONES = {1: 500, 2: 700, 3: 1100, 4: 1300, 5: 1700}
+"""Hertz of each code's microphone: apart, and none a multiple of another."""
+
+# In the page: the mean brightness of the middle of each bar, for every picture of another person that is shown.
+READ_PICTURES = """() => [...document.querySelectorAll("video[data-person]")].filter(v => v.readyState > 1).map(v => {
+  const canvas = document.createElement("canvas");
+  canvas.width = 160; canvas.height = 90;
+  const paint = canvas.getContext("2d", {willReadFrequently: true});
+  paint.drawImage(v, 0, 0, 160, 90);
+  const bars = [0, 1, 2, 3, 4].map(bar => {
+    const {data} = paint.getImageData(bar * 32 + 10, 20, 12, 40);
+    let sum = 0;
+    for (let i = 0; i < data.length; i += 4) sum += 0.299 * data[i] + 0.587 * data[i + 1] + 0.114 * data[i + 2];
+    return sum / (data.length / 4);
+  });
+  return {person: v.dataset.person, source: v.dataset.source, bars};
+})"""
+
+# In the page: for each sound of another person, how loud each of the given tones is (dB, the loudest over some seconds).
+READ_SOUNDS = """async ([tones, seconds]) => {
+  const context = new AudioContext();
+  await context.resume();
+  const heard = [...document.querySelectorAll("audio[data-person]")].filter(a => a.srcObject).map(a => {
+    const analyser = new AnalyserNode(context, {fftSize: 8192, smoothingTimeConstant: 0});
+    context.createMediaStreamSource(a.srcObject).connect(analyser);
+    return {person: a.dataset.person, analyser, loudest: tones.map(() => -200)};
+  });
+  const until = performance.now() + 1000 * seconds;
+  while (performance.now() < until) {
+    await new Promise(done => setTimeout(done, 60));
+    for (const {analyser, loudest} of heard) {
+      const bins = new Float32Array(analyser.frequencyBinCount);
+      analyser.getFloatFrequencyData(bins);
+      tones.forEach((tone, i) => {
+        const bin = Math.round(tone * analyser.fftSize / context.sampleRate);
+        loudest[i] = Math.max(loudest[i], ...bins.slice(bin - 1, bin + 2));
+      });
+    }
+  }
+  await context.close();
+  return heard.map(({person, loudest}) => ({person, loudest: loudest.map(v => Number.isFinite(v) ? v : -200)}));
+}"""
+
+
+def camera_file(folder: Path, code: int) -> Path:
+    """Two seconds of pictures (YUV4MPEG2) with this code and a spot that moves, for Chromium to repeat."""
+    levels = [235, *(235 if code & bit else 16 for bit in (4, 2, 1)), 16]
+    row = b"".join(bytes([level]) * (WIDTH // BARS) for level in levels)
+    grey = bytes([128]) * (WIDTH * HEIGHT // 2)
+    path = folder / f"camera-{code}.y4m"
+    with path.open("wb") as out:
+        out.write(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F{FRAMES_PER_SECOND}:1 Ip A1:1 C420jpeg\n".encode())
+        for number in range(2 * FRAMES_PER_SECOND):
+            picture = bytearray(row * HEIGHT)
+            for y in range(HEIGHT - 16, HEIGHT - 4):
+                at = y * WIDTH + number * 12
+                picture[at:at + 12] = bytes([128]) * 12
+            out.write(b"FRAME\n" + picture + grey)
+    return path
+
+
+def microphone_file(folder: Path, code: int, rate: int = 48_000) -> Path:
+    """One second of sound (WAV): two beeps of 0.3 s at the tone of this code, for Chromium to repeat."""
+    samples = array("h", (
+        int(14_000 * math.sin(2 * math.pi * TONES[code] * n / rate)) if (n / rate) % 0.5 < 0.3 else 0 for n in range(rate)))
+    content = samples.tobytes()
+    path = folder / f"microphone-{code}.wav"
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
+    path.write_bytes(b"RIFF" + struct.pack("<I", 36 + len(content)) + b"WAVE" + form + b"data" + struct.pack("<I", len(content))
+                     + content)
+    return path
+
+
+def code_of(bars: Sequence[float]) -> int | None:
+    """The code that a picture shows; None when it shows none (dark, grey, half faded)."""
+    white, *code, black = bars
+    if white - black < 80:
+        return None
+    third = (white - black) / 3
+    if any(black + third < bar < white - third for bar in code):
+        return None
+    return sum(bit for bit, bar in zip((4, 2, 1), code, strict=True) if bar > (white + black) / 2)
+
+
+def tone_of(loudest: Sequence[float], tones: Sequence[int]) -> int | None:
+    """Which of `tones` is heard: at least 12 dB louder than every other, and not silence."""
+    ranked = sorted(zip(loudest, tones, strict=True), reverse=True)
+    (first, tone), (second, _) = ranked[0], ranked[1]
+    return tone if first > -75 and first - second > 12 else None
+
+
+def pictures(read: list[dict[str, Any]]) -> dict[tuple[str, str], int | None]:
+    """{(person, source): code} from READ_PICTURES."""
+    return {(shown["person"], shown["source"]): code_of(shown["bars"]) for shown in read}
+
+
+def sounds(read: list[dict[str, Any]]) -> dict[str, int | None]:
+    """{person: hertz} from READ_SOUNDS asked for `TONES`."""
+    return {heard["person"]: tone_of(heard["loudest"], list(TONES.values())) for heard in read}
