@@ -20,6 +20,7 @@ export class Door {
   #speakerChosen;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #metering;
+  #closed = false;
 
   /**
    * @param {{media: OwnMedia, may: Set<string>, office: string, enter: (answers: Answers) => void,
@@ -60,14 +61,16 @@ export class Door {
     write(find("[data-door-words]"), words);
   }
 
-  /** Stop using the devices for looking at: the room goes on with them, or nobody does. */
+  /** The door is behind this person. A camera that only now answers is not left on. */
   close() {
+    this.#closed = true;
     clearInterval(this.#metering);
     find("[data-picture]", this.#form).querySelector("video")?.remove();
   }
 
   /** The door said no, or the browser cannot. @param {string} title @param {string} words */
   refuse(title, words) {
+    this.#closed = false;
     write(find("[data-problem-title]"), title);
     write(find("[data-problem-words]"), words);
     show(find("[data-problem]"), true);
@@ -82,10 +85,11 @@ export class Door {
     const troubles = [];
     if (this.#may.has("microphone")) await this.#media.openMicrophone().catch((error) => troubles.push(deviceTrouble(error, "microphone")));
     if (this.#may.has("camera")) await this.#media.openCamera().catch((error) => troubles.push(deviceTrouble(error, "camera")));
+    if (this.#closed) return this.#media.want.camera ? undefined : this.#media.closeCamera();
     write(words, troubles.join(" "));
     this.#showPreview();
     this.#showLevel();
-    await this.#offerDevices();
+    return this.#offerDevices();
   }
 
   async #ifAllowedBefore() {

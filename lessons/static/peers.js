@@ -61,10 +61,9 @@ export class Uplink {
 
   /**
    * @param {{microphone: MediaStreamTrack, camera: MediaStreamTrack | null, screen: MediaStreamTrack | null}} tracks
-   * @param {boolean} large whether anybody needs the large camera picture yet
    * @param {(state: RTCPeerConnectionState) => void} changed
    */
-  constructor(tracks, large, changed) {
+  constructor(tracks, changed) {
     const peer = this.#peer;
     peer.onconnectionstatechange = () => changed(peer.connectionState);
     /** @param {MediaStreamTrack | "video"} what @param {RTCRtpEncodingParameters[]} [sendEncodings] */
@@ -72,8 +71,8 @@ export class Uplink {
       peer.addTransceiver(what, { direction: "sendonly", ...(sendEncodings ? { sendEncodings } : {}) }).sender;
     this.#senders = {
       microphone: send(tracks.microphone),
-      camera: send("video", [SMALL, { ...LARGE, active: large }]),
-      screen: send("video", [SCREEN]),
+      camera: send("video", [{ ...SMALL }, { ...LARGE }]),
+      screen: send("video", [{ ...SCREEN }]),
     };
     this.setTrack("camera", tracks.camera);
     this.setTrack("screen", tracks.screen);

@@ -144,7 +144,6 @@ export class RoomConnection {
   #round = 0; // which admission is current; whatever an older one still says is ignored
   #over = false;
   #lostSince = 0;
-  #large = false;
   #addresses;
   #visible;
   /** @type {{microphone: MediaStreamTrack, camera: MediaStreamTrack | null, screen: MediaStreamTrack | null}} */
@@ -255,7 +254,7 @@ export class RoomConnection {
       case "welcome": return this.#welcomed(message);
       case "published": return void this.#uplink?.accept(message.sdp).catch(() => this.#lost());
       case "subscribe": return void this.#subscribe(message);
-      case "layers": this.#large = message.h; return this.#uplink?.setLargeLayer(message.h);
+      case "layers": return this.#uplink?.setLargeLayer(message.h);
       case "ended": return this.#finish(message.reason);
       default: return this.#tell(type, message);
     }
@@ -276,7 +275,7 @@ export class RoomConnection {
 
   async #publish() {
     const round = this.#round;
-    const uplink = new Uplink(this.#tracks, this.#large, (state) => round === this.#round && this.#mediaChanged(state));
+    const uplink = new Uplink(this.#tracks, (state) => round === this.#round && this.#mediaChanged(state));
     this.#uplink = uplink;
     this.#patience = setTimeout(() => this.#lost(), MEDIA_PATIENCE);
     const sdp = await uplink.offer();

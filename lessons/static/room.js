@@ -90,24 +90,32 @@ async function enter(given) {
   answers = { ...given, device: deviceKey() };
   setSoundOnly(given.media === "sound-only");
   door?.setBusy(true, "Going in");
+  door?.close();
+  if (!staff) media.closeCamera();
   await media.wake();
   media.blur = main.dataset.blur === "always" || main.dataset.blur === "choice";
-  if (staff) await openForStaff();
   room = connect();
   try {
     await room.enter(answers);
+    if (staff) await openForStaff();
   } catch (error) {
     room = null;
+    media.closeCamera();
     refusedAtDoor(error);
   }
 }
 
-/** Staff come with camera and microphone on, as the door showed them; what is blocked stays off and holds nobody up. */
+/** Staff come with camera and microphone on. What is blocked, or not answered, stays off and holds nobody up. */
 async function openForStaff() {
-  if (may.has("microphone") && !media.hasMicrophone) await media.openMicrophone().catch(() => {});
-  if (may.has("camera") && !media.picture && answers.media !== "sound-only") await media.openCamera().catch(() => {});
-  media.want.microphone = media.hasMicrophone;
-  media.want.camera = media.picture !== null && answers.media !== "sound-only";
+  if (may.has("microphone")) {
+    if (!media.hasMicrophone) await media.openMicrophone().catch(() => {});
+    media.setWanted("microphone", media.hasMicrophone);
+  }
+  if (may.has("camera") && answers.media !== "sound-only") {
+    if (!media.picture) await media.openCamera().catch(() => {});
+    media.setWanted("camera", media.picture !== null);
+  }
+  ownChanged();
 }
 
 function connect() {
