@@ -216,7 +216,7 @@ export class RoomConnection {
     return (this.#uplink ? await this.#uplink.bytes() : 0) + (this.#downlink ? await this.#downlink.bytes() : 0);
   }
 
-  /** What was left open at the door is answered now. The ticket that comes back is not used. @param {Answers} answers */
+  /** What was left open at the door is answered now, all of it anew. The ticket that comes back is not used. @param {Answers} answers */
   answerAgain(answers) {
     void askDoor(this.#addresses.door, answers).catch(() => {});
   }
@@ -348,7 +348,9 @@ export class RoomConnection {
       if (round === this.#round && !this.#over) this.#open(ticket);
     } catch (error) {
       if (round !== this.#round || this.#over) return;
-      if (error instanceof DoorRefused && FOR_GOOD.has(error.problem.code)) this.#finish(error.problem.code, error.problem);
+      if (!(error instanceof DoorRefused)) this.#lost();
+      else if (error.problem.status === 401) this.#finish("signed-out");
+      else if (FOR_GOOD.has(error.problem.code)) this.#finish(error.problem.code, error.problem);
       else this.#lost();
     }
   }

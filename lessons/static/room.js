@@ -352,7 +352,7 @@ async function promisesKept() {
   const form = dialog.querySelector("form");
   const given = form ? new FormData(form) : new FormData();
   for (const name of open) answers = { ...answers, [name]: given.get(name) === "yes" ? "yes" : answers[name] };
-  room?.answerAgain({ clothing: answers.clothing, place: answers.place, people_near: answers.people_near });
+  room?.answerAgain(answers);
   return true;
 }
 

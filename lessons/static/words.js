@@ -89,6 +89,7 @@ const ENDINGS = {
     pupil: "You joined on another device, so this one has stopped.",
     staff: "You joined on another device, so this one has stopped.",
   },
+  "signed-out": { heading: "We signed you out", pupil: "Sign in again to come back.", staff: "Sign in again to come back.", rejoin: true },
   "not-permitted": {
     heading: "You need to stop here for now",
     pupil: BLAMELESS + " School will send you the work another way.",
