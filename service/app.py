@@ -6,14 +6,19 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 import consent.pages as consent_pages
+import lessons.live.door as lesson_door
+import lessons.live.socket as lesson_socket
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
 import service.safeguarding.pages as safeguarding_pages
+from lessons.live.registry import open_registry
+from lessons.media.plane import Plane
 from recordings.commands import recover as recover_recordings
 from recordings.shelf import Shelf
 from recordings.vault import Vault
@@ -31,6 +36,8 @@ ROUTERS = (
     health.router,
     people_pages.router,
     consent_pages.router,
+    lesson_door.router,
+    lesson_socket.router,
     safeguarding_pages.router,
     recordings_pages.router,
 )
@@ -81,10 +88,27 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.shelf = Shelf()
         stack.callback(state.shelf.close)
         await recover_recordings(state.database, state.vault, state.clock)
+        await _open_rooms(state, stack)
         for name, job in _jobs(app):
             task = asyncio.create_task(jobs.keep_running(name, job), name=name)
             stack.push_async_callback(_finish, task)
         yield
+
+
+async def _open_rooms(state: Any, stack: AsyncExitStack) -> None:
+    """Media on its port, then rooms. What an earlier run left open has been sealed before."""
+    settings = state.settings
+    plane = await Plane.start(
+        port=settings.media_port, addresses=_listed(settings.media_addresses) or None,
+        public_addresses=_listed(settings.media_public_addresses), clock=state.clock,
+    )
+    stack.push_async_callback(plane.close)
+    state.rooms = open_registry(state, plane)
+    stack.push_async_callback(state.rooms.close)
+
+
+def _listed(setting: str) -> list[str]:
+    return [each.strip() for each in setting.split(",") if each.strip()]
 
 
 def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]

@@ -1,5 +1,19 @@
 """Who reacts to what, on one screen. The only importer of both ends."""
 
-from service.foundation.bus import Subscribers
+from consent import events as consents
+from lessons import events as lessons
+from lessons.live.facts import LessonStopped
+from lessons.live.registry import refresh_rooms
+from service.foundation.bus import AfterCommit, Subscribers
+from service.foundation.events import Event
+from service.people import events as people
 
-SUBSCRIBERS = Subscribers(in_transaction={}, after_commit={})
+CHANGES_A_ROOM: tuple[type[Event], ...] = (
+    consents.ConsentRecorded, consents.ConsentWithdrawn, consents.ConsentCorrected, consents.ObjectionReceived,
+    consents.ObjectionDecided, consents.AgreementSigned, lessons.LessonMoved, lessons.LessonCancelled, lessons.CoverArranged,
+    lessons.SecondAdultAdded, lessons.LinkAdded, lessons.LinkPreviewed, lessons.LinkRemoved, lessons.WordListChanged,
+    LessonStopped, people.SignedOut, people.SessionsEnded,
+)
+AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = dict.fromkeys(CHANGES_A_ROOM, (refresh_rooms,))
+
+SUBSCRIBERS = Subscribers(in_transaction={}, after_commit=AFTER_COMMIT)

@@ -72,7 +72,7 @@ async def running(folder: Path, *, template: Path | None = None, clock: FakeCloc
     if template is not None:
         shutil.copytree(template, folder, dirs_exist_ok=True)
     clock = clock or FakeClock(MORNING)
-    app = create_app(Settings(data=folder, dev=True, **settings), clock=clock)
+    app = create_app(Settings(**{"data": folder, "dev": True, "media_addresses": "127.0.0.1", **settings}), clock=clock)
     async with app.router.lifespan_context(app):
         async with app.state.database.writing() as session:
             made = await seed.existing(session) or await seed.demo_school(session, clock.now())

@@ -1,7 +1,8 @@
 """Reads what the school decided about a lesson, as the live room wants it: one immutable plan, made fresh at each reading."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons import roster as rosters
@@ -10,6 +11,8 @@ from lessons.live.chat import address
 from lessons.live.plan import Link, May, Person, Plan, Role
 from lessons.live.supervision import Kind
 from lessons.roster import Adult, Pupil, Roster
+from lessons.tables import JournalEntry
+from service.foundation.audit import AuditLeaf
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,39 @@ class WordsAndLinks:
     links: frozenset[str]
 
 
+@dataclass(frozen=True)
+class Read:
+    """A plan with its chat lists. `seen`: where the audit stood before; while it stands there, nothing was decided since."""
+
+    plan: Plan
+    lists: WordsAndLinks
+    seen: int
+
+
+async def read(session: AsyncSession, lesson_id: str) -> Read:
+    """Everything a host holds of a lesson, in one consistent view. Raises NotFound."""
+    seen = await version(session)
+    return Read(await plan(session, lesson_id), await words_and_links(session, lesson_id), seen)
+
+
+async def version(session: AsyncSession) -> int:
+    """A number that grows with everything anybody decides, since every change of state is in the audit. Cheap."""
+    last = (await session.exec(select(AuditLeaf.seq).order_by(col(AuditLeaf.seq).desc()).limit(1))).first()
+    return -1 if last is None else last
+
+
 async def plan(session: AsyncSession, lesson_id: str) -> Plan:
     """The plan of one lesson as it stands now: roster, clearances, consents, times, switches. Raises NotFound."""
     roster = await rosters.roster(session, lesson_id)
     words = await rosters.word_list(session, roster.school_id)
-    return plan_of(roster, str(words.version))
+    found = plan_of(roster, str(words.version))
+    return replace(found, stopped=found.stopped or await _was_stopped(session, lesson_id))
+
+
+async def _was_stopped(session: AsyncSession, lesson_id: str) -> bool:
+    """A leader stopped it: for good, through a restart as well."""
+    stopped = select(JournalEntry.id).where(JournalEntry.lesson_id == lesson_id, JournalEntry.kind == "stopped")
+    return (await session.exec(stopped.limit(1))).first() is not None
 
 
 async def words_and_links(session: AsyncSession, lesson_id: str) -> WordsAndLinks:

@@ -1,0 +1,442 @@
+"""The host of one live lesson: says to the room what it sees, in the turn in which it sees it, and performs what the room
+answers, in order. It alone writes the gate.
+
+The event loop is the mailbox: `Room.handle` never waits, so a leave or a revocation ends the lease before anything else is
+read. What has to wait (the journal, the recorder, SDP) waits beside it. If any of it breaks, the gate shuts by itself.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from math import inf
+from typing import Protocol
+
+import structlog
+
+from lessons.live import effects as fx
+from lessons.live import events as ev
+from lessons.live import messages as m
+from lessons.live.chat import Lists, Screening, screen
+from lessons.live.deadlines import Moment
+from lessons.live.journal import Entry, Journal
+from lessons.live.matcher import phrase_automaton
+from lessons.live.plan import Role
+from lessons.live.protocol import CLOSE_CODE, RESTARTING, encode
+from lessons.live.reading import Read, WordsAndLinks
+from lessons.live.recorder import Recorder
+from lessons.live.room import Room
+from lessons.live.supervision import Kind
+from lessons.live.tickets import Ticket
+from lessons.media.gate import Gate
+from lessons.media.keys import Codec, FrameSink, Offer, SourceKey, SourceKind
+from lessons.media.sdp import BadOffer
+from service.foundation.clock import Clock
+
+log = structlog.get_logger(__name__)
+TICK = 0.25
+CURRENT = 1.0
+"""Seconds between two proofs that the plan is current."""
+REREAD = 5.0
+"""Seconds after which the plan is read again even though nothing seems to have changed: midnight changes things too."""
+
+
+class Line(Protocol):
+    """A connection to a page. Both return at once; what is sent before `close` arrives before it."""
+
+    def send(self, text: str) -> None: ...
+    def close(self, code: int) -> None: ...
+
+
+class MediaRoom(Protocol):
+    """What a host uses of `lessons.media.plane.MediaRoom`."""
+
+    def join(self, peer: str, *, loopback: bool = False) -> None: ...
+    def leave(self, peer: str) -> None: ...
+    def close(self) -> None: ...
+    async def publish(self, peer: str, offer_sdp: str) -> str: ...
+    async def subscribed(self, peer: str, version: int, answer_sdp: str) -> None: ...
+    def set_routes(self, routes: Mapping[SourceKey, frozenset[str]]) -> None: ...
+    def hold(self) -> None: ...
+    def sound_only(self, peer: str, on: bool) -> None: ...
+    def last_media(self, peer: str) -> float: ...
+    def media_address(self, peer: str) -> str | None: ...
+
+
+@dataclass
+class Connected:
+    """One admitted connection."""
+
+    id: str
+    person: str
+    session: str
+    line: Line
+    page_at: float = -inf
+    sdp_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+def screener(found: WordsAndLinks) -> Callable[[str], Screening]:
+    """The school's lists and the lesson's previewed links, compiled once a version (policy: IN6, RL10)."""
+    lists = Lists(found.version, phrase_automaton(found.words), found.links)
+    return lambda text: screen(text, lists)
+
+
+class Host:
+    """Made by the registry. `read` gives the plan as it stands; `version` says cheaply whether it could have changed."""
+
+    def __init__(self, first: Read, *, clock: Clock, gate: Gate, journal: Journal,
+                 read: Callable[[], Awaitable[Read]], version: Callable[[], Awaitable[int]],
+                 still_signed_in: Callable[[set[str]], Awaitable[set[str]]]):
+        self.room = Room(first.plan, screener(first.lists))
+        self.gate, self.clock, self.journal = gate, clock, journal
+        self.connections: dict[str, Connected] = {}
+        self.finished = asyncio.Event()
+        self.end_reason = ""
+        self.recorder: Recorder | None = None
+        self.media: MediaRoom | None = None
+        self._read, self._version, self._still_signed_in = read, version, still_signed_in
+        self._seen, self._lists, self._read_at = first.seen, first.lists, clock.boottime()
+        self._recorded_at = -inf
+        self._owned_at = -inf
+        self._stale = asyncio.Event()
+        self._codecs: dict[SourceKey, Codec] = {}
+        self._routed: frozenset[SourceKey] = frozenset()
+        self._same_address: set[tuple[str, str]] = set()
+        self._broken = False
+        self._performing: list[fx.Effect] = []
+
+    # What happens
+
+    def handle(self, event: ev.RoomEvent) -> None:
+        """Say one event to the room and perform what it answers. An error of ours shuts the room for good."""
+        if self._broken:
+            return
+        try:
+            for effect in self.room.handle(event, self.now()):
+                self._perform(effect)
+        except Exception:
+            self.break_off()
+            raise
+
+    def now(self) -> Moment:
+        return Moment(self.clock.boottime(), self.clock.now())
+
+    def admit(self, ticket: Ticket, line: Line, *, loopback: bool = False) -> Connected:
+        """A redeemed ticket on an open line. The room decides, and closes the line when it does not admit."""
+        connected = Connected(ticket.connection, ticket.person, ticket.session, line)
+        before = self._connection_of(ticket.person)
+        self.connections[connected.id] = connected
+        if self.media is not None:
+            if before is not None:
+                self.media.leave(ticket.person)
+            self.media.join(ticket.person, loopback=loopback)
+        self.handle(ev.Joined(ticket.person, connected.id, ticket.device, ticket.beside))
+        return connected
+
+    def receive(self, connected: Connected, message: m.ClientMessage) -> Awaitable[None] | None:
+        """Take one message. What is about the media's own handshake has to be awaited; everything else is done."""
+        if connected.id not in self.connections:
+            return None
+        match message:
+            case m.Heartbeat():
+                connected.page_at = self.clock.boottime()
+            case m.Publish() | m.Subscribed():
+                return self._negotiate(connected, message)
+            case m.SoundOnly(on):
+                if self.media is not None:
+                    self.media.sound_only(connected.person, on)
+            case m.Hello():
+                self._refuse(connected, "hello", "You are already in the room.")
+            case _:
+                self.handle(ev.Sent(connected.id, message))
+        return None
+
+    def lost(self, connected: Connected, reason: str = "dropped") -> None:
+        """The line is provably gone."""
+        if self.connections.pop(connected.id, None) is not None:
+            if self.media is not None and self._connection_of(connected.person) is None:
+                self.media.leave(connected.person)
+            self.handle(ev.Dropped(connected.id, reason))
+
+    def refresh(self) -> None:
+        """Something about this lesson was decided: read the plan now."""
+        self._stale.set()
+
+    def recorded(self, at: float) -> None:
+        self._recorded_at = at
+        self.handle(ev.Proved(recorder=at))
+
+    def recorder_failed(self, reason: str) -> None:
+        self._recorded_at = -inf
+        self.handle(ev.RecorderFailed(reason))
+
+    def tick(self) -> None:
+        """Four times a second: what was heard of everybody. Nothing heard renews nothing."""
+        media = {c.person: self.media.last_media(c.person) for c in self.connections.values()} if self.media is not None else {}
+        page = {c.person: c.page_at for c in self.connections.values()}
+        self.handle(ev.Proved(media, page, self._recorded_at, self._owned_at))
+        self._compare_addresses()
+
+    async def confirm(self) -> None:
+        """Prove that the plan is current, or read it again. The proof dates from before the question was asked."""
+        asked = self.clock.boottime()
+        changed = self._stale.is_set() or asked - self._read_at >= REREAD or await self._version() != self._seen
+        if changed:
+            self._stale.clear()
+            found = await self._read()
+            self._take_plan(found, asked)
+        self._owned_at = asked
+        gone = await self._signed_out()
+        for connected in [c for c in self.connections.values() if c.session in gone]:
+            connected.line.close(4401)
+            self.lost(connected, "signed-out")
+
+    def _take_plan(self, found: Read, asked: float) -> None:
+        self._seen, self._read_at = found.seen, asked
+        if found.lists != self._lists:
+            self._lists = found.lists
+            self.room.screen = screener(found.lists)
+        self.handle(ev.PlanRead(found.plan, asked))
+
+    async def _signed_out(self) -> set[str]:
+        sessions = {c.session for c in self.connections.values()}
+        return sessions - await self._still_signed_in(sessions) if sessions else set()
+
+    # Effects
+
+    def _perform(self, effect: fx.Effect) -> None:
+        match effect:
+            case fx.Gate(until):
+                self._set_gate(until)
+            case fx.Route(routes):
+                self._set_routes(routes)
+            case fx.Tell(person, message, connection):
+                self._tell(person, encode(message), connection)
+            case fx.Show():
+                self._show()
+            case fx.Say():
+                self._say(effect)
+            case fx.Hangup(connection, why):
+                self._hang_up(connection, CLOSE_CODE[why])
+            case fx.Journal():
+                self._write(effect)
+            case fx.JournalOpening():
+                self._write_opening(effect)
+            case fx.Alert():
+                self._alert(effect)
+            case fx.Finish(reason):
+                self.end_reason = reason
+                self.finished.set()
+
+    def _set_gate(self, until: float) -> None:
+        opening = self.gate.until == -inf and until > -inf
+        self.gate.until = until
+        if until == -inf:
+            if self.media is not None:
+                self.media.hold()
+            self._pause(self._routed)
+        elif opening:
+            self._note("open", {})
+
+    def _set_routes(self, routes: fx.Routes) -> None:
+        keys = {SourceKey(person, _kind(source)): to for (person, source), to in routes.items()}
+        gone, self._routed = self._routed - keys.keys(), frozenset(keys)
+        if self.media is not None:
+            self.media.set_routes(keys)
+        self._pause(gone)
+
+    def _pause(self, keys: frozenset[SourceKey]) -> None:
+        if self.recorder is not None:
+            for key in keys:
+                if key in self._codecs:
+                    self.recorder.pause(key, self._codecs[key])
+
+    def _tell(self, person: str, text: str, connection: str | None = None) -> None:
+        connected = self.connections.get(connection) if connection else self._connection_of(person)
+        if connected is not None:
+            connected.line.send(text)
+
+    def _show(self) -> None:
+        """Few views for many people: each is put into words once."""
+        words: dict[int, str] = {}
+        for connected in self.connections.values():
+            view = self.room.view(connected.person)
+            if view is not None:
+                if id(view) not in words:
+                    words[id(view)] = encode(view)
+                connected.line.send(words[id(view)])
+
+    def _say(self, effect: fx.Say) -> None:
+        """Chat: the gate is asked at this moment, and the recording takes it first."""
+        allowed = self.gate.permits(self.clock.boottime()) and self._note("chat", effect.record)
+        for tell in effect.tells if allowed else (effect.refused,):
+            self._tell(tell.person, encode(tell.message), tell.connection)
+
+    def _hang_up(self, connection: str, code: int) -> None:
+        connected = self.connections.pop(connection, None)
+        if connected is not None:
+            connected.line.close(code)
+            if self.media is not None and self._connection_of(connected.person) is None:
+                self.media.leave(connected.person)
+
+    def _write(self, effect: fx.Journal) -> None:
+        kind, body = _note_of(effect)
+        self._note(kind, body)
+        self.journal.write(Entry(effect.kind, self.clock.now(), effect.person or "", effect.facts))
+
+    def _write_opening(self, effect: fx.JournalOpening) -> None:
+        def durable() -> None:
+            self.handle(ev.OpeningJournalled(effect.opening))
+
+        facts = {"opening": effect.opening, **effect.facts}
+        self.journal.write(Entry("opened", self.clock.now(), "", facts, durable=durable))
+
+    def _alert(self, effect: fx.Alert) -> None:
+        """Those who must not learn of it are the adults of the lesson, rostered or in the room (policy: RC4)."""
+        concerned = self.adults | self._rostered()
+        self.journal.write(Entry(effect.kind, self.clock.now(), effect.person or "", effect.facts, self._words_of(effect),
+                                 alert=True, in_the_lesson=concerned))
+
+    def _words_of(self, effect: fx.Alert) -> str:
+        """What whoever opens the alert reads. Names are in the alert only, never in the journal or a log."""
+        facts = effect.facts
+        if effect.kind in ("device-shared", "address-shared"):
+            others = facts.get("others") or [facts.get("other", "")]
+            people = [effect.person or "", *(others if isinstance(others, list) else [])]
+            known = [found.name for p in people if (found := self.room.plan.person(str(p)))]
+            return f"{', '.join(known)}: one {effect.kind.removesuffix('-shared')}."
+        return str(facts.get("note") or facts.get("reason") or "")
+
+    @property
+    def adults(self) -> frozenset[str]:
+        """Every adult who has been in this room."""
+        return frozenset(s.person.id for s in self.room.seats.values() if s.person.kind is not Kind.CHILD)
+
+    def _rostered(self) -> frozenset[str]:
+        people = self.room.plan.people.values()
+        return frozenset(p.id for p in people if p.kind is not Kind.CHILD and p.role is not Role.LEADER)
+
+    def _note(self, kind: str, body: Mapping[str, object]) -> bool:
+        return self.recorder is not None and self.recorder.note(kind, body)
+
+    # Media
+
+    def tape(self, key: SourceKey, codec: Codec) -> FrameSink | None:
+        """The media's question where a source is recorded."""
+        self._codecs[key] = codec
+        return self.recorder.tape(key, codec) if self.recorder is not None else None
+
+    def offered(self, peer: str, offer: Offer) -> None:
+        """The media's word that a person may receive something else now."""
+        streams = tuple(m.Stream(s.mid, s.peer, s.kind) for s in offer.streams)
+        self._tell(peer, encode(m.Subscribe(offer.version, offer.sdp, streams)))
+
+    async def _negotiate(self, connected: Connected, message: m.Publish | m.Subscribed) -> None:
+        if self.media is None:
+            return
+        try:
+            async with connected.sdp_turn:
+                if self._connection_of(connected.person) is not connected:
+                    return
+                if isinstance(message, m.Subscribed):
+                    await self.media.subscribed(connected.person, message.version, message.sdp)
+                    return
+                answer = await self.media.publish(connected.person, message.sdp)
+                connected.line.send(encode(m.Published(answer)))
+        except BadOffer as refused:
+            self._refuse(connected, m.type_of(message), str(refused))
+
+    def _compare_addresses(self) -> None:
+        """An adult and a pupil on one network address: a leader is told once (threat T3)."""
+        if self.media is None:
+            return
+        behind: dict[str, list[str]] = defaultdict(list)
+        for connected in self.connections.values():
+            address = self.media.media_address(connected.person)
+            if address:
+                behind[address].append(connected.person)
+        for people in behind.values():
+            adults = [p for p in people if self._kind(p) is Kind.STAFF]
+            for pair in [(child, adult) for adult in adults for child in people if self._kind(child) is Kind.CHILD]:
+                if pair not in self._same_address:
+                    self._same_address.add(pair)
+                    self.handle(ev.AddressShared(*pair))
+
+    def _kind(self, person: str) -> Kind | None:
+        found = self.room.plan.person(person)
+        return found.kind if found else None
+
+    def _connection_of(self, person: str) -> Connected | None:
+        seat = self.room.seats.get(person)
+        return self.connections.get(seat.connection) if seat is not None and seat.connection else None
+
+    def _refuse(self, connected: Connected, what: str, words: str) -> None:
+        connected.line.send(encode(m.Refused(what, "bad-message", words)))
+
+    # Life
+
+    async def run(self) -> None:
+        """Until the lesson ends. Whatever breaks here leaves a shut gate and nobody in the room."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(self.journal.run()), tasks.create_task(self._keep_ticking()),
+                           tasks.create_task(self._keep_current())]
+                await self.finished.wait()
+                await self.journal.drained()
+                for task in running:
+                    task.cancel()
+        finally:
+            self.break_off()
+
+    async def _keep_ticking(self) -> None:
+        while True:
+            self.tick()
+            await asyncio.sleep(TICK)
+
+    async def _keep_current(self) -> None:
+        """A database that does not answer proves nothing: the lease runs out after three seconds."""
+        while True:
+            try:
+                await self.confirm()
+            except Exception:
+                log.exception("host.not_current", lesson_id=self.room.plan.lesson_id)
+            try:
+                await asyncio.wait_for(self._stale.wait(), CURRENT)
+            except TimeoutError:
+                continue
+
+    def break_off(self, code: int = RESTARTING) -> None:
+        """Shut at once and send everybody away; a page comes back by itself, through the door."""
+        self._broken = True
+        self.gate.until = -inf
+        for connected in list(self.connections.values()):
+            connected.line.close(code)
+        self.connections.clear()
+        if self.media is not None:
+            self.media.close()
+            self.media = None
+
+
+def _kind(source: fx.Source) -> SourceKind:
+    kinds: dict[fx.Source, SourceKind] = {
+        fx.Source.MICROPHONE: "microphone", fx.Source.CAMERA: "camera", fx.Source.SCREEN: "screen",
+    }
+    return kinds[source]
+
+
+def _note_of(effect: fx.Journal) -> tuple[str, dict[str, object]]:
+    """The recording's own words for an entry of the journal (docs/recording-format.md)."""
+    facts = dict(effect.facts)
+    match effect.kind:
+        case "joined":
+            return "presence", {"person": effect.person, "event": "in", **facts}
+        case "left":
+            return "presence", {"person": effect.person, "event": "out", **facts}
+        case "held":
+            return "hold", facts
+        case "flag":
+            return "flag", {"person": effect.person, **facts, **effect.words}
+        case "ended":
+            return "end", facts
+        case _:
+            return "act", {"what": effect.kind, "person": effect.person, **facts, **effect.words}

@@ -1,0 +1,140 @@
+"""The live lessons of this process: found, begun, refreshed, ended. A lesson has one host; the data folder's lock, held for
+life, keeps every other process away (invariant I8)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import structlog
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from lessons.live import reading
+from lessons.live.host import Host
+from lessons.live.journal import Journal
+from lessons.live.recorder import Recorder
+from lessons.live.tickets import Tickets, ticket_key
+from lessons.media.gate import Gate
+from lessons.media.plane import Plane
+from recordings.commands import LessonFacts
+from recordings.vault import Vault
+from service.foundation.clock import Clock
+from service.foundation.db import Database
+from service.foundation.errors import Unavailable
+from service.foundation.events import system
+from service.people.tables import SignIn
+
+log = structlog.get_logger(__name__)
+Found = TypeVar("Found")
+STOPPED = "the service stopped"
+
+
+class Registry:
+    """In the application's state as `rooms`. `plane` is None only where nothing of media is wanted (some tests)."""
+
+    def __init__(self, database: Database, clock: Clock, vault: Vault, tickets: Tickets, plane: Plane | None,
+                 seen: Callable[[str], None]):
+        self.database, self.clock, self.vault, self.tickets, self.plane = database, clock, vault, tickets, plane
+        self._mark_seen = seen
+        self._hosts: dict[str, Host] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._beginning: dict[str, asyncio.Lock] = {}
+        self._closing = False
+
+    def live(self, lesson_id: str) -> Host | None:
+        """The host of a lesson that is live here."""
+        return self._hosts.get(lesson_id)
+
+    async def host(self, lesson_id: str) -> Host:
+        """The host of a lesson, begun if it has none: recording first, from the waiting room on."""
+        async with self._beginning.setdefault(lesson_id, asyncio.Lock()):
+            if self._closing:
+                raise Unavailable("The service is restarting. Your page comes back by itself.")
+            found = self._hosts.get(lesson_id)
+            return found if found is not None else await self._begin(lesson_id)
+
+    async def _begin(self, lesson_id: str) -> Host:
+        await self._after(lesson_id)
+        first = await self._glance(lambda session: reading.read(session, lesson_id))
+        plan, actor, gate = first.plan, system(first.plan.school_id), Gate()
+        host = Host(
+            first, clock=self.clock, gate=gate,
+            journal=Journal(self.database, actor, lesson_id, f"{plan.title}, {plan.class_name}"),
+            read=lambda: self._glance(lambda session: reading.read(session, lesson_id)),
+            version=lambda: self._glance(reading.version), still_signed_in=self._still_signed_in,
+        )
+        facts = LessonFacts(lesson_id, plan.title, plan.class_name, plan.starts_at, plan.ends_at)
+        recorder = Recorder(
+            self.database, self.vault, self.clock, actor, facts, ends_at=plan.hard_end_at, on_durable=host.recorded,
+            on_fault=host.recorder_failed,
+        )
+        await recorder.begin()
+        host.recorder = recorder
+        if self.plane is not None:
+            host.media = self.plane.room(gate=gate, lesson_clock_start=recorder.zero, sink=host.tape, on_offer=host.offered)
+        self._hosts[lesson_id] = host
+        self._tasks[lesson_id] = asyncio.create_task(self._live(lesson_id, host, recorder), name=f"lesson {lesson_id}")
+        return host
+
+    async def _live(self, lesson_id: str, host: Host, recorder: Recorder) -> None:
+        reason = ""
+        try:
+            await host.run()
+        except asyncio.CancelledError:
+            reason = STOPPED
+            raise
+        except BaseException:
+            reason = "the room's host failed"
+            log.exception("host.failed", lesson_id=lesson_id)
+        finally:
+            host.break_off()
+            self._hosts.pop(lesson_id, None)
+            await asyncio.shield(recorder.end(reason))
+
+    async def _after(self, lesson_id: str) -> None:
+        """A host that failed is still sealing its part."""
+        ending = self._tasks.get(lesson_id)
+        if ending is not None:
+            await asyncio.wait([ending])
+
+    async def _glance(self, look: Callable[[AsyncSession], Awaitable[Found]]) -> Found:
+        async with self.database.glance() as session:
+            return await look(session)
+
+    async def _still_signed_in(self, sessions: set[str]) -> set[str]:
+        now = self.clock.now()
+        rows = await self._glance(lambda session: session.exec(
+            select(SignIn.id).where(col(SignIn.id).in_(sessions), col(SignIn.ended_at).is_(None), SignIn.ends_at > now)
+        ))
+        found = set(rows.all())
+        for session_id in found:
+            self._mark_seen(session_id)  # who is in a lesson is not idle
+        return found
+
+    def refresh(self, lesson_id: str = "") -> None:
+        """Something was decided about a lesson, or about anybody: read the plan now, not at the next second."""
+        for each, host in self._hosts.items():
+            if lesson_id in ("", each):
+                host.refresh()
+
+    async def close(self) -> None:
+        """The process ends: everybody is told to come back, every part is sealed."""
+        self._closing = True
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def open_registry(state: Any, plane: Plane | None) -> Registry:
+    """The registry of an application, from its state."""
+    def seen(session_id: str) -> None:
+        state.seen[session_id] = state.clock.now()
+
+    return Registry(state.database, state.clock, state.vault, Tickets(ticket_key(state.keys), state.clock), plane, seen)
+
+
+async def refresh_rooms(state: Any, event: Any) -> None:
+    """Reaction to whatever was decided about a lesson, a person, a consent: delivery is the optimisation, since every host
+    also proves each second that its plan is current."""
+    state.rooms.refresh(getattr(event, "lesson_id", "") or "")

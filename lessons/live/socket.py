@@ -1,0 +1,174 @@
+"""The room's WebSocket (docs/room-protocol.md): origin, sign-in and ticket first, then one typed message after another.
+
+Whatever one page sends, however malformed or fast, is refused or ends its own line and harms nobody else.
+"""
+
+import asyncio
+from collections import deque
+
+from fastapi import APIRouter, WebSocket
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+
+from lessons.live import protocol
+from lessons.live.host import Connected, Host
+from lessons.live.messages import Hello, Refused
+from lessons.live.protocol import Malformed
+from lessons.live.registry import Registry
+from lessons.live.tickets import TicketRefused
+from service.foundation.clock import Clock
+from service.foundation.events import Actor
+from service.foundation.web import actor_of, clock_of
+
+router = APIRouter()
+MOST_WAITING = 512
+"""Messages that a page has not read; then it is not reading, and its line ends."""
+MESSAGES, MESSAGES_SECONDS = 200, 10.0
+GOODBYE = 2.0
+
+
+class Pace:
+    """At most so many of something in so many seconds."""
+
+    def __init__(self, clock: Clock, most: int, seconds: float):
+        self._clock, self._most, self._seconds = clock, most, seconds
+        self._at: deque[float] = deque()
+
+    def is_over(self) -> bool:
+        """Count one more. Is that too many?"""
+        now = self._clock.boottime()
+        while self._at and now - self._at[0] > self._seconds:
+            self._at.popleft()
+        self._at.append(now)
+        return len(self._at) > self._most
+
+
+class SocketLine:
+    """A line whose sending never waits. After `close` nothing more is sent."""
+
+    def __init__(self, socket: WebSocket):
+        self._socket = socket
+        self._waiting: asyncio.Queue[str | int] = asyncio.Queue()
+        self.closed = asyncio.Event()
+
+    def send(self, text: str) -> None:
+        if self.closed.is_set():
+            return
+        if self._waiting.qsize() >= MOST_WAITING:
+            self.close(protocol.TOO_SLOW)
+        else:
+            self._waiting.put_nowait(text)
+
+    def close(self, code: int) -> None:
+        if not self.closed.is_set():
+            self.closed.set()
+            self._waiting.put_nowait(code)
+
+    async def run(self) -> None:
+        """Send what waits, until a code is next; then close with it."""
+        while True:
+            item = await self._waiting.get()
+            if isinstance(item, int):
+                await self._socket.close(item)
+                return
+            await self._socket.send_text(item)
+
+
+@router.websocket("/lessons/{lesson_id}/socket")
+async def room_socket(socket: WebSocket, lesson_id: str) -> None:
+    """One person's line into one room."""
+    actor = await actor_of(socket)
+    if protocol.SUBPROTOCOL not in socket.scope["subprotocols"]:
+        await socket.close(protocol.BAD_MESSAGE)
+        return
+    await socket.accept(subprotocol=protocol.SUBPROTOCOL)
+    if actor is None:
+        await socket.close(protocol.TICKET_REFUSED)
+        return
+    line = SocketLine(socket)
+    sending = asyncio.create_task(line.run())
+    try:
+        await _serve(socket, lesson_id, actor, line)
+    finally:
+        line.close(1000)
+        await asyncio.wait([sending], timeout=GOODBYE)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
+async def _serve(socket: WebSocket, lesson_id: str, actor: Actor, line: SocketLine) -> None:
+    admitted = await _admit(socket, lesson_id, actor, line)
+    if admitted is None:
+        return
+    host, connected = admitted
+    reading = asyncio.create_task(_read(socket, host, connected))
+    closed = asyncio.create_task(line.closed.wait())
+    try:
+        await asyncio.wait([reading, closed], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        host.lost(connected)
+        for task in (reading, closed):
+            task.cancel()
+        await asyncio.gather(reading, closed, return_exceptions=True)
+
+
+async def _admit(socket: WebSocket, lesson_id: str, actor: Actor, line: SocketLine) -> tuple[Host, Connected] | None:
+    """The first message is a hello with a ticket for this person, this sign-in and this lesson, good once."""
+    rooms: Registry = socket.app.state.rooms
+    try:
+        async with asyncio.timeout(protocol.HELLO_SECONDS):
+            hello = protocol.parse(await _text(socket))
+    except TimeoutError:
+        line.close(protocol.TOO_SLOW)
+        return None
+    except (Malformed, WebSocketDisconnect):
+        line.close(protocol.BAD_MESSAGE)
+        return None
+    host = rooms.live(lesson_id)
+    if not isinstance(hello, Hello):
+        line.close(protocol.BAD_MESSAGE)
+        return None
+    try:
+        ticket = rooms.tickets.redeem(hello.ticket, lesson=lesson_id, person=actor.person_id, session=actor.session_id)
+    except TicketRefused:
+        line.close(protocol.TICKET_REFUSED)
+        return None
+    if host is None:
+        line.close(protocol.RESTARTING)
+        return None
+    local = socket.client is not None and socket.client.host in ("127.0.0.1", "::1", "localhost", "testclient")
+    return host, host.admit(ticket, line, loopback=local)
+
+
+async def _read(socket: WebSocket, host: Host, connected: Connected) -> None:
+    clock = clock_of(socket)
+    malformed = Pace(clock, protocol.MALFORMED_ALLOWED, protocol.MALFORMED_SECONDS)
+    all_of_them = Pace(clock, MESSAGES, MESSAGES_SECONDS)
+    while True:
+        try:
+            text = await _text(socket)
+            if all_of_them.is_over():
+                connected.line.close(protocol.BAD_MESSAGE)
+                return
+            waits = host.receive(connected, protocol.parse(text))
+        except WebSocketDisconnect:
+            return
+        except Malformed as refused:
+            connected.line.send(protocol.encode(Refused(refused.type_refused, "bad-message", str(refused))))
+            if malformed.is_over():
+                connected.line.close(protocol.BAD_MESSAGE)
+                return
+            continue
+        if waits is not None:
+            await waits
+
+
+async def _text(socket: WebSocket) -> str:
+    if socket.client_state is WebSocketState.DISCONNECTED:
+        raise WebSocketDisconnect(1006)
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1006))
+    text = message.get("text")
+    if text is None:
+        raise Malformed("Only text is understood here.")
+    return str(text)
