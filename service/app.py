@@ -28,13 +28,15 @@ from service.foundation.db import Database
 from service.foundation.errors import Unavailable
 from service.foundation.settings import Settings
 from service.migrations import upgrade
-from service.people.frame import frame
+from service.people import hashing, rules
+from service.people.frame import audiences, frame
 from service.people.sessions import authenticate, keep_seen
+from service.people.sign_in import Tries
 from service.wiring import SUBSCRIBERS
 
 ROUTERS = (
     health.router,
-    people_pages.router,
+    *people_pages.ROUTERS,
     consent_pages.router,
     lesson_door.router,
     lesson_socket.router,
@@ -60,7 +62,11 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.seen = {}
     app.state.frame = frame
     app.state.notices = (safeguarding_pages.notice,)
+    app.state.audiences = audiences(ROUTERS)
+    app.state.passwords = hashing.Passwords()
+    app.state.tries = Tries()
     app.state.templates = web.templates(TEMPLATES)
+    app.state.templates.filters["role"] = rules.ROLE_WORDS.__getitem__
     web.install_errors(app)
     app.add_middleware(web.Shield)
     for router in ROUTERS:
@@ -77,6 +83,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         stack.enter_context(own_data_folder(state.settings.data))
         state.keys = state.settings.data / "keys"
+        state.pepper = hashing.pepper(state.keys)
         state.outbox = asyncio.Event()
         state.database = Database(state.settings.url, {
             "clock": state.clock, "subscribers": SUBSCRIBERS, "outbox": state.outbox,

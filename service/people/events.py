@@ -1,4 +1,4 @@
-"""What happens to the school and its people."""
+"""What happens to the school and its people. Events say which fields changed, never their values: the audit outlives people."""
 
 from dataclasses import dataclass
 
@@ -14,6 +14,8 @@ class SignedIn(Event):
 
 @dataclass(frozen=True)
 class SignInRefused(Event):
+    """`person_id` is empty when nobody is known by what was given."""
+
     subject = "person_id"
     person_id: str
     route: str
@@ -34,3 +36,174 @@ class SessionsEnded(Event):
     subject = "person_id"
     person_id: str
     why: str
+
+
+@dataclass(frozen=True)
+class PasswordSet(Event):
+    """`route`: `account` (the person, knowing the old one) or `reset` (with a one-time link)."""
+
+    subject = "person_id"
+    person_id: str
+    route: str
+
+
+@dataclass(frozen=True)
+class PasswordResetMade(Event):
+    subject = "person_id"
+    person_id: str
+
+
+@dataclass(frozen=True)
+class BadgeIssued(Event):
+    """A pupil has a new badge and PIN; the old ones stopped. Who teaches the pupil is refused (threat T3)."""
+
+    subject = "person_id"
+    person_id: str
+    badge_id: str
+
+
+@dataclass(frozen=True)
+class BadgeUnlocked(Event):
+    subject = "person_id"
+    person_id: str
+    badge_id: str
+
+
+@dataclass(frozen=True)
+class PersonAdded(Event):
+    subject = "person_id"
+    person_id: str
+    person_kind: str
+
+
+@dataclass(frozen=True)
+class PersonChanged(Event):
+    subject = "person_id"
+    person_id: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PersonLeft(Event):
+    subject = "person_id"
+    person_id: str
+
+
+@dataclass(frozen=True)
+class PersonReturned(Event):
+    subject = "person_id"
+    person_id: str
+
+
+@dataclass(frozen=True)
+class RolesChanged(Event):
+    subject = "person_id"
+    person_id: str
+    given: tuple[str, ...]
+    taken: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GuardianshipAdded(Event):
+    subject = "child_id"
+    child_id: str
+    guardian_id: str
+
+
+@dataclass(frozen=True)
+class GuardianshipChanged(Event):
+    """`agreed_by` is the second person, where one was needed (policy: CM1)."""
+
+    subject = "child_id"
+    child_id: str
+    guardian_id: str
+    fields: tuple[str, ...]
+    agreed_by: str = ""
+
+
+@dataclass(frozen=True)
+class GuardianshipChangeAsked(Event):
+    subject = "child_id"
+    child_id: str
+    guardian_id: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GuardianshipChangeRefused(Event):
+    subject = "child_id"
+    child_id: str
+    guardian_id: str
+
+
+@dataclass(frozen=True)
+class GroupAdded(Event):
+    subject = "group_id"
+    group_id: str
+
+
+@dataclass(frozen=True)
+class GroupChanged(Event):
+    """A class has another name or stage, or other pupils or teachers: who is on its lessons' rosters changes with it."""
+
+    subject = "group_id"
+    group_id: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DbsRecorded(Event):
+    subject = "person_id"
+    person_id: str
+    check_id: str
+
+
+@dataclass(frozen=True)
+class DbsWithdrawn(Event):
+    subject = "person_id"
+    person_id: str
+    check_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RosterChecked(Event):
+    subject = "import_id"
+    import_id: str
+    rows: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class RosterImported(Event):
+    """One file became people, in one transaction. Ids of whom it added, changed and marked as left."""
+
+    subject = "import_id"
+    import_id: str
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SchoolFounded(Event):
+    subject = "school_id"
+    school_id: str
+
+
+@dataclass(frozen=True)
+class SchoolOpened(Event):
+    """The school went live: it has two possible approvers and a rota without gaps."""
+
+    subject = "school_id"
+    school_id: str
+
+
+@dataclass(frozen=True)
+class SchoolChanged(Event):
+    """`what`: `name`, `hours`, `terms`, `closures` or `rota`."""
+
+    subject = "school_id"
+    school_id: str
+    what: str
+    reason: str = ""

@@ -1,31 +1,46 @@
 """What every page shows around its content: the school, the navigation of the role, and who is signed in."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from starlette.requests import Request
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.routing import APIRoute
 
-from service.foundation.events import LEADERS, SAFEGUARDING, STAFF, Actor, Role
+from service.foundation.events import Actor, Role
+from service.foundation.web import Audience, declared_audience
 from service.people import queries
+from service.people.rules import start_pages
 
 NAVIGATION = (
-    ("/today", "Today", frozenset({Role.TEACHER, Role.SUPPORT, Role.PUPIL}) | LEADERS | SAFEGUARDING),
-    ("/lessons/plan", "Plan a lesson", frozenset({Role.TEACHER}) | LEADERS),
-    ("/live", "Live now", LEADERS | SAFEGUARDING),
-    ("/safeguarding", "Alerts", SAFEGUARDING | {Role.HEADTEACHER, Role.CHAIR}),
-    ("/recordings", "Recordings", SAFEGUARDING),
-    ("/people", "People", frozenset({Role.OFFICE, Role.TECHNICIAN}) | LEADERS | SAFEGUARDING),
-    ("/permissions", "Permissions", frozenset({Role.OFFICE}) | SAFEGUARDING),
-    ("/attendance", "Attendance", STAFF - {Role.TECHNICIAN}),
-    ("/school", "School", LEADERS | {Role.DSL, Role.OFFICE, Role.TECHNICIAN}),
-    ("/family", "Family", frozenset({Role.PARENT})),
+    ("/today", "Today"), ("/lessons/plan", "Plan a lesson"), ("/live", "Live now"), ("/safeguarding", "Alerts"),
+    ("/recordings", "Recordings"), ("/people", "People"), ("/classes", "Classes"), ("/dbs", "DBS register"),
+    ("/permissions", "Permissions"), ("/attendance", "Attendance"), ("/school", "School"), ("/family", "Family"),
 )
+
+
+def audiences(routers: Iterable[APIRouter]) -> dict[str, frozenset[Role]]:
+    """Which roles each page is for, by path: what the navigation shows and where people land come from here."""
+    found = {}
+    for router in routers:
+        for route in router.routes:
+            audience = declared_audience(route) if isinstance(route, APIRoute) and "GET" in (route.methods or ()) else None
+            if isinstance(route, APIRoute) and isinstance(audience, Audience):
+                found[route.path] = audience.roles
+    return found
+
+
+def landing(app: FastAPI, actor: Actor) -> str:
+    """The start page of a person: the best that exists and is for them."""
+    paths = (path for path in start_pages(actor) if actor.is_any(app.state.audiences.get(path, frozenset())))
+    return next(paths, "/account")
 
 
 async def frame(request: Request, actor: Actor | None) -> dict[str, Any]:
     """The context that `base.html` needs beside a page's own. `app.state.notices` lets features above add theirs."""
     async with request.app.state.database.glance() as session:
         school = await queries.only_school(session) if actor is None else await queries.school(session, actor.school_id)
-    navigation = [(path, name) for path, name, roles in NAVIGATION if actor and actor.is_any(roles)]
+    audiences = request.app.state.audiences
+    navigation = [(path, name) for path, name in NAVIGATION if actor and actor.is_any(audiences.get(path, frozenset()))]
     shown = {"school": school, "navigation": navigation, "is_dev": request.app.state.settings.dev}
     for notice in request.app.state.notices:
         shown |= await notice(request, actor)

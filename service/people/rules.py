@@ -1,14 +1,17 @@
 """What the school decides about itself and its people. Pure."""
 
 import json
+import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from service.foundation.errors import Invalid
-from service.foundation.events import LEADERS, Actor, Role
+from service.foundation.errors import Invalid, NotAllowed
+from service.foundation.events import EVERYBODY, LEADERS, SAFEGUARDING, Actor, Role
 
 
 class RecordingBasis(StrEnum):
@@ -81,6 +84,15 @@ def checked(profile: Profile) -> Profile:
     return profile
 
 
+ROLE_WORDS = {
+    Role.TEACHER: "Teacher", Role.SUPPORT: "Teaching assistant",
+    Role.SENIOR_LEADER: "Senior leader", Role.HEADTEACHER: "Headteacher",
+    Role.DSL: "Designated safeguarding lead", Role.DEPUTY_DSL: "Deputy safeguarding lead", Role.CHAIR: "Chair of governors",
+    Role.OFFICE: "Office", Role.GOVERNOR: "Governor", Role.DPO: "Data Protection Officer", Role.TECHNICIAN: "Technician",
+    Role.PUPIL: "Pupil", Role.PARENT: "Parent or carer", Role.GUEST: "Guest",
+}
+
+
 def idle_limit(roles: frozenset[Role], profile: Profile) -> timedelta:
     """How long somebody with `roles` may do nothing before they are signed out (policy: AC2)."""
     if Role.PUPIL in roles:
@@ -90,21 +102,270 @@ def idle_limit(roles: frozenset[Role], profile: Profile) -> timedelta:
     return timedelta(minutes=profile.staff_idle_minutes)
 
 
-def start_page(actor: Actor) -> str:
-    """Where a person lands after signing in: the page of the first of their roles that has one."""
-    for role, path in START_PAGES:
-        if role in actor.roles:
-            return path
-    return "/account"
+def longest_session(roles: frozenset[Role]) -> timedelta:
+    """How long a sign-in lasts at most, however busy: a working day, or a pupil's school day."""
+    return timedelta(hours=8 if Role.PUPIL in roles else 12)
+
+
+def start_pages(actor: Actor) -> tuple[str, ...]:
+    """Where a person might land after signing in, best first. The frame takes the first that is there and is for them."""
+    return tuple(path for role, path in START_PAGES if role in actor.roles)
 
 
 START_PAGES = (
     (Role.PUPIL, "/today"),
     (Role.DSL, "/safeguarding"), (Role.DEPUTY_DSL, "/safeguarding"),
     (Role.HEADTEACHER, "/live"), (Role.SENIOR_LEADER, "/live"),
+    (Role.HEADTEACHER, "/today"), (Role.SENIOR_LEADER, "/today"),
     (Role.TEACHER, "/today"), (Role.SUPPORT, "/today"),
-    (Role.OFFICE, "/people"), (Role.PARENT, "/family"),
+    (Role.OFFICE, "/people"), (Role.PARENT, "/family"), (Role.TECHNICIAN, "/people"),
+    (Role.HEADTEACHER, "/people"), (Role.SENIOR_LEADER, "/people"), (Role.DSL, "/people"), (Role.DEPUTY_DSL, "/people"),
+    (Role.CHAIR, "/school"), (Role.GOVERNOR, "/school"), (Role.DPO, "/school"),
 )
+EARLY = timedelta(minutes=15)
+
+
+def pupils_may_sign_in_from(opens: str, closes: str, now: datetime, zone: str) -> str | None:
+    """None while pupils may sign in: from 15 minutes before the school opens until it closes. Else from when, as said.
+
+    Lessons lie within these hours, so no lesson is missed; outside them nobody is there to answer a child (policy: AC2).
+    """
+    local = now.astimezone(ZoneInfo(zone))
+    day = local.replace(second=0, microsecond=0)
+    start = day.replace(hour=int(opens[:2]), minute=int(opens[3:])) - EARLY
+    start = max(start, day.replace(hour=0, minute=0))
+    end = day.replace(hour=int(closes[:2]), minute=int(closes[3:])) + timedelta(minutes=1)
+    return None if start <= local < end else f"{(start.hour - 1) % 12 + 1}:{start.minute:02}{'am' if start.hour < 12 else 'pm'}"
+
+
+# -- who may change whom (policy: AC3, AC9; threat T3) -------------------------------------------------------------------
+
+OFFICE_GIVES = frozenset({Role.TEACHER, Role.SUPPORT, Role.PUPIL, Role.PARENT, Role.GOVERNOR, Role.GUEST})
+CHILD_ROLES = frozenset({Role.PUPIL})
+
+
+class OwnRoles(NotAllowed):
+    """You cannot change your own roles. Ask a senior leader."""
+
+    code = "own-roles"
+
+
+def grantable(actor: Actor, person_id: str) -> frozenset[Role]:
+    """The roles that `actor` may give to or take from this person. Power is never given to oneself, nor by the office."""
+    if actor.person_id == person_id:
+        return frozenset()
+    if Role.HEADTEACHER in actor.roles:
+        return EVERYBODY
+    if Role.SENIOR_LEADER in actor.roles:
+        return EVERYBODY - {Role.HEADTEACHER, Role.DSL, Role.CHAIR}
+    return OFFICE_GIVES if Role.OFFICE in actor.roles else frozenset()
+
+
+def checked_roles(actor: Actor, person_id: str, kind: str, before: frozenset[Role], after: frozenset[Role]) -> None:
+    """Refuse a change of roles that is not the actor's to make, or that would make a child an adult."""
+    changed = before ^ after
+    if not changed:
+        return
+    if actor.person_id == person_id:
+        raise OwnRoles()
+    if not changed <= grantable(actor, person_id):
+        raise NotAllowed("A headteacher or senior leader gives this role. Ask one of them.")
+    if kind == "child" and not after <= CHILD_ROLES:
+        raise Invalid(fields={"roles": "A child can only be a pupil"})
+    if kind == "adult" and after & CHILD_ROLES:
+        raise Invalid(fields={"roles": "An adult cannot be a pupil. Add a pupil of 18 as a child"})
+
+
+RESETTERS = frozenset({Role.OFFICE, Role.TECHNICIAN}) | LEADERS
+
+
+def checked_reset(actor: Actor, person_id: str, roles: frozenset[Role]) -> None:
+    """Who may make a one-time link for whom: never for oneself, and for people with power only a leader (threat T5)."""
+    if actor.person_id == person_id:
+        raise NotAllowed("You cannot make a link for yourself. Change your password on your account page, or ask the office.")
+    powerful = roles & (LEADERS | SAFEGUARDING | {Role.CHAIR})
+    if powerful and not actor.is_any(LEADERS | SAFEGUARDING):
+        raise NotAllowed("Only a leader or the safeguarding team makes a link for this person.")
+
+
+# -- guardians (policy: CM1) ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What protects a child in one adult's case. Unknown never counts as safe."""
+
+    parental_responsibility: str = "unknown"
+    court_order: str = "unknown"
+    do_not_contact: bool = False
+
+
+CAREFUL: dict[str, tuple[str | bool, ...]] = {  # from the least careful answer to the most
+    "parental_responsibility": ("yes", "unknown", "no"), "court_order": ("no", "unknown", "yes"), "do_not_contact": (False, True),
+}
+
+
+def lessens(before: Flags, after: Flags) -> bool:
+    """Whether `after` protects the child less than `before` in any respect: then two people must agree."""
+    return any(order.index(getattr(after, name)) < order.index(getattr(before, name)) for name, order in CAREFUL.items())
+
+
+def checked_flags(flags: Flags) -> Flags:
+    wrong = {name: "Choose one" for name, order in CAREFUL.items() if getattr(flags, name) not in order}
+    if wrong:
+        raise Invalid(fields=wrong)
+    return flags
+
+
+def checked_second(actor: Actor, asked_by: str, asker_roles: frozenset[Role]) -> None:
+    """The second person is another one, and one of the two is a leader or of the safeguarding team."""
+    if actor.person_id == asked_by:
+        raise NotAllowed("You asked for this change. Another person has to agree to it.")
+    if not (actor.roles | asker_roles) & (LEADERS | SAFEGUARDING):
+        raise NotAllowed("A leader or the safeguarding team has to agree to this change.")
+
+
+# -- what is known of a person -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PersonFields:
+    """What the office writes down about somebody; its names are those of the table."""
+
+    kind: str
+    given_name: str
+    family_name: str = ""
+    title: str = ""
+    preferred_name: str = ""
+    email: str | None = None
+    born_on: date | None = None
+    year_group: str = ""
+    external_id: str | None = None
+
+    def columns(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+YEARS = ("N", "R", *(str(year) for year in range(1, 15)))
+EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+\.[^@\s.]+")
+
+
+def person_problems(given: PersonFields) -> dict[str, str]:
+    """Words for every field that cannot be so."""
+    checks = (
+        ("kind", "Choose child or adult", given.kind in ("child", "adult")),
+        ("given_name", "Enter a first name", bool(given.given_name)),
+        ("given_name", "Use 80 letters or fewer", len(given.given_name) <= 80),
+        ("family_name", "Use 80 letters or fewer", len(given.family_name) <= 80),
+        ("preferred_name", "Use 80 letters or fewer", len(given.preferred_name) <= 80),
+        ("title", "Use 20 letters or fewer", len(given.title) <= 20),
+        ("year_group", "Use N, R or 1 to 14", given.year_group in ("", *YEARS)),
+        ("email", "Enter an e-mail address, like name@school.example",
+         not given.email or (len(given.email) <= 254 and EMAIL.fullmatch(given.email) is not None)),
+        ("email", "Pupils sign in with a badge, so they need no e-mail address", given.kind != "child" or not given.email),
+        ("external_id", "Use 64 letters or fewer", len(given.external_id or "") <= 64),
+    )
+    return {field: words for field, words, fits in reversed(checks) if not fits}
+
+
+def checked_person(given: PersonFields) -> PersonFields:
+    wrong = person_problems(given)
+    if wrong:
+        raise Invalid(fields=wrong)
+    return given
+
+
+def read_day(text: str) -> date | None:
+    """A day as people here write it (27/3/2016, 27.03.2016, 2016-03-27), None when it is not one."""
+    parts = re.fullmatch(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})", text.strip())
+    written = (parts[3], parts[2], parts[1]) if parts else tuple(text.strip().split("-"))
+    try:
+        year, month, day = (int(part) for part in written)
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+RECHECK_YEARS = 3
+
+
+@dataclass(frozen=True)
+class Dbs:
+    number: str
+    checked_on: date
+    recheck_on: date
+
+
+def checked_dbs(actor: Actor, person_id: str, number: str, checked_on: date | None, recheck_on: date | None, today: date) -> Dbs:
+    """A DBS entry that may be recorded (policy: AC8), with the school's re-check date, by default three years on."""
+    if actor.person_id == person_id:
+        raise NotAllowed("You cannot record your own DBS check. Ask somebody else in the office.")
+    number = "".join(number.split())
+    wrong = dbs_problems(number, checked_on, today)
+    if wrong or checked_on is None:
+        raise Invalid(fields=wrong)
+    after = recheck_on or years_on(checked_on, RECHECK_YEARS)
+    if not checked_on < after <= years_on(checked_on, 5):
+        raise Invalid(fields={"recheck_on": "Choose a re-check date within five years of the check"})
+    return Dbs(number, checked_on, after)
+
+
+def dbs_problems(number: str, checked_on: date | None, today: date) -> dict[str, str]:
+    wrong = {}
+    if not re.fullmatch(r"\d{12}", number):
+        wrong["number"] = "A DBS certificate number has 12 digits"
+    if checked_on is None or not date(2002, 3, 1) <= checked_on <= today:
+        wrong["checked_on"] = "Enter the date on the certificate, like 27/3/2025, not in the future"
+    return wrong
+
+
+def years_on(day: date, years: int) -> date:
+    return day.replace(year=day.year + years, day=28) if (day.month, day.day) == (2, 29) else day.replace(year=day.year + years)
+
+
+# -- going live (policy: AC5 comes with the DPIA) ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Somebody on duty: weekday (Monday 0), from and until, as “08:00”."""
+
+    weekday: int
+    starts_at: str
+    ends_at: str
+
+
+def rota_gaps(slots: Iterable[Slot], opens: str, closes: str) -> list[Slot]:
+    """When nobody is on duty although the school is open, Monday to Friday."""
+    gaps = []
+    for weekday in range(5):
+        covered = opens
+        for slot in sorted((s for s in slots if s.weekday == weekday), key=lambda slot: slot.starts_at):
+            if slot.starts_at > covered:
+                gaps.append(Slot(weekday, covered, min(slot.starts_at, closes)))
+            covered = max(covered, slot.ends_at)
+        if covered < closes:
+            gaps.append(Slot(weekday, covered, closes))
+    return gaps
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """One thing a school needs before it goes live, in words, and whether it is there."""
+
+    key: str
+    words: str
+    is_done: bool
+
+
+def readiness(*, approvers: int, has_dsl: bool, gaps: int, terms: int) -> tuple[Readiness, ...]:
+    """What a school needs before it goes live: closed until two people could approve and somebody is always on duty."""
+    return (
+        Readiness("approvers", "Two people who may approve an exception (headteacher, chair)", approvers >= 2),
+        Readiness("dsl", "A designated safeguarding lead", has_dsl),
+        Readiness("rota", "Somebody on duty at every hour the school is open", gaps == 0),
+        Readiness("terms", "Term dates", terms > 0),
+    )
 
 
 def shown_name(*, kind: str, title: str, given: str, preferred: str, family: str) -> str:

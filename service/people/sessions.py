@@ -1,7 +1,7 @@
 """Browser sessions: opaque, kept on the server, limited by idleness, ended everywhere at once (policy: AC1, AC2)."""
 
 import secrets
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import col, select, update
@@ -14,19 +14,18 @@ from service.foundation.events import Actor
 from service.foundation.web import COOKIE, token_hash
 from service.people import queries
 from service.people.events import SessionsEnded, SignedIn, SignedOut
-from service.people.rules import idle_limit
+from service.people.rules import idle_limit, longest_session
 from service.people.tables import SignIn
 
-LONGEST = timedelta(hours=12)
 BACKGROUND = "chaperone-background"
-
 
 async def start(session: AsyncSession, *, person_id: str, school_id: str, route: str, now: datetime) -> str:
     """Sign a person in. Returns the token for the cookie; only its hash is kept."""
     token = secrets.token_urlsafe(32)
+    roles = (await queries.roles(session, [person_id])).get(person_id, frozenset())
     session.add(SignIn(
         school_id=school_id, person_id=person_id, token_hash=token_hash(token), route=route, started_at=now, seen_at=now,
-        ends_at=now + LONGEST,
+        ends_at=now + longest_session(roles),
     ))
     actor = Actor(person_id, school_id, frozenset())
     await publish(session, SignedIn(person_id=person_id, route=route), actor)
@@ -39,7 +38,10 @@ def give_cookie(response: Response, token: str, *, secure: bool) -> None:
 
 async def authenticate(connection: HTTPConnection) -> Actor | None:
     """The person behind a request's cookie, or None. Being here counts as doing something, unless the page asked by itself:
-    what a page fetches on a timer says so in `Chaperone-Background`, and keeps nobody signed in (policy: AC2)."""
+    what a page fetches on a timer says so in `Chaperone-Background`, and keeps nobody signed in (policy: AC2).
+
+    How long the person may go on doing nothing is left in `connection.state.seconds_left`.
+    """
     token = connection.cookies.get(COOKIE)
     if not token:
         return None
@@ -55,7 +57,9 @@ async def authenticate(connection: HTTPConnection) -> Actor | None:
     if actor is None or now - seen_at >= idle_limit(actor.roles, profile):
         return None
     if BACKGROUND not in connection.headers:
-        state.seen[found.id] = now
+        seen_at = state.seen[found.id] = now
+    connection.state.idle_in = idle_limit(actor.roles, profile)
+    connection.state.seconds_left = (min(seen_at + connection.state.idle_in, found.ends_at) - now).total_seconds()
     return actor
 
 
@@ -78,11 +82,35 @@ async def end(session: AsyncSession, actor: Actor, *, why: str, now: datetime) -
     await publish(session, SignedOut(person_id=actor.person_id, why=why), actor)
 
 
+async def end_token(session: AsyncSession, token: str, *, now: datetime) -> None:
+    """End the session behind a cookie that is about to be replaced."""
+    await session.exec(
+        update(SignIn).where(col(SignIn.token_hash) == token_hash(token), col(SignIn.ended_at).is_(None)).values(ended_at=now)
+    )
+
+
+async def end_others(session: AsyncSession, actor: Actor, *, now: datetime) -> None:
+    """End where a pupil was signed in before: one pupil, one place (policy: AC1)."""
+    open_ones = (await session.exec(
+        select(SignIn.id).where(SignIn.person_id == actor.person_id, col(SignIn.ended_at).is_(None), SignIn.ends_at > now)
+    )).all()
+    if open_ones:
+        await end_all(session, actor, person_id=actor.person_id, why="elsewhere", now=now)
+
+
+async def was_idle(connection: HTTPConnection) -> bool:
+    """Whether the request's cookie is of a session that ended because nobody did anything."""
+    token = connection.cookies.get(COOKIE)
+    if not token:
+        return False
+    async with connection.app.state.database.glance() as session:
+        found = (await session.exec(select(SignIn).where(SignIn.token_hash == token_hash(token)))).first()
+    return found is not None and found.ended_at is None
+
+
 async def end_all(session: AsyncSession, actor: Actor, *, person_id: str, why: str, now: datetime) -> None:
     """Sign a person out everywhere: pages, sockets and media close together."""
     await session.exec(
         update(SignIn).where(col(SignIn.person_id) == person_id, col(SignIn.ended_at).is_(None)).values(ended_at=now)
     )
     await publish(session, SessionsEnded(person_id=person_id, why=why), actor)
-
-

@@ -21,6 +21,7 @@ class School(SQLModel, table=True):
     teaches_on: str = Field(default="01234", max_length=7, description="Weekdays with lessons; Monday is 0.")
     is_demo: bool = False
     live_at: datetime | None = None
+    roster_version: int = Field(default=1, description="Grows with every change to people: an import checks it.")
 
 
 class TermDate(SQLModel, table=True):
@@ -201,8 +202,39 @@ class Badge(SQLModel, table=True):
     issued_at: datetime
     issued_by: str = Field(max_length=32)
     revoked_at: datetime | None = None
-    failures: int = 0
-    locked_until: datetime | None = None
+    failures: int = Field(default=0, description="Wrong PINs in a row; five close the badge until the office opens it.")
+
+
+class RosterImport(SQLModel, table=True):
+    """A roster file that was read and checked, waiting to be saved. Its rows go when it is saved or a day old."""
+
+    __tablename__ = "roster_import"
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    made_by: str = Field(max_length=32)
+    made_at: datetime
+    roster_version: int = Field(description="The school's roster that the file was compared with.")
+    is_whole: bool = Field(description="Whether people who are not in the file have left.")
+    rows: str = Field(default="", description="What was read, as JSON. Never a telephone number.")
+    saved_at: datetime | None = None
+
+
+class GuardianshipChange(SQLModel, table=True):
+    """A change that lessens a child's protection, asked for by one person and waiting for a second (policy: CM1)."""
+
+    __tablename__ = "guardianship_change"
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    guardianship_id: str = Field(foreign_key="guardianship.id", index=True)
+    parental_responsibility: str = Field(max_length=7)
+    court_order: str = Field(max_length=7)
+    do_not_contact: bool
+    reason: str = Field(max_length=500)
+    asked_by: str = Field(max_length=32)
+    asked_at: datetime
+    decided_by: str = Field(default="", max_length=32)
+    decided_at: datetime | None = None
+    agreed: bool | None = None
 
 
 class SignIn(SQLModel, table=True):

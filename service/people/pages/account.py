@@ -1,0 +1,37 @@
+"""A person's own account, and how long they may go on doing nothing."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, Response
+
+from service.foundation.events import EVERYBODY, Actor
+from service.foundation.web import COOKIE, Audience, Now, Reading, Writing, render, see_other
+from service.people import queries, sessions
+
+router = APIRouter()
+Anybody = Annotated[Actor, Depends(Audience(EVERYBODY))]
+
+
+@router.get("/account")
+async def account(request: Request, actor: Anybody, session: Reading, saved: str = "") -> Response:
+    person = await queries.person(session, actor.school_id, actor.person_id)
+    where = await queries.open_sessions(session, actor)
+    own = await queries.account(session, actor.person_id)
+    return await render(request, "people/account.html", title="Your account", person=person, where=where, own=own,
+                        saved="Your password is saved. You are signed out everywhere else." if saved == "password" else "")
+
+
+@router.post("/account/sign-out-everywhere")
+async def everywhere(request: Request, actor: Anybody, session: Writing, now: Now) -> Response:
+    await sessions.end_all(session, actor, person_id=actor.person_id, why="asked", now=now)
+    answer = see_other("/signed-out")
+    answer.delete_cookie(COOKIE)
+    return answer
+
+
+@router.get("/session")
+async def session_left(request: Request, actor: Anybody) -> Response:
+    """How many seconds are left before the person is signed out. Asked with `Chaperone-Background`, it changes nothing."""
+    idle = request.state.idle_in.total_seconds()
+    return JSONResponse({"seconds_left": int(request.state.seconds_left), "idle_minutes": int(idle // 60)})
