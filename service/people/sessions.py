@@ -19,6 +19,7 @@ from service.people.tables import SignIn
 
 BACKGROUND = "chaperone-background"
 
+
 async def start(session: AsyncSession, *, person_id: str, school_id: str, route: str, now: datetime) -> str:
     """Sign a person in. Returns the token for the cookie; only its hash is kept."""
     token = secrets.token_urlsafe(32)

@@ -64,6 +64,7 @@ def upgrade() -> None:
     sa.Column('teaches_on', sqlmodel.sql.sqltypes.AutoString(length=7), nullable=False),
     sa.Column('is_demo', sa.Boolean(), nullable=False),
     sa.Column('live_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('roster_version', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('id')
     )
     op.create_table('agreement',
@@ -200,6 +201,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_recording_school_id'), ['school_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_recording_starts_at'), ['starts_at'], unique=False)
 
+    op.create_table('roster_import',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('made_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('made_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('roster_version', sa.Integer(), nullable=False),
+    sa.Column('is_whole', sa.Boolean(), nullable=False),
+    sa.Column('rows', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('saved_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('roster_import', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_roster_import_school_id'), ['school_id'], unique=False)
+
     op.create_table('series',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -314,7 +330,6 @@ def upgrade() -> None:
     sa.Column('issued_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('revoked_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
     sa.Column('failures', sa.Integer(), nullable=False),
-    sa.Column('locked_until', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
     sa.ForeignKeyConstraint(['person_id'], ['person.id'], ),
     sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
     sa.PrimaryKeyConstraint('id'),
@@ -637,6 +652,27 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_door_answer_person_id'), ['person_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_door_answer_school_id'), ['school_id'], unique=False)
 
+    op.create_table('guardianship_change',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('guardianship_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('parental_responsibility', sqlmodel.sql.sqltypes.AutoString(length=7), nullable=False),
+    sa.Column('court_order', sqlmodel.sql.sqltypes.AutoString(length=7), nullable=False),
+    sa.Column('do_not_contact', sa.Boolean(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.Column('asked_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('asked_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('decided_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('decided_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('agreed', sa.Boolean(), nullable=True),
+    sa.ForeignKeyConstraint(['guardianship_id'], ['guardianship.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('guardianship_change', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_guardianship_change_guardianship_id'), ['guardianship_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_guardianship_change_school_id'), ['school_id'], unique=False)
+
     op.create_table('journal_entry',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -751,6 +787,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_journal_entry_lesson_id'))
 
     op.drop_table('journal_entry')
+    with op.batch_alter_table('guardianship_change', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_guardianship_change_school_id'))
+        batch_op.drop_index(batch_op.f('ix_guardianship_change_guardianship_id'))
+
+    op.drop_table('guardianship_change')
     with op.batch_alter_table('door_answer', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_door_answer_school_id'))
         batch_op.drop_index(batch_op.f('ix_door_answer_person_id'))
@@ -872,6 +913,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_series_school_id'))
 
     op.drop_table('series')
+    with op.batch_alter_table('roster_import', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_roster_import_school_id'))
+
+    op.drop_table('roster_import')
     with op.batch_alter_table('recording', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_recording_starts_at'))
         batch_op.drop_index(batch_op.f('ix_recording_school_id'))
