@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 import consent.pages as consent_pages
+import lessons.attendance.pages as attendance_pages
 import lessons.live.door as lesson_door
 import lessons.live.socket as lesson_socket
 import recordings.pages as recordings_pages
@@ -42,12 +43,14 @@ ROUTERS = (
     lesson_socket.router,
     safeguarding_pages.router,
     recordings_pages.router,
+    attendance_pages.router,
 )
 TEMPLATES = {
     "people": "service.people",
     "consent": "consent",
     "safeguarding": "service.safeguarding",
     "recordings": "recordings",
+    "lessons": "lessons",
 }
 STATIC = ("recordings",)
 HERE = Path(__file__).parent
