@@ -138,10 +138,10 @@ async def today(session: AsyncSession, actor: Actor, day: date) -> Today:
     return Today(own, others)
 
 
-async def pupil_day(session: AsyncSession, actor: Actor, day: date) -> tuple[PupilCard, ...]:
-    """A pupil's own lessons of one day."""
+async def pupil_day(session: AsyncSession, actor: Actor, day: date, days: int = 1) -> tuple[PupilCard, ...]:
+    """A pupil's own lessons of one day, or of several from it on."""
     school = await people.school(session, actor.school_id)
-    return await _of_child(session, actor.school_id, actor.person_id, *day_bounds(day, school.zone))
+    return await _of_child(session, actor.school_id, actor.person_id, *day_bounds(day, school.zone, days))
 
 
 async def family(session: AsyncSession, actor: Actor, day: date, days: int = 7) -> tuple[ChildDays, ...]:

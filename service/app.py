@@ -15,6 +15,7 @@ import consent.pages as consent_pages
 import lessons.attendance.pages as attendance_pages
 import lessons.live.door as lesson_door
 import lessons.live.socket as lesson_socket
+import mobile_api.routes as mobile_routes
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
 import service.safeguarding.pages as safeguarding_pages
@@ -44,6 +45,8 @@ ROUTERS = (
     safeguarding_pages.router,
     recordings_pages.router,
     attendance_pages.router,
+    mobile_routes.router,
+    mobile_routes.description,
 )
 TEMPLATES = {
     "people": "service.people",

@@ -36,7 +36,7 @@ function showBanner(told) {
   if (!now) return banner.replaceChildren();
   const link = /** @type {HTMLAnchorElement} */ (element("a", "govuk-notification-banner__link", "Open"));
   link.href = "/safeguarding";
-  const box = element("div", "govuk-notification-banner",
+  const box = element("div", "govuk-notification-banner govuk-!-margin-top-4",
     element("div", "govuk-notification-banner__content", element("p", "govuk-notification-banner__heading", now, link, ".")));
   box.setAttribute("role", "region");
   box.setAttribute("aria-label", "Safeguarding alert");
