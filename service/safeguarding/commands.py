@@ -19,18 +19,18 @@ from service.safeguarding.tables import Alert, AlertBarred, AlertNote
 
 async def raise_alert(
     session: AsyncSession, actor: Actor, *, kind: Kind | str, now: datetime, lesson_id: str = "", place: str = "",
-    in_the_lesson: Collection[str] = (), about: str = "", about_id: str = "", words: str = "", do_not_ring: bool = False,
+    present: Collection[str] = (), about: str = "", about_id: str = "", words: str = "", do_not_ring: bool = False,
 ) -> str:
     """Tell those who keep children safe (policy: RC1, RC4). Returns the alert's id, with which words may be added.
 
     actor          who noticed: a pupil, an adult, or `events.system(school_id)`
-    present      the adults of the lesson, rostered or in its room: they never learn of it
+    present        the adults of the lesson, rostered or in its room: they never learn of it
     about          one of `rules.About`, when it was said
     about_id       the person it is about, when known
     place          where, for whoever opens it: “Maths, 5 Oak”
     """
     kind = Kind(kind)
-    barred = set(in_the_lesson) | ({about_id} if about_id else set())
+    barred = set(present) | ({about_id} if about_id else set())
     holders = await _holders(session, actor.school_id)
     subject = (await people.people(session, actor.school_id, [about_id])).get(about_id)
     if subject is not None:

@@ -24,7 +24,7 @@ async def who(school: Running, role: str) -> Actor:
 async def worry(school: Running, *, present: tuple[str, ...] = (), about: str = "", words: str = "", about_id: str = "") -> str:
     child = await who(school, "pupil")
     async with school.database.writing() as session:
-        return await commands.raise_alert(session, child, kind="worry", place="Maths, 5 Oak", in_the_lesson=present, about=about,
+        return await commands.raise_alert(session, child, kind="worry", place="Maths, 5 Oak", present=present, about=about,
                                           about_id=about_id, words=words, now=school.clock.now())
 
 
