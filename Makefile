@@ -104,4 +104,5 @@ $(PAGES): $(NODE) $(wildcard */static/*.scss)
 	@$(WITH_NODE) node_modules/.bin/sass --quiet-deps --no-source-map --style=compressed --load-path=node_modules \
 	  $(foreach sheet,$(SHEETS),$(sheet):$(dir $(sheet))vendor/$(basename $(notdir $(sheet))).css)
 	@cp node_modules/govuk-frontend/dist/govuk/govuk-frontend.min.js node_modules/jsqr/dist/jsQR.js service/static/vendor/
+	@install -m 644 node_modules/@mediapipe/selfie_segmentation/selfie_* lessons/static/vendor/
 	@touch $@

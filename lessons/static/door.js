@@ -5,7 +5,7 @@
  */
 
 import { all, find, maybe, say, show, write } from "./dom.js";
-import { deviceTrouble } from "./words.js";
+import { blurWords, deviceTrouble } from "./words.js";
 
 /** @typedef {import("./protocol.js").Answers} Answers */
 /** @typedef {import("./own_media.js").OwnMedia} OwnMedia */
@@ -86,7 +86,7 @@ export class Door {
     if (this.#may.has("microphone")) await this.#media.openMicrophone().catch((error) => troubles.push(deviceTrouble(error, "microphone")));
     if (this.#may.has("camera")) await this.#media.openCamera().catch((error) => troubles.push(deviceTrouble(error, "camera")));
     if (this.#closed) return this.#media.want.camera ? undefined : this.#media.closeCamera();
-    write(words, troubles.join(" "));
+    write(words, [...troubles, this.#media.picture ? blurWords(this.#media.blurring) : ""].filter(Boolean).join(" "));
     this.#showPreview();
     this.#showLevel();
     return this.#offerDevices();

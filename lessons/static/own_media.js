@@ -17,7 +17,10 @@ const PICTURE = { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { id
 export class OwnMedia {
   /** What the person wants, whatever the room allows just now. */
   want = { microphone: false, camera: false, screen: false };
+  /** Whether the background is to be blurred, and what came of it when the camera was last opened. */
   blur = false;
+  /** @type {"off" | "on" | "unable"} */
+  blurring = "off";
   /** @type {Record<"camera" | "microphone", string>} the chosen device; "" is the browser's choice */
   chosen = { camera: "", microphone: "" };
   /** @type {MediaStreamTrack | null} */
@@ -89,10 +92,12 @@ export class OwnMedia {
     const { camera } = this.chosen;
     const stream = await navigator.mediaDevices.getUserMedia({ video: { ...PICTURE, ...(camera ? { deviceId: { exact: camera } } : {}) } });
     this.closeCamera();
-    this.#raw = first(stream);
-    this.#raw.onended = () => this.#lostCamera();
-    this.#picture = await this.#prepared(this.#raw);
-    this.#flow();
+    const raw = (this.#raw = first(stream));
+    raw.onended = () => this.#lostCamera();
+    const picture = await this.#prepared(raw);
+    if (this.#raw !== raw) return picture.stop(); // it was closed while the blur got ready
+    this.#picture = picture;
+    return this.#flow();
   }
 
   closeCamera() {
@@ -208,8 +213,9 @@ export class OwnMedia {
 
   /** @param {MediaStreamTrack} raw */
   async #prepared(raw) {
-    if (this.blur && canBlur()) return blurred(raw);
-    return { track: raw, stop: () => {} };
+    const picture = this.blur && canBlur() ? await blurred(raw).catch(() => null) : null;
+    this.blurring = picture ? "on" : this.blur ? "unable" : "off";
+    return picture ?? { track: raw, stop: () => {} };
   }
 }
 

@@ -92,6 +92,7 @@ const FIRST_WAIT = 300; // milliseconds; doubles up to LONGEST_WAIT
 const LONGEST_WAIT = 5000;
 const MEDIA_PATIENCE = 12_000; // how long ICE and DTLS may take before the whole admission is tried again
 const GRACE = 3000; // a peer connection often recovers from "disconnected" by itself
+const COUNT_EVERY = 5; // heartbeats
 const FOR_GOOD = new Set(["removed", "over", "not-permitted", "not-on-roster", "replaced"]);
 /** @type {Record<number, string>} */
 const CLOSED_FOR_GOOD = { 4403: "not-admitted", 4409: "replaced", 4410: "over" };
@@ -143,6 +144,8 @@ export class RoomConnection {
   #attempt = 0; // admissions tried since the last one that worked
   #round = 0; // which admission is current; whatever an older one still says is ignored
   #over = false;
+  #bytesBefore = 0; // by connections that are gone
+  #bytesNow = 0;
   #lostSince = 0;
   #addresses;
   #visible;
@@ -211,9 +214,9 @@ export class RoomConnection {
     return this.#downlink?.speaking() ?? new Set();
   }
 
-  /** Bytes sent and received since this page came in. @returns {Promise<number>} */
-  async bytesUsed() {
-    return (this.#uplink ? await this.#uplink.bytes() : 0) + (this.#downlink ? await this.#downlink.bytes() : 0);
+  /** Bytes of media sent and received since this page came in, as last counted. */
+  get bytesUsed() {
+    return this.#bytesBefore + this.#bytesNow;
   }
 
   /** What was left open at the door is answered now, all of it anew. The ticket that comes back is not used. @param {Answers} answers */
@@ -265,7 +268,10 @@ export class RoomConnection {
     this.#attempt = 0;
     this.#lostSince = 0;
     let n = 0;
-    const beat = () => this.send({ type: "heartbeat", n: n++, visible: this.#visible() });
+    const beat = () => {
+      this.send({ type: "heartbeat", n: n++, visible: this.#visible() });
+      if (n % COUNT_EVERY === 0) void this.#countBytes();
+    };
     beat();
     this.#heart = setInterval(beat, 1000 * (welcome.heartbeat_every || 1));
     this.#tell("connection", { status: "connected", since: 0 });
@@ -355,7 +361,15 @@ export class RoomConnection {
     }
   }
 
+  async #countBytes() {
+    const round = this.#round;
+    const [up, down] = await Promise.all([this.#uplink?.bytes() ?? 0, this.#downlink?.bytes() ?? 0]);
+    if (round === this.#round) this.#bytesNow = up + down;
+  }
+
   #hangUp() {
+    this.#bytesBefore += this.#bytesNow;
+    this.#bytesNow = 0;
     clearInterval(this.#heart);
     clearTimeout(this.#patience);
     this.#uplink?.close();

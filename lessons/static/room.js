@@ -16,7 +16,7 @@ import { DoorRefused, RoomConnection } from "./protocol.js";
 import { Stage } from "./stage.js";
 import { StateBar } from "./state_bar.js";
 import { Worried } from "./worried.js";
-import { changedWords, clock, count, deviceTrouble, endedWords, heldWords, isAdult } from "./words.js";
+import { blurWords, changedWords, clock, count, deviceTrouble, endedWords, heldWords, isAdult } from "./words.js";
 
 /** @typedef {import("./protocol.js").Answers} Answers */
 /** @typedef {import("./protocol.js").State} State */
@@ -54,6 +54,7 @@ let longLost;
 
 const bar = new StateBar(main.dataset.title ?? "Lesson");
 const media = new OwnMedia((source, track) => room?.setTrack(source, track), ownStopped);
+media.blur = main.dataset.blur === "always" || main.dataset.blur === "choice";
 /** @type {RoomConnection | null} */
 let room = null;
 
@@ -93,7 +94,6 @@ async function enter(given) {
   door?.close();
   if (!staff) media.closeCamera();
   await media.wake();
-  media.blur = main.dataset.blur === "always" || main.dataset.blur === "choice";
   room = connect();
   try {
     await room.enter(answers);
@@ -133,7 +133,7 @@ function connect() {
   connection.on("flagged", (flagged) => flag?.raised(flagged.flag));
   connection.on("refused", refused);
   connection.on("time_left", timeLeft);
-  connection.on("over", ({ reason, problem }) => void over(reason, problem?.detail));
+  connection.on("over", ({ reason, problem }) => over(reason, problem?.detail));
   return connection;
 }
 
@@ -339,7 +339,15 @@ async function toggleCamera() {
     return notice(deviceTrouble(error, "camera"));
   }
   media.setWanted("camera", true);
+  if (media.blurring === "unable" && !staff) notice(blurWords("unable"), [], "blur");
   return ownChanged();
+}
+
+/** Only where the school's profile leaves it to the person. */
+async function toggleBlur() {
+  media.blur = !media.blur;
+  if (media.picture) await media.openCamera().catch((error) => notice(deviceTrouble(error, "camera")));
+  ownChanged();
 }
 
 /** What was not answered at the door is asked again before a pupil's camera first goes on; it never blocks. */
@@ -436,14 +444,14 @@ function lostNotice(long) {
 }
 
 /** @param {string} reason @param {string} [detail] */
-async function over(reason, detail) {
-  const megabytes = Math.round(((await room?.bytesUsed().catch(() => 0)) ?? 0) / 1e6);
+function over(reason, detail) {
+  const megabytes = Math.round((room?.bytesUsed ?? 0) / 1e6);
   const words = endedWords(reason, staff);
   media.close();
   stage.clear();
   write(find("[data-ended-heading]"), words.heading);
   write(find("[data-ended-words]"), detail || words.words);
-  write(find("[data-ended-usage]"), megabytes > 0 ? `You used about ${megabytes} MB.` : "");
+  write(find("[data-ended-usage]"), megabytes > 0 ? `You used ${megabytes} MB.` : "");
   show(maybe('[data-do="rejoin"]'), words.rejoin);
   show(maybe("[data-ended-attendance]"), !words.rejoin);
   for (const dialog of all("dialog")) if (dialog instanceof HTMLDialogElement) dialog.close("no");
@@ -492,6 +500,7 @@ const PRESSES = {
   "speak-joins": (control) => { sayJoins = !sayJoins; if (control) mark(control, "aria-pressed", String(sayJoins)); },
   keys: (control) => { keyboard.on = !keyboard.on; if (control) mark(control, "aria-pressed", String(keyboard.on)); },
   "second-adult": () => show(maybe("[data-second-adult]"), true),
+  blur: toggleBlur,
   rejoin: () => location.reload(),
 };
 
@@ -516,6 +525,7 @@ function drawControls() {
     const control = maybe(`.x-control[data-do="${name}"]`);
     if (control) drawing(control, name === "microphone" ? (media.want.microphone ? name : `${name}-off`) : (media.want.camera ? name : `${name}-off`));
   }
+  for (const control of all('[data-do="blur"]')) mark(control, "aria-pressed", String(media.blur));
   const mayShare = staff ? may.has("screen") : Boolean(mine?.may_share);
   for (const control of all('[data-do="share"]')) show(control, view === "open" && mayShare && Boolean(navigator.mediaDevices?.getDisplayMedia));
 }

@@ -189,3 +189,7 @@ export function deviceTrouble(error, device) {
   const name = error instanceof Error ? error.name : "";
   return (DEVICE_TROUBLE[name] ?? "Your {device} did not start. You can join without it.").replace("{device}", device);
 }
+
+/** @param {"off" | "on" | "unable"} blurring */
+export const blurWords = (blurring) =>
+  ({ off: "", on: "Your background is blurred.", unable: "This device cannot blur. Sit by a plain wall, or keep your camera off." })[blurring];

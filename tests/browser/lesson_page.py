@@ -5,12 +5,12 @@ import json
 import mimetypes
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, Page, Route, WebSocketRoute, async_playwright
+from playwright.async_api import Browser, Error, Page, Route, WebSocketRoute, async_playwright
 
 from service.foundation import web
 
@@ -128,8 +128,9 @@ class ScriptedRoom:
             self._publishing = asyncio.ensure_future(self._publish(message["sdp"]))
 
     async def _publish(self, sdp: str) -> None:
-        answer = await self.page.evaluate("sdp => fakeSfu.accept(sdp)", sdp)
-        await self.say({"type": "published", "sdp": answer})
+        with suppress(Error):  # the page may be gone before the answer is
+            answer = await self.page.evaluate("sdp => fakeSfu.accept(sdp)", sdp)
+            await self.say({"type": "published", "sdp": answer})
 
     def _welcome(self) -> dict[str, Any]:
         me = self.given["me"]

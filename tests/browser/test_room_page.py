@@ -11,7 +11,7 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
-from tests.browser.lesson_page import COLOURS, NAMES, ScriptedRoom, adult, chromium, lesson_page, person, state
+from tests.browser.lesson_page import COLOURS, NAMES, ORIGIN, ScriptedRoom, adult, chromium, lesson_page, person, state
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 STATIC = Path(__file__).parents[2] / "lessons/static"
@@ -640,6 +640,55 @@ async def test_time_left_is_in_the_bar_and_spoken_once(teacher: ScriptedRoom) ->
     await teacher.say({"type": "time_left", "minutes": 5})
     await press(teacher, "Add 5 minutes")
     assert (await teacher.wait_for("extend"))["minutes"] == 5
+
+
+# -- background blur ----------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_behind_a_person_is_made_coarse_on_this_device_alone(pupil: ScriptedRoom) -> None:
+    asked: list[str] = []
+    pupil.page.on("request", lambda request: asked.append(request.url))
+    await pupil.page.wait_for_selector("[data-preview] video")
+    sharp, coarse = await pupil.page.evaluate(
+        """async () => {
+        const { blurred } = await import("/static/lessons/blur.js");
+        const behind = Object.assign(document.createElement("canvas"), { width: 640, height: 360 });
+        const pen = behind.getContext("2d");
+        const stripe = (x) => { pen.fillStyle = x % 8 ? "#fff" : "#000"; pen.fillRect(x, 0, 4, 360); };
+        const stripes = () => { for (let x = 0; x < 640; x += 4) stripe(x); };
+        stripes();
+        setInterval(stripes, 50);
+        const contrast = async (track) => {
+          const video = Object.assign(document.createElement("video"), { muted: true, srcObject: new MediaStream([track]) });
+          await video.play();
+          const seen = new OffscreenCanvas(640, 360).getContext("2d");
+          seen.drawImage(video, 0, 0, 640, 360);
+          const line = seen.getImageData(0, 20, 64, 1).data;
+          let change = 0;
+          for (let x = 4; x < 64 * 4; x += 4) change += Math.abs(line[x] - line[x - 4]);
+          return change;
+        };
+        const [raw] = behind.captureStream(15).getVideoTracks();
+        const picture = await blurred(raw, Infinity);
+        await new Promise((resolve) => setTimeout(resolve, 1500));
+        return [await contrast(raw), await contrast(picture.track)];
+    }"""
+    )
+    assert sharp > 1000
+    assert coarse < sharp / 10
+    assert asked
+    assert all(url.startswith(ORIGIN) for url in asked)
+
+
+async def test_a_device_that_cannot_blur_says_so_and_the_pupil_decides(browser: Browser) -> None:
+    me = {"name": "Ali", "role": "pupil", "may": ["microphone", "camera", "chat"], "young": False, "blur": "always"}
+    async with lesson_page(browser, "pupil", me=me) as room:
+        await expect(
+            room.page.get_by_text("This device cannot blur. Sit by a plain wall, or keep your camera off.")
+        ).to_be_visible()
+        await room.enter("open", CLASS)
+        await press(room, "More")
+        await expect(room.page.get_by_text("Blur my background")).to_have_count(0)
 
 
 # -- how it is built ------------------------------------------------------------------------------------------------------------
