@@ -46,9 +46,10 @@ export class Index {
 
 /** One track in its own element. */
 export class Track {
-  /** @param {TrackInfo} info @param {string} review the address of this view */
-  constructor(info, review) {
+  /** @param {TrackInfo} info @param {string} review the address of this view @param {number} end of the lesson */
+  constructor(info, review, end) {
     this.info = info;
+    this.end = end;
     this.index = new Index(info.clusters);
     this.address = `${review}/parts/${info.part}/tracks/${info.track}`;
     this.isSound = info.source === 'microphone';
@@ -73,6 +74,7 @@ export class Track {
   nextStart(ms) { return this.info.spans.find(([start]) => start > ms)?.[0] ?? Infinity; }
 
   async open() {
+    this.busy = true; // nothing is appended before the beginning
     const element = document.createElement(this.isSound ? 'audio' : 'video');
     element.muted = !this.isSound;
     element.preservesPitch = true;
@@ -89,11 +91,14 @@ export class Track {
     await new Promise((done) => source.addEventListener('sourceopen', done, { once: true }));
     URL.revokeObjectURL(element.src);
     this.buffer = source.addSourceBuffer(this.info.mime);
+    source.duration = this.end / 1000 + 1; // else a seek beyond what is loaded would be cut short
     await this.append(await this.fetch(`${this.address}/beginning`));
+    this.busy = false;
   }
 
   close() {
     this.generation += 1;
+    this.busy = false;
     this.element?.pause();
     this.element?.removeAttribute('src');
     this.element?.load();
@@ -132,6 +137,9 @@ export class Track {
     return false;
   }
 
+  /** Whether all that there is up to `ms` was loaded, and `ms` is not in it: a piece was left out. @param {number} ms */
+  isMissing(ms) { return !this.busy && this.buffer !== null && this.index.first(this.next) > ms && !this.has(ms); }
+
   /** Be ready to show `ms`. @param {number} ms */
   seek(ms) {
     if (!this.has(ms)) {
@@ -148,26 +156,29 @@ export class Track {
     const generation = this.generation;
     try {
       const first = this.next;
-      const bytes = await this.fetch(`${this.address}/clusters?first=${first}&count=${this.damaged ? 1 : BATCH}`);
+      const count = this.damaged ? 1 : BATCH;
+      const bytes = await this.fetch(`${this.address}/clusters?first=${first}&count=${count}`);
       if (generation !== this.generation || !this.buffer) return;
       await this.append(bytes);
-      if (generation === this.generation) this.next = first + (this.damaged ? 1 : BATCH);
+      if (generation === this.generation) this.next = first + count;
       if (ms > BEHIND) await this.update((buffer) => buffer.remove(0, (ms - BEHIND) / 1000));
     } catch (error) {
-      if (generation === this.generation) this.onDamage(/** @type {{status?: number}} */ (error).status);
+      if (generation === this.generation) this.onRefusal(/** @type {{status?: number}} */ (error).status);
     } finally {
       this.busy = false;
     }
   }
 
-  /** A piece that does not match its seal is left out, alone. @param {number | undefined} status */
-  onDamage(status) {
+  /** A piece that does not match its seal is left out, alone; a view that is over ends; all else is tried again.
+   * @param {number | undefined} status */
+  onRefusal(status) {
     if (status === 409 && !this.damaged) {
       this.damaged = true;
-    } else if (status === 409 || status === undefined) {
+    } else if (status === 409) {
       this.next += 1;
+      this.damaged = false;
       this.tell?.('damaged');
-    } else {
+    } else if (status === 401 || status === 404) {
       this.next = Infinity;
       this.tell?.('over');
     }
@@ -183,7 +194,7 @@ export class Playback extends EventTarget {
   constructor(lesson, review) {
     super();
     this.end = lesson.end_ms;
-    this.tracks = lesson.tracks.map((info) => new Track(info, review));
+    this.tracks = lesson.tracks.map((info) => new Track(info, review, lesson.end_ms));
     for (const track of this.tracks) track.tell = (what) => this.dispatchEvent(new CustomEvent(what));
     this.position = 0;
     this.rate = 1;
@@ -220,8 +231,8 @@ export class Playback extends EventTarget {
     const passed = now - this.before;
     this.before = now;
     this.arrange();
-    const due = this.tracks.filter((track) => track.wanted && track.element && track.spanAt(this.position));
-    const late = due.filter((track) => (track.element?.readyState ?? 0) < 3 || !track.has(this.position));
+    const due = this.tracks.filter((track) => track.wanted && track.spanAt(this.position) && !track.isMissing(this.position));
+    const late = due.filter((track) => (track.element?.readyState ?? 0) < 2 || !track.has(this.position));
     if (!late.length) this.waitingSince = now;
     // What never comes is not waited for longer than this; the rest goes on without it.
     this.waiting = late.length > 0 && now - this.waitingSince < 4000;
@@ -247,7 +258,10 @@ export class Playback extends EventTarget {
         track.open().then(() => {
           track.seek(this.position);
           this.dispatchEvent(new CustomEvent('opened', { detail: track }));
-        }, () => track.onDamage(404));
+        }, (error) => {
+          track.close();
+          track.onRefusal(error.status);
+        });
       } else if (!track.wanted || !track.isThere(this.position - 30000, this.position + 2 * SOON)) {
         if (track.element) track.close();
       }

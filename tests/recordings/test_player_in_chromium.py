@@ -1,0 +1,200 @@
+"""The review player in a real browser: everybody together, in step, with the gaps where nobody was seen or heard."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page, async_playwright, expect
+
+from recordings.reader import Recording
+from service.foundation.web import COOKIE
+from tests.recordings.lesson import Recorded, record_lesson
+from tests.school import Running
+
+pytestmark = pytest.mark.browser
+
+
+@asynccontextmanager
+async def served(school: Running) -> AsyncIterator[str]:
+    """The application on a port of its own; its life began in the fixture."""
+    server = uvicorn.Server(uvicorn.Config(school.app, port=0, lifespan="off", log_level="warning"))
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield f"http://localhost:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+@pytest.fixture
+async def recorded(school: Running) -> Recorded:
+    return await record_lesson(school)
+
+
+@pytest.fixture
+async def dsl(school: Running) -> AsyncIterator[Page]:
+    """The DSL's browser. Whatever it complains of in its console fails the test."""
+    cookie = await school.cookie(school.person("dsl"))
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    complaints: list[str] = []
+    async with served(school) as base, async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        context = await browser.new_context(base_url=base, viewport={"width": 1366, "height": 900})
+        await context.add_cookies([{"name": COOKIE, "value": cookie, "url": base}])
+        page = await context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        try:
+            yield page
+        finally:
+            await browser.close()
+    assert [each for each in complaints if "status of 40" not in each] == []
+
+
+async def watch(page: Page, recorded: Recorded) -> None:
+    """Through the door: the list, the lesson, the reason."""
+    await page.goto("/recordings")
+    await page.get_by_role("link", name="Maths: fractions").click()
+    await page.get_by_label("Why?").select_option(label="A moment that staff flagged")
+    await page.get_by_role("button", name="Watch").click()
+    await expect(page.locator(".x-review[data-ready]")).to_be_attached()
+
+
+async def at(page: Page) -> float:
+    """The player's position in seconds."""
+    return int(await page.locator(".x-review").get_attribute("data-at") or 0) / 1000
+
+
+async def until(page: Page, seconds: float) -> None:
+    await page.wait_for_function(
+        "at => Number(document.querySelector('.x-review').dataset.at) >= at * 1000", arg=seconds, timeout=20_000
+    )
+
+
+async def brightness(page: Page) -> int:
+    """How bright the teacher's picture is: it grows with the lesson."""
+    found: int = await page.evaluate("""async () => {
+      const video = document.querySelector('video[data-source=camera]');
+      if (video.readyState < 2 || video.seeking) await new Promise(done => video.addEventListener('canplay', done, {once: true}));
+      const canvas = document.createElement('canvas');
+      canvas.width = canvas.height = 1;
+      canvas.getContext('2d').drawImage(video, 0, 0, 1, 1);
+      return canvas.getContext('2d').getImageData(0, 0, 1, 1).data[0];
+    }""")
+    return found
+
+
+async def media(page: Page) -> dict[str, Any]:
+    found: dict[str, Any] = await page.evaluate("""() => Object.fromEntries(
+      [...document.querySelectorAll('video, audio')].map(each => [each.dataset.source + ' ' + each.dataset.person,
+        {time: each.currentTime, paused: each.paused, hidden: each.hidden, muted: each.muted}]))""")
+    return found
+
+
+async def test_everybody_plays_together_and_in_step(dsl: Page, recorded: Recorded) -> None:
+    await watch(dsl, recorded)
+    await dsl.get_by_role("button", name="Play", exact=True).click()
+    await until(dsl, 6)
+    playing = await media(dsl)
+    assert len(playing) == 3
+    assert not any(each["paused"] for each in playing.values())
+    times = [each["time"] for each in playing.values()]
+    assert max(times) - min(times) < 0.25
+    sound = [each for source, each in playing.items() if source.startswith("microphone")]
+    assert len(sound) == 2
+    assert not any(each["muted"] for each in sound)
+    await expect(dsl.get_by_text("Here now: Mr Hall, Ali Rahman")).to_be_visible()
+    await expect(dsl.locator(".x-review__watermark span").first).to_contain_text("Miss Okafor, DSL, ")
+
+
+async def test_a_seek_shows_the_picture_of_that_moment(dsl: Page, recorded: Recorded) -> None:
+    await watch(dsl, recorded)
+    shown = []
+    for clock in ("10:00:17", "10:00:05"):
+        await dsl.get_by_role("button", name=f"Go to {clock}").first.click()
+        await expect(dsl.locator(".x-review__clock")).to_have_text(clock)
+        await dsl.wait_for_function("() => document.querySelector('video')?.readyState >= 2")
+        shown.append(await brightness(dsl))
+    assert shown[0] > shown[1] + 50
+
+
+async def test_where_the_room_was_paused_nobody_is_seen_or_heard(dsl: Page, recorded: Recorded) -> None:
+    await watch(dsl, recorded)
+    words = dsl.get_by_text("No recording here. The room was paused, so nobody was seen or heard.")
+    await expect(words).to_be_hidden()
+    await dsl.get_by_role("button", name="Play", exact=True).click()
+    await dsl.get_by_label("Position in the lesson").fill("9000")
+    await expect(words).to_be_visible(timeout=10_000)
+    assert all(each["paused"] for each in (await media(dsl)).values())
+    await expect(dsl.locator("video")).to_be_hidden()
+    await until(dsl, 15)
+    await expect(words).to_be_hidden()
+    assert not any(each["paused"] for each in (await media(dsl)).values()), "after the pause everybody goes on"
+
+
+async def test_the_keys_of_the_player(dsl: Page, recorded: Recorded) -> None:
+    await watch(dsl, recorded)
+    await dsl.locator(".x-review__player").focus()
+    await dsl.keyboard.press("ArrowRight")
+    assert await at(dsl) == 5.0
+    await dsl.keyboard.press("ArrowLeft")
+    assert await at(dsl) == 0.0
+    await dsl.keyboard.press("n")
+    assert await at(dsl) == 17.0
+    await dsl.keyboard.press("Space")
+    await until(dsl, 18)
+    await dsl.keyboard.press("Space")
+    await expect(dsl.get_by_role("button", name="Play", exact=True)).to_be_visible()
+
+
+async def test_a_piece_that_was_changed_is_left_out_and_said(dsl: Page, recorded: Recorded) -> None:
+    with Recording(recorded.begun.path, recorded.begun.key) as file:
+        chunk = file.clusters(2)[3].chunk
+    data = bytearray(recorded.begun.path.read_bytes())
+    data[chunk.offset + 80] ^= 1
+    recorded.begun.path.write_bytes(data)
+    await watch(dsl, recorded)
+    await dsl.get_by_role("button", name="Play", exact=True).click()
+    await expect(dsl.get_by_text("This part does not match its seal. Do not rely on it.")).to_be_visible(timeout=15_000)
+    await until(dsl, 8)
+
+
+async def test_when_a_view_is_over_the_player_stops_and_says_so(dsl: Page, recorded: Recorded, school: Running) -> None:
+    await watch(dsl, recorded)
+    school.clock.advance(3 * 3600)
+    await dsl.get_by_role("button", name="Play", exact=True).click()
+    await dsl.get_by_label("Position in the lesson").fill("20000")
+    await expect(dsl.get_by_text("This view is over. Go back and give a reason again.")).to_be_visible(timeout=15_000)
+
+
+async def test_axe_finds_nothing_on_any_page_of_it(dsl: Page, recorded: Recorded) -> None:
+    await dsl.goto("/recordings")
+    pages = [await Axe().run(dsl)]
+    await dsl.goto(recorded.page)
+    pages.append(await Axe().run(dsl))
+    await dsl.get_by_role("button", name="Watch").click()
+    await expect(dsl.get_by_text("There is a problem")).to_be_visible()
+    pages.append(await Axe().run(dsl))
+    await watch(dsl, recorded)
+    pages.append(await Axe().run(dsl))
+    await dsl.get_by_label("Position in the lesson").fill("11000")
+    await expect(dsl.get_by_text("No recording here.")).to_be_visible()
+    pages.append(await Axe().run(dsl))
+    for found in pages:
+        assert found.violations_count == 0, found.generate_report()
+
+
+async def test_it_is_not_offered_on_a_phone(dsl: Page, recorded: Recorded) -> None:
+    await dsl.set_viewport_size({"width": 320, "height": 640})
+    await watch(dsl, recorded)
+    await expect(dsl.get_by_text("Use a computer in a private place.")).to_be_visible()
+    await expect(dsl.locator(".x-review__player")).to_be_hidden()
+    assert await dsl.evaluate("document.documentElement.scrollWidth") <= 320
