@@ -243,7 +243,8 @@ export class Playback extends EventTarget {
 
   /** @param {number} passed @param {Track[]} due */
   advance(passed, due) {
-    const leader = due.find((track) => track.isSound && track.element && !track.element.paused && track.has(this.position));
+    // A sound that is about to end stops a little early; it leads no longer then.
+    const leader = due.find((track) => track.isSound && track.element && !track.element.paused && track.element.readyState > 2);
     const expected = this.position + passed * this.rate;
     const led = leader?.element ? leader.element.currentTime * 1000 : expected;
     this.position = Math.min(this.end, Math.abs(led - expected) < 400 ? Math.max(led, this.position) : expected);

@@ -7,11 +7,13 @@ import shutil
 import pytest
 from playwright.async_api import async_playwright
 
+from recordings import webm
 from recordings.reader import Recording
+from recordings.timeline import lasts_until
 from tests.recordings.media import KEY, real_opus, real_vp8
 
 PLAYER = """
-async ({mime, init, clusters, audio}) => {
+async ({mime, init, clusters, audio, onlyRanges}) => {
   const bytes = text => Uint8Array.from(atob(text), each => each.charCodeAt(0));
   const element = document.createElement(audio ? 'audio' : 'video');
   element.muted = true;
@@ -27,6 +29,7 @@ async ({mime, init, clusters, audio}) => {
   for (const part of clusters) await append(part);
   source.endOfStream();
   const ranges = [...Array(element.buffered.length).keys()].map(n => [element.buffered.start(n), element.buffered.end(n)]);
+  if (onlyRanges) return {ranges};
   const seen = async at => {
     const sought = new Promise(done => element.onseeked = done);
     const painted = audio ? null : new Promise(done => element.requestVideoFrameCallback((_, frame) => done(frame.mediaTime)));
@@ -64,12 +67,17 @@ async def record(recorder, pictures, sound) -> None:
     await capture.seal("complete")
 
 
-async def play(recorder, number: int, mime: str, from_key: int = 0) -> dict:
+async def play(recorder, number: int, mime: str, *, still: bool = True, only_ranges: bool = False) -> dict:
     with Recording(recorder.path, KEY) as recording:
         audio = recording.tracks[number].codec == "opus"
-        parts = [recording.cluster(number, n) for n in range(from_key, len(recording.clusters(number)))]
+        clusters, gaps, codec = recording.clusters(number), recording.gaps(number), recording.tracks[number].codec
+        parts = [recording.cluster(number, n) for n in range(len(clusters))]
+        if not audio and still:
+            ends = [lasts_until(clusters, n, gaps, codec, recording.last_ms) for n in range(len(clusters))]
+            parts = [webm.lasting(part, end) for part, end in zip(parts, ends, strict=True)]
         given = {
-            "mime": mime, "audio": audio, "init": base64.b64encode(recording.init_segment(number)).decode(),
+            "mime": mime, "audio": audio, "onlyRanges": only_ranges,
+            "init": base64.b64encode(recording.init_segment(number)).decode(),
             "clusters": [base64.b64encode(part).decode() for part in parts],
         }
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -107,3 +115,18 @@ async def test_chromium_plays_sound_with_silences_as_one_piece(recorder):
     assert found["error"] == ""
     assert len(found["ranges"]) == 1
     assert found["ranges"][0][1] > 2.9
+
+
+@pytest.mark.browser
+async def test_chromium_shows_a_screen_that_stood_still(recorder):
+    """A shared screen sends a frame now and then, few of them key frames."""
+    pictures = [each for each in real_vp8(3, key_every=1000) if each[0] < 300 or 1500 < each[0] < 1700 or each[0] > 2600]
+    await record(recorder, pictures, [])
+    mime = 'video/webm; codecs="vp8"'
+    found = await play(recorder, 1, mime)
+    assert found["error"] == ""
+    assert len(found["ranges"]) == 1
+    assert found["ranges"][0][1] > 2.9
+    # Negative control: a browser that is not told how long a picture stood drops what follows, or falls into a hole.
+    bare = (await play(recorder, 1, mime, still=False, only_ranges=True))["ranges"]
+    assert len(bare) > 1 or bare[0][1] < 2.9
