@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lessons.media import answers, rtcp
 from lessons.media.adapter import fingerprint
-from lessons.media.keys import Offer, Stream
+from lessons.media.keys import Offer, SourceKey, Stream
 from lessons.media.quality import Level, Quality
 from lessons.media.sdp import BadOffer, Description
 from lessons.media.source import VP8_REPAIR, Source
@@ -28,7 +28,6 @@ class _Line:
     mid: str
     media: str
     stream: ViewerStream | None = None
-    sdp_sent: bool = False              # the offer under way, or answered, names this stream
 
 
 class Downlink:
@@ -45,6 +44,7 @@ class Downlink:
         self._addresses = addresses
         self._session = answers.new_session()
         self._lines = [_Line("0", "audio")]         # free: the handshake is done before the first source is there
+        self._by_key: dict[SourceKey, ViewerStream] = {}
         self._by_ssrc: dict[int, ViewerStream] = {}
         self._under_way: tuple[int, frozenset[ViewerStream]] | None = None
         self._offered_at = float("-inf")
@@ -59,18 +59,18 @@ class Downlink:
 
     @property
     def streams(self) -> list[ViewerStream]:
-        return [line.stream for line in self._lines if line.stream is not None]
+        return list(self._by_key.values())
 
     def show(self, source: Source) -> None:
         """Make a source part of the next offer, on a free m-line or a new one."""
-        if any(stream.source is source for stream in self.streams):
+        if source.key in self._by_key:
             return
         media = "video" if source.is_video else "audio"
         line = next((line for line in self._lines if line.media == media and line.stream is None), None)
         if line is None:
             line = _Line(str(len(self._lines)), media)
             self._lines.append(line)
-        line.stream = ViewerStream(self, source, line.mid)
+        line.stream = self._by_key[source.key] = ViewerStream(self, source, line.mid)
         self.offer_soon()
 
     def vanish(self, peer: str) -> None:
@@ -79,6 +79,7 @@ class Downlink:
             if line.stream is not None and line.stream.source.key.peer == peer:
                 self._by_ssrc.pop(line.stream.source.ssrc, None)
                 self._by_ssrc.pop(line.stream.source.repair_ssrc, None)
+                del self._by_key[line.stream.source.key]
                 line.stream = None
                 self.offer_soon()
 
@@ -86,7 +87,7 @@ class Downlink:
         """Let a source flow to this viewer, or stop it before the next packet."""
         if on:
             self.show(source)
-        stream = next((s for s in self.streams if s.source is source), None)
+        stream = self._by_key.get(source.key)
         if stream is None or stream.routed == on:
             return
         stream.routed = on
@@ -272,9 +273,3 @@ class Downlink:
 def _batches(items: list[bytes], most: int) -> Iterable[list[bytes]]:
     return (items[i:i + most] for i in range(0, len(items), most))
 
-
-def routed_to(source: Source, downlinks: dict[str, Downlink]) -> None:
-    """Bring every viewer's stream of `source` in line with its recipients."""
-    recipients = source.recipients or frozenset()
-    for peer, downlink in downlinks.items():
-        downlink.route(source, peer in recipients and peer != source.key.peer)

@@ -13,7 +13,7 @@ from typing import Any
 
 from lessons.media import adapter, answers, sdp, uplink
 from lessons.media.addresses import LOOPBACK, Announcement, is_loopback, of_this_machine
-from lessons.media.downlink import Downlink, routed_to
+from lessons.media.downlink import Downlink
 from lessons.media.gate import Gate
 from lessons.media.keys import Codec, FrameSink, Offer, SourceKey, SourceKind, Stream
 from lessons.media.port import Port
@@ -78,7 +78,7 @@ class Plane:
             self._timer.cancel()
         for room in list(self._rooms):
             room.close()
-        await asyncio.sleep(0)
+        await asyncio.gather(*self.sockets.goodbyes)
         self.sockets.close()
 
     def forget(self, room: "MediaRoom") -> None:
@@ -129,7 +129,7 @@ class MediaRoom:
         downlink = self._downlinks[peer] = Downlink(self, peer, self._addresses[peer])
         downlink.offer_soon()
         for key, recipients in self._routes.items():
-            if peer in recipients and key in self._sources:
+            if peer in recipients and key.peer != peer and key in self._sources:
                 downlink.route(self._sources[key], True)
 
     def leave(self, peer: str) -> None:
@@ -164,7 +164,7 @@ class MediaRoom:
         if description.setup == "passive":
             raise BadOffer
         old = self._uplinks.get(peer)
-        if old is not None and old.session == description.session and not old.transport.closed:
+        if old is not None and old.session == description.session and not old.transport.closed and old.renegotiated(parts):
             return self._answer(old, description)
         new = self._uplinks[peer] = Uplink(self, peer, description, parts)
         if old is not None:
@@ -210,11 +210,14 @@ class MediaRoom:
 
     def _apply(self, source: Source) -> None:
         recipients = self._routes.get(source.key)
-        if recipients != source.recipients:
-            source.recipients = recipients
-            if recipients is None:
-                source.shut()
-        routed_to(source, self._downlinks)
+        if recipients == source.recipients:
+            return
+        before, source.recipients = source.recipients or frozenset(), recipients
+        if recipients is None:
+            source.shut()
+        for peer in before ^ (recipients or frozenset()):
+            if peer in self._downlinks and peer != source.key.peer:
+                self._downlinks[peer].route(source, peer not in before)
 
     def hold(self) -> None:
         """The gate is shut: empty every queue and ring, and begin again with key frames when it opens."""

@@ -43,6 +43,7 @@ class Port:
         fast = batch.available()
         self.inbox = batch.Inbox() if fast else plain.Inbox()
         self.outbox = batch.Outbox() if fast else plain.Outbox()
+        self.goodbyes: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._udp: dict[str, socket.socket] = {}
         self._tcp: dict[str, socket.socket] = {}

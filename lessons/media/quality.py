@@ -30,6 +30,7 @@ class Quality:
     _wait: float = _FIRST_WAIT
     _good_since: float | None = None
     _drops: list[float] = field(default_factory=list)
+    _estimate: float = 0.0
 
     @property
     def level(self) -> Level:
@@ -44,7 +45,7 @@ class Quality:
 
     def report(self, now: float, *, lost: int, round_trip: float | None, estimate: float | None, sending: float) -> None:
         """Once a second: worst fraction lost (of 256), round trip in seconds, estimate and what is sent in bit/s."""
-        bad = lost > _LOSS or (round_trip or 0) > _ROUND_TRIP or (estimate is not None and estimate < 0.9 * sending)
+        bad = lost > _LOSS or (round_trip or 0) > _ROUND_TRIP or self._too_much(estimate, sending)
         self._bad = self._bad + 1 if bad else 0
         if bad:
             self._good_since = None
@@ -57,6 +58,11 @@ class Quality:
             self._changed_at, self._good_since = now, now
         elif now - self._changed_at > 2 * _LONGEST_WAIT:
             self._wait = _FIRST_WAIT
+
+    def _too_much(self, estimate: float | None, sending: float) -> bool:
+        """Less is estimated than is sent, and not because the estimate still grows after we began to send more."""
+        before, self._estimate = self._estimate, estimate or 0.0
+        return estimate is not None and estimate < 0.9 * sending and estimate <= before
 
     def _down(self, now: float) -> None:
         if now - self._changed_at < _TRIAL and self._level > Level.SOUND:

@@ -71,6 +71,14 @@ class Source:
         """Whether anything of this source may be recorded or forwarded at this moment."""
         return self.recipients is not None and self.room.gate.permits(now)
 
+    def heard(self, layer: Layer, received: float) -> None:
+        """A packet with media in it arrived, whether or not it may go on."""
+        woke = received - layer.heard_at > _HEARD_FOR
+        layer.heard_at = max(layer.heard_at, received)
+        self.heard_at = max(self.heard_at, received)
+        if woke and self.is_video:
+            self.choose_layers()
+
     def reported(self, layer: Layer, clock: SenderClock) -> None:
         """A sender report of `layer` arrived."""
         if layer is self.recorded and layer.report is not None:
@@ -150,11 +158,10 @@ class Source:
         self._settled = True
         for stream in self.streams:
             if stream.waits:
-                if stream.want is layer:
+                if stream.want is layer or stream.segment is None:
                     stream.join(layer, frame, layer.next_out, now)
                     self._fan.clear()
-                else:
-                    self._settled = False
+                self._settled = self._settled and not stream.waits
 
     def _grouped(self, layer: Layer) -> _Fan:
         groups: dict[int, tuple[socket.socket, list[ViewerStream]]] = {}

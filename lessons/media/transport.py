@@ -85,8 +85,9 @@ class Transport:
         self.closed = True
         if self._start is not None and not self._start.done():
             self._start.cancel()
-        with contextlib.suppress(RuntimeError):
-            self._closing = asyncio.ensure_future(self._say_goodbye())
+        goodbye = asyncio.ensure_future(self._say_goodbye())
+        self._port.goodbyes.add(goodbye)
+        goodbye.add_done_callback(self._port.goodbyes.discard)
         self._on_change()
 
     async def _say_goodbye(self) -> None:
@@ -100,14 +101,16 @@ class Transport:
 
     def checked(self, path: Path, nominated: bool) -> None:
         assert isinstance(path, UdpPath | TcpPath)
-        self.consent_at = self._clock.boottime()
         if path not in self._paths:
             self._paths.append(path)
             if len(self._paths) > _MOST_PATHS:
                 self._forget_oldest()
-        if self.closed or (self.path is not None and not nominated and not self.path.closed):
-            return
-        if self.path is not path:
+        if path is self.path or self.path is None or nominated or self.path.closed:
+            self.consent_at = self._clock.boottime()
+            self._use(path)
+
+    def _use(self, path: UdpPath | TcpPath) -> None:
+        if self.path is not path and not self.closed:
             self.path = path
             if isinstance(path, TcpPath):
                 path.may_deliver = self.may_deliver

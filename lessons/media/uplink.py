@@ -75,7 +75,7 @@ class Uplink:
                                    on_change=lambda: None)
         self.clock = SenderClock()
         self.sources: list[Source] = []
-        self._by_ssrc: dict[int, tuple[Layer, bool]] = {}
+        self._by_ssrc: dict[int, tuple[Layer, int, bool]] = {}      # layer, payload type, whether it repeats another
         self._by_mid: dict[bytes, tuple[Part, dict[str | None, Layer]]] = {}
         self._by_payload: dict[int, tuple[Part, dict[str | None, Layer]]] = {}
         self._extensions = {uri: number for part in parts for uri, number in part.section.extensions.items()}
@@ -84,6 +84,13 @@ class Uplink:
         self._nacks: asyncio.TimerHandle | None = None
         for part in parts:
             self._add(part)
+
+    def renegotiated(self, parts: Sequence[Part]) -> bool:
+        """Take a later offer of the same connection; False when its m-lines are others."""
+        if [(p.section.mid, p.payload, p.rids) for p in parts] != [(p.section.mid, p.payload, p.rids) for p in self.parts]:
+            return False
+        self.parts = list(parts)
+        return True
 
     def _add(self, part: Part) -> None:
         source = self.room.source(self.peer, part.kind)
@@ -102,10 +109,10 @@ class Uplink:
     def _declare(self, part: Part, layer: Layer) -> None:
         """Without rids the offer names the sources (RFC 5576)."""
         layer.ssrc = next(iter(part.section.pairs), part.section.ssrcs[0])
-        self._by_ssrc[layer.ssrc] = layer, False
+        self._by_ssrc[layer.ssrc] = layer, part.payload, False
         repair = part.section.pairs.get(layer.ssrc)
         if repair is not None and part.repair is not None:
-            self._by_ssrc[repair] = layer, True
+            self._by_ssrc[repair] = layer, part.repair, True
 
     # -- in
 
@@ -118,15 +125,14 @@ class Uplink:
             if sequence is not None:
                 self._arrivals.add(sequence, received)
         known = self._by_ssrc.get(packet.ssrc) or self._learn(content, packet)
-        if known is None:
+        if known is None or known[1] != packet.payload_type:
             return
-        layer, repeated = known
+        layer, _payload, repeated = known
         source = layer.source
         if not source.is_video:
             self.last_audio = max(self.last_audio, received)
         if packet.payload and not repeated:
-            layer.heard_at = max(layer.heard_at, received)
-            source.heard_at = max(source.heard_at, received)
+            source.heard(layer, received)
         now = self.room.clock.boottime()
         if not source.permits(now) or now - received > STALE_SECONDS:
             source.shut()
@@ -141,7 +147,7 @@ class Uplink:
         if layer.frames.wants_key:
             source.request_key(now)
 
-    def _learn(self, content: bytes, packet: rtp.Received) -> tuple[Layer, bool] | None:
+    def _learn(self, content: bytes, packet: rtp.Received) -> tuple[Layer, int, bool] | None:
         """A source not seen before: by its mid and rid (RFC 8852, RFC 9143 9.2), else by its payload type."""
         extensions = rtp.extensions(content)
         mid = extensions.get(self._extensions.get(MID, -1))
@@ -158,14 +164,14 @@ class Uplink:
             return None
         if not repeated:
             layer.ssrc = packet.ssrc
-        known = self._by_ssrc[packet.ssrc] = layer, repeated
+        known = self._by_ssrc[packet.ssrc] = layer, packet.payload_type, repeated
         return known
 
     def _rtcp(self, content: bytes, received: float) -> None:
         for said in rtcp.parse(content):
             if isinstance(said, rtcp.SenderReport):
                 known = self._by_ssrc.get(said.ssrc)
-                if known is not None and not known[1]:
+                if known is not None and not known[2]:
                     self.clock.report(said.ntp, received)
                     known[0].sent_report(said, received)
                     known[0].source.reported(known[0], self.clock)
