@@ -102,10 +102,9 @@ class Weather:
         return fan_out
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_three_percent_loss_and_reordering_both_ways_are_repaired(school: School, monkeypatch: pytest.MonkeyPatch,
-                                                                        seed: int) -> None:
-    weather = Weather(seed)
+async def test_three_percent_loss_and_reordering_both_ways_are_repaired(school: School,
+                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    weather = Weather(1)
     inbox, outbox = school.plane.sockets.inbox, school.plane.sockets.outbox
     assert isinstance(outbox, batch.Outbox)
     monkeypatch.setattr(inbox, "read", weather.read(inbox.read, inbox.slots.view))

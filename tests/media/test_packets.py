@@ -93,7 +93,7 @@ def test_a_nack_names_exactly_what_was_asked_for(sequences: list[int]) -> None:
     mine = rtcp.parse(packet)[0]
     assert isinstance(mine, rtcp.Nack)
     assert set(mine.sequences) == set(sequences)
-    assert set(other.RtcpPacket.parse(packet)[0].lost) == set(sequences)
+    assert {lost & 0xFFFF for lost in other.RtcpPacket.parse(packet)[0].lost} == set(sequences)      # aiortc does not wrap
 
 
 def test_reports_read_the_same_in_aiortc() -> None:
