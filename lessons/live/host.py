@@ -61,6 +61,7 @@ class MediaRoom(Protocol):
     def sound_only(self, peer: str, on: bool) -> None: ...
     def last_media(self, peer: str) -> float: ...
     def media_address(self, peer: str) -> str | None: ...
+    def large_wanted(self, peer: str) -> bool: ...
 
 
 @dataclass
@@ -72,6 +73,7 @@ class Connected:
     session: str
     line: Line
     page_at: float = -inf
+    large: bool = False
     sdp_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -176,6 +178,7 @@ class Host:
         page = {c.person: c.page_at for c in self.connections.values()}
         self.handle(ev.Proved(media, page, self._recorded_at, self._owned_at))
         self._compare_addresses()
+        self._choose_layers()
 
     async def confirm(self) -> None:
         """Prove that the plan is current, or read it again. The proof dates from before the question was asked."""
@@ -345,6 +348,14 @@ class Host:
                 connected.line.send(encode(m.Published(answer)))
         except BadOffer as refused:
             self._refuse(connected, m.type_of(message), str(refused))
+
+    def _choose_layers(self) -> None:
+        """A page sends its large picture only while somebody is shown it: home connections are slow upwards."""
+        for connected in self.connections.values():
+            wanted = self.media is not None and self.media.large_wanted(connected.person)
+            if wanted != connected.large:
+                connected.large = wanted
+                connected.line.send(encode(m.Layers(wanted)))
 
     def _compare_addresses(self) -> None:
         """An adult and a pupil on one network address: a leader is told once (threat T3)."""

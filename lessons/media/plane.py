@@ -244,6 +244,13 @@ class MediaRoom:
         return frozenset(source.key.kind for key, source in self._sources.items()
                          if key.peer == peer and now - source.heard_at <= SENDING_SECONDS)
 
+    def large_wanted(self, peer: str) -> bool:
+        """Whether anybody would be sent the large layer of this peer's camera, so that it is worth sending."""
+        source = self._sources.get(SourceKey(peer, "camera"))
+        if source is None or source.recipients is None:
+            return False
+        return any(stream.downlink.layer_order()[:1] == ("h",) for stream in source.streams)
+
     def media_address(self, peer: str) -> str | None:
         """Where the peer's media comes from; for the same-address alert, never for another client."""
         up = self._uplinks.get(peer)
