@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import inf
+from typing import ClassVar
 
 from lessons.live import effects as fx
 from lessons.live import events as ev
@@ -67,7 +68,8 @@ class Stage:
     recording: bool = True
     boot: float = 1000.0
     wall: datetime = START + timedelta(minutes=1)
-    make: Callable[..., Room] = Room
+    make: Callable[..., Room] | None = None
+    room_class: ClassVar[Callable[..., Room]] = Room
     heard: set[str] = field(default_factory=set)
     log: list[fx.Effect] = field(default_factory=list)
     wire: list[tuple[float, str, object]] = field(default_factory=list)
@@ -76,7 +78,7 @@ class Stage:
     finished: str = ""
 
     def __post_init__(self) -> None:
-        self.room = self.make(self.plan, screening("bad word", links=("bbc.co.uk/bitesize",)))
+        self.room = (self.make or type(self).room_class)(self.plan, screening("bad word", links=("bbc.co.uk/bitesize",)))
         self.connections: dict[str, str] = {}
         self.hung_up: dict[str, fx.Close] = {}
         self.to_confirm: list[int] = []
