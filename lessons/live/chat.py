@@ -34,8 +34,11 @@ class Why(StrEnum):
 
 @dataclass(frozen=True)
 class Screening:
+    """`is_urgent`: somebody may not be safe, so more people than the staff in the room must know."""
+
     outcome: Outcome
     why: Why = Why.FINE
+    is_urgent: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,17 +48,21 @@ class Lists:
     version: str
     matcher: Matcher
     links: frozenset[str] = frozenset()
+    urgent: Matcher = lambda text: ()
 
 
 def screen(text: str, lists: Lists) -> Screening:
-    """Decide about one message. Links first: a hidden address is no word."""
+    """Decide about one message: what may be a cry for help first, then addresses, then words."""
     if not text.strip():
         return Screening(Outcome.REFUSED, Why.EMPTY)
     if len(text) > LONGEST:
         return Screening(Outcome.REFUSED, Why.TOO_LONG)
+    forms = plain_forms(text)
+    if any(_has_phrase(form, lists.urgent) for form in forms):
+        return Screening(Outcome.HELD, Why.WORD, is_urgent=True)
     if any(address not in lists.links for address in addresses(text)):
         return Screening(Outcome.HELD, Why.LINK)
-    if any(_has_phrase(form, lists.matcher) for form in plain_forms(text)):
+    if any(_has_phrase(form, lists.matcher) for form in forms):
         return Screening(Outcome.HELD, Why.WORD)
     return Screening(Outcome.DELIVERED)
 

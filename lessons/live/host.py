@@ -28,6 +28,7 @@ from lessons.live.recorder import Recorder
 from lessons.live.room import Room
 from lessons.live.supervision import Kind
 from lessons.live.tickets import Ticket
+from lessons.live.words import NOT_SAFE
 from lessons.media.gate import Gate
 from lessons.media.keys import Codec, FrameSink, Offer, SourceKey, SourceKind
 from lessons.media.sdp import BadOffer
@@ -79,7 +80,7 @@ class Connected:
 
 def screener(found: WordsAndLinks) -> Callable[[str], Screening]:
     """The school's lists and the lesson's previewed links, compiled once a version (policy: IN6, RL10)."""
-    lists = Lists(found.version, phrase_automaton(found.words), found.links)
+    lists = Lists(found.version, phrase_automaton(found.words), found.links, phrase_automaton(NOT_SAFE))
     return lambda text: screen(text, lists)
 
 
@@ -308,6 +309,9 @@ class Host:
             people = [effect.person or "", *(others if isinstance(others, list) else [])]
             known = [found.name for p in people if (found := self.room.plan.person(str(p)))]
             return f"{', '.join(known)}: one {effect.kind.removesuffix('-shared')}."
+        if effect.kind == "chat-held":
+            found = self.room.plan.person(effect.person or "")
+            return f"{found.name if found else 'Somebody'} wrote in the chat: {facts.get('text', '')}"
         return str(facts.get("note") or facts.get("reason") or "")
 
     @property

@@ -7,6 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons import roster as rosters
 from lessons import rules
+from lessons.live import words as default_words
 from lessons.live.chat import address
 from lessons.live.plan import Link, May, Person, Plan, Role
 from lessons.live.supervision import Kind
@@ -64,6 +65,8 @@ async def words_and_links(session: AsyncSession, lesson_id: str) -> WordsAndLink
     roster = await rosters.roster(session, lesson_id)
     words = await rosters.word_list(session, roster.school_id)
     links = frozenset(address(link.url) for link in roster.links if link.is_previewed)
+    if not words.version:
+        return WordsAndLinks(default_words.VERSION, default_words.PHRASES, links)
     return WordsAndLinks(str(words.version), words.words, links)
 
 

@@ -173,7 +173,8 @@ def _chat(room: Room, seat: Seat, message: m.Chat, now: Moment) -> list[Effect]:
     outcome, why = str(screening.outcome), str(screening.why)
     record = {"id": said.id, "person": said.person, "text": said.text, "outcome": outcome, "why": why}
     tells = _held(room, seat, message, said, why) if held else _delivered(room, seat, message, said)
-    return [Say(record, tuple(tells), Tell(seat.person.id, m.ChatRefused(message.own, "paused")))]
+    told: list[Effect] = [Alert("chat-held", seat.person.id, {"text": message.text})] if screening.is_urgent else []
+    return [Say(record, tuple(tells), Tell(seat.person.id, m.ChatRefused(message.own, "paused"))), *told]
 
 
 def _chat_refusal(room: Room, seat: Seat, now: Moment) -> str:

@@ -55,7 +55,7 @@ def approved(adult: str, child: str, minutes: float = 10) -> ApprovedPair:
 
 
 def screening(*phrases: str, links: tuple[str, ...] = ()) -> Callable[[str], Screening]:
-    lists = Lists("test-1", phrase_matcher(phrases), frozenset(links))
+    lists = Lists("test-1", phrase_matcher(phrases), frozenset(links), phrase_matcher(["want to die"]))
     return lambda text: screen(text, lists)
 
 

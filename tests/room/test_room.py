@@ -256,6 +256,14 @@ def test_a_listed_word_or_an_unknown_link_stays_with_staff_and_the_sender_is_tol
     assert stage.told("bea", m.ChatHeld) == []
 
 
+def test_a_message_that_may_be_a_cry_for_help_reaches_safeguarding_at_once():
+    stage = opened()
+    stage.send("ali", m.Chat("1", "i w4nt to d!e"))
+    assert [c.reason for c in stage.told("teacher", m.ChatHeld)] == ["word"]
+    assert stage.told("bea", m.ChatMessage) == []
+    assert stage.alerts() == ["chat-held"]
+
+
 def test_chat_that_the_recording_did_not_take_is_not_delivered():
     stage = opened()
     stage.recording = False
