@@ -45,7 +45,7 @@ def forged(issuer: Tickets) -> Iterator[str]:
         yield f"{head_hs}.{body}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
     stranger = Ed25519PrivateKey.generate()
     yield jwt.encode(claims(issuer), stranger, ALGORITHM, headers={"typ": TYPE})
-    for extra in ({"kid": "../../keys/x"}, {"jwk": {"kty": "oct", "k": "AA"}}, {"jku": "https://evil.example"}, {"crit": ["exp"]}):
+    for extra in ({"kid": "../../keys/x"}, {"jwk": {"kty": "oct", "k": "AA"}}, {"jku": "https://evil"}, {"crit": ["exp"]}):
         yield jwt.encode(claims(issuer), KEY, ALGORITHM, headers={"typ": TYPE, **extra})
     for typ in ("JWT", "at+jwt", "ROOM+JWT", ""):
         yield jwt.encode(claims(issuer), KEY, ALGORITHM, headers={"typ": typ})
