@@ -14,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 import consent.pages as consent_pages
 import lessons.attendance.pages as attendance_pages
 import lessons.live.door as lesson_door
+import lessons.live.now as lesson_now
 import lessons.live.socket as lesson_socket
 import mobile_api.routes as mobile_routes
 import recordings.pages as recordings_pages
@@ -42,6 +43,7 @@ ROUTERS = (
     consent_pages.router,
     lesson_door.router,
     lesson_socket.router,
+    lesson_now.router,
     safeguarding_pages.router,
     recordings_pages.router,
     attendance_pages.router,

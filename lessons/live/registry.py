@@ -45,6 +45,10 @@ class Registry:
         """The host of a lesson that is live here."""
         return self._hosts.get(lesson_id)
 
+    def hosts(self) -> list[Host]:
+        """Every lesson that is live here."""
+        return list(self._hosts.values())
+
     async def host(self, lesson_id: str) -> Host:
         """The host of a lesson, begun if it has none: recording first, from the waiting room on."""
         async with self._beginning.setdefault(lesson_id, asyncio.Lock()):

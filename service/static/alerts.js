@@ -1,31 +1,12 @@
 // @ts-check
 /**
  * The safeguarding banner, kept up to date on every page of those who may open alerts, and the inbox when it is open.
- *
- * It learns only that something waits and since when: the screen may be shared. What it asks for by itself keeps nobody
- * signed in (the header says so).
+ * It learns only that something waits and since when: the screen may be shared.
  */
+
+import { ask, cell, element, every, link, replaceRows, rowHeader } from "./poll.js";
 
 const EVERY = 3000;
-
-/** @param {string} path */
-async function ask(path) {
-  const answer = await fetch(path, { headers: { accept: "application/json", "chaperone-background": "yes" }, redirect: "error" });
-  if (!answer.ok) throw new Error(String(answer.status));
-  return answer.json();
-}
-
-/**
- * @param {string} name
- * @param {string} className
- * @param {(Node | string)[]} children
- */
-function element(name, className, ...children) {
-  const made = document.createElement(name);
-  made.className = className;
-  made.append(...children);
-  return made;
-}
 
 /** @param {{waiting: number, since: string}} told */
 function showBanner(told) {
@@ -34,10 +15,10 @@ function showBanner(told) {
   if (!banner || banner.dataset.shown === now) return;
   banner.dataset.shown = now;
   if (!now) return banner.replaceChildren();
-  const link = /** @type {HTMLAnchorElement} */ (element("a", "govuk-notification-banner__link", "Open"));
-  link.href = "/safeguarding";
+  const open = link("/safeguarding", "Open");
+  open.className = "govuk-notification-banner__link";
   const box = element("div", "govuk-notification-banner govuk-!-margin-top-4",
-    element("div", "govuk-notification-banner__content", element("p", "govuk-notification-banner__heading", now, link, ".")));
+    element("div", "govuk-notification-banner__content", element("p", "govuk-notification-banner__heading", now, open, ".")));
   box.setAttribute("role", "region");
   box.setAttribute("aria-label", "Safeguarding alert");
   banner.replaceChildren(box);
@@ -45,44 +26,28 @@ function showBanner(told) {
 
 /** @param {{id: string, at: string, kind: string, owner: string, mine: boolean, late: boolean}} row */
 function rowOf(row) {
-  const link = /** @type {HTMLAnchorElement} */ (element("a", "govuk-link", row.at));
-  link.href = `/safeguarding/${row.id}`;
-  const time = element("th", "govuk-table__header", link);
-  time.setAttribute("scope", "row");
-  const kind = element("td", "govuk-table__cell", row.kind);
-  kind.dataset.label = "Kind";
-  const owner = element("td", "govuk-table__cell",
-    row.mine ? "You" : row.owner || element("strong", "govuk-tag govuk-tag--yellow", row.late ? "Late" : "New"));
-  owner.dataset.label = "Owner";
-  return element("tr", "govuk-table__row", time, kind, owner);
+  const waiting = element("strong", "govuk-tag govuk-tag--yellow", row.late ? "Late" : "New");
+  return element("tr", "govuk-table__row", rowHeader(link(`/safeguarding/${row.id}`, row.at)), cell("Kind", row.kind),
+    cell("Owner", row.mine ? "You" : row.owner || waiting));
 }
 
-let shownRows = "";
+let shown = "";
 
 /** @param {HTMLElement} body */
 async function refreshInbox(body) {
   const rows = await ask("/safeguarding/rows");
   const now = JSON.stringify(rows);
-  if (now === shownRows) return;
-  shownRows = now;
-  const focused = document.activeElement instanceof HTMLAnchorElement ? document.activeElement.getAttribute("href") : null;
-  body.replaceChildren(...rows.map(rowOf));
-  if (focused) /** @type {HTMLElement | null} */ (body.querySelector(`a[href="${CSS.escape(focused)}"]`))?.focus();
+  if (now === shown) return;
+  shown = now;
+  replaceRows(body, rows.map(rowOf));
   const frame = document.getElementById("alerts-frame");
   const empty = document.getElementById("alerts-empty");
   if (frame) frame.hidden = !rows.length;
   if (empty) empty.hidden = Boolean(rows.length);
 }
 
-async function refresh() {
-  try {
-    showBanner(await ask("/safeguarding/feed"));
-    const body = document.getElementById("alerts");
-    if (body) await refreshInbox(body);
-  } catch {
-    // The next turn asks again; signing out or a lost connection is told by the next page.
-  }
-  setTimeout(refresh, EVERY);
-}
-
-setTimeout(refresh, EVERY);
+every(EVERY, async () => {
+  showBanner(await ask("/safeguarding/feed"));
+  const body = document.getElementById("alerts");
+  if (body) await refreshInbox(body);
+});

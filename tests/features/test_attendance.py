@@ -89,7 +89,7 @@ async def test_saying_that_somebody_was_not_there_strikes_out_their_minutes(scho
     async with await school.signed_in("office") as client:
         await client.post(f"/lessons/{lesson}/attendance/{ali}", data={"absent": "yes", "reason": "It was his cousin"})
         page = await client.get(f"/attendance/{ali}")
-    assert "Came to 0 of 1 lesson" in page.text
+    assert "Came to 0 of 1 finished lesson" in page.text
     assert "<s>9:58am to 10:38am, 40 minutes</s>" in page.text
 
 
@@ -150,7 +150,7 @@ async def test_a_teacher_sees_of_a_pupil_only_the_lessons_they_ran(school: Runni
     async with await school.signed_in("teacher", 1) as client:
         assert "No lessons yet" in (await client.get(f"/attendance/{ali}")).text
     async with await school.signed_in("teacher") as client:
-        assert "Came to 1 of 1 lesson" in (await client.get(f"/attendance/{ali}")).text
+        assert "Came to 1 of 1 finished lesson" in (await client.get(f"/attendance/{ali}")).text
 
 
 async def test_while_the_lesson_is_on_nobody_is_called_absent(school: Running) -> None:
