@@ -33,6 +33,7 @@ from service.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
 from service.foundation.events import LEADERS, Actor
 from service.people import queries as people
 from service.people.tables import School
+from service.safeguarding.commands import raise_alert
 
 
 class PlanRefused(Invalid):
@@ -123,14 +124,32 @@ async def _write(session: AsyncSession, actor: Actor, wanted: Wanted, one: Measu
     for position, person_id in enumerate(wanted.adults):
         part = "second" if position else "teacher"
         session.add(LessonAdult(lesson_id=lesson.id, person_id=person_id, school_id=actor.school_id, part=part))
-    session.add_all(LessonLink(school_id=actor.school_id, lesson_id=lesson.id, url=url) for url in wanted.links)
-    await session.flush()
+    await _write_links(session, actor, wanted, lesson.id, now)
     pupils = await rosters.pupils_of(session, actor.school_id, wanted.group_id, now.date())
     await publish(session, LessonPlanned(
         lesson_id=lesson.id, group_id=lesson.group_id, starts_at=lesson.starts_at.isoformat(), ends_at=lesson.ends_at.isoformat(),
         status=lesson.status, outside=outside, pupils=sum(pupil.may_take_part for pupil in pupils), adults=len(wanted.adults),
     ), actor)
+    if sum(pupil.may_take_part for pupil in pupils) == 1:
+        await _tell_dsl(session, actor, wanted, lesson.id, now)
     return lesson.id
+
+
+async def _tell_dsl(session: AsyncSession, actor: Actor, wanted: Wanted, lesson_id: str, now: datetime) -> None:
+    """One pupil with two adults is allowed, and never goes unseen (policy: RL1)."""
+    group = await people.group(session, actor.school_id, wanted.group_id)
+    await raise_alert(session, actor, kind="one-pupil", lesson_id=lesson_id, place=f"{wanted.title}, {group.name}",
+                      present=wanted.adults, now=now)
+
+
+async def _write_links(session: AsyncSession, actor: Actor, wanted: Wanted, lesson_id: str, now: datetime) -> None:
+    for url in wanted.links:
+        link = LessonLink(school_id=actor.school_id, lesson_id=lesson_id, url=url)
+        session.add(link)
+        if url in wanted.previewed:
+            link.previewed_by, link.previewed_at = actor.person_id, now
+            await publish(session, LinkPreviewed(lesson_id=lesson_id, link_id=link.id, url=url), actor)
+    await session.flush()
 
 
 # Deciding what is outside the profile

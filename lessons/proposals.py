@@ -33,6 +33,8 @@ class Wanted:
     adults: tuple[str, ...]
     about: str = ""
     links: tuple[str, ...] = ()
+    previewed: frozenset[str] = frozenset()
+    """Those of `links` whose whole page the planner looked at (policy: RL10)."""
     platform_id: str = ""
     until: date | None = None
     because: str = ""
@@ -225,7 +227,7 @@ async def prefill(session: AsyncSession, actor: Actor, group_id: str, zone: str)
     mine = select(LessonAdult.lesson_id).where(LessonAdult.person_id == actor.person_id)
     row = (await session.exec(
         select(Lesson).where(Lesson.group_id == group_id, Lesson.status == "planned", col(Lesson.id).in_(mine))
-        .order_by(col(Lesson.planned_at).desc(), col(Lesson.starts_at).desc()).limit(1)
+        .order_by(col(Lesson.planned_at).desc(), col(Lesson.starts_at)).limit(1)
     )).first()
     if row is None:
         return None

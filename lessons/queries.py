@@ -3,6 +3,7 @@
 Nobody learns from here why a pupil cannot join; a lesson one has no business with does not exist (policy: AC3).
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
@@ -13,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from lessons import roster as rosters
 from lessons import rules
 from lessons.roster import Adult, Roster
-from lessons.tables import JournalEntry, Lesson, LessonAdult, LessonLink
+from lessons.tables import JournalEntry, Lesson, LessonAdult, LessonLink, WordListVersion
 from service.foundation.errors import NotFound
 from service.foundation.events import LEADERS, SAFEGUARDING, Actor
 from service.people import queries as people
@@ -52,6 +53,11 @@ class Card:
     def teacher(self) -> str:
         """Who runs it, as families and pupils read it."""
         return self.adults[0].name if self.adults else "no teacher yet"
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether another adult than planned runs it."""
+        return any(adult.part == "cover" for adult in self.adults)
 
     def is_going(self, now: datetime) -> bool:
         """Whether staff have reason to go to its room."""
@@ -94,24 +100,25 @@ class Today:
 
 @dataclass(frozen=True)
 class LessonView:
-    """A lesson for one person. `part` is theirs in it: `teacher`, `cover`, `second`, `guest`, `leader` or `pupil`."""
+    """A lesson for one person. `part` is theirs in it: `teacher`, `cover`, `second`, `guest`, `leader` or `pupil`; `planner`
+    for one who planned it and is not in it.
+    """
 
     card: Card
     roster: Roster
     part: str
     may_take_part: bool
+    may_change: bool
     doors: rules.Doors
 
     @property
     def is_staff(self) -> bool:
         return self.part != "pupil"
 
-    @property
-    def may_change(self) -> bool:
-        return self.part in ("teacher", "cover", "leader")
-
     def is_at_the_door(self, now: datetime) -> bool:
-        """Whether this person sees the room's page: within the window of a lesson that stands."""
+        """Whether this person sees the room's page: on the roster, within the window of a lesson that stands."""
+        if self.part == "planner":
+            return False
         opens = self.doors.staff_from if self.is_staff else self.doors.pupils_from
         return self.card.stage in (rules.Stage.PLANNED, rules.Stage.OPEN) and opens <= now < self.doors.until
 
@@ -170,12 +177,13 @@ async def lesson_view(session: AsyncSession, actor: Actor, lesson_id: str) -> Le
     if roster.school_id != actor.school_id:
         raise NotFound()
     pupil, adult = roster.pupil(actor.person_id), roster.adult(actor.person_id)
-    if adult is None and (pupil is None or roster.status in ("waiting", "refused")):
-        raise NotFound()
     card = (await _cards(session, actor.school_id, Lesson.id == lesson_id))[0]
-    part = adult.part if adult else "pupil"
+    part = adult.part if adult else "planner" if card.planned_by == actor.person_id else "pupil"
+    if part == "pupil" and (pupil is None or roster.status in ("waiting", "refused")):
+        raise NotFound()
     may = adult.is_cleared if adult else pupil is not None and pupil.may_take_part and pupil.id not in roster.removed
-    return LessonView(card, roster, part, may, rules.doors(roster.starts_at, roster.ends_at, roster.profile))
+    may_change = actor.is_any(LEADERS) or part in ("teacher", "cover", "second", "planner")
+    return LessonView(card, roster, part, may, may_change, rules.doors(roster.starts_at, roster.ends_at, roster.profile))
 
 
 async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> Waiting:
@@ -264,3 +272,41 @@ async def _to_preview(session: AsyncSession, lesson_ids: Sequence[str]) -> list[
         col(LessonLink.lesson_id).in_(lesson_ids), col(LessonLink.previewed_at).is_(None)
     ))
     return list(rows.all())
+
+
+@dataclass(frozen=True)
+class WordListView:
+    """One version in the history of the school's lists: who, when, why, until when, and what came and went."""
+
+    version: int
+    words: int
+    reason: str
+    changed_by: str
+    changed_at: datetime
+    expires_at: datetime | None
+    is_in_force: bool
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+async def word_list(session: AsyncSession, school_id: str) -> rules.WordList:
+    return await rosters.word_list(session, school_id)
+
+
+async def word_lists(session: AsyncSession, school_id: str) -> list[WordListView]:
+    """Every version, newest first."""
+    rows = (await session.exec(
+        select(WordListVersion).where(WordListVersion.school_id == school_id).order_by(col(WordListVersion.version))
+    )).all()
+    names = await people.people(session, school_id, {row.changed_by for row in rows})
+    current = (await word_list(session, school_id)).version
+    found, before = [], frozenset[str]()
+    for row in rows:
+        entries = frozenset(json.loads(row.words)) | frozenset(json.loads(row.allowed_links or "[]"))
+        who = names[row.changed_by].name if row.changed_by in names else "Chaperone"
+        found.append(WordListView(
+            row.version, len(json.loads(row.words)), row.reason, who, row.changed_at, row.expires_at, row.version == current,
+            tuple(sorted(entries - before)), tuple(sorted(before - entries)),
+        ))
+        before = entries
+    return found[::-1]

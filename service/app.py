@@ -16,6 +16,7 @@ import lessons.attendance.pages as attendance_pages
 import lessons.live.door as lesson_door
 import lessons.live.now as lesson_now
 import lessons.live.socket as lesson_socket
+import lessons.pages as lessons_pages
 import mobile_api.routes as mobile_routes
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
@@ -49,6 +50,7 @@ ROUTERS = (
     attendance_pages.router,
     mobile_routes.router,
     mobile_routes.description,
+    *lessons_pages.ROUTERS,
 )
 TEMPLATES = {
     "people": "service.people",
@@ -57,7 +59,7 @@ TEMPLATES = {
     "recordings": "recordings",
     "lessons": "lessons",
 }
-STATIC = ("recordings",)
+STATIC = ("lessons", "recordings")
 HERE = Path(__file__).parent
 
 

@@ -29,6 +29,7 @@ from service.people.tables import (
     TeachingGroup,
     TermDate,
 )
+from service.seed_timetable import Timetable, hours_around
 
 STAFF_PEOPLE = (
     ("Mr", "Daniel", "Hall", (Role.TEACHER,)),
@@ -100,8 +101,9 @@ async def existing(session: AsyncSession) -> dict[str, Any] | None:
 async def demo_school(session: AsyncSession, now: datetime, seed: int = 7) -> dict[str, Any]:
     """Write the demo school into an empty database, and describe it as `existing` does."""
     pick = random.Random(seed)
-    school = School(name="Ashgrove School", office="the office on 01632 960123", opens_at="00:00", closes_at="23:59",
-                    is_demo=True, live_at=now)
+    opens, closes = hours_around(now, "Europe/London")
+    school = School(name="Ashgrove School", office="the office on 01632 960123", opens_at=opens, closes_at=closes,
+                    teaches_on="0123456", is_demo=True, live_at=now)
     made = Seeded(school.id)
     session.add(school)
     await session.flush()
@@ -123,15 +125,10 @@ async def demo_school(session: AsyncSession, now: datetime, seed: int = 7) -> di
     names = list(zip(GIVEN, FAMILY, strict=True))
     for position, (given, family) in enumerate(names):
         await _pupil(session, made, groups[position % 3], given, family, now, pick)
-    for group in groups:
-        session.add(GroupMember(group_id=group.id, person_id=made.people[0].id, school_id=school.id, part="teacher"))
-    await session.flush()
     await _everybody_agrees(session, made, now)
     await _some_families_differ(session, made, groups[1], now)
-    for group, minutes, title in ((groups[0], -2, "Maths: fractions"), (groups[1], 90, "Story time"),
-                                  (groups[2], 24 * 60, "Algebra")):
-        _lesson(session, made, group, title, now + timedelta(minutes=minutes), now)
-    await session.flush()
+    staff = {person.family_name: person for person in made.people[:len(STAFF_PEOPLE)]}
+    await Timetable(session, school, staff, now).write(*groups)
     described = await existing(session)
     assert described is not None
     return described
@@ -198,16 +195,6 @@ async def _pupil(session: AsyncSession, made: Seeded, group: TeachingGroup, give
         )
         for purpose in PURPOSES
     )
-
-
-def _lesson(session: AsyncSession, made: Seeded, group: TeachingGroup, title: str, starts: datetime, now: datetime) -> None:
-    teacher = made.people[0]
-    lesson = Lesson(
-        school_id=made.school_id, group_id=group.id, title=title, starts_at=starts, ends_at=starts + timedelta(minutes=40),
-        planned_by=teacher.id, planned_at=now,
-    )
-    session.add(lesson)
-    session.add(LessonAdult(lesson_id=lesson.id, person_id=teacher.id, school_id=made.school_id, part="teacher"))
 
 
 async def _everybody_agrees(session: AsyncSession, made: Seeded, now: datetime) -> None:

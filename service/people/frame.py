@@ -12,9 +12,11 @@ from service.people import queries
 from service.people.rules import start_pages
 
 NAVIGATION = (
-    ("/today", "Today"), ("/lessons/plan", "Plan a lesson"), ("/live", "Live now"), ("/safeguarding", "Alerts"),
+    ("/today", "Today"), ("/lessons/plan", "Plan a lesson"), ("/lessons/waiting", "Approvals"), ("/live", "Live now"),
+    ("/safeguarding", "Alerts"),
     ("/recordings", "Recordings"), ("/people", "People"), ("/classes", "Classes"), ("/dbs", "DBS register"),
-    ("/permissions", "Permissions"), ("/attendance", "Attendance"), ("/school", "School"), ("/family", "Family"),
+    ("/permissions", "Permissions"), ("/attendance", "Attendance"), ("/school", "School"),
+    ("/school/words", "Words and links"), ("/family", "Family"),
 )
 
 

@@ -17,7 +17,7 @@ Team = Annotated[Actor, Depends(Audience(INBOX))]
 KINDS = {
     "worry": "Worry", "flag": "Flag", "chat-held": "Chat", "teacher-not-arrived": "No teacher", "teacher-away": "Teacher away",
     "recorder-failed": "Recording fault", "address-shared": "Shared address", "device-shared": "Shared device",
-    "stopped": "Lesson stopped",
+    "stopped": "Lesson stopped", "one-pupil": "One pupil, two adults planned",
 }
 
 

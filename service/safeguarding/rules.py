@@ -24,6 +24,7 @@ class Kind(StrEnum):
     ADDRESS_SHARED = "address-shared"
     DEVICE_SHARED = "device-shared"
     STOPPED = "stopped"
+    ONE_PUPIL = "one-pupil"
 
 
 class About(StrEnum):

@@ -1,0 +1,38 @@
+"""Everybody's day: a teacher's, a pupil's, and a parent's view of their own children's lessons."""
+
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from lessons import queries
+from service.foundation.events import LEADERS, SAFEGUARDING, Actor, Role
+from service.foundation.web import Audience, Now, Reading, render
+from service.people import queries as people
+
+router = APIRouter()
+DAY = frozenset({Role.TEACHER, Role.SUPPORT, Role.GUEST, Role.PUPIL}) | LEADERS | SAFEGUARDING
+Anybody = Annotated[Actor, Depends(Audience(DAY))]
+Parent = Annotated[Actor, Depends(Audience(Role.PARENT))]
+
+
+@router.get("/today")
+async def today(request: Request, actor: Anybody, session: Reading, now: Now) -> Response:
+    zone = (await people.school(session, actor.school_id)).zone
+    day = now.astimezone(ZoneInfo(zone)).date()
+    if Role.PUPIL in actor.roles:
+        lessons = await queries.pupil_day(session, actor, day)
+        return await render(request, "lessons/pupil_day.html", title=f"Hello {actor.name}", lessons=lessons)
+    found = await queries.today(session, actor, day)
+    return await render(request, "lessons/today.html", title="Today", found=found, day=day, may_plan=actor.is_any(PLANNERS))
+
+
+PLANNERS = frozenset({Role.TEACHER}) | LEADERS
+
+
+@router.get("/family")
+async def family(request: Request, actor: Parent, session: Reading, now: Now) -> Response:
+    zone = (await people.school(session, actor.school_id)).zone
+    children = await queries.family(session, actor, now.astimezone(ZoneInfo(zone)).date())
+    return await render(request, "lessons/family.html", title="Hello", children=children)

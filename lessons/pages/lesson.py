@@ -1,0 +1,85 @@
+"""A lesson's one address, for everybody who has business there: the room while it is on, before and after what it is."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from lessons import proposals, queries, rules
+from lessons.live import reading
+from lessons.pages.day import DAY
+from lessons.queries import LessonView
+from service.foundation.events import Actor
+from service.foundation.web import Audience, Now, Reading, render, say_day, say_time
+from service.people import queries as people
+
+router = APIRouter()
+Anybody = Annotated[Actor, Depends(Audience(DAY))]
+
+
+@router.get("/lessons/{lesson_id}")
+async def lesson(request: Request, lesson_id: str, actor: Anybody, session: Reading, now: Now, planned: int = 0) -> Response:
+    view = await queries.lesson_view(session, actor, lesson_id)
+    if view.is_at_the_door(now) and not planned:
+        return await render(request, "lessons/room.html", **await room(session, actor, view))
+    if view.is_staff:
+        known = {view.card.planned_by, *(link.previewed_by for link in view.roster.links)}
+        names = await people.people(session, actor.school_id, known)
+        return await render(
+            request, "lessons/lesson.html", title=view.card.title, view=view, planned=planned,
+            names={person.id: person.name for person in names.values()}, shown_address=rules.shown_address,
+        )
+    return await render(request, "lessons/pupil_lesson.html", title=view.card.title, view=view)
+
+
+async def room(session: AsyncSession, actor: Actor, view: LessonView) -> dict[str, Any]:
+    """What `room.html` needs to know (documented at its top)."""
+    school, roster, card = await people.school(session, actor.school_id), view.roster, view.card
+    me = reading.plan_of(roster, "").people[actor.person_id]
+    all_mb, sound_mb = rules.expected_use(card.ends_at - card.starts_at)
+    may_blur = view.is_staff or roster.profile.blur_may_be_off
+    address = f"/lessons/{card.id}"
+    return {
+        "title": card.title,
+        "lesson": {
+            "id": card.id, "title": card.title, "class_name": card.group, "starts": say_time(card.starts_at, school.zone),
+            "when": _when(card.starts_at, card.ends_at, school.zone),
+            "links": [{"url": link.url, "title": rules.shown_address(link.url)} for link in roster.links if link.is_previewed],
+        },
+        "me": {
+            "name": me.name, "role": str(me.role), "young": roster.group.key_stage <= 1 and not view.is_staff,
+            "may": [what for what in MAY if getattr(me.may, what)], "blur": "choice" if may_blur else "always",
+        },
+        "adults": [{"name": adult.name, "role": PARTS[adult.part]} for adult in roster.adults],
+        "pupils": {
+            "count": len(roster.expected), "names": [pupil.name for pupil in roster.expected] if view.is_staff else [],
+        },
+        "usage": {"all_mb": all_mb, "sound_mb": sound_mb, "left_mb": None},
+        "contact": {"office": school.office, "dsl": await proposals.dsl_name(session, actor.school_id)},
+        "urls": {
+            "door": f"{address}/door", "socket": f"{address}/socket", "worried": "/worried", "home": "/today",
+            "attendance": f"{address}/attendance" if view.may_change else "", "call_home": "",
+        },
+        "problem": _problem(view, actor),
+    }
+
+
+MAY = ("microphone", "camera", "chat", "screen", "moderate", "stop")
+PARTS = {"teacher": "teacher", "cover": "teacher", "second": "member of staff", "guest": "guest", "leader": "senior leader"}
+
+
+def _when(starts_at: datetime, ends_at: datetime, zone: str) -> str:
+    return f"{say_day(starts_at, zone)}, {say_time(starts_at, zone)} to {say_time(ends_at, zone)}"
+
+
+def _problem(view: LessonView, actor: Actor) -> str | None:
+    """Why this person cannot come in, in words that blame no child and give no reason away."""
+    if actor.person_id in view.roster.removed:
+        return "You cannot come back into this lesson."
+    if view.may_take_part:
+        return None
+    if view.is_staff:
+        return "You cannot go in yet: your DBS check or your signed agreement is not on record. Ask the office."
+    return "You cannot join this one. You have not done anything wrong. School will send you the work another way."

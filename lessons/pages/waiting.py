@@ -1,0 +1,47 @@
+"""What senior leaders see of planning: lessons that wait for one of them, and those that the rules approved."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from lessons import commands, queries
+from service.foundation.errors import Invalid, NotAllowed
+from service.foundation.events import LEADERS, Actor
+from service.foundation.web import Audience, Now, Reading, Writing, clock_of, render, see_other
+from service.people import queries as people
+
+router = APIRouter()
+Leader = Annotated[Actor, Depends(Audience(LEADERS))]
+
+
+@router.get("/lessons/waiting")
+async def waiting(request: Request, actor: Leader, session: Reading) -> Response:
+    return await _page(request, actor, session)
+
+
+@router.post("/lessons/waiting/{lesson_id}")
+async def decide(request: Request, lesson_id: str, actor: Leader, session: Writing, now: Now) -> Response:
+    form = await request.form()
+    answer, reason = str(form.get("answer", "")), str(form.get("reason", ""))[:500]
+    try:
+        if answer not in ("approve", "refuse"):
+            raise Invalid("There is a problem", fields={"answer": "Choose one"})
+        async with session.begin_nested():
+            await commands.decide(session, actor, lesson_id, approve=answer == "approve", reason=reason, now=now)
+    except (Invalid, NotAllowed) as refused:
+        words = refused.fields or {"answer": refused.message}
+        errors = {f"{'reason' if name == 'reason' else 'answer'}-{lesson_id}": said for name, said in words.items()}
+        return await _page(request, actor, session, errors=errors, about=lesson_id, given=(answer, reason))
+    return see_other("/lessons/waiting")
+
+
+async def _page(request: Request, actor: Actor, session: AsyncSession, *, errors: dict[str, str] | None = None,
+                about: str = "", given: tuple[str, str] = ("", "")) -> Response:
+    found = await queries.waiting(session, actor, clock_of(request).now())
+    names = await people.people(session, actor.school_id, {card.planned_by for card in found.waiting + found.by_rule})
+    return await render(
+        request, "lessons/waiting.html", 422 if errors else 200, title="Waiting for you", found=found, errors=errors or {},
+        about=about, given=given, names={person.id: person.name for person in names.values()},
+    )
