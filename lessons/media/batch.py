@@ -4,6 +4,7 @@ Linux only; `plain.py` does the same with one call per packet elsewhere. Costs a
 """
 
 import errno
+import select
 import socket
 import struct
 import time
@@ -23,7 +24,10 @@ int recvmmsg(int, struct mmsghdr *, unsigned int, int, void *);
 int sendmmsg(int, struct mmsghdr *, unsigned int, int);
 """)
 _NAME, _CONTROL = 28, 64
+_DONTWAIT, _TRUNCATED = int(socket.MSG_DONTWAIT), int(socket.MSG_TRUNC)     # the enumerations cost microseconds
+_SHIFT = SLOT.bit_length() - 1
 _SOL_UDP, _UDP_SEGMENT = 17, 103
+_LONGEST_WAIT = 0.004                       # for room in the socket's buffer, once a frame
 _SEGMENTS, _SEGMENTED_BYTES = 60, 60_000    # the kernel takes 64 segments and 64 KiB
 _TIMESTAMP = struct.Struct("@Niiqq")        # struct cmsghdr, struct timespec
 _SEGMENT_SIZE = struct.Struct("@NiiH")      # struct cmsghdr, u16
@@ -66,7 +70,7 @@ class Inbox:
 
     def read(self, sock: socket.socket) -> Iterator[tuple[int, int, bytes, float]]:
         """(slot, length, raw source address, seconds since the kernel received it) of each datagram waiting, 64 at most."""
-        count = self._libc.recvmmsg(sock.fileno(), self._messages, len(self._headers), socket.MSG_DONTWAIT, ffi.NULL)
+        count = self._libc.recvmmsg(sock.fileno(), self._messages, len(self._headers), _DONTWAIT, ffi.NULL)
         if count <= 0:
             return
         real = time.clock_gettime(time.CLOCK_REALTIME)
@@ -75,7 +79,7 @@ class Inbox:
             header = self._headers[i]
             name = self._names[i * _NAME:i * _NAME + header.namelen]
             age = self._receipts.age(real, offset, self._stamp(i, header))
-            truncated = header.flags & socket.MSG_TRUNC
+            truncated = header.flags & _TRUNCATED
             header.namelen, header.controllen = _NAME, _CONTROL
             if not truncated:
                 yield i, self._messages[i].len, name, age
@@ -101,6 +105,9 @@ class Outbox:
         self._headers = [self._messages[i].header for i in range(count)]
         self._iovecs = [self._vectors[i] for i in range(count)]
         self._iov_at = [self._vectors + i for i in range(count)]
+        self._room = count
+        self._named: list[Any] = [None] * count
+        self._spans = [(-1, -1)] * count
         self._control_at = [self._control_memory + i * _CONTROL for i in range(count)]
         for i, vector in enumerate(self._iovecs):
             vector.base = ffi.cast("void *", self._slots.address + i * SLOT)
@@ -111,60 +118,70 @@ class Outbox:
         All targets share `sock`. Packets are sent in order; what the kernel's buffer has no room for is lost, and asked
         for again by the viewer.
         """
-        view, pointers, vectors, length = self._slots.view, self._slots.pointers, self._iovecs, self._slots.length
-        protect, room = srtp_protect, len(self._headers)
-        groups = list(runs([len(p.content) for p in packets], _SEGMENTS, _SEGMENTED_BYTES) if self.segmentation
-                      else ((i, i + 1) for i in range(len(packets))))
+        groups = list(runs([len(p.content) for p in packets], _SEGMENTS, _SEGMENTED_BYTES)
+                      if self.segmentation and len(packets) > 1 else ((i, i + 1) for i in range(len(packets))))
         slot = message = sent = 0
         for target in targets:
-            context, patch = target.context, target.patch
-            size = 0
             for first, last in groups:
-                if slot + last - first > room:
-                    sent += self._flush(sock, message)
+                if slot + last - first > self._room:
+                    sent += self._flush(sock, message, slot)
                     slot = message = 0
-                start = slot
-                for packet in packets[first:last]:
-                    content = packet.content
-                    at = slot * SLOT
-                    view[at:at + len(content)] = content
-                    if patch is not None:
-                        patch(view, at, packet)
-                    length[0] = len(content)
-                    if protect(context, pointers[slot], length) == 0:
-                        vectors[slot].len = length[0]
-                        size += length[0]
-                        slot += 1
-                if slot > start:
-                    self._address(message, target, start, slot - start)
+                count = self._protect(target, packets[first:last], slot)
+                if count:
+                    self._address(message, target, slot, count)
+                    slot += count
                     message += 1
-            target.bytes_sent += size
-        return sent + self._flush(sock, message)
+        return sent + self._flush(sock, message, slot)
+
+    def _protect(self, target: Target, packets: Sequence[Packet], slot: int) -> int:
+        """Copy, patch and encrypt packets into the slots from `slot` on; how many."""
+        slots, context, patch = self._slots, target.context, target.patch
+        view, length, first = slots.view, slots.length, slot
+        for packet in packets:
+            content = packet.content
+            at, size = slot << _SHIFT, len(content)
+            view[at:at + size] = content
+            if patch is not None:
+                patch(view, at, packet)
+            length[0] = size
+            if srtp_protect(context, slots.pointers[slot], length) == 0:
+                size = length[0]
+                self._iovecs[slot].len = size
+                target.bytes_sent += size
+                slot += 1
+        return slot - first
 
     def _address(self, message: int, target: Target, first: int, count: int) -> None:
+        """Point a message at its viewer and its packets. What it points at already is left: each write costs."""
         header = self._headers[message]
-        header.name, header.namelen = target.name, target.name_length
-        header.iov, header.iovlen = self._iov_at[first], count
+        if self._named[message] is not target.name:
+            header.name, header.namelen = target.name, target.name_length
+            self._named[message] = target.name
+        if self._spans[message] != (first, count):
+            header.iov, header.iovlen = self._iov_at[first], count
+            header.control, header.controllen = (self._control_at[message], 24) if count > 1 else (ffi.NULL, 0)
+            self._spans[message] = (first, count)
         if count > 1:
             size = self._iovecs[first].len
             _SEGMENT_SIZE.pack_into(self._controls, message * _CONTROL, 18, _SOL_UDP, _UDP_SEGMENT, size)
-            header.control, header.controllen = self._control_at[message], 24
-        else:
-            header.control, header.controllen = ffi.NULL, 0
 
-    def _flush(self, sock: socket.socket, messages: int) -> int:
-        done = packets = 0
+    def _flush(self, sock: socket.socket, messages: int, packets: int) -> int:
+        done, sent, waited = 0, 0, False
         while done < messages:
-            taken = self._libc.sendmmsg(sock.fileno(), self._messages + done, messages - done, socket.MSG_DONTWAIT)
+            taken = self._libc.sendmmsg(sock.fileno(), self._messages + done, messages - done, _DONTWAIT)
+            if taken == messages:
+                return packets
             if taken > 0:
-                packets += sum(self._headers[i].iovlen for i in range(done, done + taken))
+                sent += sum(count for _, count in self._spans[done:done + taken])
                 done += taken
-                continue
-            if ffi.errno in (errno.EAGAIN, errno.ENOBUFS):
+            elif ffi.errno not in (errno.EAGAIN, errno.ENOBUFS):
+                sent += self._one_by_one(sock, done, ffi.errno)
+                done += 1
+            elif waited or not select.select([], [sock], [], _LONGEST_WAIT)[1]:
                 break
-            packets += self._one_by_one(sock, done, ffi.errno)
-            done += 1
-        return packets
+            else:
+                waited = True
+        return sent
 
     def _one_by_one(self, sock: socket.socket, message: int, error: int) -> int:
         """A message the kernel refused: without segmentation its packets may still go."""
@@ -174,8 +191,9 @@ class Outbox:
         if error in (errno.EIO, errno.EOPNOTSUPP, errno.ENOPROTOOPT):
             self.segmentation = False
         count, first, sent = header.iovlen, header.iov, 0
+        self._spans[message] = (-1, -1)
         header.iovlen, header.control, header.controllen = 1, ffi.NULL, 0
         for i in range(count):
             header.iov = first + i
-            sent += max(0, self._libc.sendmmsg(sock.fileno(), self._messages + message, 1, socket.MSG_DONTWAIT))
+            sent += max(0, self._libc.sendmmsg(sock.fileno(), self._messages + message, 1, _DONTWAIT))
         return sent

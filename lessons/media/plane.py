@@ -125,7 +125,7 @@ class MediaRoom:
             return
         here = [a for a in self.port.bound if is_loopback(a)] if loopback else []
         self._addresses[peer] = [*dict.fromkeys([*self._plane.announced, *here])]
-        self._groups[peer] = len(self._groups) + 1
+        self._groups.setdefault(peer, len(self._groups) + 1)
         downlink = self._downlinks[peer] = Downlink(self, peer, self._addresses[peer])
         downlink.offer_soon()
         for key, recipients in self._routes.items():

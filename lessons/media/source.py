@@ -110,7 +110,7 @@ class Source:
             return now - self._taken_at <= _TAKEN_FOR
         sink = self._open_sink(now)
         if sink is None or not sink.write(frame.content, self._timeline.at_ms(frame.timestamp, received), frame.key):
-            self._refused()
+            self._refused(now)
             return False
         self._taken_at = now
         if frame.key:
@@ -127,8 +127,10 @@ class Source:
             self._sink = self.room.sink(self.key, self.codec)
         return self._sink
 
-    def _refused(self) -> None:
-        """The record has a hole now; pictures after it need a key frame."""
+    def _refused(self, now: float) -> None:
+        """The record has a hole now; pictures after it need a key frame. Another recorder may take over."""
+        if now - self._sink_asked >= REFUSED_PAUSE:
+            self._sink = None
         self.recorded = None
         if self.is_video:
             for layer in self.layers.values():

@@ -140,7 +140,7 @@ class ViewerStream:
                          layer.last_picture + segment.picture, layer.last_tl0 + segment.tl0, layer.sent_at)
         self._earlier.append((segment, stop))
         self.packets_before += stop - segment.first
-        self.segment, self.patch = None, None
+        self.segment, self.patch, self.fraction_lost = None, None, 0
 
     def forget(self) -> None:
         """Nothing sent so far may be sent again."""
