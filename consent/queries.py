@@ -252,9 +252,9 @@ async def register(session: AsyncSession, school_id: str, person_ids: Collection
     only = [] if person_ids is None else [col(Person.id).in_(person_ids)]
     rows = (await session.exec(select(Person).where(Person.school_id == school_id, *only))).all()
     here = {row.id: row for row in rows if row.left_on is None or row.left_on > on}
-    roles = await _roles(session, school_id)
+    roles = await _roles(session, school_id, person_ids)
     versions = {a: row.version for a, row in (await current_agreements(session, school_id)).items()}
-    signatures = await _signatures(session, school_id)
+    signatures = await _signatures(session, school_id, person_ids)
     lines = []
     for row in here.values():
         part = rules.audience(roles.get(row.id, frozenset()))
@@ -277,18 +277,24 @@ async def current_agreements(session: AsyncSession, school_id: str) -> dict[rule
     return {rules.Audience(row.audience): row for row in rows}
 
 
-async def _roles(session: AsyncSession, school_id: str) -> dict[str, frozenset[people.Role]]:
-    rows = (await session.exec(select(PersonRole).where(PersonRole.school_id == school_id))).all()
+async def _roles(
+    session: AsyncSession, school_id: str, person_ids: Collection[str] | None,
+) -> dict[str, frozenset[people.Role]]:
+    only = [] if person_ids is None else [col(PersonRole.person_id).in_(person_ids)]
+    rows = (await session.exec(select(PersonRole).where(PersonRole.school_id == school_id, *only))).all()
     found: dict[str, set[people.Role]] = {}
     for row in rows:
         found.setdefault(row.person_id, set()).add(people.Role(row.role))
     return {person: frozenset(held) for person, held in found.items()}
 
 
-async def _signatures(session: AsyncSession, school_id: str) -> dict[tuple[str, rules.Audience], list[rules.Signature]]:
+async def _signatures(
+    session: AsyncSession, school_id: str, person_ids: Collection[str] | None,
+) -> dict[tuple[str, rules.Audience], list[rules.Signature]]:
+    only = [] if person_ids is None else [col(AgreementSignature.person_id).in_(person_ids)]
     rows = (await session.exec(
         select(AgreementSignature, Agreement).join(Agreement, col(Agreement.id) == AgreementSignature.agreement_id)
-        .where(AgreementSignature.school_id == school_id)
+        .where(AgreementSignature.school_id == school_id, *only)
     )).all()
     found: dict[tuple[str, rules.Audience], list[rules.Signature]] = {}
     for signature, agreement in rows:

@@ -26,6 +26,7 @@ from lessons.media.plane import Plane
 from recordings.commands import recover as recover_recordings
 from recordings.shelf import Shelf
 from recordings.vault import Vault
+from service import metrics
 from service.foundation import audit, bus, health, jobs, web
 from service.foundation.clock import Clock, SystemClock
 from service.foundation.db import Database
@@ -40,6 +41,7 @@ from service.wiring import SUBSCRIBERS
 
 ROUTERS = (
     health.router,
+    metrics.router,
     *people_pages.ROUTERS,
     consent_pages.router,
     lesson_door.router,
@@ -79,6 +81,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.templates.filters["role"] = rules.ROLE_WORDS.__getitem__
     web.install_errors(app)
     app.add_middleware(web.Shield)
+    app.state.metrics = metrics.Metrics()
+    app.add_middleware(metrics.Measured, metrics=app.state.metrics)
     for router in ROUTERS:
         app.include_router(router)
     for package in STATIC:

@@ -20,6 +20,7 @@ class Settings(BaseSettings):
     media_port: int = Field(0, description="UDP and TCP port for media; 0 picks a free one.")
     media_addresses: str = Field("", description="Addresses to bind for media, comma-separated; empty: all of the host.")
     media_public_addresses: str = Field("", description="Public addresses to announce as well (1:1 NAT).")
+    metrics_token: str = Field("", description="Bearer token for /metrics; empty: only from the machine itself.")
     dev: bool = Field(False, description="Demo school and sign-in links. Never set by `serve`.")
 
     @property

@@ -1,0 +1,111 @@
+"""What an operator's Prometheus collects: counts, durations and states, by route template. No name, id or address of anybody.
+
+Not public: the numbers say when a school teaches. From the machine itself, or with the token of the settings.
+"""
+
+import hmac
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from sqlmodel import col, func, select
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.foundation.bus import Outbox
+from service.foundation.errors import NotFound
+from service.foundation.web import Public
+from service.safeguarding.tables import Alert
+
+router = APIRouter(dependencies=[Public])
+LOOPBACK = frozenset({"127.0.0.1", "::1"})
+FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+SECONDS = (0.005, 0.02, 0.1, 0.5, 2, 10)
+PHASES = ("lobby", "open", "held", "ended")
+
+
+class Metrics:
+    """The counters of one application."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter("chaperone_requests", "Requests answered.", ("route", "status"), registry=self.registry)
+        self.seconds = Histogram("chaperone_request_seconds", "How long an answer took.", ("route",), buckets=SECONDS,
+                                 registry=self.registry)
+
+    def answered(self, scope: Scope, status: int, seconds: float) -> None:
+        """The route's template, never the path: paths carry ids."""
+        route = getattr(scope.get("route"), "path", "other")
+        self.requests.labels(route, f"{status // 100}xx").inc()
+        self.seconds.labels(route).observe(seconds)
+
+
+class Measured:
+    """Counts and times every HTTP request."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics):
+        self.app, self.metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        began, status = time.perf_counter(), 500
+
+        async def send_noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_noting)
+        finally:
+            self.metrics.answered(scope, status, time.perf_counter() - began)
+
+
+class _Gauges:
+    """States at the moment of asking, as a Prometheus collector."""
+
+    def __init__(self, phases: dict[str, int], connections: int, waiting: int, alerts: int):
+        self.phases, self.connections, self.waiting, self.alerts = phases, connections, waiting, alerts
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        rooms = GaugeMetricFamily("chaperone_rooms", "Live rooms by state.", labels=("state",))
+        for phase, number in self.phases.items():
+            rooms.add_metric((phase,), number)
+        yield rooms
+        yield GaugeMetricFamily("chaperone_connections", "People connected to rooms.", self.connections)
+        yield GaugeMetricFamily("chaperone_outbox_waiting", "Events not yet delivered.", self.waiting)
+        yield GaugeMetricFamily("chaperone_alerts_untaken", "Alerts that nobody has taken.", self.alerts)
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    state = request.app.state
+    if not may_scrape(request, state.settings.metrics_token):
+        raise NotFound()
+    moment = CollectorRegistry()
+    moment.register(await _now(state))
+    body = generate_latest(state.metrics.registry) + generate_latest(moment)
+    return Response(body, headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
+
+
+def may_scrape(request: Request, token: str) -> bool:
+    """With a token in the settings, only whoever shows it; else only the machine itself, and never through a proxy."""
+    if token:
+        return hmac.compare_digest(request.headers.get("authorization", "").encode(), f"Bearer {token}".encode())
+    proxied = any(name in request.headers for name in FORWARDED)
+    return not proxied and request.client is not None and request.client.host in LOOPBACK
+
+
+async def _now(state: Any) -> _Gauges:
+    hosts = state.rooms.hosts()
+    phases = {phase: sum(str(host.room.phase) == phase for host in hosts) for phase in PHASES}
+    async with state.database.glance() as session:
+        waiting = (await session.exec(select(func.count()).select_from(Outbox).where(col(Outbox.done_at).is_(None)))).one()
+        alerts = (await session.exec(select(func.count()).select_from(Alert).where(Alert.taken_by == ""))).one()
+    return _Gauges(phases, sum(len(host.connections) for host in hosts), waiting, alerts)
