@@ -1,0 +1,130 @@
+"""The office's, the safeguarding team's and the leaders' pages in Chromium, against the service as `make run` starts it."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, expect
+
+from tests.browser.lesson_page import chromium
+from tests.browser.programs import Service
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    started = Service(tmp_path_factory.mktemp("service"))
+    try:
+        yield await started.ready()
+    finally:
+        started.kill()
+
+
+@asynccontextmanager
+async def signed_in(browser: Browser, service: Service, role: str, **context: Any) -> AsyncIterator[Page]:
+    """A page signed in as the first person with `role`. What the browser complains about fails the test."""
+    opened = await browser.new_context(base_url=service.url, reduced_motion="reduce", **context)
+    page = await opened.new_page()
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda message: troubles.append(message.text) if "Content Security Policy" in message.text else None)
+    await page.goto(service.first(role)["sign_in_url"])
+    yield page
+    assert troubles == []
+    await opened.close()
+
+
+async def worry(browser: Browser, service: Service) -> None:
+    """A pupil presses “I'm worried”."""
+    async with signed_in(browser, service, "pupil") as page:
+        answer = await page.evaluate("""async () => (await fetch("/worried", {
+            method: "POST", headers: {"content-type": "application/json"}, body: "{}"})).status""")
+        assert answer == 200
+
+
+async def paths(page: Page, service: Service, role: str) -> list[str]:
+    """Every page of mine that this role has, with one of each kind of record."""
+    lesson = min(service.made["lessons"], key=lambda found: found["starts_at"])
+    child = lesson["pupil_ids"][0]
+    if role != "office":
+        return ["/live", f"/live/{lesson['id']}/stop", "/safeguarding", "/permissions", "/attendance"]
+    await page.goto("/permissions")
+    group = await page.locator("h2 a").first.get_attribute("href")
+    await page.goto(f"/permissions/children/{child}")
+    mistake = await page.get_by_role("link", name="Entered by mistake").first.get_attribute("href")
+    assert group
+    assert mistake
+    return ["/permissions", "/permissions/missing", "/permissions/agreements", f"/permissions/agreements/{child}", group, mistake,
+            f"/permissions/children/{child}", "/attendance", f"/attendance/{child}", f"/lessons/{lesson['id']}/attendance",
+            f"/lessons/{lesson['id']}/attendance/{child}"]
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("role", ["office", "dsl"])
+async def test_axe_finds_nothing_and_nothing_scrolls_sideways(
+    browser: Browser, service: Service, role: str, width: int,
+) -> None:
+    async with signed_in(browser, service, role, viewport={"width": width, "height": 800}) as page:
+        for path in await paths(page, service, role):
+            answer = await page.goto(path)
+            assert answer
+            assert answer.status == 200, path
+            assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+            found = (await Axe().run(page)).response["violations"]
+            assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], path
+            assert await page.locator("h1").count() == 1, path
+
+
+async def test_a_worry_reaches_the_dsl_s_open_page_within_seconds_without_a_reload(browser: Browser, service: Service) -> None:
+    async with signed_in(browser, service, "dsl") as page:
+        await page.goto("/safeguarding")
+        await expect(page.get_by_text("Nothing waiting.")).to_be_visible()
+        await page.evaluate("window.sameDocument = true")
+        await worry(browser, service)
+        banner = page.get_by_role("region", name="Safeguarding alert")
+        await expect(banner).to_contain_text(re.compile(r"^\s*Safeguarding alert, \d+(:\d\d)?(am|pm)\. Open\.\s*$"), timeout=6000)
+        await expect(page.locator("#alerts tr")).to_have_count(1)
+        await expect(page.locator("#alerts tr")).to_contain_text("Worry")
+        assert await page.evaluate("window.sameDocument")
+        await page.locator("#alerts a").click()
+        await page.get_by_role("button", name="I have got this").click()
+        await expect(banner).to_have_count(0)
+        found = (await Axe().run(page)).response["violations"]
+        assert [rule["id"] for rule in found] == []
+
+
+async def test_the_teacher_s_page_shows_nothing_of_it(browser: Browser, service: Service) -> None:
+    async with signed_in(browser, service, "teacher") as page:
+        await worry(browser, service)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.goto("/attendance")
+        await page.wait_for_load_state("networkidle")
+        assert not [url for url in asked if "safeguarding" in url or "alerts" in url]
+        assert "Safeguarding" not in await page.content()
+
+
+async def test_a_paper_form_is_written_down_by_keyboard_alone_and_without_scripts(browser: Browser, service: Service) -> None:
+    lesson = max(service.made["lessons"], key=lambda found: found["starts_at"])
+    async with signed_in(browser, service, "office", java_script_enabled=False) as page:
+        await page.goto(f"/permissions/children/{lesson['pupil_ids'][0]}")
+        await page.get_by_role("radio").first.focus()
+        await page.keyboard.press("Space")
+        await page.get_by_role("radiogroup", name="May turn the camera on").get_by_label("No", exact=True).focus()
+        await page.keyboard.press("Space")
+        await page.get_by_role("button", name="Save", exact=True).focus()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("alert")).to_contain_text("Saved")
+        row = page.locator(".govuk-summary-list__row").filter(has_text="Camera")
+        await expect(row).to_contain_text(re.compile("Changed to no|Needs a call"))
