@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from recordings import proof
 from recordings.vault import Vault
-from service import seed
+from service import seed, seed_recording
 from service.app import create_app
 from service.foundation import audit
 from service.foundation.bus import Subscribers
@@ -100,6 +100,7 @@ async def seeded(app: FastAPI, number: int) -> dict[str, Any]:
     state = app.state
     async with state.database.writing() as session:
         made = await seed.existing(session) or await seed.demo_school(session, state.clock.now(), number)
+    await seed_recording.finished_lesson(state.database, state.vault, state.clock)
     return made
 
 
@@ -143,10 +144,12 @@ def _migrate(given: argparse.Namespace) -> int:
 
 def _seed(given: argparse.Namespace) -> int:
     async def run() -> None:
-        database = _offline(_settings(given))
+        settings = _settings(given)
+        database = _offline(settings)
         await upgrade.to_newest(database)
         async with database.writing() as session:
             await seed.demo_school(session, SystemClock().now())
+        await seed_recording.finished_lesson(database, Vault(settings.data), SystemClock())
         await database.close()
 
     asyncio.run(run())

@@ -1,0 +1,184 @@
+"""One finished lesson of the demo school: its journal, and a recording that plays drawn pictures and made-up tones.
+
+It goes the way of every recording: a key wrapped outside the database, encrypted clusters, a seal.
+"""
+
+import array
+import functools
+import json
+import math
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+import av
+from sqlmodel import col, select
+
+from lessons.tables import JournalEntry, Lesson, LessonAdult
+from recordings import commands as recordings
+from recordings.capture import Capture
+from recordings.commands import LessonFacts
+from recordings.vault import Vault
+from service.foundation.clock import Clock
+from service.foundation.db import Database
+from service.foundation.events import system
+from service.people.tables import GroupMember, School, TeachingGroup
+
+SECONDS = 180
+LOOP_SECONDS = 6
+RATE = 5
+WIDTH, HEIGHT = 320, 180
+PAUSE = (70, 95)
+FLAG = 120
+CHAT = ((30, 1, "Is it three quarters?"), (42, 0, "Yes. Well done."), (110, 2, "I am back"))
+
+
+async def finished_lesson(database: Database, vault: Vault, clock: Clock) -> None:
+    """Record the demo school's earlier lesson, once. It opened on time, paused once, and its teacher flagged a moment."""
+    found = await _earlier(database, clock.now())
+    if found is None:
+        return
+    lesson, class_name, people = found
+    times = _PastClock(lesson.starts_at, clock)
+    facts = LessonFacts(lesson.id, lesson.title, class_name, lesson.starts_at, lesson.ends_at)
+    actor = system(lesson.school_id)
+    async with database.writing() as session:
+        begun = await recordings.begin(session, actor, facts, vault=vault, clock=times)
+        for position, person in enumerate(people):
+            await recordings.admit(session, actor, recording_id=begun.header.recording_id, person_id=person,
+                                   role="pupil" if position else "teacher", now=lesson.starts_at)
+    capture = Capture.start(
+        begun.path, header=begun.header, key=begun.key, signer=begun.signer, lesson_clock_start=begun.lesson_clock_start,
+        clock=times, on_durable=lambda _: None, on_fault=lambda _: None,
+    )
+    _record(capture, people)
+    times.seconds = SECONDS
+    manifest = await capture.seal("complete")
+    async with database.writing() as session:
+        await recordings.seal_part(session, actor, manifest, now=times.now())
+        await recordings.end(session, actor, recording_id=begun.header.recording_id, now=times.now())
+        session.add_all(_journal(lesson, people))
+        kept = await session.get_one(Lesson, lesson.id)
+        kept.started_at, kept.ended_at, kept.end_reason = lesson.starts_at, times.now(), "ended-by-staff"
+        session.add(kept)
+
+
+class _PastClock:
+    """The lesson's own time of day; CLOCK_BOOTTIME stands still while three minutes are written at once."""
+
+    def __init__(self, start: datetime, clock: Clock):
+        self.seconds, self._start, self._boottime = 0, start, clock.boottime()
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self.seconds)
+
+    def boottime(self) -> float:
+        return self._boottime + self.seconds
+
+
+async def _earlier(database: Database, now: datetime) -> tuple[Lesson, str, list[str]] | None:
+    """The lesson that is over and was not recorded yet, its class, and who was in it: the teacher, then three pupils."""
+    async with database.reading() as session:
+        lesson = (await session.exec(select(Lesson).join(School).where(
+            School.is_demo, col(Lesson.ended_at) < now, col(Lesson.id).not_in(select(JournalEntry.lesson_id)),
+        ))).first()
+        if lesson is None:
+            return None
+        group = await session.get_one(TeachingGroup, lesson.group_id)
+        adults = (await session.exec(select(LessonAdult.person_id).where(LessonAdult.lesson_id == lesson.id))).all()
+        pupils = (await session.exec(select(GroupMember.person_id).where(
+            GroupMember.group_id == lesson.group_id, GroupMember.part == "pupil"
+        ).order_by(col(GroupMember.person_id)))).all()
+        return lesson, group.name, [adults[0], *pupils[:3]]
+
+
+def _record(capture: Capture, people: list[str]) -> None:
+    for person in people:
+        role = "pupil" if person != people[0] else "teacher"
+        capture.note("presence", 0, {"person": person, "event": "in", "role": role})
+    capture.note("open", 1000, {})
+    for position, person in enumerate(people[:3]):
+        picture = capture.track(f"{person}.camera", person_id=person, source="camera", codec="vp8")
+        sound = capture.track(f"{person}.microphone", person_id=person, source="microphone", codec="opus")
+        for at_ms, frame, key in _repeated(_picture(position), LOOP_SECONDS):
+            picture.write(frame, at_ms, key)
+        for at_ms, packet, key in _repeated(_tone(220.0 * (position + 1)), 1):
+            if at_ms // 1000 % 12 // 4 == position:  # they take turns, four seconds each
+                sound.write(packet, at_ms, key)
+    capture.note("hold", PAUSE[0] * 1000, {"reasons": ["lone-adult"], "opening": 1})
+    for person in people[2:]:
+        capture.note("presence", PAUSE[0] * 1000 - 100, {"person": person, "event": "out"})
+        capture.note("presence", PAUSE[1] * 1000 - 400, {"person": person, "event": "in", "role": "pupil"})
+    capture.note("open", PAUSE[1] * 1000, {})
+    for at, position, text in CHAT:
+        capture.note("chat", at * 1000, {"person": people[position], "text": text, "outcome": "delivered"})
+    capture.note("flag", FLAG * 1000, {"person": people[0], "flag": "1", "about": "heard", "note": "A voice at home was loud."})
+    capture.note("end", SECONDS * 1000, {"reason": "over"})
+
+
+def _repeated(loop: list[tuple[int, bytes, bool]], seconds: int) -> Iterator[tuple[int, bytes, bool]]:
+    """`loop` over and over for the whole lesson, silent while the room is waiting or paused."""
+    for start in range(0, SECONDS * 1000, seconds * 1000):
+        for at_ms, frame, key in loop:
+            at = (start + at_ms) / 1000
+            if 1 <= at < PAUSE[0] or at >= PAUSE[1]:
+                yield start + at_ms, frame, key
+
+
+@functools.cache
+def _picture(position: int) -> list[tuple[int, bytes, bool]]:
+    """(milliseconds, VP8 frame, key): a bar that crosses a shade of its own, in a loop that begins with a key frame."""
+    codec: Any = av.CodecContext.create("libvpx", "w")
+    codec.width, codec.height, codec.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+    codec.time_base, codec.framerate, codec.gop_size = Fraction(1, RATE), Fraction(RATE, 1), RATE * LOOP_SECONDS
+    codec.options = {"deadline": "realtime", "cpu-used": "16", "lag-in-frames": "0", "auto-alt-ref": "0"}
+    codec.thread_count = 1
+    frames: list[Any] = []
+    for number in range(RATE * LOOP_SECONDS):
+        picture = av.VideoFrame(WIDTH, HEIGHT, "yuv420p")
+        bar = number * WIDTH // (RATE * LOOP_SECONDS)
+        shades = ([90, 60, 130][position], [130, 150, 110][position], [110, 120, 150][position])
+        for plane, shade in zip(picture.planes, shades, strict=True):
+            line = bytearray([shade]) * plane.line_size
+            if plane is picture.planes[0]:
+                line[bar : bar + 24] = bytes([210]) * len(line[bar : bar + 24])
+            plane.update(bytes(line) * (plane.buffer_size // plane.line_size))
+        picture.pts = number
+        frames += codec.encode(picture)
+    return [(packet.pts * 1000 // RATE, bytes(packet), packet.is_keyframe) for packet in [*frames, *codec.encode(None)]]
+
+
+@functools.cache
+def _tone(hertz: float) -> list[tuple[int, bytes, bool]]:
+    """(milliseconds, Opus packet, True): one second of a quiet tone in packets of 20 ms."""
+    codec: Any = av.CodecContext.create("libopus", "w")
+    codec.sample_rate, codec.layout, codec.format = 48000, "mono", "s16"
+    codec.options = {"frame_duration": "20", "application": "voip"}
+    packets: list[bytes] = []
+    for number in range(50):
+        sound = av.AudioFrame("s16", "mono", 960)
+        wave = (math.sin(2 * math.pi * hertz * (number * 960 + sample) / 48000) for sample in range(960))
+        sound.planes[0].update(array.array("h", (int(2500 * height) for height in wave)).tobytes())
+        sound.sample_rate, sound.pts = 48000, number * 960
+        packets += [bytes(packet) for packet in codec.encode(sound)]
+    return [(number * 20, packet, True) for number, packet in enumerate(packets)]
+
+
+def _journal(lesson: Lesson, people: list[str]) -> list[JournalEntry]:
+    """What the room would have written, at the same moments as the recording's notes."""
+    told: list[tuple[float, str, str, dict[str, Any]]] = [
+        *((0.0, "joined", person, {"role": "pupil" if person != people[0] else "teacher"}) for person in people),
+        (1.0, "opened", "", {"opening": 1, "people": people}),
+        *((PAUSE[0] - 0.1, "left", person, {"reason": "silent"}) for person in people[2:]),
+        (PAUSE[0], "held", "", {"reasons": ["lone-adult"], "opening": 1}),
+        *((PAUSE[1] - 0.4, "joined", person, {"role": "pupil"}) for person in people[2:]),
+        (PAUSE[1], "opened", "", {"opening": 2, "people": people}),
+        (FLAG, "flag", people[0], {"flag": "1"}),
+        (SECONDS, "ended", "", {"reason": "ended-by-staff"}),
+    ]
+    return [
+        JournalEntry(school_id=lesson.school_id, lesson_id=lesson.id, seq=number, at=lesson.starts_at + timedelta(seconds=at),
+                     kind=kind, person_id=person, body=json.dumps(facts))
+        for number, (at, kind, person, facts) in enumerate(told, start=1)
+    ]
