@@ -22,7 +22,7 @@ from lessons.live.deadlines import Moment
 from lessons.live.journal import Entry, Journal
 from lessons.live.matcher import phrase_automaton
 from lessons.live.plan import Role
-from lessons.live.protocol import CLOSE_CODE, RESTARTING, encode
+from lessons.live.protocol import CLOSE_CODE, RESTARTING, TICKET_REFUSED, encode
 from lessons.live.reading import Read, WordsAndLinks
 from lessons.live.recorder import Recorder
 from lessons.live.room import Room
@@ -36,9 +36,9 @@ from service.foundation.clock import Clock
 
 log = structlog.get_logger(__name__)
 TICK = 0.25
-CURRENT = 1.0
-"""Seconds between two proofs that the plan is current."""
-REREAD = 5.0
+CURRENT = 0.5
+"""Seconds between two proofs that the plan is current; each holds for three."""
+REREAD = 10.0
 """Seconds after which the plan is read again even though nothing seems to have changed: midnight changes things too."""
 
 
@@ -84,12 +84,20 @@ def screener(found: WordsAndLinks) -> Callable[[str], Screening]:
     return lambda text: screen(text, lists)
 
 
+@dataclass(frozen=True)
+class Check:
+    """`seen`: where the audit stands. `changed`: something was decided since. `signed_out`: sign-ins that are over."""
+
+    seen: int
+    changed: bool
+    signed_out: frozenset[str] = frozenset()
+
+
 class Host:
-    """Made by the registry. `read` gives the plan as it stands; `version` says cheaply whether it could have changed."""
+    """Made by the registry. `read` gives the plan as it stands; `check` says cheaply whether it could have changed."""
 
     def __init__(self, first: Read, *, clock: Clock, gate: Gate, journal: Journal,
-                 read: Callable[[], Awaitable[Read]], version: Callable[[], Awaitable[int]],
-                 still_signed_in: Callable[[set[str]], Awaitable[set[str]]]):
+                 read: Callable[[], Awaitable[Read]], check: Callable[[int, set[str]], Awaitable[Check]]):
         self.room = Room(first.plan, screener(first.lists))
         self.gate, self.clock, self.journal = gate, clock, journal
         self.connections: dict[str, Connected] = {}
@@ -97,7 +105,7 @@ class Host:
         self.end_reason = ""
         self.recorder: Recorder | None = None
         self.media: MediaRoom | None = None
-        self._read, self._version, self._still_signed_in = read, version, still_signed_in
+        self._read, self._check = read, check
         self._seen, self._lists, self._read_at = first.seen, first.lists, clock.boottime()
         self._recorded_at = -inf
         self._owned_at = -inf
@@ -183,17 +191,16 @@ class Host:
 
     async def confirm(self) -> None:
         """Prove that the plan is current, or read it again. The proof dates from before the question was asked."""
-        asked = self.clock.boottime()
-        changed = self._stale.is_set() or asked - self._read_at >= REREAD or await self._version() != self._seen
-        if changed:
-            self._stale.clear()
-            found = await self._read()
-            self._take_plan(found, asked)
-        self._owned_at = asked
-        gone = await self._signed_out()
-        for connected in [c for c in self.connections.values() if c.session in gone]:
-            connected.line.close(4401)
+        asked, stale = self.clock.boottime(), self._stale.is_set()
+        self._stale.clear()
+        found = await self._check(self._seen, {c.session for c in self.connections.values()})
+        for connected in [c for c in self.connections.values() if c.session in found.signed_out]:
+            connected.line.close(TICKET_REFUSED)
             self.lost(connected, "signed-out")
+        self._seen = found.seen
+        if stale or found.changed or asked - self._read_at >= REREAD:
+            self._take_plan(await self._read(), asked)
+        self._owned_at = asked
 
     def _take_plan(self, found: Read, asked: float) -> None:
         self._seen, self._read_at = found.seen, asked
@@ -201,10 +208,6 @@ class Host:
             self._lists = found.lists
             self.room.screen = screener(found.lists)
         self.handle(ev.PlanRead(found.plan, asked))
-
-    async def _signed_out(self) -> set[str]:
-        sessions = {c.session for c in self.connections.values()}
-        return sessions - await self._still_signed_in(sessions) if sessions else set()
 
     # Effects
 
@@ -415,6 +418,8 @@ class Host:
                 await self.confirm()
             except Exception:
                 log.exception("host.not_current", lesson_id=self.room.plan.lesson_id)
+                self._stale.set()  # whatever was decided is still to be read
+                await asyncio.sleep(CURRENT)
             try:
                 await asyncio.wait_for(self._stale.wait(), CURRENT)
             except TimeoutError:

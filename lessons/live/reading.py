@@ -2,18 +2,20 @@
 
 from dataclasses import dataclass, replace
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons import roster as rosters
 from lessons import rules
 from lessons.live import words as default_words
 from lessons.live.chat import address
+from lessons.live.facts import DoorAnswered, RoomJournalled, RoomOpened
 from lessons.live.plan import Link, May, Person, Plan, Role
 from lessons.live.supervision import Kind
 from lessons.roster import Adult, Pupil, Roster
 from lessons.tables import JournalEntry
 from service.foundation.audit import AuditLeaf
+from service.people.events import SignedIn, SignInRefused
 
 
 @dataclass(frozen=True)
@@ -34,24 +36,37 @@ class Read:
     seen: int
 
 
+DECIDES_NOTHING = frozenset(kind.__name__ for kind in (RoomJournalled, RoomOpened, DoorAnswered, SignedIn, SignInRefused))
+"""What the audit is full of while lessons are on. Any other entry may have changed a plan."""
+
+
 async def read(session: AsyncSession, lesson_id: str) -> Read:
     """Everything a host holds of a lesson, in one consistent view. Raises NotFound."""
-    seen = await version(session)
-    return Read(await plan(session, lesson_id), await words_and_links(session, lesson_id), seen)
+    seen, _ = await decided(session, -1)
+    roster = await rosters.roster(session, lesson_id)
+    words = await rosters.word_list(session, roster.school_id)
+    return Read(await _plan(session, roster, words), _lists(roster, words), seen)
 
 
-async def version(session: AsyncSession) -> int:
-    """A number that grows with everything anybody decides, since every change of state is in the audit. Cheap."""
-    last = (await session.exec(select(AuditLeaf.seq).order_by(col(AuditLeaf.seq).desc()).limit(1))).first()
-    return -1 if last is None else last
+async def decided(session: AsyncSession, seen: int) -> tuple[int, bool]:
+    """(where the audit stands, whether anything since `seen` could change a plan). Cheap: every change of state is in it."""
+    since = select(func.max(AuditLeaf.seq)).where(AuditLeaf.seq > seen)
+    last = (await session.exec(since)).one()
+    if last is None:
+        return seen, False
+    other = (await session.exec(since.where(col(AuditLeaf.kind).not_in(DECIDES_NOTHING)))).one()
+    return last, other is not None
 
 
 async def plan(session: AsyncSession, lesson_id: str) -> Plan:
     """The plan of one lesson as it stands now: roster, clearances, consents, times, switches. Raises NotFound."""
     roster = await rosters.roster(session, lesson_id)
-    words = await rosters.word_list(session, roster.school_id)
+    return await _plan(session, roster, await rosters.word_list(session, roster.school_id))
+
+
+async def _plan(session: AsyncSession, roster: Roster, words: rules.WordList) -> Plan:
     found = plan_of(roster, str(words.version))
-    return replace(found, stopped=found.stopped or await _was_stopped(session, lesson_id))
+    return replace(found, stopped=found.stopped or await _was_stopped(session, roster.lesson_id))
 
 
 async def _was_stopped(session: AsyncSession, lesson_id: str) -> bool:
@@ -63,7 +78,10 @@ async def _was_stopped(session: AsyncSession, lesson_id: str) -> bool:
 async def words_and_links(session: AsyncSession, lesson_id: str) -> WordsAndLinks:
     """The lists that chat of one lesson is screened by (policy: IN6, RL10)."""
     roster = await rosters.roster(session, lesson_id)
-    words = await rosters.word_list(session, roster.school_id)
+    return _lists(roster, await rosters.word_list(session, roster.school_id))
+
+
+def _lists(roster: Roster, words: rules.WordList) -> WordsAndLinks:
     links = frozenset(address(link.url) for link in roster.links if link.is_previewed)
     if not words.version:
         return WordsAndLinks(default_words.VERSION, default_words.PHRASES, links)

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons.live import reading
-from lessons.live.host import Host
+from lessons.live.host import Check, Host
 from lessons.live.journal import Journal
 from lessons.live.recorder import Recorder
 from lessons.live.tickets import Tickets, ticket_key
@@ -65,7 +65,7 @@ class Registry:
             first, clock=self.clock, gate=gate,
             journal=Journal(self.database, actor, lesson_id, f"{plan.title}, {plan.class_name}"),
             read=lambda: self._glance(lambda session: reading.read(session, lesson_id)),
-            version=lambda: self._glance(reading.version), still_signed_in=self._still_signed_in,
+            check=self._check,
         )
         facts = LessonFacts(lesson_id, plan.title, plan.class_name, plan.starts_at, plan.ends_at)
         recorder = Recorder(
@@ -105,15 +105,17 @@ class Registry:
         async with self.database.glance() as session:
             return await look(session)
 
-    async def _still_signed_in(self, sessions: set[str]) -> set[str]:
+    async def _check(self, seen: int, sessions: set[str]) -> Check:
         now = self.clock.now()
-        rows = await self._glance(lambda session: session.exec(
-            select(SignIn.id).where(col(SignIn.id).in_(sessions), col(SignIn.ended_at).is_(None), SignIn.ends_at > now)
-        ))
-        found = set(rows.all())
-        for session_id in found:
+        async with self.database.glance() as session:
+            stands, changed = await reading.decided(session, seen)
+            rows = await session.exec(
+                select(SignIn.id).where(col(SignIn.id).in_(sessions), col(SignIn.ended_at).is_(None), SignIn.ends_at > now)
+            )
+            signed_in = frozenset(rows.all())
+        for session_id in signed_in:
             self._mark_seen(session_id)  # who is in a lesson is not idle
-        return found
+        return Check(stands, changed, frozenset(sessions) - signed_in)
 
     def refresh(self, lesson_id: str = "") -> None:
         """Something was decided about a lesson, or about anybody: read the plan now, not at the next second."""
