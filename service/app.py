@@ -77,6 +77,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.audiences = audiences(ROUTERS)
     app.state.passwords = hashing.Passwords()
     app.state.tries = Tries()
+    app.state.roster_turn = asyncio.Lock()
     app.state.templates = web.templates(TEMPLATES)
     app.state.templates.filters["role"] = rules.ROLE_WORDS.__getitem__
     web.install_errors(app)

@@ -175,12 +175,21 @@ class RosterChecked(Event):
 
 
 @dataclass(frozen=True)
-class RosterImported(Event):
-    """One file became people, in one transaction. Ids of whom it added, changed and marked as left."""
+class PeopleStaged(Event):
+    """New people of a file, written where nobody sees them until `RosterImported`."""
 
     subject = "import_id"
     import_id: str
-    added: tuple[str, ...]
+    person_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RosterImported(Event):
+    """One file became so at one moment: how many people it added, and the ids of those it changed and who left."""
+
+    subject = "import_id"
+    import_id: str
+    added: int
     changed: tuple[str, ...]
     left: tuple[str, ...]
 

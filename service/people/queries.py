@@ -257,7 +257,8 @@ async def search(session: AsyncSession, actor: Actor, *, words: str = "", kind: 
         name = f"{preferred or given} {family}".strip()
         searched = rules.sort_key(f"{title} {given} {name}")
         gone = left_on is not None and left_on <= today
-        if (gone == left and sees(actor, its_kind, its_roles) and all(word in searched for word in wanted)
+        if (gone == left and left_on != rules.NOT_YET
+                and sees(actor, its_kind, its_roles) and all(word in searched for word in wanted)
                 and (not kind or kind == _list_of(its_kind, its_roles))
                 and (not group_id or group_id in {group for group, _ in groups.get(person_id, ())})):
             names = tuple(name for _, name in groups.get(person_id, ()))
@@ -276,6 +277,11 @@ async def _all_roles(session: AsyncSession, school_id: str) -> dict[str, frozens
             select(PersonRole.person_id, PersonRole.role).where(PersonRole.school_id == school_id))).all():
         found.setdefault(person_id, set()).add(Role(role))
     return {person_id: frozenset(held) for person_id, held in found.items()}
+
+
+async def class_names(session: AsyncSession, school_id: str) -> dict[str, list[str]]:
+    """The names of each person's classes."""
+    return {person_id: [name for _, name in its] for person_id, its in (await _groups_of(session, school_id)).items()}
 
 
 async def _groups_of(session: AsyncSession, school_id: str) -> dict[str, list[tuple[str, str]]]:
@@ -338,17 +344,20 @@ class PersonPage:
     badge_locked: bool
 
 
+def fields_of(row: Person) -> rules.PersonFields:
+    return rules.PersonFields(**{name: getattr(row, name) for name in rules.PersonFields.__dataclass_fields__})
+
+
 async def person_page(session: AsyncSession, actor: Actor, person_id: str) -> PersonPage:
     row = await session.get(Person, person_id)
     held = (await roles(session, [person_id])).get(person_id, frozenset())
     if row is None or row.school_id != actor.school_id or not sees(actor, row.kind, held):
         raise NotFound()
-    fields = rules.PersonFields(**{name: getattr(row, name) for name in rules.PersonFields.__dataclass_fields__})
     kept = await session.get(Password, person_id)
     badge = (await session.exec(select(Badge).where(Badge.person_id == person_id, col(Badge.revoked_at).is_(None)))).first()
     everybody = actor.is_any(SEES_EVERYBODY)
     return PersonPage(
-        view_of(row, held), fields, row.version, row.left_on,
+        view_of(row, held), fields_of(row), row.version, row.left_on,
         tuple((await _groups_of(session, actor.school_id)).get(person_id, ())),
         await guardians(session, actor.school_id, child_id=person_id) if everybody else (),
         await guardians(session, actor.school_id, guardian_id=person_id) if everybody else (),

@@ -246,6 +246,7 @@ class PersonFields:
         return asdict(self)
 
 
+NOT_YET = date.min  # `left_on` of people whom an import has written and not yet let in: every query takes them for leavers
 YEARS = ("N", "R", *(str(year) for year in range(1, 15)))
 EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+\.[^@\s.]+")
 

@@ -1,0 +1,232 @@
+"""Saving a roster file: nothing half-imported, and no long transaction that a live lesson would wait for.
+
+New people are written first, a few at a time, as people who are not here yet: every query takes them for leavers, so nobody
+sees them. Then one short transaction lets them in, together with everything that changes about people who were there. If
+anything fails before it, the rows that nobody saw are removed. docs/decisions holds the measurement.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import date, datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlmodel import SQLModel, col, delete, insert, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.foundation.bus import publish
+from service.foundation.db import new_id
+from service.foundation.errors import Conflict, NotFound
+from service.foundation.events import Actor
+from service.people import queries, roster, roster_plan, rules, sessions
+from service.people.events import PeopleStaged, RosterChecked, RosterImported
+from service.people.tables import (
+    Badge,
+    DbsCheck,
+    GroupMember,
+    Guardianship,
+    Person,
+    PersonRole,
+    RosterImport,
+    School,
+    SignIn,
+    TeachingGroup,
+)
+
+BATCH = 150
+KEPT = timedelta(days=1)
+T = TypeVar("T")
+
+
+class Outdated(Conflict):
+    """People were changed since this file was checked. Check it again."""
+
+    code = "outdated-import"
+
+
+async def check(state: Any, actor: Actor, raw: bytes, *, is_whole: bool) -> str:
+    """Read and check a file, and keep what was read until somebody saves it. Returns the import's id."""
+    now = state.clock.now()
+    sheet = await asyncio.to_thread(roster.read, raw, now.date())
+    kept = await asyncio.to_thread(lambda: json.dumps(roster.to_plain(sheet), default=str))
+    async with state.database.writing() as session:
+        await session.exec(delete(RosterImport).where(
+            col(RosterImport.school_id) == actor.school_id, col(RosterImport.made_at) < now - KEPT))
+        school = await session.get_one(School, actor.school_id)
+        row = RosterImport(school_id=actor.school_id, made_by=actor.person_id, made_at=now, roster_version=school.roster_version,
+                           is_whole=is_whole, rows=kept)
+        session.add(row)
+        await publish(session, RosterChecked(row.id, len(sheet.records), len(sheet.problems)), actor)
+    return row.id
+
+
+async def planned(state: Any, actor: Actor, import_id: str) -> tuple[RosterImport, roster.Sheet, roster_plan.Plan]:
+    """A checked file, and what saving it would change of what is there now."""
+    async with state.database.reading() as session:
+        row = await session.get(RosterImport, import_id)
+        if row is None or row.school_id != actor.school_id or not row.rows:
+            raise NotFound()
+        there = await snapshot(session, actor.school_id)
+    sheet = await asyncio.to_thread(lambda: roster.from_plain(json.loads(row.rows)))
+    return row, sheet, await asyncio.to_thread(roster_plan.plan, sheet, there, is_whole=row.is_whole)
+
+
+async def save(state: Any, actor: Actor, import_id: str) -> roster_plan.Plan:
+    """Make the checked file so. Raises Outdated when people changed since it was checked."""
+    async with state.roster_turn:
+        row, _sheet, plan = await planned(state, actor, import_id)
+        if plan.stop:
+            raise Conflict(plan.stop)
+        people = {one.fields.external_id or "": new_id() for one in plan.new}
+        async with _not_yet(state, actor.school_id):
+            added = await _stage(state, actor, row.id, plan, people)
+            async with state.database.writing() as session:
+                await _let_in(session, actor, row, plan, added)
+    return plan
+
+
+@asynccontextmanager
+async def _not_yet(state: Any, school_id: str) -> AsyncIterator[None]:
+    """People who are not here yet are removed before and, when something fails, after."""
+    await _forget_staged(state, school_id)
+    try:
+        yield
+    except BaseException:
+        await _forget_staged(state, school_id)
+        raise
+
+
+async def _forget_staged(state: Any, school_id: str) -> None:
+    while True:
+        async with state.database.writing() as session:
+            staged = (await session.exec(select(Person.id).where(
+                Person.school_id == school_id, Person.left_on == rules.NOT_YET).limit(BATCH))).all()
+            if not staged:
+                return
+            for table, column in ((Guardianship, Guardianship.child_id), (Guardianship, Guardianship.guardian_id),
+                                  (GroupMember, GroupMember.person_id), (PersonRole, PersonRole.person_id), (Person, Person.id)):
+                await session.exec(delete(table).where(col(column).in_(staged)))
+
+
+async def _stage(state: Any, actor: Actor, import_id: str, plan: roster_plan.Plan, people: dict[str, str]) -> dict[str, str]:
+    """Write the new people where nobody sees them. Returns the ids of everybody by their id in the school's system."""
+    school_id = actor.school_id
+    for batch in _batches(plan.new):
+        ids = [people[one.fields.external_id or ""] for one in batch]
+        async with state.database.writing() as session:
+            await _insert(session, Person, [
+                {"id": person_id, "school_id": school_id, "left_on": rules.NOT_YET, "version": 1, **one.fields.columns()}
+                for person_id, one in zip(ids, batch, strict=True)])
+            held = [{"person_id": person_id, "role": role, "school_id": school_id}
+                    for person_id, one in zip(ids, batch, strict=True) for role in one.roles]
+            if held:
+                await _insert(session, PersonRole, held)
+            await publish(session, PeopleStaged(import_id, tuple(ids)), actor)
+    async with state.database.reading() as session:
+        known = dict((await session.exec(select(Person.external_id, Person.id).where(
+            Person.school_id == school_id, col(Person.external_id).is_not(None)))).all())
+    for links in _batches([one for one in plan.new_links if one.child in people]):
+        async with state.database.writing() as session:
+            await _insert(session, Guardianship, [_link(school_id, known, one) for one in links])
+    return known
+
+
+def _link(school_id: str, known: dict[str, str], one: roster_plan.NewLink) -> dict[str, Any]:
+    """A new place in a child's life. What the file does not say (a court order) is unknown, and unknown is not safe."""
+    adult = one.guardian
+    return {"id": new_id(), "school_id": school_id, "guardian_id": known[adult.external_id], "child_id": known[one.child],
+            "relationship": adult.relationship, "contact_order": adult.contact_order,
+            "parental_responsibility": adult.parental_responsibility, "court_order": "unknown", "lives_with": adult.lives_with,
+            "do_not_contact": False}
+
+
+async def _let_in(session: AsyncSession, actor: Actor, row: RosterImport, plan: roster_plan.Plan, known: dict[str, str]) -> None:
+    """The one moment at which the file becomes so."""
+    now: datetime = session.info["clock"].now()
+    school_id = actor.school_id
+    turned = await session.exec(update(School).where(
+        col(School.id) == school_id, col(School.roster_version) == row.roster_version
+    ).values(roster_version=School.roster_version + 1))
+    if turned.rowcount != 1:
+        raise Outdated()
+    await session.exec(update(Person).where(
+        col(Person.school_id) == school_id, col(Person.left_on) == rules.NOT_YET).values(left_on=None))
+    for table, changes in ((Person, plan.changed), (Guardianship, plan.changed_links)):
+        for change in changes:
+            await session.exec(update(table).where(col(table.id) == change.id).values(
+                {name: new for name, _now, new in change.columns}))
+    await _classes(session, school_id, plan, known)
+    late = [one for one in plan.new_links if one.child not in {new.fields.external_id for new in plan.new}]
+    if late:
+        await _insert(session, Guardianship, [_link(school_id, known, one) for one in late])
+    session.add_all(DbsCheck(school_id=school_id, person_id=known[external_id], certificate_number=number, checked_on=on,
+                             recheck_on=rules.years_on(on, rules.RECHECK_YEARS), recorded_by=actor.person_id)
+                    for external_id, number, on in plan.new_dbs if known[external_id] != actor.person_id)
+    await _leavers(session, actor, [person_id for person_id, _ in plan.left], now)
+    await session.exec(update(RosterImport).where(col(RosterImport.id) == row.id).values(saved_at=now, rows=""))
+    changed = tuple(change.id for change in plan.changed)
+    await publish(session, RosterImported(row.id, len(plan.new), changed, tuple(one for one, _ in plan.left)), actor)
+
+
+async def _classes(session: AsyncSession, school_id: str, plan: roster_plan.Plan, known: dict[str, str]) -> None:
+    for name, stage in plan.new_classes.items():
+        session.add(TeachingGroup(school_id=school_id, name=name, key_stage=stage))
+    await session.flush()
+    groups = dict((await session.exec(
+        select(TeachingGroup.name, TeachingGroup.id).where(TeachingGroup.school_id == school_id))).all())
+    for person_id, name in plan.quits:
+        await session.exec(delete(GroupMember).where(
+            col(GroupMember.person_id) == person_id, col(GroupMember.group_id) == groups[name]))
+    if plan.joins:
+        await _insert(session, GroupMember, [
+            {"group_id": groups[name], "person_id": known[external_id], "school_id": school_id, "part": part}
+            for external_id, name, part in plan.joins])
+
+
+async def _leavers(session: AsyncSession, actor: Actor, left: Sequence[str], now: datetime) -> None:
+    """Access ends at once: badges stop, and who is signed in is cut off."""
+    for batch in _batches(left):
+        await session.exec(update(Person).where(col(Person.id).in_(batch)).values(left_on=now.date()))
+        await session.exec(update(Badge).where(
+            col(Badge.person_id).in_(batch), col(Badge.revoked_at).is_(None)).values(revoked_at=now))
+        here = (await session.exec(select(SignIn.person_id).where(
+            col(SignIn.person_id).in_(batch), col(SignIn.ended_at).is_(None), SignIn.ends_at > now).distinct())).all()
+        for person_id in here:
+            await sessions.end_all(session, actor, person_id=person_id, why="left", now=now)
+
+
+async def _insert(session: AsyncSession, table: type[SQLModel], rows: Sequence[dict[str, Any]]) -> None:
+    """Many rows in one go, without an object for each."""
+    await (await session.connection()).execute(insert(table), rows)
+
+
+def _batches(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (rows[at:at + BATCH] for at in range(0, len(rows), BATCH))
+
+
+async def snapshot(session: AsyncSession, school_id: str) -> roster_plan.Snapshot:
+    """The school as a file is compared with it."""
+    today: date = session.info["clock"].now().date()
+    rows = (await session.exec(select(Person).where(Person.school_id == school_id))).all()
+    external = {row.id: row.external_id for row in rows if row.external_id}
+    classes = await queries.class_names(session, school_id)
+    links: dict[str, dict[str, roster_plan.KnownLink]] = {}
+    for link in (await session.exec(select(Guardianship).where(Guardianship.school_id == school_id))).all():
+        if link.guardian_id in external:
+            links.setdefault(link.child_id, {})[external[link.guardian_id]] = roster_plan.KnownLink(
+                link.id, link.relationship, link.contact_order, link.parental_responsibility, link.lives_with,
+                link.do_not_contact or link.court_order == "yes")
+    numbers: dict[str, set[str]] = {}
+    for person_id, number in (await session.exec(select(DbsCheck.person_id, DbsCheck.certificate_number).where(
+            DbsCheck.school_id == school_id))).all():
+        numbers.setdefault(person_id, set()).add(number)
+    people = {external[row.id]: roster_plan.Known(
+        row.id, queries.fields_of(row), row.left_on is not None and row.left_on <= today, frozenset(classes.get(row.id, ())),
+        frozenset(numbers.get(row.id, ())), links.get(row.id, {}),
+    ) for row in rows if row.id in external and row.left_on != rules.NOT_YET}
+    emails = {row.email: row.id for row in rows if row.email}
+    groups = (await session.exec(select(TeachingGroup.name).where(TeachingGroup.school_id == school_id))).all()
+    return roster_plan.Snapshot(people, emails, frozenset(groups))
+
+
