@@ -91,6 +91,7 @@ async def run(database: Database, state: Any, subscribers: Subscribers, wake: as
         wake.clear()
         await deliver(database, state, subscribers)
         try:
-            await asyncio.wait_for(wake.wait(), timeout=5)
+            async with asyncio.timeout(5):
+                await wake.wait()
         except TimeoutError:
             continue

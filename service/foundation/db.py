@@ -5,6 +5,7 @@ code by one setting. A writing session takes SQLite's write lock when it begins,
 the middle of becoming a writer.
 """
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -16,6 +17,8 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.foundation.errors import Unavailable
 
 WRITE_SECONDS = Histogram(
     "chaperone_write_transaction_seconds", "How long a write transaction held the database",
@@ -62,6 +65,7 @@ class Database:
 
     def __init__(self, url: str, info: dict[str, Any]):
         self.engine = open_engine(url)
+        self._one_writer = asyncio.Lock() if url.startswith("sqlite") else None
         self._lookups = open_engine(url)
         self._sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False, info=info)
         self._glances = async_sessionmaker(self._lookups, class_=AsyncSession, expire_on_commit=False, info=info)
@@ -72,7 +76,7 @@ class Database:
 
         What was published is delivered from here on, not before: until the commit there is nothing to see.
         """
-        async with self._sessions() as session:
+        async with self._turn(), self._sessions() as session:
             async with session.begin():
                 await session.connection()
                 began = time.perf_counter()
@@ -80,6 +84,22 @@ class Database:
             WRITE_SECONDS.observe(time.perf_counter() - began)
             if session.info.get("published"):
                 session.info["outbox"].set()
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """SQLite has one writer. Waiting here is first come, first served; waiting inside SQLite is by luck, and starves."""
+        if self._one_writer is None:
+            yield
+            return
+        try:
+            async with asyncio.timeout(10):
+                await self._one_writer.acquire()
+        except TimeoutError as error:
+            raise Unavailable() from error
+        try:
+            yield
+        finally:
+            self._one_writer.release()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:

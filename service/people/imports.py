@@ -9,9 +9,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
+from sqlalchemy import bindparam
 from sqlmodel import SQLModel, col, delete, insert, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -43,6 +45,15 @@ class Outdated(Conflict):
     """People were changed since this file was checked. Check it again."""
 
     code = "outdated-import"
+
+
+@dataclass(frozen=True)
+class Ids:
+    """The ids that the file's names stand for: which people are new, everybody by the school's own id, classes by name."""
+
+    new: frozenset[str]
+    people: dict[str, str]
+    groups: dict[str, str]
 
 
 async def check(state: Any, actor: Actor, raw: bytes, *, is_whole: bool) -> str:
@@ -80,9 +91,9 @@ async def save(state: Any, actor: Actor, import_id: str) -> roster_plan.Plan:
             raise Conflict(plan.stop)
         people = {one.fields.external_id or "": new_id() for one in plan.new}
         async with _not_yet(state, actor.school_id):
-            added = await _stage(state, actor, row.id, plan, people)
+            ids = await _stage(state, actor, row.id, plan, people)
             async with state.database.writing() as session:
-                await _let_in(session, actor, row, plan, added)
+                await _let_in(session, actor, row, plan, ids)
     return plan
 
 
@@ -103,14 +114,16 @@ async def _forget_staged(state: Any, school_id: str) -> None:
             staged = (await session.exec(select(Person.id).where(
                 Person.school_id == school_id, Person.left_on == rules.NOT_YET).limit(BATCH))).all()
             if not staged:
+                await session.exec(delete(TeachingGroup).where(
+                    col(TeachingGroup.school_id) == school_id, col(TeachingGroup.archived_on) == rules.NOT_YET))
                 return
             for table, column in ((Guardianship, Guardianship.child_id), (Guardianship, Guardianship.guardian_id),
                                   (GroupMember, GroupMember.person_id), (PersonRole, PersonRole.person_id), (Person, Person.id)):
                 await session.exec(delete(table).where(col(column).in_(staged)))
 
 
-async def _stage(state: Any, actor: Actor, import_id: str, plan: roster_plan.Plan, people: dict[str, str]) -> dict[str, str]:
-    """Write the new people where nobody sees them. Returns the ids of everybody by their id in the school's system."""
+async def _stage(state: Any, actor: Actor, import_id: str, plan: roster_plan.Plan, people: dict[str, str]) -> Ids:
+    """Write the new people, with their classes and adults, where nobody sees them."""
     school_id = actor.school_id
     for batch in _batches(plan.new):
         ids = [people[one.fields.external_id or ""] for one in batch]
@@ -120,16 +133,38 @@ async def _stage(state: Any, actor: Actor, import_id: str, plan: roster_plan.Pla
                 for person_id, one in zip(ids, batch, strict=True)])
             held = [{"person_id": person_id, "role": role, "school_id": school_id}
                     for person_id, one in zip(ids, batch, strict=True) for role in one.roles]
-            if held:
-                await _insert(session, PersonRole, held)
+            await _insert(session, PersonRole, held)
             await publish(session, PeopleStaged(import_id, tuple(ids)), actor)
-    async with state.database.reading() as session:
-        known = dict((await session.exec(select(Person.external_id, Person.id).where(
-            Person.school_id == school_id, col(Person.external_id).is_not(None)))).all())
+    known = await _known(state, school_id)
+    groups = await _stage_classes(state, school_id, plan)
     for links in _batches([one for one in plan.new_links if one.child in people]):
         async with state.database.writing() as session:
             await _insert(session, Guardianship, [_link(school_id, known, one) for one in links])
-    return known
+    for joins in _batches([one for one in plan.joins if one[0] in people]):
+        async with state.database.writing() as session:
+            await _insert(session, GroupMember, [_member(school_id, known, groups, one) for one in joins])
+    return Ids(frozenset(people), known, groups)
+
+
+async def _known(state: Any, school_id: str) -> dict[str, str]:
+    async with state.database.reading() as session:
+        return dict((await session.exec(select(Person.external_id, Person.id).where(
+            Person.school_id == school_id, col(Person.external_id).is_not(None)))).all())
+
+
+async def _stage_classes(state: Any, school_id: str, plan: roster_plan.Plan) -> dict[str, str]:
+    """Write the new classes as archived ones. Returns every class's id by its name."""
+    async with state.database.writing() as session:
+        session.add_all(TeachingGroup(school_id=school_id, name=name, key_stage=stage, archived_on=rules.NOT_YET)
+                        for name, stage in plan.new_classes.items())
+        await session.flush()
+        return dict((await session.exec(
+            select(TeachingGroup.name, TeachingGroup.id).where(TeachingGroup.school_id == school_id))).all())
+
+
+def _member(school_id: str, known: dict[str, str], groups: dict[str, str], join: tuple[str, str, str]) -> dict[str, Any]:
+    external_id, name, part = join
+    return {"group_id": groups[name], "person_id": known[external_id], "school_id": school_id, "part": part}
 
 
 def _link(school_id: str, known: dict[str, str], one: roster_plan.NewLink) -> dict[str, Any]:
@@ -141,7 +176,7 @@ def _link(school_id: str, known: dict[str, str], one: roster_plan.NewLink) -> di
             "do_not_contact": False}
 
 
-async def _let_in(session: AsyncSession, actor: Actor, row: RosterImport, plan: roster_plan.Plan, known: dict[str, str]) -> None:
+async def _let_in(session: AsyncSession, actor: Actor, row: RosterImport, plan: roster_plan.Plan, ids: Ids) -> None:
     """The one moment at which the file becomes so."""
     now: datetime = session.info["clock"].now()
     school_id = actor.school_id
@@ -152,36 +187,36 @@ async def _let_in(session: AsyncSession, actor: Actor, row: RosterImport, plan: 
         raise Outdated()
     await session.exec(update(Person).where(
         col(Person.school_id) == school_id, col(Person.left_on) == rules.NOT_YET).values(left_on=None))
-    for table, changes in ((Person, plan.changed), (Guardianship, plan.changed_links)):
-        for change in changes:
-            await session.exec(update(table).where(col(table.id) == change.id).values(
-                {name: new for name, _now, new in change.columns}))
-    await _classes(session, school_id, plan, known)
-    late = [one for one in plan.new_links if one.child not in {new.fields.external_id for new in plan.new}]
-    if late:
-        await _insert(session, Guardianship, [_link(school_id, known, one) for one in late])
-    session.add_all(DbsCheck(school_id=school_id, person_id=known[external_id], certificate_number=number, checked_on=on,
+    await session.exec(update(TeachingGroup).where(
+        col(TeachingGroup.school_id) == school_id, col(TeachingGroup.archived_on) == rules.NOT_YET).values(archived_on=None))
+    await _change(session, Person, plan.changed)
+    await _change(session, Guardianship, plan.changed_links)
+    for person_id, name in plan.quits:
+        await session.exec(delete(GroupMember).where(
+            col(GroupMember.person_id) == person_id, col(GroupMember.group_id) == ids.groups[name]))
+    await _insert(session, GroupMember, [
+        _member(school_id, ids.people, ids.groups, one) for one in plan.joins if one[0] not in ids.new])
+    await _insert(session, Guardianship, [
+        _link(school_id, ids.people, one) for one in plan.new_links if one.child not in ids.new])
+    session.add_all(DbsCheck(school_id=school_id, person_id=ids.people[external_id], certificate_number=number, checked_on=on,
                              recheck_on=rules.years_on(on, rules.RECHECK_YEARS), recorded_by=actor.person_id)
-                    for external_id, number, on in plan.new_dbs if known[external_id] != actor.person_id)
+                    for external_id, number, on in plan.new_dbs if ids.people[external_id] != actor.person_id)
     await _leavers(session, actor, [person_id for person_id, _ in plan.left], now)
     await session.exec(update(RosterImport).where(col(RosterImport.id) == row.id).values(saved_at=now, rows=""))
     changed = tuple(change.id for change in plan.changed)
     await publish(session, RosterImported(row.id, len(plan.new), changed, tuple(one for one, _ in plan.left)), actor)
 
 
-async def _classes(session: AsyncSession, school_id: str, plan: roster_plan.Plan, known: dict[str, str]) -> None:
-    for name, stage in plan.new_classes.items():
-        session.add(TeachingGroup(school_id=school_id, name=name, key_stage=stage))
-    await session.flush()
-    groups = dict((await session.exec(
-        select(TeachingGroup.name, TeachingGroup.id).where(TeachingGroup.school_id == school_id))).all())
-    for person_id, name in plan.quits:
-        await session.exec(delete(GroupMember).where(
-            col(GroupMember.person_id) == person_id, col(GroupMember.group_id) == groups[name]))
-    if plan.joins:
-        await _insert(session, GroupMember, [
-            {"group_id": groups[name], "person_id": known[external_id], "school_id": school_id, "part": part}
-            for external_id, name, part in plan.joins])
+async def _change(session: AsyncSession, table: type[SQLModel], changes: Sequence[roster_plan.Changed]) -> None:
+    """Each row's new values: one statement for all rows in which the same columns change."""
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for change in changes:
+        names = tuple(name for name, _now, _new in change.columns)
+        alike.setdefault(names, []).append({"row_id": change.id, **{name: new for name, _now, new in change.columns}})
+    rows = table.__table__  # type: ignore[attr-defined]
+    for names, values in alike.items():
+        statement = update(rows).where(rows.c.id == bindparam("row_id")).values({name: bindparam(name) for name in names})
+        await (await session.connection()).execute(statement, values)
 
 
 async def _leavers(session: AsyncSession, actor: Actor, left: Sequence[str], now: datetime) -> None:
@@ -198,7 +233,8 @@ async def _leavers(session: AsyncSession, actor: Actor, left: Sequence[str], now
 
 async def _insert(session: AsyncSession, table: type[SQLModel], rows: Sequence[dict[str, Any]]) -> None:
     """Many rows in one go, without an object for each."""
-    await (await session.connection()).execute(insert(table), rows)
+    if rows:
+        await (await session.connection()).execute(insert(table), rows)
 
 
 def _batches(rows: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -56,7 +56,7 @@ class NewPerson:
 
 @dataclass(frozen=True)
 class Changed:
-    """One person's columns that change: (name, now, new)."""
+    """The columns that change of one person, or of one adult's place in a child's life: (name, now, new)."""
 
     id: str
     name: str
@@ -67,13 +67,6 @@ class Changed:
 class NewLink:
     child: str
     guardian: roster.Guardian
-
-
-@dataclass(frozen=True)
-class ChangedLink:
-    id: str
-    name: str
-    columns: tuple[tuple[str, Any, Any], ...]
 
 
 @dataclass
@@ -87,7 +80,7 @@ class Plan:
     joins: list[tuple[str, str, str]] = field(default_factory=list)  # (external id, class, part)
     quits: list[tuple[str, str]] = field(default_factory=list)  # (person id, class)
     new_links: list[NewLink] = field(default_factory=list)
-    changed_links: list[ChangedLink] = field(default_factory=list)
+    changed_links: list[Changed] = field(default_factory=list)
     new_dbs: list[tuple[str, str, date]] = field(default_factory=list)
     problems: list[roster.Problem] = field(default_factory=list)
     kept_flags: int = 0
@@ -200,7 +193,7 @@ def _plan_guardian(made: Plan, record: roster.Record, guardian: roster.Guardian,
     elif now != new and new != "unknown":
         columns.append(("parental_responsibility", now, new))
     if columns:
-        made.changed_links.append(ChangedLink(link.id, f"{guardian.given_name} {guardian.family_name}", tuple(columns)))
+        made.changed_links.append(Changed(link.id, f"{guardian.given_name} {guardian.family_name}", tuple(columns)))
 
 
 def _plan_leavers(made: Plan, sheet: roster.Sheet, there: Snapshot) -> None:
