@@ -81,6 +81,8 @@ class Made:
 async def plan(session: AsyncSession, actor: Actor, wanted: Wanted, now: datetime) -> Made:
     """Plan one lesson or a weekly series. Raises PlanRefused with every date's refusals; then nothing was written."""
     await proposals.own_group(session, actor, wanted.group_id)
+    for person_id in wanted.adults[1:]:
+        await _of_staff(session, actor, person_id, field="second")
     await _hold_timetable(session, actor.school_id)
     measured = await proposals.measure(session, actor.school_id, wanted, now)
     decision = _decide(measured, wanted)
@@ -163,7 +165,7 @@ async def decide(session: AsyncSession, actor: Actor, lesson_id: str, *, approve
     await _hold_timetable(session, actor.school_id)
     if lesson.status != "waiting":
         raise Conflict()
-    wanted = await _wanted(session, lesson)
+    wanted = await as_wanted(session, lesson)
     if not rules.may_decide(actor.person_id, planned_by=lesson.planned_by, adults=wanted.adults):
         raise OwnDecision()
     if not reason.strip():
@@ -215,7 +217,7 @@ async def move(session: AsyncSession, actor: Actor, lesson_id: str, *, day: date
 async def _measure_again(session: AsyncSession, row: Lesson, now: datetime, *, starts: tuple[datetime, ...], minutes: int,
                          but: Iterable[Lesson], adults: tuple[str, ...] = ()) -> list[Measured]:
     """A changed lesson against the rules. What a leader approved for this lesson stays approved, if its time stays."""
-    wanted = await _wanted(session, row)
+    wanted = await as_wanted(session, row)
     changed = replace(wanted, starts=starts, minutes=minutes, except_for=frozenset(other.id for other in but),
                       adults=adults or wanted.adults)
     measured = await proposals.measure(session, row.school_id, changed, now)
@@ -284,10 +286,10 @@ async def _refuse_if_broken(session: AsyncSession, row: Lesson, now: datetime, a
         raise PlanRefused([replace(measured[0], refusals=tuple(replace(refusal, field="person") for refusal in broken))])
 
 
-async def _of_staff(session: AsyncSession, actor: Actor, person_id: str) -> None:
+async def _of_staff(session: AsyncSession, actor: Actor, person_id: str, field: str = "person") -> None:
     staff = await people.holders(session, actor.school_id, proposals.TEACHING)
     if person_id not in {person.id for person in staff}:
-        raise Invalid("There is a problem", fields={"person": "Choose a member of staff"})
+        raise Invalid("There is a problem", fields={field: "Choose a member of staff"})
 
 
 # Links
@@ -377,7 +379,7 @@ async def _adults(session: AsyncSession, lesson: Lesson) -> list[LessonAdult]:
     return sorted(rows, key=lambda row: rosters.PARTS.index(row.part))
 
 
-async def _wanted(session: AsyncSession, lesson: Lesson) -> Wanted:
+async def as_wanted(session: AsyncSession, lesson: Lesson) -> Wanted:
     """An existing lesson as it was wanted."""
     links = (await session.exec(select(LessonLink.url).where(LessonLink.lesson_id == lesson.id))).all()
     return Wanted(

@@ -13,7 +13,7 @@ from lessons import commands, forms, proposals, rules
 from lessons.forms import PlanForm
 from lessons.pages.day import PLANNERS
 from lessons.proposals import Choices, Measured
-from service.foundation.errors import Invalid
+from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import Actor, Role
 from service.foundation.web import Audience, Now, Reading, Writing, clock_of, render, see_other
 from service.people import queries as people
@@ -39,6 +39,8 @@ async def plan(request: Request, actor: Planner, session: Reading, now: Now, gro
 async def plan_it(request: Request, actor: Planner, session: Writing, now: Now) -> Response:
     sent = await request.form()
     form, choices = forms.typed(sent), await proposals.choices(session, actor)
+    if not choices.groups:
+        raise NotFound()
     try:
         wanted = forms.wanted(form, actor.person_id, now.astimezone(ZoneInfo(choices.hours.zone)), choices.hours.zone)
         if sent.get("step") == "check":
