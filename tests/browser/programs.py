@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -66,26 +67,6 @@ class Service(Program):
         return next(person for person in self.made["people"] if person["role"] == role)
 
 
-# Collects the page's connections, whose statistics say when the last packet came in.
-COLLECT = """(() => {
-  const connections = window.__connections = [];
-  const Real = window.RTCPeerConnection;
-  window.RTCPeerConnection = class extends Real { constructor(...given) { super(...given); connections.push(this); } };
-})()"""
-
-# In the page: what has come in so far of each stream, its time in the page's own clock.
-RECEIVED = """async () => {
-  const found = [];
-  for (const connection of window.__connections) {
-    if (connection.connectionState === "closed") continue;
-    (await connection.getStats()).forEach(s => { if (s.type === "inbound-rtp") found.push({
-      kind: s.kind, packets: s.packetsReceived, again: s.retransmittedPacketsReceived ?? 0, frames: s.framesDecoded ?? 0,
-      last: s.lastPacketReceivedTimestamp ?? 0}); });
-  }
-  return found;
-}"""
-
-
 class Chromium(Program):
     """One headless Chromium whose camera and microphone carry `code`; it may be killed without touching any other."""
 
@@ -99,7 +80,7 @@ class Chromium(Program):
             "--use-fake-device-for-media-stream",
             f"--use-file-for-fake-video-capture={signals.camera_file(self.profile, code)}",
             f"--use-file-for-fake-audio-capture={signals.microphone_file(self.profile, code)}",
-            "--auto-accept-this-tab-capture", "--auto-select-desktop-capture-source=Chaperone", "--mute-audio",
+            "--mute-audio",
         ]
         self.code = code
         super().__init__([chromium(), *flags, "about:blank"], folder / f"chromium-{code}.log", stdout=subprocess.DEVNULL)
@@ -115,9 +96,7 @@ class Chromium(Program):
 
     async def context(self) -> BrowserContext:
         """A fresh profile in this browser: another person at the same computer."""
-        context = await self.browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
-        await context.add_init_script(COLLECT)
-        return context
+        return await self.browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
 
     def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
         super().kill(how)
@@ -135,13 +114,14 @@ class Person:
     def __init__(self, name: str, person_id: str, page: Page) -> None:
         self.name, self.id, self.page = name, person_id, page
         self.troubles: list[str] = []
+        self.wants: set[str] = set()
         self.heard: list[tuple[float, str]] = []
         page.on("pageerror", lambda error: self.troubles.append(str(error)))
         page.on("websocket", lambda socket: socket.on("framereceived", self._heard))
 
     def _heard(self, frame: str | bytes) -> None:
         text = frame if isinstance(frame, str) else frame.decode()
-        self.heard.append((asyncio.get_running_loop().time(), text))
+        self.heard.append((time.time(), text))
 
     async def sign_in(self, url: str) -> None:
         await self.page.goto(url)
@@ -154,10 +134,10 @@ class Person:
         await self.page.goto(lesson_url)
         await self.page.get_by_role("button", name=button, exact=True).wait_for()
         for promise in await self.page.locator(".x-promises input[type=checkbox]").all():
-            await promise.check(force=True)
+            await promise.press("Space")
         beside = self.page.locator("#beside-nobody")
         if await beside.count():
-            await beside.check(force=True)
+            await beside.press("Space")
         await self.press(button)
 
     async def sees(self, room: str, hold: str | None = None, seconds: float = PATIENCE) -> None:
@@ -166,10 +146,30 @@ class Person:
         await self.page.locator(f'main[data-room="{room}"]{reason}').wait_for(state="attached", timeout=1000 * seconds)
 
     async def turn_on(self, control: str) -> None:
-        """Press a control of the room that stays pressed."""
-        button = self.page.get_by_role("button", name=control, exact=True).first
-        if await button.get_attribute("aria-pressed") != "true":
-            await button.click()
+        """Press a control of the room that stays pressed, and press it again whenever a pause has turned it off."""
+        self.wants.add(control)
+        await self.page.get_by_role("button", name=control, exact=True).first.wait_for()
+        await self.keep_on()
+
+    async def keep_on(self) -> None:
+        """Turn on again what a pause turned off: pupils come back with camera and microphone off."""
+        for control in self.wants:
+            button = self.page.get_by_role("button", name=control, exact=True).first
+            if await button.is_visible() and await button.get_attribute("aria-pressed") != "true":
+                await button.click()
+
+    async def write(self, text: str) -> None:
+        """Say something in the chat."""
+        panel = self.page.get_by_role("button", name="Chat", exact=True).first
+        if await panel.get_attribute("aria-pressed") != "true":
+            await panel.click()
+        await self.page.locator("[data-chat-text]").fill(text)
+        await self.press("Send")
+
+    def messages(self, kind: str) -> list[tuple[float, dict[str, Any]]]:
+        """What the server has said of this type, and when (`time.time`)."""
+        said = [(at, json.loads(text)) for at, text in self.heard]
+        return [(at, message) for at, message in said if message["type"] == kind]
 
     async def pictures(self) -> dict[tuple[str, str], int | None]:
         return signals.pictures(await self.page.evaluate(signals.READ_PICTURES))
@@ -177,6 +177,14 @@ class Person:
     async def sounds(self, seconds: float = 1.2) -> dict[str, int | None]:
         return signals.sounds(await self.page.evaluate(signals.READ_SOUNDS, [list(signals.TONES.values()), seconds]))
 
-    async def received(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = await self.page.evaluate(RECEIVED)
-        return found
+    async def describe(self) -> dict[str, Any]:
+        """What the page says of the room and what it shows: for the words of a failed test."""
+        return dict(await self.page.evaluate("""() => ({...document.querySelector("main").dataset,
+          media: [...document.querySelectorAll("[data-person][data-source]")].map(m => [m.tagName, {...m.dataset},
+            m.readyState, m.paused, m.srcObject?.getTracks().map(t => t.readyState + " " + t.muted).join()])})"""))
+
+    def history(self) -> str:
+        """How the room changed, as it told this person: for the same."""
+        return "\n".join(f"{at % 1000:7.2f} {state['room']} {' '.join(state['hold'])} " + ", ".join(
+            f"{who['name']} {''.join(source[0] for source in ('microphone', 'camera', 'screen') if who[source])}"
+            for who in state["people"]) for at, state in self.messages("state"))

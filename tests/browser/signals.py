@@ -13,10 +13,12 @@ from typing import Any
 
 WIDTH, HEIGHT, FRAMES_PER_SECOND = 320, 180, 10
 BARS = 5
+SCREEN = 8
+"""The code for what Chromium shows as its fake screen: a green ground."""
 TONES = {1: 500, 2: 700, 3: 1100, 4: 1300, 5: 1700}
 """Hertz of each code's microphone: apart, and none a multiple of another."""
 
-# In the page: the mean brightness of the middle of each bar, for every picture of another person that is shown.
+# In the page: the mean red, green and blue in the middle of each bar, for every picture of another person that is shown.
 READ_PICTURES = """() => [...document.querySelectorAll("video[data-person]")].filter(v => v.readyState > 1).map(v => {
   const canvas = document.createElement("canvas");
   canvas.width = 160; canvas.height = 90;
@@ -24,9 +26,9 @@ READ_PICTURES = """() => [...document.querySelectorAll("video[data-person]")].fi
   paint.drawImage(v, 0, 0, 160, 90);
   const bars = [0, 1, 2, 3, 4].map(bar => {
     const {data} = paint.getImageData(bar * 32 + 10, 20, 12, 40);
-    let sum = 0;
-    for (let i = 0; i < data.length; i += 4) sum += 0.299 * data[i] + 0.587 * data[i + 1] + 0.114 * data[i + 2];
-    return sum / (data.length / 4);
+    const mean = [0, 0, 0];
+    for (let i = 0; i < data.length; i += 4) for (const c of [0, 1, 2]) mean[c] += data[i + c] / (data.length / 4);
+    return mean;
   });
   return {person: v.dataset.person, source: v.dataset.source, bars};
 })"""
@@ -35,9 +37,9 @@ READ_PICTURES = """() => [...document.querySelectorAll("video[data-person]")].fi
 READ_SOUNDS = """async ([tones, seconds]) => {
   const context = new AudioContext();
   await context.resume();
-  const heard = [...document.querySelectorAll("audio[data-person]")].filter(a => a.srcObject).map(a => {
+  const heard = [...document.querySelectorAll("audio[data-person]")].filter(a => a.srcObject || a.currentSrc).map(a => {
     const analyser = new AnalyserNode(context, {fftSize: 8192, smoothingTimeConstant: 0});
-    context.createMediaStreamSource(a.srcObject).connect(analyser);
+    context.createMediaStreamSource(a.srcObject ?? a.captureStream()).connect(analyser);
     return {person: a.dataset.person, analyser, loudest: tones.map(() => -200)};
   });
   const until = performance.now() + 1000 * seconds;
@@ -59,7 +61,7 @@ READ_SOUNDS = """async ([tones, seconds]) => {
 
 def camera_file(folder: Path, code: int) -> Path:
     """Two seconds of pictures (YUV4MPEG2) with this code and a spot that moves, for Chromium to repeat."""
-    levels = [235, *(235 if code & bit else 16 for bit in (4, 2, 1)), 16]
+    levels = [235, *(235 if code & bit else 16 for bit in (4, 2, 1)), 16]  # the luma of white and black
     row = b"".join(bytes([level]) * (WIDTH // BARS) for level in levels)
     grey = bytes([128]) * (WIDTH * HEIGHT // 2)
     path = folder / f"camera-{code}.y4m"
@@ -86,9 +88,11 @@ def microphone_file(folder: Path, code: int, rate: int = 48_000) -> Path:
     return path
 
 
-def code_of(bars: Sequence[float]) -> int | None:
+def code_of(bars: Sequence[Sequence[float]]) -> int | None:
     """The code that a picture shows; None when it shows none (dark, grey, half faded)."""
-    white, *code, black = bars
+    if all(green - max(red, blue) > 60 for red, green, blue in bars):
+        return SCREEN
+    white, *code, black = (sum(colour) / 3 for colour in bars)
     if white - black < 80:
         return None
     third = (white - black) / 3
