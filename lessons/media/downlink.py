@@ -250,8 +250,9 @@ class Downlink:
                 self._reports.append(((report[1] >> 16) & 0xFFFFFFFF, now))
         for some in _batches(reports, 40):
             self.transport.send_rtcp(b"".join(some))
-        sent = self.bytes_sent
-        sending, self._bytes_before = 8 * (sent - self._bytes_before) / seconds, sent
+        # The estimate counts what carries abs-send-time (draft-alvestrand-rmcat-remb-03): pictures, not sound.
+        sent = sum(stream.bytes_sent for stream in self.streams if stream.source.is_video)
+        sending, self._bytes_before = 8 * max(0, sent - self._bytes_before) / seconds, sent
         before = self.quality.level
         if reports:
             self.quality.report(now, lost=max((s.fraction_lost for s in self.streams), default=0),

@@ -166,6 +166,14 @@ class Person:
         await self.page.locator("[data-chat-text]").fill(text)
         await self.press("Send")
 
+    async def says(self, text: str, seconds: float = PATIENCE) -> None:
+        """Say it until it is delivered: a room that pauses in between refuses it, and the words stay in the box."""
+        async with asyncio.timeout(seconds):
+            while not any(message["text"] == text for _, message in self.messages("chat")):
+                await self.sees("open")
+                await self.write(text)
+                await asyncio.sleep(1)
+
     def messages(self, kind: str) -> list[tuple[float, dict[str, Any]]]:
         """What the server has said of this type, and when (`time.time`)."""
         said = [(at, json.loads(text)) for at, text in self.heard]

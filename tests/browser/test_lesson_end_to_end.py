@@ -67,9 +67,9 @@ async def each_is_seen_and_heard_as_themselves(day: Day, teacher: Person, ali: P
 
 
 async def what_is_written_and_shown_reaches_all(day: Day, teacher: Person, ali: Person) -> None:
-    await teacher.write("Open your books at page nine.")
+    await teacher.says("Open your books at page nine.")
     await ali.page.get_by_text("Open your books at page nine.").wait_for(state="attached")
-    await teacher.press("Share screen")
+    await teacher.turn_on("Share screen")
     await day.until_sees(ali, {(teacher.id, "camera"): TEACHER, (teacher.id, "screen"): SCREEN})
 
 
