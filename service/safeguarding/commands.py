@@ -12,7 +12,7 @@ from service.foundation.errors import Conflict, Invalid, NotFound
 from service.foundation.events import Actor, Role
 from service.people import queries as people
 from service.safeguarding import queries, rules
-from service.safeguarding.events import AlertMoved, AlertNoted, AlertOpened, AlertRaised, AlertTaken
+from service.safeguarding.events import AlertClosed, AlertMoved, AlertNoted, AlertOpened, AlertRaised, AlertTaken
 from service.safeguarding.rules import INBOX, Kind
 from service.safeguarding.tables import Alert, AlertBarred, AlertNote
 
@@ -58,6 +58,8 @@ async def add_words(
     if alert is None or alert.school_id != actor.school_id or alert.raised_by != actor.person_id:
         raise NotFound()
     alert.do_not_ring = alert.do_not_ring or do_not_ring
+    if alert.closed_at is not None:
+        alert.taken_by, alert.taken_at, alert.closed_by, alert.closed_at = "", None, "", None
     await _add_note(session, actor, alert, about, words, now)
     if about in (rules.About.STAFF, rules.About.HEADTEACHER):
         await _move(session, actor, alert, about)
@@ -85,8 +87,8 @@ async def take(session: AsyncSession, actor: Actor, *, alert_id: str, now: datet
     """“I have got this”: stops calling the others and shows whose it is. It can be taken over from whoever had it."""
     await queries.alert(session, actor, alert_id, now)
     alert = await session.get_one(Alert, alert_id)
-    if alert.taken_by == actor.person_id:
-        raise Conflict("You have this already.")
+    if alert.taken_by == actor.person_id or alert.closed_at is not None:
+        raise Conflict("You have this already." if alert.closed_at is None else "This is closed.")
     alert.taken_by, alert.taken_at = actor.person_id, now
     await publish(session, AlertTaken(alert_id), actor)
 
@@ -95,6 +97,17 @@ async def add_note(session: AsyncSession, actor: Actor, *, alert_id: str, words:
     """Write down what was done. Notes are only ever added (policy: RC1)."""
     await queries.alert(session, actor, alert_id, now)
     await _add_note(session, actor, await session.get_one(Alert, alert_id), "", words, now)
+
+
+async def close(session: AsyncSession, actor: Actor, *, alert_id: str, words: str, now: datetime) -> None:
+    """Whoever has an alert says what was done and closes it. It stays to be read; more words from the child reopen it."""
+    found = await queries.alert(session, actor, alert_id, now)
+    if not found.mine:
+        raise Conflict("Press “I have got this” first, so that others know who had it.")
+    alert = await session.get_one(Alert, alert_id)
+    await _add_note(session, actor, alert, "", words, now)
+    alert.closed_by, alert.closed_at = actor.person_id, now
+    await publish(session, AlertClosed(alert_id), actor)
 
 
 async def bar(session: AsyncSession, *, school_id: str, lesson_id: str, person_id: str) -> None:

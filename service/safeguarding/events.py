@@ -39,6 +39,14 @@ class AlertTaken(Event):
 
 
 @dataclass(frozen=True)
+class AlertClosed(Event):
+    """Whoever had it said what was done, and that nothing is left to do here."""
+
+    subject = "alert_id"
+    alert_id: str
+
+
+@dataclass(frozen=True)
 class AlertNoted(Event):
     subject = "alert_id"
     alert_id: str

@@ -27,6 +27,12 @@ async def inbox(request: Request, actor: Team, session: Reading, now: Now) -> Re
     return await render(request, "safeguarding/inbox.html", title="Alerts", alerts=found, kinds=KINDS)
 
 
+@router.get("/closed")
+async def closed(request: Request, actor: Team, session: Reading, now: Now) -> Response:
+    found = await queries.closed(session, actor, now)
+    return await render(request, "safeguarding/closed.html", title="Closed alerts", alerts=found, kinds=KINDS)
+
+
 @router.get("/feed")
 async def feed(actor: Team, session: Reading, now: Now) -> dict[str, Any]:
     """What a page asks every few seconds: whether something waits, and since when. No content."""
@@ -74,12 +80,16 @@ async def take(alert_id: str, actor: Team, session: Writing, now: Now) -> Respon
 @router.post("/{alert_id}/notes")
 async def add_note(
     request: Request, alert_id: str, actor: Team, session: Writing, now: Now, words: Annotated[str, Form()] = "",
+    close: Annotated[str, Form()] = "",
 ) -> Response:
     try:
-        await commands.add_note(session, actor, alert_id=alert_id, words=words, now=now)
+        if close:
+            await commands.close(session, actor, alert_id=alert_id, words=words, now=now)
+        else:
+            await commands.add_note(session, actor, alert_id=alert_id, words=words, now=now)
     except Invalid as error:
         return await _alert_page(request, actor, await queries.alert(session, actor, alert_id, now), error.fields)
-    return see_other(f"/safeguarding/{alert_id}#notes")
+    return see_other("/safeguarding" if close else f"/safeguarding/{alert_id}#notes")
 
 
 async def _alert_page(

@@ -37,16 +37,27 @@ class AlertView:
     do_not_ring: bool
     owner: str
     mine: bool
-    late: bool
+    late: str
     calls: bool
+    closed_at: datetime | None
     notes: list[NoteView] = field(default_factory=list)
 
 
 async def inbox(session: AsyncSession, actor: Actor, now: datetime) -> list[AlertView]:
-    """Every alert that exists for this person: untaken first, oldest first."""
-    rows = (await session.exec(select(Alert).where(Alert.school_id == actor.school_id).order_by(col(Alert.raised_at)))).all()
+    """Every alert that exists for this person and is not closed: untaken first, oldest first."""
+    rows = (await session.exec(select(Alert).where(
+        Alert.school_id == actor.school_id, col(Alert.closed_at).is_(None)
+    ).order_by(col(Alert.raised_at)))).all()
     views = await _views(session, actor, list(rows), now)
     return sorted(views, key=lambda view: bool(view.owner))
+
+
+async def closed(session: AsyncSession, actor: Actor, now: datetime, limit: int = 200) -> list[AlertView]:
+    """The closed alerts that exist for this person, the latest closed first."""
+    rows = (await session.exec(select(Alert).where(
+        Alert.school_id == actor.school_id, col(Alert.closed_at).is_not(None)
+    ).order_by(col(Alert.closed_at).desc()).limit(limit))).all()
+    return await _views(session, actor, list(rows), now)
 
 
 async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> list[AlertView]:
@@ -97,8 +108,8 @@ async def _views(session: AsyncSession, actor: Actor, rows: list[Alert], now: da
         AlertView(
             row.id, rules.Kind(row.kind), row.lesson_id, row.place, row.raised_at, _name(names, row.raised_by), row.do_not_ring,
             _name(names, row.taken_by) if row.taken_by else "", row.taken_by == actor.person_id,
-            rules.is_late(known[row.id], now, minutes),
-            rules.calls(known[row.id], viewer, duty - known[row.id].barred, now, minutes),
+            rules.say_late(rules.late_by(known[row.id], now, minutes)),
+            rules.calls(known[row.id], viewer, duty - known[row.id].barred, now, minutes), row.closed_at,
             [NoteView(note.about, note.words, _name(names, note.added_by), note.added_at) for note in notes.get(row.id, [])],
         )
         for row in seen

@@ -124,8 +124,20 @@ def waited(alert: Alert, now: datetime) -> timedelta:
     return now - alert.raised_at
 
 
-def is_late(alert: Alert, now: datetime, alert_minutes: int) -> bool:
-    return not alert.taken_by and waited(alert, now) >= timedelta(minutes=alert_minutes)
+def late_by(alert: Alert, now: datetime, alert_minutes: int) -> timedelta | None:
+    """How long an alert has waited for somebody beyond what the profile allows."""
+    late = waited(alert, now) - timedelta(minutes=alert_minutes)
+    return late if not alert.taken_by and late >= timedelta(0) else None
+
+
+def say_late(late: timedelta | None) -> str:
+    """“New”, “12 minutes late”, “2 hours late”."""
+    if late is None:
+        return "New"
+    for seconds, word in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if number := int(late.total_seconds() // seconds):
+            return f"{number} {word}{'s' if number > 1 else ''} late"
+    return "Late"
 
 
 def on_duty(slots: Iterable[tuple[str, int, str, str]], local: datetime) -> frozenset[str]:

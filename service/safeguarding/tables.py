@@ -25,6 +25,8 @@ class Alert(SQLModel, table=True):
     do_not_ring: bool = False
     taken_by: str = Field(default="", max_length=32)
     taken_at: datetime | None = None
+    closed_by: str = Field(default="", max_length=32)
+    closed_at: datetime | None = None
 
 
 class AlertBarred(SQLModel, table=True):

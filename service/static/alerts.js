@@ -24,9 +24,9 @@ function showBanner(told) {
   banner.replaceChildren(box);
 }
 
-/** @param {{id: string, at: string, kind: string, owner: string, mine: boolean, late: boolean}} row */
+/** @param {{id: string, at: string, kind: string, owner: string, mine: boolean, late: string}} row */
 function rowOf(row) {
-  const waiting = element("strong", "govuk-tag govuk-tag--yellow", row.late ? "Late" : "New");
+  const waiting = element("strong", "govuk-tag govuk-tag--yellow", row.late);
   return element("tr", "govuk-table__row", rowHeader(link(`/safeguarding/${row.id}`, row.at)), cell("Kind", row.kind),
     cell("Owner", row.mine ? "You" : row.owner || waiting));
 }

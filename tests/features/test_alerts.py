@@ -6,6 +6,7 @@ from sqlmodel import select
 from service.foundation.audit import AuditBody, AuditLeaf
 from service.foundation.errors import NotFound
 from service.foundation.events import Actor, Role, system
+from service.foundation.web import COOKIE
 from service.people.queries import actor as actor_of
 from service.safeguarding import commands
 from service.safeguarding.tables import Alert
@@ -141,6 +142,33 @@ async def test_notes_are_kept_and_an_empty_one_is_given_back(school: Running) ->
         assert (empty.status_code, "Write something first" in empty.text) == (422, True)
         await client.post(f"/safeguarding/{alert}/notes", data={"words": "Rang <b>Ms</b> Lin"})
         assert "Rang &lt;b&gt;Ms&lt;/b&gt; Lin" in (await client.get(f"/safeguarding/{alert}")).text
+
+
+async def test_an_alert_is_closed_by_its_owner_with_words_and_more_from_the_child_opens_it_again(school: Running) -> None:
+    alert, child = await worry(school), await who(school, "pupil")
+    done = {"words": "Spoke to her and her form tutor", "close": "yes"}
+    async with await school.signed_in("dsl") as client:
+        assert (await client.post(f"/safeguarding/{alert}/notes", data=done)).status_code == 409, "nobody has it yet"
+        await client.post(f"/safeguarding/{alert}/take")
+        assert (await client.post(f"/safeguarding/{alert}/notes", data={"words": "", "close": "yes"})).status_code == 422
+        assert (await client.post(f"/safeguarding/{alert}/notes", data=done)).status_code == 303
+        assert (await client.get("/safeguarding/rows")).json() == []
+        assert alert in (await client.get("/safeguarding/closed")).text
+        assert "Spoke to her" in (await client.get(f"/safeguarding/{alert}")).text
+    async with school.database.writing() as session:
+        await commands.add_words(session, child, alert_id=alert, words="It happened again", now=school.clock.now())
+    assert await told(school, "dsl") == ONE
+
+
+async def test_what_waits_too_long_says_by_how_much(school: Running) -> None:
+    await worry(school)
+    async with await school.signed_in("dsl") as client:
+        said = []
+        for seconds in (0, 5 * 60, 12 * 60, 2 * 3600):
+            school.clock.advance(seconds)
+            client.cookies.set(COOKIE, await school.cookie(school.person("dsl")))
+            said.append((await client.get("/safeguarding/rows")).json()[0]["late"])
+    assert said == ["New", "Late", "12 minutes late", "2 hours late"]
 
 
 async def test_reading_an_alert_is_in_the_audit_and_its_words_are_not(school: Running) -> None:

@@ -93,6 +93,8 @@ def upgrade() -> None:
     sa.Column('do_not_ring', sa.Boolean(), nullable=False),
     sa.Column('taken_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('taken_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('closed_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('closed_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
     sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
     sa.PrimaryKeyConstraint('id')
     )
