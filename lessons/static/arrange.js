@@ -5,8 +5,8 @@
 
 import { isAdult } from "./words.js";
 
-/** @typedef {import("./protocol.js").Person} Person */
-/** @typedef {import("./protocol.js").State} State */
+/** @typedef {import("./messages.js").Person} Person */
+/** @typedef {import("./messages.js").State} State */
 /** @typedef {{key: string, person: Person, source: "camera" | "screen", own: boolean}} Place */
 /** @typedef {"laptop" | "tablet" | "phone"} Device */
 
@@ -20,7 +20,8 @@ const place = (person, source, me) => ({ key: `${source}-${person.person}`, pers
 const screenShown = (sharer, staff) => sharer.screen && (isAdult(sharer) || sharer.sharing === "all" || (staff && sharer.sharing === "staff"));
 
 /**
- * The stage, the strip beside it, and the names of pupils whose camera is off.
+ * The stage, the strip beside it, and the names of pupils whose camera is off. When no camera is on at all, staff see
+ * everybody's tile: an empty stage would say nothing.
  * @param {State} state
  * @param {string} me
  * @param {boolean} staff
@@ -28,17 +29,17 @@ const screenShown = (sharer, staff) => sharer.screen && (isAdult(sharer) || shar
  */
 export function arrange(state, me, staff) {
   const people = [...state.people].sort(byName);
-  const own = people.filter((person) => person.person === me).map((person) => place(person, "camera", me));
   const others = people.filter((person) => person.person !== me);
+  /** @param {Person[]} list */
+  const cameras = (list) => list.map((person) => place(person, "camera", me));
+  const own = cameras(people.filter((person) => person.person === me));
   const screens = others.filter((person) => screenShown(person, staff)).map((person) => place(person, "screen", me));
-  const adults = others.filter(isAdult);
-  const cameras = (staff ? others : adults).filter((person) => person.camera).map((person) => place(person, "camera", me));
-  const teacher = adults.find((person) => person.role === "teacher") ?? adults[0];
-  const lead = cameras.length || staff || !teacher ? cameras : [place(teacher, "camera", me)];
-  const off = staff ? others.filter((person) => !person.camera && !isAdult(person)) : [];
-  return screens.length
-    ? { stage: screens, strip: [...lead, ...own], off }
-    : { stage: lead, strip: own, off };
+  const seen = staff ? others : others.filter(isAdult);
+  const on = seen.filter((person) => person.camera);
+  const nobody = on.length === 0 && screens.length === 0;
+  const lead = cameras(on.length ? on : staff ? (nobody ? seen : []) : seen.filter((person) => person.role === "teacher").slice(0, 1));
+  const off = staff && !nobody ? others.filter((person) => !person.camera && !isAdult(person)) : [];
+  return screens.length ? { stage: screens, strip: [...lead, ...own], off } : { stage: lead, strip: own, off };
 }
 
 /** Most tiles on one page of the stage. @param {Device} device @param {boolean} panelOpen */

@@ -4,9 +4,9 @@
 import { find, mark, maybe, piece, say, show, write } from "./dom.js";
 import { chatRefusal, clock } from "./words.js";
 
-/** @typedef {import("./protocol.js").ChatMessage} ChatMessage */
-/** @typedef {import("./protocol.js").ChatHeld} ChatHeld */
-/** @typedef {import("./protocol.js").State} State */
+/** @typedef {import("./messages.js").ChatMessage} ChatMessage */
+/** @typedef {import("./messages.js").ChatHeld} ChatHeld */
+/** @typedef {import("./messages.js").State} State */
 /** @typedef {(message: {type: string} & Record<string, unknown>) => boolean} Send */
 
 export class Chat {

@@ -7,7 +7,7 @@
 import { all, find, maybe, say, show, write } from "./dom.js";
 import { blurWords, deviceTrouble } from "./words.js";
 
-/** @typedef {import("./protocol.js").Answers} Answers */
+/** @typedef {import("./messages.js").Answers} Answers */
 /** @typedef {import("./own_media.js").OwnMedia} OwnMedia */
 
 const SLOW = 600; // milliseconds for one small answer of the school's server: above it pictures will struggle

@@ -7,8 +7,8 @@
  * candidates, and no address of a child is ever written into a message.
  */
 
-/** @typedef {import("./protocol.js").Source} Source */
-/** @typedef {import("./protocol.js").Stream} Stream */
+/** @typedef {import("./messages.js").Source} Source */
+/** @typedef {import("./messages.js").Stream} Stream */
 
 const SMALL = { rid: "l", scaleResolutionDownBy: 4, maxBitrate: 90_000 };
 const LARGE = { rid: "h", maxBitrate: 700_000 };

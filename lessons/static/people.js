@@ -4,8 +4,8 @@
 import { arrangeChildren, ask, dialogOf, find, maybe, piece, show, write } from "./dom.js";
 import { isAdult, roleWords } from "./words.js";
 
-/** @typedef {import("./protocol.js").State} State */
-/** @typedef {import("./protocol.js").Person} Person */
+/** @typedef {import("./messages.js").State} State */
+/** @typedef {import("./messages.js").Person} Person */
 /** @typedef {(message: {type: string} & Record<string, unknown>) => boolean} Send */
 
 export class People {

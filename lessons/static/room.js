@@ -5,24 +5,28 @@
  */
 
 import { Chat } from "./chat.js";
+import { drawControls } from "./controls.js";
 import { Door, offerListening } from "./door.js";
-import { all, ask, dialogOf, drawing, find, mark, maybe, piece, say, show, write } from "./dom.js";
+import { all, find, mark, maybe, say, show } from "./dom.js";
 import { Flag } from "./flag.js";
 import { Keyboard } from "./keyboard.js";
+import { drawEnded, mayEnd, mayLeave, stopReason } from "./leaving.js";
+import { notice, removeNotice } from "./notices.js";
 import { OwnMedia } from "./own_media.js";
 import { Panel } from "./panel.js";
 import { People, openBeside } from "./people.js";
 import { DoorRefused, RoomConnection } from "./protocol.js";
+import { Sending } from "./sending.js";
 import { Stage } from "./stage.js";
 import { StateBar } from "./state_bar.js";
+import { drawHeld, drawLobby } from "./waiting.js";
 import { Worried } from "./worried.js";
-import { blurWords, changedWords, clock, count, deviceTrouble, endedWords, heldWords, isAdult } from "./words.js";
+import { count } from "./words.js";
 
-/** @typedef {import("./protocol.js").Answers} Answers */
-/** @typedef {import("./protocol.js").State} State */
-/** @typedef {import("./protocol.js").Person} Person */
-/** @typedef {import("./protocol.js").Welcome} Welcome */
-/** @typedef {"microphone" | "camera" | "screen"} Source */
+/** @typedef {import("./messages.js").Answers} Answers */
+/** @typedef {import("./messages.js").State} State */
+/** @typedef {import("./messages.js").Person} Person */
+/** @typedef {import("./messages.js").Welcome} Welcome */
 /** @typedef {"door" | "lobby" | "open" | "held" | "ended"} View */
 
 const SPEAKING_EVERY = 400; // milliseconds
@@ -34,17 +38,13 @@ const CALL_HOME_AFTER = 5 * 60_000;
 const main = find("main.x-room");
 const role = main.dataset.role ?? "pupil";
 const staff = role !== "pupil";
-let may = new Set((main.dataset.may ?? "").split(" "));
+const may = new Set((main.dataset.may ?? "").split(" "));
 
 let me = "";
 /** @type {State | null} */
 let state = null;
 /** @type {View} */
 let view = "door";
-/** @type {Answers} */
-let answers = {};
-/** @type {Record<Source, boolean>} what the server was last told */
-let told = { microphone: false, camera: false, screen: false };
 let soundOnly = false;
 let sayJoins = false;
 let newcomers = 0;
@@ -53,7 +53,7 @@ let lostSince = 0;
 let longLost;
 
 const bar = new StateBar(main.dataset.title ?? "Lesson");
-const media = new OwnMedia((source, track) => room?.setTrack(source, track), ownStopped);
+const media = new OwnMedia((source, track) => room?.setTrack(source, track), (source) => sending.stopped(source));
 media.blur = main.dataset.blur === "always" || main.dataset.blur === "choice";
 /** @type {RoomConnection | null} */
 let room = null;
@@ -61,6 +61,10 @@ let room = null;
 /** @param {{type: string} & Record<string, unknown>} message */
 const send = (message) => room?.send(message) ?? false;
 
+const sending = new Sending({
+  media, send, staff, may, answerAgain: (answers) => room?.answerAgain(answers), drawn: () => { draw(); stage.draw(); },
+  room: () => ({ open: state?.room === "open", mine: mine() }),
+});
 const panel = new Panel(panelChanged);
 const stage = new Stage({ staff, mayModerate: may.has("moderate"), panelOpen: () => panel.isOpen(), ownPicture: () => media.picture });
 const people = new People({ send, staff, mayModerate: may.has("moderate") });
@@ -88,7 +92,8 @@ setView("door");
 
 /** @param {Answers} given */
 async function enter(given) {
-  answers = { ...given, device: deviceKey() };
+  const answers = { ...given, device: deviceKey() };
+  sending.came(answers);
   setSoundOnly(given.media === "sound-only");
   door?.setBusy(true, "Going in");
   door?.close();
@@ -97,25 +102,12 @@ async function enter(given) {
   room = connect();
   try {
     await room.enter(answers);
-    if (staff) await openForStaff();
   } catch (error) {
     room = null;
     media.closeCamera();
-    refusedAtDoor(error);
+    return refusedAtDoor(error);
   }
-}
-
-/** Staff come with camera and microphone on. What is blocked, or not answered, stays off and holds nobody up. */
-async function openForStaff() {
-  if (may.has("microphone")) {
-    if (!media.hasMicrophone) await media.openMicrophone().catch(() => {});
-    media.setWanted("microphone", media.hasMicrophone);
-  }
-  if (may.has("camera") && answers.media !== "sound-only") {
-    if (!media.picture) await media.openCamera().catch(() => {});
-    media.setWanted("camera", media.picture !== null);
-  }
-  ownChanged();
+  return staff ? sending.openForStaff() : undefined;
 }
 
 function connect() {
@@ -125,13 +117,13 @@ function connect() {
   connection.on("state", stateChanged);
   connection.on("streams", (streams) => stage.setStreams(streams));
   connection.on("connection", connectionChanged);
-  connection.on("chat", (message) => chat.delivered({ ...message }));
+  connection.on("chat", (message) => chat.delivered(message));
   connection.on("chat_held", (held) => chat.held(held));
   connection.on("chat_refused", (refused) => chat.refused(refused));
-  connection.on("asked", asked);
-  connection.on("changed", changed);
+  connection.on("asked", (who) => sending.asked(who));
+  connection.on("changed", (change) => sending.changed(change));
   connection.on("flagged", (flagged) => flag?.raised(flagged.flag));
-  connection.on("refused", refused);
+  connection.on("refused", (what) => sending.refused(what));
   connection.on("time_left", timeLeft);
   connection.on("over", ({ reason, problem }) => over(reason, problem?.detail));
   return connection;
@@ -167,10 +159,10 @@ function refusedAtDoor(error) {
 /** @param {Welcome} welcome */
 function welcomed(welcome) {
   me = welcome.you.person;
-  may = new Set(welcome.you.may);
+  may.clear();
+  for (const what of welcome.you.may) may.add(what);
   bar.setClock(welcome.now);
-  told = { microphone: false, camera: false, screen: false };
-  if (!staff && lostSince && Date.now() - lostSince > ABSENT) ownOff();
+  sending.begin();
   if (soundOnly) send({ type: "sound_only", on: true });
 }
 
@@ -181,20 +173,20 @@ function stateChanged(next) {
   const before = state;
   state = next;
   mark(main, "data-hold", next.hold.join(" "));
-  if (!staff && before?.room === "open" && next.room !== "open") ownOff();
+  if (!staff && before?.room === "open" && next.room !== "open") sending.allOff();
   media.setOpen(next.room === "open");
   setView(next.room);
   bar.setState(next);
   stage.setState(next, me);
   people.setState(next, me);
   chat.setState(next);
-  if (next.room === "lobby") drawLobby(next);
-  if (next.room === "held") drawHeld(next);
+  if (next.room === "lobby") drawLobby(next, staff);
+  const why = next.room === "held" ? drawHeld(next, { staff, starts: main.dataset.starts ?? "", office: main.dataset.office ?? "the office" }) : "";
   if (next.room !== "open") removeNotice("asked");
-  if (before?.room !== next.room) announce(before, next);
+  if (before?.room !== next.room) announce(before, next, why);
   else if (next.room === "open") noteChanges(before, next);
-  tellServer();
-  drawControls();
+  sending.tell();
+  draw();
 }
 
 /** @param {View} next */
@@ -208,50 +200,17 @@ function setView(next) {
   for (const part of all("[data-view]", main)) if (!part.classList.contains("x-state-bar")) show(part, part.dataset.view === next);
   bar.setView(next);
   if (next !== "open" && next !== "held") panel.close();
-  drawControls();
+  if (next === "lobby") setTimeout(() => show(maybe("[data-call-home]"), true), CALL_HOME_AFTER);
+  draw();
   const gone = document.activeElement === document.body || document.activeElement?.closest("[hidden]");
   if (had && gone) maybe(`#${next}-heading`)?.focus({ preventScroll: true });
 }
 
-/** @param {State} next */
-function drawLobby({ waiting, people: here }) {
-  if (staff) {
-    write(find("[data-lobby-needed]"), count(waiting.needed, "pupil"));
-    tick("pupils", waiting.pupils >= waiting.needed, `Pupils: ${waiting.pupils} of ${waiting.needed} needed`);
-    tick("recording", waiting.recording, waiting.recording ? "Recording: ready" : "Recording: getting ready");
-    tick("time", true);
-    return;
-  }
-  const teacher = here.some((person) => person.role === "teacher");
-  write(find("[data-lobby-teacher]"), teacher ? "Your teacher is here." : "Your teacher is not here yet.");
-  const alone = waiting.adults > 0 && waiting.pupils === waiting.needed - 1;
-  const total = waiting.adults + waiting.pupils;
-  write(find("[data-lobby-count]"), `${alone ? "We are waiting for one more person. " : ""}${total === 1 ? "1 person is here." : `${total} people are here.`}`);
-}
-
-/** @param {string} name @param {boolean} done @param {string} [words] */
-function tick(name, done, words) {
-  const item = find(`[data-tick="${name}"]`);
-  drawing(item, done ? "tick" : "waiting");
-  item.classList.toggle("x-ticks__done", done);
-  if (words) write(find("span", item), words);
-}
-
-/** @param {State} next */
-function drawHeld(next) {
-  const words = heldWords(next.hold, {
-    who: staff ? "teacher" : "pupil", starts: main.dataset.starts ?? "", ends: clock(next.ends_at), office: main.dataset.office ?? "the office", closes: "",
-  });
-  write(find("[data-held-reason]"), words.reason);
-  if (staff) show(maybe("[data-held-help]"), next.hold[0] === "lone-adult");
-  else write(find("[data-held-grown-up]"), words.nearby);
-}
-
-/** @param {State | null} before @param {State} next */
-function announce(before, next) {
+/** @param {State | null} before @param {State} next @param {string} why it is paused */
+function announce(before, next, why) {
   const again = next.room === "open" && before?.room === "held";
   const words = { lobby: "Waiting room", open: again ? "Open again" : "Open", held: "Paused", ended: "Ended" }[next.room];
-  say("alert", next.room === "held" ? `${words}. ${find("[data-held-reason]").textContent}` : words);
+  say("alert", why ? `${words}. ${why}` : words);
   if (again && !staff) notice("Open again. Your camera and microphone are off.");
 }
 
@@ -278,137 +237,11 @@ function tellJoins() {
   newcomers = 0;
 }
 
-// ---- one's own devices --------------------------------------------------------------------------------------------------
-
-/** Tell the server what is on, when that differs from what it was told; only an open room is told anything. */
-function tellServer() {
-  const open = state?.room === "open";
-  const mine = ownPerson();
-  for (const source of /** @type {Source[]} */ (["microphone", "camera", "screen"])) {
-    const on = open && media.want[source];
-    const heardOtherwise = open && !on && Boolean(mine?.[source]);
-    if (on === told[source] && !heardOtherwise) continue;
-    told[source] = on;
-    if (open) send({ type: source === "screen" ? "share" : source, on });
-  }
-}
-
-function ownPerson() {
-  return state?.people.find((person) => person.person === me) ?? null;
-}
-
-function ownOff() {
-  media.want.microphone = false;
-  media.want.camera = false;
-  media.closeCamera();
-  if (media.want.screen) media.closeScreen();
-}
-
-/** @param {Source} source */
-function ownStopped(source) {
-  if (source !== "screen") notice(`Your ${source} has stopped. Check that it is plugged in, then turn it on again.`);
-  tellServer();
-  drawControls();
-  stage.draw();
-}
-
-async function toggleMicrophone() {
-  const on = !media.want.microphone;
-  if (on && !media.hasMicrophone) {
-    try {
-      await media.openMicrophone();
-    } catch (error) {
-      return notice(deviceTrouble(error, "microphone"));
-    }
-  }
-  media.setWanted("microphone", on);
-  ownChanged();
-}
-
-async function toggleCamera() {
-  if (media.want.camera) {
-    media.setWanted("camera", false);
-    media.closeCamera();
-    return ownChanged();
-  }
-  if (ownPerson()?.camera_stopped) return notice("Your camera stays off until your teacher allows it.");
-  if (!staff && !(await promisesKept())) return undefined;
-  try {
-    if (!media.picture) await media.openCamera();
-  } catch (error) {
-    return notice(deviceTrouble(error, "camera"));
-  }
-  media.setWanted("camera", true);
-  if (media.blurring === "unable" && !staff) notice(blurWords("unable"), [], "blur");
-  return ownChanged();
-}
-
-/** Only where the school's profile leaves it to the person. */
-async function toggleBlur() {
-  media.blur = !media.blur;
-  if (media.picture) await media.openCamera().catch((error) => notice(deviceTrouble(error, "camera")));
-  ownChanged();
-}
-
-/** What was not answered at the door is asked again before a pupil's camera first goes on; it never blocks. */
-async function promisesKept() {
-  const open = /** @type {const} */ (["clothing", "place", "people_near"]).filter((name) => answers[name] !== "yes");
-  const dialog = dialogOf("promises");
-  if (!dialog || open.length === 0) return true;
-  for (const item of all("[data-promise]", dialog)) show(item, open.some((name) => name === item.dataset.promise));
-  if (!(await ask(dialog))) return false;
-  const form = dialog.querySelector("form");
-  const given = form ? new FormData(form) : new FormData();
-  for (const name of open) answers = { ...answers, [name]: given.get(name) === "yes" ? "yes" : answers[name] };
-  room?.answerAgain(answers);
-  return true;
-}
-
-async function toggleShare() {
-  if (media.want.screen) media.closeScreen();
-  else await media.openScreen().catch((error) => error.name !== "NotAllowedError" && notice("Your screen could not be shared. Try again."));
-  ownChanged();
-}
-
-function ownChanged() {
-  tellServer();
-  drawControls();
-  stage.draw();
-}
-
 /** @param {boolean} on */
 function setSoundOnly(on) {
   soundOnly = on;
   bar.setSoundOnly(on);
   for (const button of all('[data-do="sound-only"]')) mark(button, "aria-pressed", String(on));
-}
-
-// ---- what staff or the server did to this person ------------------------------------------------------------------------
-
-/** @param {{by?: string | null}} who */
-function asked({ by }) {
-  notice(`${by ?? "Your teacher"} asks you to speak.`, [["Turn on microphone", () => void (media.want.microphone || toggleMicrophone())], ["Not now", () => {}]], "asked");
-}
-
-/** @param {import("./protocol.js").Changed} change */
-function changed(change) {
-  const off = change.what === "permission_ended" ? change.source : { microphone_muted: "microphone", camera_stopped: "camera", share_stopped: "screen" }[change.what];
-  if (off === "microphone") media.setWanted("microphone", false);
-  if (off === "camera") { media.setWanted("camera", false); media.closeCamera(); }
-  if (off === "screen" || change.what === "camera_stopped") media.closeScreen();
-  ownChanged();
-  const words = changedWords(change);
-  if (words) notice(words);
-}
-
-/** @param {{type_refused: string, code: string, detail: string}} what */
-function refused({ type_refused: type, detail }) {
-  if (type === "microphone" || type === "camera") media.setWanted(type, false);
-  if (type === "camera") media.closeCamera();
-  if (type === "share") media.closeScreen();
-  if (["microphone", "camera", "share"].includes(type)) told = { ...told, [type === "share" ? "screen" : type]: false };
-  ownChanged();
-  if (detail) notice(detail);
 }
 
 /** @param {{minutes: number}} left */
@@ -423,18 +256,23 @@ function timeLeft({ minutes }) {
 
 /** @param {{status: "connecting" | "connected" | "lost", since: number}} connection */
 function connectionChanged({ status, since }) {
-  if (status === "connecting") return;
   clearTimeout(longLost);
-  if (status === "connected") {
-    if (lostSince) { bar.setConnection(""); say("status", "Connected again"); removeNotice("connection"); }
-    setTimeout(() => { lostSince = 0; });
-    return;
-  }
+  if (status === "connected") return lostSince ? connectedAgain() : undefined;
+  if (status === "connecting") return undefined;
   lostSince ||= since;
   chat.lost();
   bar.setConnection("Connection lost");
   lostNotice(Date.now() - since > LONG_LOST);
   longLost = setTimeout(() => lostNotice(true), Math.max(0, since + LONG_LOST - Date.now()));
+  return undefined;
+}
+
+function connectedAgain() {
+  if (!staff && Date.now() - lostSince > ABSENT) sending.allOff();
+  lostSince = 0;
+  bar.setConnection("");
+  removeNotice("connection");
+  say("status", "Connected again");
 }
 
 /** @param {boolean} long */
@@ -444,55 +282,37 @@ function lostNotice(long) {
 }
 
 /** @param {string} reason @param {string} [detail] */
-function over(reason, detail) {
-  const megabytes = Math.round((room?.bytesUsed ?? 0) / 1e6);
-  const words = endedWords(reason, staff);
+function over(reason, detail = "") {
+  const heading = drawEnded(reason, { staff, detail, megabytes: Math.round((room?.bytesUsed ?? 0) / 1e6) });
   media.close();
   stage.clear();
-  write(find("[data-ended-heading]"), words.heading);
-  write(find("[data-ended-words]"), detail || words.words);
-  write(find("[data-ended-usage]"), megabytes > 0 ? `You used ${megabytes} MB.` : "");
-  show(maybe('[data-do="rejoin"]'), words.rejoin);
-  show(maybe("[data-ended-attendance]"), !words.rejoin);
-  for (const dialog of all("dialog")) if (dialog instanceof HTMLDialogElement) dialog.close("no");
   mark(main, "data-hold", "");
   setView("ended");
-  say("alert", words.heading);
+  say("alert", heading);
   find("[data-ended-heading]").focus();
-}
-
-async function leave() {
-  const adults = state?.people.filter((person) => isAdult(person) && person.role !== "guest") ?? [];
-  const last = staff && state?.room === "open" && adults.length === 1 && adults[0]?.person === me;
-  const dialog = dialogOf("last-adult");
-  if (last && dialog && !(await ask(dialog))) return;
-  room?.leave();
-}
-
-async function endForEveryone() {
-  const dialog = dialogOf("end");
-  if (!dialog) return;
-  const pupils = state?.room === "lobby" ? state.waiting.pupils : state?.people.filter((person) => !isAdult(person)).length ?? 0;
-  write(find("[data-end-heading]", dialog), `End ${main.dataset.title} for ${count(pupils, "pupil")}?`);
-  if (await ask(dialog)) send({ type: "end" });
 }
 
 // ---- controls -------------------------------------------------------------------------------------------------------------
 
 /** @type {Record<string, (control?: HTMLElement) => unknown>} */
 const PRESSES = {
-  microphone: toggleMicrophone,
-  camera: toggleCamera,
-  share: toggleShare,
-  hand: () => send({ type: "hand", up: ownPerson()?.hand === null }),
+  microphone: () => sending.toggleMicrophone(),
+  camera: () => sending.toggleCamera(),
+  share: () => sending.toggleScreen(),
+  blur: () => sending.toggleBlur(),
+  hand: () => send({ type: "hand", up: mine()?.hand === null }),
   chat: () => panel.toggle("chat"),
   people: () => panel.toggle("people"),
   plan: () => panel.toggle("plan"),
   more: (control) => control && openBeside(find("#more-menu"), control),
   flag: () => flag?.raise(),
   worried: () => (worried?.isOpen ? worried.close() : worried?.open()),
-  leave,
-  end: endForEveryone,
+  leave: async () => (await mayLeave(state, me)) && room?.leave(),
+  end: async () => (await mayEnd(state, main.dataset.title ?? "")) && send({ type: "end" }),
+  stop: async () => {
+    const reason = await stopReason();
+    if (reason !== null) send({ type: "stop", reason });
+  },
   extend: () => send({ type: "extend", minutes: 5 }),
   "mute-all": () => send({ type: "mute", person: null }),
   "chat-switch": () => send({ type: "set_chat", on: !state?.chat }),
@@ -500,7 +320,6 @@ const PRESSES = {
   "speak-joins": (control) => { sayJoins = !sayJoins; if (control) mark(control, "aria-pressed", String(sayJoins)); },
   keys: (control) => { keyboard.on = !keyboard.on; if (control) mark(control, "aria-pressed", String(keyboard.on)); },
   "second-adult": () => show(maybe("[data-second-adult]"), true),
-  blur: toggleBlur,
   rejoin: () => location.reload(),
 };
 
@@ -512,62 +331,18 @@ function press(name, control) {
   void act(control);
 }
 
-function drawControls() {
-  const mine = ownPerson();
-  for (const control of all(".x-control")) show(control, (control.dataset.in ?? "").split(" ").includes(view));
-  toggle("microphone", media.want.microphone);
-  toggle("camera", media.want.camera, Boolean(mine?.camera_stopped));
-  toggle("share", media.want.screen);
-  toggle("hand", (mine?.hand ?? null) !== null);
-  toggle("chat", panel.isOpen("chat"));
-  toggle("people", panel.isOpen("people"));
-  for (const name of ["microphone", "camera"]) {
-    const control = maybe(`.x-control[data-do="${name}"]`);
-    if (control) drawing(control, name === "microphone" ? (media.want.microphone ? name : `${name}-off`) : (media.want.camera ? name : `${name}-off`));
-  }
-  for (const control of all('[data-do="blur"]')) mark(control, "aria-pressed", String(media.blur));
-  const mayShare = staff ? may.has("screen") : Boolean(mine?.may_share);
-  for (const control of all('[data-do="share"]')) show(control, view === "open" && mayShare && Boolean(navigator.mediaDevices?.getDisplayMedia));
+function draw() {
+  const mayShare = staff ? may.has("screen") : Boolean(mine()?.may_share);
+  drawControls({ view, mine: mine(), want: media.want, blur: media.blur, mayShare, isOpen: (tab) => panel.isOpen(tab) });
 }
 
-/** @param {string} name @param {boolean} pressed @param {boolean} [disabled] */
-function toggle(name, pressed, disabled = false) {
-  const control = maybe(`.x-control[data-do="${name}"]`);
-  if (!control) return;
-  mark(control, "aria-pressed", String(pressed));
-  if (disabled) mark(control, "aria-disabled", "true");
-  else control.removeAttribute("aria-disabled");
+function mine() {
+  return state?.people.find((person) => person.person === me) ?? null;
 }
 
 function panelChanged() {
   document.body.classList.toggle("x-panel-open", panel.isOpen());
   if (panel.isOpen("chat")) chat.opened();
   stage.draw();
-  drawControls();
-}
-
-// ---- notices ----------------------------------------------------------------------------------------------------------------
-
-/**
- * A line above the stage that stays until it is closed, answered or replaced; it never covers a picture.
- * @param {string} words
- * @param {[string, () => unknown][]} [buttons]
- * @param {string} [name] a notice of the same name is replaced
- */
-function notice(words, buttons = [], name = words) {
-  removeNotice(name);
-  const strip = piece("notice");
-  strip.dataset.name = name;
-  for (const [label, act] of [...buttons, ...(buttons.length ? [] : [/** @type {[string, () => unknown]} */ (["Close", () => {}])])]) {
-    const button = Object.assign(document.createElement("button"), { type: "button", className: "x-small", textContent: label });
-    button.onclick = () => { strip.remove(); act(); };
-    find("[data-buttons]", strip).append(button);
-  }
-  find("[data-notices]").append(strip);
-  write(find("[data-words]", strip), words);
-}
-
-/** @param {string} name */
-function removeNotice(name) {
-  for (const strip of all("[data-notices] > *")) if (strip.dataset.name === name) strip.remove();
+  draw();
 }

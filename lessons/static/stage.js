@@ -8,9 +8,9 @@ import { arrange, columns, pageSize } from "./arrange.js";
 import { all, arrangeChildren, find, mark, piece, say, show, write } from "./dom.js";
 import { count, isAdult, tileName } from "./words.js";
 
-/** @typedef {import("./protocol.js").State} State */
-/** @typedef {import("./protocol.js").Person} Person */
-/** @typedef {import("./protocol.js").Stream} Stream */
+/** @typedef {import("./messages.js").State} State */
+/** @typedef {import("./messages.js").Person} Person */
+/** @typedef {import("./messages.js").Stream} Stream */
 /** @typedef {import("./arrange.js").Place} Place */
 
 const TABLET = 1100; // px of width below which a laptop's grid is too fine

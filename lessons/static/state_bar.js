@@ -4,7 +4,7 @@
 import { drawing, find, mark, maybe, show, write } from "./dom.js";
 import { STATE_SHAPES, STATE_WORDS, count, whoIsHere } from "./words.js";
 
-/** @typedef {import("./protocol.js").State} State */
+/** @typedef {import("./messages.js").State} State */
 /** @typedef {keyof typeof STATE_WORDS} View */
 
 const ICONS = { door: "waiting", lobby: "waiting", open: "open", held: "paused", ended: "ended" };

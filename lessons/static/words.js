@@ -3,10 +3,10 @@
  * What the page says, by role and reason. Pure: facts in, sentences out. The wording is that of the screens, chapter 3.
  */
 
-/** @typedef {import("./protocol.js").Person} Person */
-/** @typedef {import("./protocol.js").State} State */
+/** @typedef {import("./messages.js").Person} Person */
+/** @typedef {import("./messages.js").State} State */
 
-/** @typedef {{who: "teacher" | "pupil", starts: string, ends: string, office: string, closes: string}} Circumstances */
+/** @typedef {{who: "teacher" | "pupil", starts: string, ends: string, office: string}} Circumstances */
 
 export const STATE_WORDS = { door: "Not in the room yet", lobby: "Waiting room", open: "Open", held: "Paused", ended: "Ended" };
 export const STATE_SHAPES = { door: "ring", lobby: "ring", open: "circle", held: "bars", ended: "square" };
@@ -34,7 +34,7 @@ const HELD = {
   "no-adult": {
     teacher: "The class paused while you were away. It opens in a moment.",
     pupil: "Your teacher is not here. Wait here.",
-    nearby: "Children are never together online without a teacher. If the teacher is not back {closes}the lesson ends.",
+    nearby: "Children are never together online without a teacher. If the teacher is not back by {ends} the lesson ends.",
   },
   "lone-adult": {
     teacher: "You would be alone with one pupil. It opens when another pupil or a second member of staff joins.",
@@ -67,8 +67,7 @@ export function heldWords(reasons, facts) {
   const words = HELD[reasons[0] ?? "starting"] ?? HELD.starting;
   if (!words) throw new Error("no words for a paused room");
   /** @param {string} text */
-  const fill = (text) => text.replace("{starts}", facts.starts).replace("{ends}", facts.ends).replace("{office}", facts.office)
-    .replace("{closes}", facts.closes ? `by ${facts.closes} ` : "");
+  const fill = (text) => text.replace("{starts}", facts.starts).replace("{ends}", facts.ends).replace("{office}", facts.office);
   return { reason: fill(words[facts.who]), nearby: fill(words.nearby) };
 }
 
@@ -159,7 +158,7 @@ export function whoIsHere(state) {
   };
 }
 
-/** What changed of one's own, said by staff's act. @param {import("./protocol.js").Changed} changed */
+/** What changed of one's own, said by staff's act. @param {import("./messages.js").Changed} changed */
 export function changedWords({ what, by, source }) {
   const who = by ?? "A member of staff";
   /** @type {Record<string, string>} */

@@ -1,0 +1,47 @@
+// @ts-check
+/** The two states in which nobody sees or hears anybody: the waiting room, and paused. */
+
+import { drawing, find, maybe, show, write } from "./dom.js";
+import { clock, count, heldWords } from "./words.js";
+
+/** @typedef {import("./messages.js").State} State */
+
+/** @param {State} next @param {boolean} staff */
+export function drawLobby({ waiting, people }, staff) {
+  if (staff) drawTicks(waiting);
+  else drawCompany(waiting, people.some((person) => person.role === "teacher"));
+}
+
+/** @param {State["waiting"]} waiting */
+function drawTicks(waiting) {
+  write(find("[data-lobby-needed]"), count(waiting.needed, "pupil"));
+  tick("pupils", waiting.pupils >= waiting.needed, `Pupils: ${waiting.pupils} of ${waiting.needed} needed`);
+  tick("recording", waiting.recording, waiting.recording ? "Recording: ready" : "Recording: getting ready");
+  tick("time", true);
+}
+
+/** What a pupil is told: numbers, never names. @param {State["waiting"]} waiting @param {boolean} teacher */
+function drawCompany(waiting, teacher) {
+  write(find("[data-lobby-teacher]"), teacher ? "Your teacher is here." : "Your teacher is not here yet.");
+  const almost = waiting.adults > 0 && waiting.pupils === waiting.needed - 1;
+  const total = waiting.adults + waiting.pupils;
+  const here = total === 1 ? "1 person is here." : `${total} people are here.`;
+  write(find("[data-lobby-count]"), `${almost ? "We are waiting for one more person. " : ""}${here}`);
+}
+
+/** @param {string} name @param {boolean} done @param {string} [words] */
+function tick(name, done, words) {
+  const item = find(`[data-tick="${name}"]`);
+  drawing(item, done ? "tick" : "waiting");
+  item.classList.toggle("x-ticks__done", done);
+  if (words) write(find("span", item), words);
+}
+
+/** @param {State} next @param {{staff: boolean, starts: string, office: string}} facts @returns {string} why */
+export function drawHeld(next, { staff, starts, office }) {
+  const words = heldWords(next.hold, { who: staff ? "teacher" : "pupil", starts, ends: clock(next.ends_at), office });
+  write(find("[data-held-reason]"), words.reason);
+  if (staff) show(maybe("[data-held-help]"), next.hold[0] === "lone-adult");
+  else write(find("[data-held-grown-up]"), words.nearby);
+  return words.reason;
+}
