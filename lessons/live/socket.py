@@ -100,7 +100,7 @@ async def _serve(socket: WebSocket, lesson_id: str, actor: Actor, line: SocketLi
     if admitted is None:
         return
     host, connected = admitted
-    reading = asyncio.create_task(_read(socket, host, connected))
+    reading = asyncio.create_task(_read(socket, host, connected, actor.session_id))
     closed = asyncio.create_task(line.closed.wait())
     try:
         await asyncio.wait([reading, closed], return_when=asyncio.FIRST_COMPLETED)
@@ -139,13 +139,15 @@ async def _admit(socket: WebSocket, lesson_id: str, actor: Actor, line: SocketLi
     return host, host.admit(ticket, line, loopback=local)
 
 
-async def _read(socket: WebSocket, host: Host, connected: Connected) -> None:
+async def _read(socket: WebSocket, host: Host, connected: Connected, session_id: str) -> None:
+    """What one page says. Being in a room is doing something: nobody is signed out in the middle of a lesson (policy: AC2)."""
     clock = clock_of(socket)
     malformed = Pace(clock, protocol.MALFORMED_ALLOWED, protocol.MALFORMED_SECONDS)
     all_of_them = Pace(clock, MESSAGES, MESSAGES_SECONDS)
     while True:
         try:
             text = await _text(socket)
+            socket.app.state.seen[session_id] = clock.now()
             if all_of_them.is_over():
                 connected.line.close(protocol.BAD_MESSAGE)
                 return

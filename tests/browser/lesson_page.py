@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, Error, Page, Route, WebSocketRoute, async_playwright
 
+from service.app import TEMPLATES as PACKAGES
 from service.foundation import web
 
+TEMPLATES = web.templates(PACKAGES)
 ROOT = Path(__file__).parents[2]
 SFU = Path(__file__).with_name("fake_sfu.js").read_text()
 ORIGIN = "http://localhost:9"
@@ -143,7 +145,7 @@ class ScriptedRoom:
     async def _serve(self, route: Route) -> None:
         path = urlsplit(route.request.url).path
         if path == "/lessons/demo":
-            page = web.templates({"lessons": "lessons"}).get_template("lessons/room.html")
+            page = TEMPLATES.get_template("lessons/room.html")
             actor = {"name": self.given["me"]["name"]}
             body = page.render(actor=actor, school={"name": "Oakfield School"}, navigation=[], path=path, **self.given)
             await route.fulfill(body=body, content_type="text/html", headers=web.HEADERS)
@@ -151,6 +153,8 @@ class ScriptedRoom:
             self.doors.append(route.request.post_data_json)
             status, answer = self.door_answer
             await route.fulfill(status=status, json=answer)
+        elif path == "/session":
+            await route.fulfill(json={"seconds_left": 1200, "idle_minutes": 20})
         elif path == "/worried":
             if not self.worried_online:
                 return await route.abort()
