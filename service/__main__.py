@@ -24,6 +24,7 @@ from service.foundation.clock import SystemClock
 from service.foundation.db import Database
 from service.foundation.settings import Settings
 from service.migrations import upgrade
+from service.people import queries
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -116,13 +117,32 @@ def _serve(given: argparse.Namespace) -> int:
         print("Browsers give a camera only over HTTPS. Set CHAPERONE_TLS_CERTIFICATE and CHAPERONE_TLS_KEY, "
               "or CHAPERONE_TRUSTED_PROXY.", file=sys.stderr)
         return 2
-    uvicorn.run(
-        create_app(settings), host=settings.host, port=settings.port, log_level="info", access_log=False,
+    app = create_app(settings)
+    _RealServer(app, uvicorn.Config(
+        app, host=settings.host, port=settings.port, log_level="info", access_log=False,
         ws="websockets-sansio", ws_max_size=256 * 1024, server_header=False,
         ssl_certfile=settings.tls_certificate, ssl_keyfile=settings.tls_key,
         proxy_headers=bool(settings.trusted_proxy), forwarded_allow_ips=settings.trusted_proxy or None,
-    )
+    )).run()
     return 0
+
+
+class _RealServer(uvicorn.Server):
+    """uvicorn, which says how to set up the school while there is none. The code is only ever in memory and on this console."""
+
+    def __init__(self, app: FastAPI, config: uvicorn.Config):
+        super().__init__(config)
+        self.app = app
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            async with self.app.state.database.reading() as session:
+                is_new = not await queries.has_school(session)
+            if is_new:
+                self.app.state.setup_code = secrets.token_urlsafe(12)
+                print(f"There is no school here yet. Open {self.app.state.settings.origin}/setup and enter this code: "
+                      f"{self.app.state.setup_code}", flush=True)
 
 
 def _offline(settings: Settings) -> Database:

@@ -163,6 +163,11 @@ async def make_reset(session: AsyncSession, actor: Actor, person_id: str, now: d
     if target is None or row.kind == "child" or not row.email:
         raise Invalid("Only adults with an e-mail address have a password. Add the address first.")
     rules.checked_reset(actor, person_id, target.roles)
+    return await first_link(session, actor, person_id, now)
+
+
+async def first_link(session: AsyncSession, actor: Actor, person_id: str, now: datetime) -> str:
+    """A one-time link for a person, whoever they are: for the founding of a school, and for `make_reset`."""
     await session.exec(update(PasswordReset).where(
         col(PasswordReset.person_id) == person_id, col(PasswordReset.used_at).is_(None)).values(used_at=now))
     token = secrets.token_urlsafe(24)

@@ -13,7 +13,9 @@ from service.people import rules
 from service.people.credentials import PIN_TRIES
 from service.people.tables import (
     Badge,
+    Closure,
     DbsCheck,
+    DutySlot,
     GroupMember,
     Guardianship,
     GuardianshipChange,
@@ -24,6 +26,7 @@ from service.people.tables import (
     School,
     SignIn,
     TeachingGroup,
+    TermDate,
 )
 
 
@@ -149,6 +152,10 @@ async def roles(session: AsyncSession, ids: Iterable[str]) -> dict[str, frozense
     for row in rows:
         found.setdefault(row.person_id, set()).add(Role(row.role))
     return {person_id: frozenset(roles) for person_id, roles in found.items()}
+
+
+async def has_school(session: AsyncSession) -> bool:
+    return (await session.exec(select(School.id).limit(1))).first() is not None
 
 
 async def only_school(session: AsyncSession) -> SchoolView | None:
@@ -477,3 +484,74 @@ async def without_badges(session: AsyncSession, school_id: str, group_id: str) -
     having = set((await session.exec(select(Badge.person_id).where(
         Badge.school_id == school_id, col(Badge.revoked_at).is_(None)))).all())
     return [pupil for pupil in pupils if pupil.id not in having], pupils
+
+
+# -- the school -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Duty:
+    id: str
+    name: str
+    weekday: int
+    starts_at: str
+    ends_at: str
+
+
+@dataclass(frozen=True)
+class SchoolPage:
+    """Everything on the page about the school."""
+
+    school: SchoolView
+    terms: tuple[TermDate, ...]
+    closures: tuple[Closure, ...]
+    rota: tuple[Duty, ...]
+    gaps: tuple[rules.Slot, ...]
+    readiness: tuple[rules.Readiness, ...]
+    profile: rules.Profile
+    profile_version: int
+    profile_review_on: date | None
+
+
+async def school_page(session: AsyncSession, school_id: str) -> SchoolPage:
+    its_school = await school(session, school_id)
+    today = session.info["clock"].now().date()
+    terms = (await session.exec(select(TermDate).where(TermDate.school_id == school_id, TermDate.ends_on >= today)
+                                .order_by(col(TermDate.starts_on)))).all()
+    closures = (await session.exec(select(Closure).where(Closure.school_id == school_id, Closure.closed_on >= today)
+                                   .order_by(col(Closure.closed_on)))).all()
+    version = (await session.exec(select(ProfileVersion).where(ProfileVersion.school_id == school_id)
+                                  .order_by(col(ProfileVersion.version).desc()).limit(1))).first()
+    rota = await duties(session, school_id)
+    return SchoolPage(
+        its_school, tuple(terms), tuple(closures), rota, gaps(rota, its_school), await readiness(session, school_id),
+        await profile(session, school_id), version.version if version else 0, version.review_on if version else None,
+    )
+
+
+async def duties(session: AsyncSession, school_id: str) -> tuple[Duty, ...]:
+    """The duty rota, by day and hour, without those who have left."""
+    today = session.info["clock"].now().date()
+    rows = (await session.exec(
+        select(DutySlot, Person).join(Person, col(Person.id) == DutySlot.person_id)
+        .where(DutySlot.school_id == school_id, col(Person.left_on).is_(None) | (col(Person.left_on) > today)))).all()
+    found = [Duty(slot.id, name_of(person), slot.weekday, slot.starts_at, slot.ends_at) for slot, person in rows]
+    return tuple(sorted(found, key=lambda duty: (duty.weekday, duty.starts_at, duty.name)))
+
+
+def gaps(rota: Iterable[Duty], its_school: SchoolView) -> tuple[rules.Slot, ...]:
+    slots = [rules.Slot(duty.weekday, duty.starts_at, duty.ends_at) for duty in rota]
+    return tuple(rules.rota_gaps(slots, its_school.opens_at, its_school.closes_at))
+
+
+async def readiness(session: AsyncSession, school_id: str) -> tuple[rules.Readiness, ...]:
+    """What the school still needs before it goes live."""
+    its_profile = await profile(session, school_id)
+    people_with_power = {person.id: person.roles for person in await holders(session, school_id, LEADERS | {Role.CHAIR})}
+    today = session.info["clock"].now().date()
+    terms = (await session.exec(select(TermDate.id).where(TermDate.school_id == school_id, TermDate.ends_on >= today))).all()
+    return rules.readiness(
+        approvers=len(rules.approvers(people_with_power, its_profile)),
+        has_dsl=bool(await holders(session, school_id, frozenset({Role.DSL}))),
+        gaps=len(gaps(await duties(session, school_id), await school(session, school_id))), terms=len(terms),
+    )

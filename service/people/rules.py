@@ -390,3 +390,34 @@ def approvers(holders: dict[str, frozenset[Role]], profile: Profile) -> frozense
 def is_current(valid_from: date, valid_until: date, on: date | datetime) -> bool:
     day = on.date() if isinstance(on, datetime) else on
     return valid_from <= day < valid_until
+
+
+def profile_words(profile: Profile) -> tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]:
+    """The profile as its page shows it: groups of (what, value, policy id)."""
+    stages = ("Early years", *(f"Key stage {stage}" for stage in range(1, 6)))
+    yes_no = {True: "Yes", False: "No"}
+    by_consent = profile.recording_basis == RecordingBasis.CONSENT
+    basis = "Consent for each child" if by_consent else "Public task; a named person decides objections"
+    return (
+        ("Length of a lesson", (
+            *((stage, f"{minutes} minutes at most", "RL5")
+              for stage, minutes in zip(stages, profile.lesson_minutes, strict=True)),
+            ("After its end", f"closed at the latest after {profile.overrun_minutes} minutes", "RL5"))),
+        ("One-to-one and approvals", (
+            ("Who approves a one-to-one", "Any senior leader, the headteacher or the chair"
+             if profile.one_to_one_by_any_leader else "The headteacher or the chair", "RL1"),
+            ("A second adult is asked for", f"below {profile.second_adult_below} pupils", "RL1"))),
+        ("Cameras and chat", (
+            ("Pupils see each other", yes_no[profile.pupils_see_each_other], "RL3"),
+            ("Background blur may be turned off", yes_no[profile.blur_may_be_off], "RL3"),
+            ("Chat", "from " + stages[profile.chat_from_key_stage].lower(), "RL6"))),
+        ("Recordings", (("Kept for", f"{profile.retention_days} days", "RE2"), ("Reason for recording", basis, "CO2"))),
+        ("Signing in", (
+            ("Staff are signed out after", f"{profile.staff_idle_minutes} minutes", "AC2"),
+            ("Pupils are signed out after", f"{profile.pupil_idle_minutes} minutes", "AC2"),
+            ("Families are signed out after", f"{profile.parent_idle_minutes} minutes", "AC2"),
+            ("Agreements are signed again after", f"{profile.agreement_days} days", "CO5"))),
+        ("Alerts", (
+            ("The deputy is called after", f"{profile.alert_minutes} minutes", "RC1"),
+            ("“Teacher has not arrived” after", f"{profile.teacher_late_minutes} minutes", "RL1"))),
+    )

@@ -29,9 +29,11 @@ def _entered(request: Request, entered: sign_in.Entered, next_page: str) -> Resp
 
 
 @router.get("/", dependencies=[Public])
-async def home(request: Request) -> Response:
+async def home(request: Request, session: Reading) -> Response:
     actor = await actor_of(request)
-    return see_other(frame.landing(request.app, actor) if actor else "/sign-in")
+    if actor is not None:
+        return see_other(frame.landing(request.app, actor))
+    return see_other("/sign-in" if await queries.has_school(session) else "/setup")
 
 
 # -- password ---------------------------------------------------------------------------------------------------------
