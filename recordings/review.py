@@ -9,6 +9,7 @@ from recordings import timeline, webm
 from recordings.format import NotARecording
 from recordings.queries import RecordingDetails
 from recordings.reader import Note, Recording
+from recordings.recover import STOPPED
 from recordings.shelf import Shelf
 from recordings.timeline import Facts, Span, lasts_until, stretches
 from recordings.vault import Vault
@@ -66,13 +67,23 @@ async def open_review(details: RecordingDetails, vault: Vault, shelf: Shelf) -> 
         except (FileNotFoundError, NotARecording):
             continue
     end_ms = max((file.last_ms for file in files.values()), default=0)
-    notes = [note for file in files.values() for note in _bounded(file)]
-    return Review(details, files, timeline.facts(notes, end_ms), tuple(_tracks(files)))
+    stopped = frozenset(part.part for part in details.parts if STOPPED in part.reason)
+    return Review(details, files, timeline.facts(_notes(files, stopped), end_ms), tuple(_tracks(files)))
 
 
-def _bounded(file: Recording) -> list[Note]:
-    # A part that a crash cut off says no goodbye: whoever was there was there until its last beat.
-    return [*file.notes(), Note("end", file.last_ms, {})]
+def _notes(files: Mapping[int, Recording], stopped: frozenset[int]) -> list[Note]:
+    """The notes of all parts, and what a part that broke off could not say itself: nothing was let through from there.
+
+    Where the service stopped everybody was gone; where only the recorder broke they stayed, and the room was held.
+    """
+    found: list[Note] = []
+    for part, file in files.items():
+        found += file.notes()
+        if part in stopped:
+            found.append(Note("end", file.last_ms, {}))
+        if part != max(files):
+            found.append(Note("hold", file.last_ms, {"reasons": ["not-recorded"]}))
+    return found
 
 
 def _tracks(files: Mapping[int, Recording]) -> list[TrackView]:

@@ -117,12 +117,12 @@ def _text(note: NoteLike, name: str) -> str:
 
 
 def _presence(notes: Sequence[NoteLike], end_ms: int) -> list[Presence]:
-    """Joined by person; a part that ended without saying goodbye ends everybody's stretch."""
+    """Joined by person; the end of the lesson, or of the service, ends everybody's stretch."""
     since: dict[str, int] = {}
     found: dict[str, Presence] = {}
     for note in notes:
         person = _text(note, "person")
-        if note.kind in ("start", "end"):
+        if note.kind == "end":
             for each in list(since):
                 _close(found, since, each, note.at_ms)
         elif note.kind == "presence" and _text(note, "event") == "in":
