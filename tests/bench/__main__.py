@@ -2,9 +2,9 @@
 
 import sys
 
-from tests.bench import media
+from tests.bench import media, recording
 
-BENCHES = {"media": media.main}
+BENCHES = {"media": media.main, "recording": recording.main}
 
 
 def main(names: list[str]) -> int:
