@@ -4,6 +4,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from recordings import reader
+from recordings import verify as check
 from recordings.tables import Recording, RecordingKey, RecordingPart
 from recordings.vault import KeyMissing, Vault
 
@@ -34,7 +35,7 @@ def _fault(recording: Recording, part: RecordingPart, key: RecordingKey, vault: 
             opened = keys.unwrap(bytes.fromhex(key.wrapped), recording_id=recording.id, part=part.part)
         except KeyMissing:
             return f"{which}: its key cannot be read"
-    found = reader.verify(vault.path(recording.id, part.part), key=opened, public=keys.public, manifest=kept)
+    found = check.verify(vault.path(recording.id, part.part), key=opened, public=keys.public, manifest=kept)
     if found.is_sound:
         return ""
     where = "" if found.first_bad is None else f", first at chunk {found.first_bad}"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from recordings import seal
 from recordings.format import Header, Manifest, NotARecording, Signer
-from recordings.reader import PartFile, sound_chunks
+from recordings.reader import PartFile
+from recordings.verify import sound_chunks
 from recordings.writer import Durable
 from service.foundation.audit import Frontier
 

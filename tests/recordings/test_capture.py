@@ -12,7 +12,8 @@ import pytest
 from recordings import webm
 from recordings.format import HEADER as CHUNK_HEADER
 from recordings.format import ChunkDamaged, Kind
-from recordings.reader import PartFile, Recording, verify
+from recordings.reader import PartFile, Recording
+from recordings.verify import verify
 from recordings.webm import Block
 from tests.recordings.media import DELTA_FRAME, KEY, KEY_FRAME, SPEECH, real_opus, real_vp8
 

@@ -14,9 +14,10 @@ import pytest
 from recordings import seal
 from recordings.format import HEADER as CHUNK_HEADER
 from recordings.format import Chain, ChunkDamaged, Header, Kind, decrypt, leaf, preamble
-from recordings.reader import PartFile, Recording, verify
+from recordings.reader import PartFile, Recording
 from recordings.recover import STOPPED, seal_torn
 from recordings.vault import KeyMissing, SchoolKeys, new_key
+from recordings.verify import verify
 from service.foundation.audit import Frontier
 from tests.recordings.media import HEADER, KEY, SPEECH
 

@@ -15,9 +15,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from recordings.reader import Recording, verify
+from recordings.reader import Recording
 from recordings.recover import STOPPED, seal_torn
 from recordings.vault import SchoolKeys
+from recordings.verify import verify
 from tests.fakes import FakeClock
 from tests.recordings.child import frame
 from tests.recordings.media import HEADER, KEY, SPEECH
