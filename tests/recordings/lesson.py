@@ -39,7 +39,7 @@ class Recorded:
 
 async def begin(school: Running, participants: list[str], lesson: dict[str, Any] | None = None) -> Recorded:
     """The rows of a lesson's recording, as the host of a room makes them."""
-    lesson = lesson or school.lesson()
+    lesson = lesson or next(each for each in school.made["lessons"] if each["title"] == "Maths: fractions")
     async with school.database.writing() as session:
         teacher = await people.actor(session, lesson["adult_ids"][0])
         assert teacher
