@@ -9,6 +9,7 @@ import logging
 import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from lessons.media import adapter, answers, sdp, uplink
@@ -26,6 +27,7 @@ from service.foundation.clock import Clock
 
 log = logging.getLogger(__name__)
 TICK_SECONDS, SENDING_SECONDS = 0.05, 2.0
+ADDRESS_BEATS = 200
 
 __all__ = ["BadOffer", "Codec", "FrameSink", "Gate", "MediaRoom", "Offer", "Plane", "SourceKey", "SourceKind", "Stream"]
 
@@ -38,6 +40,8 @@ class Plane:
         self.sockets = Port()
         self.certificate: Any = adapter.certificate()
         self.announced: list[str] = []
+        self._given: Sequence[str] | None = None
+        self._public: tuple[str, ...] = ()
         self._rooms: set[MediaRoom] = set()
         self._timer: asyncio.Task[None] | None = None
 
@@ -51,14 +55,30 @@ class Plane:
         """
         adapter.assert_contract()
         plane = cls(clock)
+        plane._given, plane._public = addresses, tuple(public_addresses)
         found = list(addresses) if addresses is not None else of_this_machine()
         loopback = [] if addresses is not None else _loopback_here()
-        plane.sockets.open([*found, *loopback], port)
-        plane.announced = [a for a in found if a in plane.sockets.bound] + [a for a in public_addresses if a not in found]
+        plane.sockets.open([*dict.fromkeys([*found, *loopback])], port)
+        plane._announce(found)
         if not plane.announced:
             log.warning("this machine has no network address: browsers elsewhere cannot join")
         plane._timer = asyncio.ensure_future(plane._tick())
         return plane
+
+    def _announce(self, found: Sequence[str]) -> None:
+        self.announced = [*dict.fromkeys([*(a for a in found if a in self.sockets.bound), *self._public])]
+
+    def follow_addresses(self) -> None:
+        """Bind addresses that the machine has gained and give up those it lost; new clients are offered the new ones."""
+        found = of_this_machine() if self._given is None else list(self._given)
+        for address in [a for a in self.sockets.bound if a not in found and not is_loopback(a)]:
+            self.sockets.unbind(address)
+        for address in [a for a in found if a not in self.sockets.bound]:
+            try:
+                self.sockets.bind(address)
+            except OSError:
+                log.warning("a media address could not be bound")
+        self._announce(found)
 
     @property
     def port(self) -> int:
@@ -89,11 +109,12 @@ class Plane:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             beat += 1
-            for room in list(self._rooms):
+            due = [partial(room.tick, beat) for room in self._rooms]
+            for do in [*due, self.follow_addresses] if beat % ADDRESS_BEATS == 0 else due:
                 try:
-                    room.tick(beat)
+                    do()
                 except Exception:
-                    log.exception("a room's media timer failed once")
+                    log.exception("the media timer failed once")
 
 
 def _loopback_here() -> list[str]:

@@ -100,6 +100,16 @@ class Port:
         self._loop.add_reader(udp.fileno(), self._udp_readable, udp)
         self._loop.add_reader(tcp.fileno(), self._accept, tcp)
 
+    def unbind(self, address: str) -> None:
+        """Give up an address that the machine no longer has; connections over it move or expire."""
+        self.bound.remove(address)
+        for sock in (self._udp.pop(address), self._tcp.pop(address)):
+            number = sock.fileno()
+            self._loop.remove_reader(number)
+            for key in [key for key in self._paths if key[0] == number]:
+                del self._paths[key]
+            sock.close()
+
     def close(self) -> None:
         for sock in (*self._udp.values(), *self._tcp.values()):
             self._loop.remove_reader(sock.fileno())

@@ -4,8 +4,12 @@ import contextlib
 import math
 import re
 
-from lessons.media import adapter
+import pytest
+
+from lessons.media import adapter, batch, plain
+from lessons.media import plane as plane_module
 from lessons.media.path import Priority, TcpPath, UdpPath
+from service.foundation.clock import SystemClock
 from tests.media.conftest import Room
 from tests.media.raw import Camera, Microphone, RawPeer, offer
 
@@ -83,7 +87,7 @@ async def test_the_strongest_cipher_is_chosen(room: Room) -> None:
     assert anna.responses
 
 
-async def test_a_peer_that_knows_only_the_old_cipher_is_heard(room: Room, monkeypatch: object) -> None:
+async def test_a_peer_that_knows_only_the_old_cipher_is_heard(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     room.room.join("anna")
     peer = RawPeer()
     room.raw.append(peer)
@@ -202,12 +206,47 @@ async def test_the_other_sides_goodbye_ends_the_connection(room: Room) -> None:
     await anna.until(lambda: room.room._uplinks["anna"].transport.closed)
 
 
+async def test_addresses_that_come_and_go_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = ["192.0.2.200"]                          # not on this machine: passed over, not fatal
+    monkeypatch.setattr(plane_module, "of_this_machine", lambda: here)
+    monkeypatch.setattr(plane_module, "is_loopback", lambda address: address in ("127.0.0.1", "::1"))
+    plane = await plane_module.Plane.start(port=0, clock=SystemClock())
+    try:
+        assert plane.announced == []
+        here[:] = ["127.0.0.2", "127.0.0.3"]
+        plane.follow_addresses()
+        assert plane.announced == ["127.0.0.2", "127.0.0.3"]
+        here[:] = ["127.0.0.3"]
+        plane.follow_addresses()
+        assert plane.announced == ["127.0.0.3"]
+        assert "127.0.0.2" not in plane.sockets.bound
+        assert "127.0.0.1" in plane.sockets.bound
+    finally:
+        await plane.close()
+
+
+async def test_without_batched_calls_everything_goes_on_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "available", lambda: False)
+    clock = SystemClock()
+    room = Room(await plane_module.Plane.start(port=0, addresses=["127.0.0.1"], clock=clock), clock)
+    try:
+        assert isinstance(room.plane.sockets.outbox, plain.Outbox)
+        room.route(anna_microphone=["ben", "carl"], anna_camera=["ben", "carl"])
+        anna = await room.sender("anna", rids=False)
+        ben, carl = await room.viewer("ben", sources=2), await room.viewer("carl", sources=2)
+        room.open()
+        Camera(anna).frame(key=True)
+        Microphone(anna).frame()
+        await ben.until(lambda: len(ben.rtp) == len(carl.rtp) == 4)
+    finally:
+        await room.close()
+
+
 def test_the_borrowed_names_are_all_there() -> None:
     adapter.assert_contract()
 
 
-def test_a_missing_private_name_stops_the_start(monkeypatch: object) -> None:
-    import pytest
+def test_a_missing_private_name_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     saved = adapter.dtls.RTCDtlsTransport._set_role
     try:
         del adapter.dtls.RTCDtlsTransport._set_role
