@@ -109,8 +109,10 @@ class Plane:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             beat += 1
-            due = [partial(room.tick, beat) for room in self._rooms]
-            for do in [*due, self.follow_addresses] if beat % ADDRESS_BEATS == 0 else due:
+            due: list[Callable[[], None]] = [partial(room.tick, beat) for room in self._rooms]
+            if beat % ADDRESS_BEATS == 0:
+                due.append(self.follow_addresses)
+            for do in due:
                 try:
                     do()
                 except Exception:
