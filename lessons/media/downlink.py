@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lessons.media.plane import MediaRoom
 
 COALESCE_SECONDS, ANSWER_SECONDS, KEY_REQUEST_PAUSE = 0.1, 10.0, 1.0
+MOST_REPEATS = 800
+"""Packets sent again to one viewer in a second, at most."""
 MANY_PICTURES = 4
 """More pictures than this are shown small, so the small layer is sent."""
 
@@ -54,6 +56,7 @@ class Downlink:
         self._round_trip: float | None = None
         self._reports: deque[tuple[int, float]] = deque(maxlen=32)
         self._bytes_before = 0
+        self._repeats_left = MOST_REPEATS
 
     # -- what is visible
 
@@ -193,6 +196,11 @@ class Downlink:
         pictures = sum(stream.routed and stream.source.key.kind == "camera" for stream in self.streams)
         return ("h", "l") if level is Level.LARGE and pictures <= MANY_PICTURES else ("l", "h")
 
+    def may_repeat(self) -> bool:
+        """Whether another packet may be sent again in this second: asking is cheaper than answering."""
+        self._repeats_left -= 1
+        return self._repeats_left >= 0
+
     def refused_by_queue(self) -> None:
         """A picture was too old for this viewer's TCP connection."""
         before = self.quality.level
@@ -242,6 +250,7 @@ class Downlink:
 
     def send_reports(self, now: float, seconds: float) -> None:
         """Every second: the publishers' clocks, and a judgement of this viewer's network."""
+        self._repeats_left = MOST_REPEATS
         reports = []
         for stream in self.streams:
             report = stream.sender_report(now) if stream.routed and stream.source.permits(now) else None

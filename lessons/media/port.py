@@ -5,6 +5,7 @@ drops it. All remote candidates are ignored; a connection is found by the ICE us
 """
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Sequence
@@ -31,6 +32,10 @@ class Endpoint(Protocol):
     def dtls_received(self, datagram: bytes) -> None: ...
 
     def srtp_received(self, slots: object, slot: int, length: int, age: float) -> None: ...
+
+    def gone(self, path: Path) -> None:
+        """A TCP connection ended."""
+        ...
 
 
 class Port:
@@ -68,7 +73,7 @@ class Port:
             try:
                 self.bind(address)
             except OSError as error:
-                if isinstance(error, BlockingIOError) or error.errno != 99:      # EADDRNOTAVAIL: the address has gone
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     raise
                 log.warning("a media address could not be bound")
 
@@ -186,7 +191,9 @@ class Port:
             log.exception("a received packet was dropped")
 
     def _tcp_gone(self, path: TcpPath) -> None:
-        self._connections.pop(path, None)
+        endpoint = self._connections.pop(path, None)
+        if endpoint is not None:
+            endpoint.gone(path)
 
     def _check(self, datagram: bytes, path: UdpPath | TcpPath) -> None:
         request = stun.parse(datagram)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 OPUS, VP8, VP8_REPAIR = 111, 96, 97
 """Payload types in every offer to viewers, so that one rewritten packet fits all."""
-KEY_FRAME_EVERY, KEY_FRAME_LIMIT, REFUSED_PAUSE = 5.0, 0.4, 0.25
-_TAKEN_FOR, _HEARD_FOR = 1.0, 2.0
+KEY_FRAME_EVERY, KEY_FRAME_LIMIT, KEY_FRAME_LIMIT_STILL, REFUSED_PAUSE = 5.0, 0.4, 2.0, 0.25
+_TAKEN_FOR, _HEARD_FOR, _NEVER = 1.0, 2.0, float("-inf")
 
 
 class _Fan(NamedTuple):
@@ -55,7 +55,7 @@ class Source:
         self._jitter = random.uniform(0.8, 1.2)
         self._fan: dict[Layer, _Fan] = {}
         self._settled = False               # every viewer that may be has joined
-        self._shut = True
+        self.touched = False                # something came through since it was last shut
 
     # -- in
 
@@ -86,7 +86,6 @@ class Source:
 
     def deliver(self, layer: Layer, frames: list[Frame], received: float) -> None:
         """Frames came out of repair: record, then forward. The gate is asked anew for each: a write may have ended it."""
-        self._shut = False
         for frame in frames:
             now = self.room.clock.boottime()
             if not self.permits(now):
@@ -104,6 +103,7 @@ class Source:
         """Whether the record has this frame, or, of a layer that is not recorded, the same picture."""
         if frame.key and layer is not self.recorded and self._better(layer, now):
             self.recorded = layer
+            self._timeline.restart()
             if layer.report is not None:
                 self._timeline.report(self.room.sender_clock(self.key.peer), layer.report.ntp, layer.report.rtp)
         if layer is not self.recorded:
@@ -209,7 +209,7 @@ class Source:
     def repeat(self, stream: ViewerStream, sequences: tuple[int, ...], now: float) -> None:
         """Send packets again that a viewer misses, behind the same gate and route as the first time."""
         for sequence in sequences:
-            if not stream.routed or not self.permits(now):
+            if not stream.routed or not self.permits(now) or not stream.downlink.may_repeat():
                 return
             packet = stream.repeat(sequence)
             if packet is not None:
@@ -249,9 +249,9 @@ class Source:
 
     def shut(self) -> None:
         """Nothing may pass: forget what waits, what could be sent again, and what an unbroken picture would need."""
-        if self._shut:
+        if not self.touched:
             return
-        self._shut = True
+        self.touched = False
         for layer in self.layers.values():
             layer.forget()
         for stream in self.streams:
@@ -266,11 +266,11 @@ class Source:
 
     def request_key(self, now: float) -> None:
         """Ask the sender for a key frame, at most every 400 ms: browsers ignore more, and one serves all layers."""
-        if not self.is_video or now - self._key_asked < KEY_FRAME_LIMIT:
-            return
-        layer = next((self.layers[rid] for rid in ("h", None, "l")
-                      if rid in self.layers and now - self.layers[rid].heard_at < _HEARD_FOR), None)
-        if layer is not None and layer.ssrc is not None:
+        layers = [self.layers[rid] for rid in ("h", None, "l") if rid in self.layers]
+        heard = [layer for layer in layers if now - layer.heard_at < _HEARD_FOR]
+        limit = KEY_FRAME_LIMIT if heard else KEY_FRAME_LIMIT_STILL
+        layer = next((layer for layer in heard or layers if layer.ssrc is not None and layer.heard_at > _NEVER), None)
+        if self.is_video and layer is not None and layer.ssrc is not None and now - self._key_asked >= limit:
             self._key_asked = now
             self.ask_key(layer.ssrc)
 
@@ -279,9 +279,9 @@ class Source:
         if not self.is_video or not self.permits(now):
             return False
         heard = [layer for layer in self.layers.values() if now - layer.heard_at < _HEARD_FOR]
-        if not heard:
-            return False
         recorded = self.recorded
+        if not heard:                               # a still screen sends nothing, but answers when it is asked
+            return recorded is None or any(stream.waits for stream in self.streams)
         return (recorded is None or any(layer.frames.wants_key for layer in heard)
                 or (recorded.rid == "l" and any(layer.rid == "h" for layer in heard))
                 or any(stream.waits for stream in self.streams)

@@ -77,6 +77,7 @@ class ViewerStream:
         self.key_asked_at = float("-inf")
         # wire.Target, set when it may flow
         self.context: Any = None
+        self._keys: object = None           # owns `context`, which is only a pointer
         self.name: Any = None
         self.name_length = 0
         self.address: tuple[Any, ...] = ()
@@ -98,7 +99,7 @@ class ViewerStream:
     def reach(self) -> None:
         """Take keys and address from the transport; called whenever they may have changed."""
         path, keys = self.downlink.transport.path, self.downlink.transport.keys
-        self.context = keys.send if keys is not None else None
+        self._keys, self.context = keys, keys.send if keys is not None else None
         if isinstance(path, UdpPath):
             self.name, self.name_length, self.address = path.name, path.name_length, path.address
 
@@ -121,11 +122,12 @@ class ViewerStream:
     def _time(self, end: _End, layer: Layer, timestamp: int, now: float) -> int:
         """Map the new layer's clock to the old one's: by both sender reports, else by the time that passed."""
         old, new, rate = end.layer.report, layer.report, self.source.rate
+        out = passed = end.timestamp + round((now - end.sent_at) * rate)
         if old is not None and new is not None and end.layer.uplink is layer.uplink:
             moment = new.ntp + rtp.signed32(timestamp - new.rtp) / rate
             out = old.rtp + round((moment - old.ntp) * rate) + end.segment.time
-        else:
-            out = end.timestamp + round((now - end.sent_at) * rate)
+        if abs(rtp.signed32(out - passed)) > 2 * rate:      # a sender may report nonsense
+            out = passed
         if rtp.signed32(out - end.timestamp) <= 0:
             out = end.timestamp + 90
         return out - timestamp

@@ -122,6 +122,13 @@ class Transport:
         self._paths.remove(oldest)
         self._port.forget_path(oldest)
 
+    def gone(self, path: Path) -> None:
+        if path in self._paths:
+            self._paths.remove(path)  # type: ignore[arg-type]
+        if self.path is path:
+            self.path = None
+            self._on_change()
+
     def dtls_received(self, datagram: bytes) -> None:
         if not self.closed:
             self._dtls.feed(datagram)
@@ -179,13 +186,10 @@ class Transport:
 
     def expire(self, now: float) -> bool:
         """Drop the path when consent is older than 30 s (RFC 7675). True when it was dropped just now."""
-        if isinstance(self.path, TcpPath) and self.path.closed:
-            self.path = None
         if self.path is None or now - self.consent_at <= CONSENT_SECONDS:
             return False
-        for path in self._paths:
-            self._port.forget_path(path)
-        self._paths.clear()
         self.path = None
+        while self._paths:
+            self._port.forget_path(self._paths.pop())
         self._on_change()
         return True

@@ -139,6 +139,7 @@ class Uplink:
             if not repeated:
                 layer.observe(packet)
             return
+        source.touched = True
         frames = layer.arrive_again(packet, now) if repeated else layer.arrive(packet, now)
         if frames:
             source.deliver(layer, frames, received)

@@ -143,7 +143,7 @@ class Person:
     def got(self, peer: str, kind: str) -> int:
         return len(self.frames.get((peer, kind), []))
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 15) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 40) -> None:
         """Wait until `condition` holds, looking whenever a frame arrives."""
         await until(condition, self.changed, seconds)
 
@@ -155,7 +155,7 @@ class Person:
                 await pc.close()
 
 
-async def until(condition: Callable[[], bool], changed: asyncio.Event, seconds: float = 15) -> None:
+async def until(condition: Callable[[], bool], changed: asyncio.Event, seconds: float = 40) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             changed.clear()

@@ -81,7 +81,7 @@ class RawPeer:
         self.check()
         await until(lambda: self.responses > 0, self.changed)
         self._dtls = adapter.Dtls(self.certificate, self.send, lambda: None)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(40):
             self._keys = await self._dtls.handshake([("sha-256", theirs)], "client")
         self._out, self._in = self._keys.owners[1], self._keys.owners[0]
 
@@ -155,7 +155,7 @@ class RawPeer:
         if not self.lose_in(packet):
             self.rtp.append(packet)
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 40) -> None:
         await until(condition, self.changed, seconds)
 
     def close(self) -> None:

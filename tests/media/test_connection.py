@@ -185,6 +185,17 @@ async def test_a_slow_tcp_viewer_loses_pictures_until_a_key_frame_and_keeps_soun
     await ben.until(lambda: len(ben.rtp) == 10)
 
 
+async def test_a_tcp_connection_that_ends_ends_its_path_at_once(room: Room) -> None:
+    room.route(anna_microphone=["ben"])
+    await room.sender("anna")
+    ben = await room.viewer("ben", tcp=True, sources=1)
+    stream = room.room._downlinks["ben"].streams[0]
+    assert stream in stream.source.streams
+    ben.close()
+    await ben.until(lambda: room.room._downlinks["ben"].transport.path is None)
+    assert stream not in stream.source.streams
+
+
 async def test_an_idle_tcp_connection_that_never_proves_itself_may_not_send_much(room: Room) -> None:
     peer = RawPeer(tcp=True)
     room.raw.append(peer)

@@ -120,6 +120,18 @@ async def test_a_viewer_cannot_make_others_pay_by_asking(room: Room) -> None:
     assert sum(p[1] == 206 for p in anna.rtcp) - before <= 2
 
 
+async def test_asking_for_everything_again_has_an_end(room: Room) -> None:
+    anna, _camera, microphone, ben = await lesson(room)
+    source = room.room._sources[MICROPHONE]
+    sound = next(p for p in ben.rtp if p[1] & 127 == AUDIO)
+    down = room.room._downlinks["ben"]
+    down._repeats_left = 5
+    sent = down.transport.bytes_sent
+    ben.send_rtcp(b"".join(rtcp.nack(source.ssrc, [sound[2] << 8 | sound[3]]) for _ in range(20)))
+    await still_works(room, anna, microphone, ben)
+    assert 0 < down.transport.bytes_sent - sent <= 5 * (len(sound) + 16) + 400
+
+
 async def test_a_sender_cannot_fill_memory_with_sources(room: Room) -> None:
     anna, _camera, microphone, ben = await lesson(room)
     for ssrc in range(0x9000, 0x9000 + 300):

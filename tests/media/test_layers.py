@@ -134,3 +134,37 @@ async def test_a_sender_that_begins_again_goes_on_in_the_same_stream(room: Room)
     at = [at for at, _, _ in room.record.frames[CAMERA]]
     assert at == sorted(at)
     assert low.sent
+
+
+async def test_a_still_screen_is_asked_for_a_key_frame_when_somebody_comes(frozen: Room) -> None:
+    frozen.route(anna_screen=["ben"])
+    anna = await frozen.sender("anna")
+    frozen.open()
+    screen = Camera(anna, mid="2", ssrc=0x7777)
+    screen.frame(key=True)
+    key = SourceKey("anna", "screen")
+    await anna.until(lambda: bool(frozen.record.frames.get(key)))
+    frozen.clock.advance(20)                        # nothing moves on the screen: nothing is sent
+    anna.check()
+    before = sum(p[1] == 206 for p in anna.rtcp)
+    ben = await frozen.viewer("ben", sources=1)
+    await anna.until(lambda: sum(p[1] == 206 for p in anna.rtcp) > before)
+    screen.frame(key=True)
+    await ben.until(lambda: len(pictures(ben)) == 3)
+
+
+async def test_nonsense_in_a_senders_report_does_not_throw_its_picture_into_another_hour(room: Room) -> None:
+    anna, low, high, ben = await two_layers(room)
+    report(anna, low, 1000.0, low.timestamp)
+    report(anna, high, 9_000_000.0, high.timestamp)
+    down = room.room._downlinks["ben"]
+    down.quality.ceiling = Level.SMALL
+    await settle_on(room, ben, "l")
+    low.frame(key=True)
+    await ben.until(lambda: pictures(ben)[-1].payload[-1] == low.picture & 255)
+    down.quality.ceiling = Level.LARGE
+    await settle_on(room, ben, "h")
+    high.frame(key=True)
+    await ben.until(lambda: pictures(ben)[-1].payload[-1] == high.picture & 255)
+    times = [p.timestamp for p in pictures(ben)]
+    assert all(0 <= rtp.signed32(b - a) < 5 * 90_000 for a, b in itertools.pairwise(times))
