@@ -111,8 +111,11 @@ async def close(session: AsyncSession, actor: Actor, *, alert_id: str, words: st
 
 
 async def bar(session: AsyncSession, *, school_id: str, lesson_id: str, person_id: str) -> None:
-    """An adult came into a lesson: its alerts stop existing for them too. For the host of the lesson's room."""
-    found = await session.exec(select(Alert.id).where(Alert.school_id == school_id, Alert.lesson_id == lesson_id))
+    """An adult came into a lesson: its alerts stop existing for them too, except those they took: whoever goes in because
+    of an alert keeps it. For the host of the lesson's room."""
+    found = await session.exec(select(Alert.id).where(
+        Alert.school_id == school_id, Alert.lesson_id == lesson_id, Alert.taken_by != person_id
+    ))
     for alert_id in found.all():
         if await session.get(AlertBarred, (alert_id, person_id)) is None:
             session.add(AlertBarred(alert_id=alert_id, person_id=person_id, school_id=school_id))

@@ -84,6 +84,17 @@ async def test_an_adult_who_comes_into_the_lesson_later_loses_sight_of_it(school
     assert await told(school, "dsl") == NOTHING
 
 
+async def test_whoever_goes_into_the_lesson_because_of_an_alert_they_took_keeps_it(school: Running) -> None:
+    child = await who(school, "pupil")
+    async with school.database.writing() as session:
+        alert = await commands.raise_alert(session, child, kind="worry", lesson_id="lesson", now=school.clock.now())
+    async with await school.signed_in("dsl") as client:
+        await client.post(f"/safeguarding/{alert}/take")
+        async with school.database.writing() as session:
+            await commands.bar(session, school_id=child.school_id, lesson_id="lesson", person_id=school.person("dsl"))
+        assert (await client.get(f"/safeguarding/{alert}")).status_code == 200
+
+
 async def test_saying_that_it_is_about_a_grown_up_moves_it_to_the_headteacher(school: Running) -> None:
     alert, child = await worry(school), await who(school, "pupil")
     assert await told(school, "headteacher") == NOTHING
