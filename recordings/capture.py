@@ -11,7 +11,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from recordings import seal as sealing
 from recordings import webm
@@ -36,6 +36,14 @@ MOST_TRACKS = 0xFFFF
 NUDGE_MS = 500
 SEAL_SECONDS = 10.0
 STUCK_SECONDS = 0.5
+
+
+class _Pending(NamedTuple):
+    """What the writer has and has not yet said is safe: since when the oldest of it, and the whole, waits."""
+
+    oldest: float
+    handed_at: float
+    size: int
 
 
 class Track:
@@ -116,7 +124,7 @@ class Capture:
         self._open_since = math.inf
         self._open_bytes = 0
         self._unwritten = 0
-        self._pending: deque[tuple[float, int]] = deque()
+        self._pending: deque[_Pending] = deque()
         self._durable = Durable(0.0, 0, Frontier().root(), b"", 0, 0)
         self._ended = False
         self._faulted = asyncio.Event()
@@ -196,7 +204,8 @@ class Capture:
         if not self.is_open:
             return
         now = self._clock.boottime()
-        if now - self._oldest > LONGEST_UNWRITTEN:
+        # Counted from when the writer got it: after a suspend, or a loop that stood still, the disk is not to blame.
+        if self._pending and now - self._pending[0].handed_at > LONGEST_UNWRITTEN:
             self._fail(STALLED)
         elif not self._writer.is_alive():
             self._fail(self._writer.failure or DIED)
@@ -210,7 +219,7 @@ class Capture:
         at_ms = self.at_ms()
         rest = 0.0 if self.ends_at_ms is None else max(0, self.ends_at_ms - at_ms) / 1000
         batch = Batch(now, at_ms, self._runs, self._notes, rest)
-        self._pending.append((min(self._open_since, now), self._open_bytes))
+        self._pending.append(_Pending(min(self._open_since, now), now, self._open_bytes))
         self._oldest = min(self._oldest, now)
         self._runs, self._notes, self._open_since, self._open_bytes = [], [], math.inf, 0
         return batch
@@ -234,8 +243,8 @@ class Capture:
     def _became_durable(self, durable: Durable) -> None:
         self._durable = durable
         if self._pending:
-            self._unwritten -= self._pending.popleft()[1]
-        self._oldest = self._pending[0][0] if self._pending else self._open_since
+            self._unwritten -= self._pending.popleft().size
+        self._oldest = self._pending[0].oldest if self._pending else self._open_since
         if self.healthy:
             self._on_durable(durable.at)
 

@@ -161,6 +161,21 @@ async def test_a_stalled_disk_is_refused_after_three_seconds_by_itself(recorder,
     assert verify(recorder.path, key=KEY, public=recorder.keys.public, manifest=manifest).is_sound
 
 
+async def test_a_service_that_stood_still_refuses_at_once_and_goes_on_without_a_fault(recorder):
+    """A laptop that slept, a loop that was held up: the disk is well, so no new part is needed."""
+    capture = recorder.start()
+    microphone = capture.track("m", person_id="p", source="microphone", codec="opus")
+    await recorder.second(capture)
+    assert microphone.write(SPEECH, 1000, True)
+    recorder.clock.advance(60)
+    assert not microphone.write(SPEECH, 61_000, True), "what was accepted a minute ago is not safe yet"
+    capture.flush()
+    await recorder.until_durable(recorder.clock.boottime())
+    assert microphone.write(SPEECH, 61_020, True)
+    assert not recorder.faults
+    assert (await capture.seal("complete")).outcome == "complete"
+
+
 async def test_a_lesson_that_ends_on_a_stuck_disk_is_still_answered(recorder, monkeypatch):
     stalled = threading.Event()
     capture = recorder.start()
