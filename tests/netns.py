@@ -1,7 +1,7 @@
 """A network of its own for a command: loopback, and one ordinary address, which Janus and Firefox insist on.
 
-Nothing leaves it, nothing else reaches it, and it goes when its processes end. Linux with util-linux and iproute2; without
-root a user namespace is tried.
+Nothing else reaches it, nothing leaves it (its default route, by which Firefox finds its own address, leads nowhere), and it
+goes when its processes end. Linux with util-linux and iproute2; without root a user namespace is tried.
 """
 
 import ctypes
@@ -19,6 +19,7 @@ ip link add lesson0 type veth peer name lesson1 2>/dev/null || ip link add lesso
 ip address add {ADDRESS}/24 dev lesson0
 ip link set lesson0 up
 ip link set lesson1 up 2>/dev/null || true
+ip route add default dev lesson0
 exec "$@"
 """
 

@@ -12,6 +12,7 @@ import { blurred, canBlur } from "./blur.js";
 
 /** @typedef {"microphone" | "camera" | "screen"} Source */
 
+const WAKING = 500; // milliseconds
 const PICTURE = { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 15, max: 20 } };
 
 export class OwnMedia {
@@ -146,10 +147,12 @@ export class OwnMedia {
     return Math.min(1, Math.sqrt(power) * 4);
   }
 
-  /** A press of a button lets the browser play and make sound. */
+  /** A press of a button lets the browser play and make sound. A computer without speakers never answers: go on. */
   async wake() {
     this.#sound ??= new AudioContext();
-    if (this.#sound.state !== "running") await this.#sound.resume().catch(() => {});
+    if (this.#sound.state === "running") return;
+    const patience = new Promise((done) => setTimeout(done, WAKING));
+    await Promise.race([this.#sound.resume().catch(() => {}), patience]);
   }
 
   /** Everything off and given back, for good. */

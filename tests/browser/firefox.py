@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,7 +30,7 @@ _PREFERENCES: dict[str, Any] = {
 class Firefox(Program):
     """One headless Firefox ESR. Its camera shows colours that change, its microphone hums at `hertz`."""
 
-    def __init__(self, folder: Path, hertz: int = 1900) -> None:
+    def __init__(self, folder: Path, hertz: int) -> None:
         self.profile = Path(tempfile.mkdtemp(prefix="firefox-", dir=folder))
         preferences = {**_PREFERENCES, "marionette.port": 0, "media.navigator.audio.fake_frequency": hertz}
         lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in preferences.items())
@@ -37,6 +39,7 @@ class Firefox(Program):
         environment = {**os.environ, "HOME": str(self.profile), "MOZ_HEADLESS": "1"}
         super().__init__(command, folder / "firefox.log", stdout=subprocess.DEVNULL, env=environment)
         self._asked = 0
+        self.wants: set[str] = set()
 
     async def open(self) -> Self:
         async with asyncio.timeout(PATIENCE):
@@ -74,15 +77,41 @@ class Firefox(Program):
         return json.loads(answer["value"]["value"])
 
     async def press(self, name: str) -> None:
-        """Press the first visible button with this text."""
-        pressed = await self.evaluate("""name => {
+        """Press the first visible button with this text, once it is there."""
+        await self.until("""name => {
             const button = [...document.querySelectorAll("button")].find(b => b.textContent.trim() === name && b.offsetParent);
             button?.click();
             return Boolean(button);
-        }""", name)
-        assert pressed, f"no button called {name}"
+        }""", bool, given=name)
 
-    async def sees(self, room: str, seconds: float = PATIENCE) -> None:
-        async with asyncio.timeout(seconds):
-            while await self.evaluate("() => document.querySelector('main')?.dataset.room ?? ''") != room:
-                await asyncio.sleep(0.2)
+    async def enter(self, lesson_url: str, button: str) -> None:
+        """As `Person.enter`."""
+        await self.goto(lesson_url)
+        await self.evaluate("() => document.querySelectorAll('.x-promises input, #beside-nobody').forEach(i => i.click())")
+        await self.press(button)
+
+    async def turn_on(self, control: str) -> None:
+        """As `Person.turn_on`."""
+        self.wants.add(control)
+        await self.keep_on()
+
+    async def keep_on(self) -> None:
+        """As `Person.keep_on`."""
+        await self.evaluate("""wants => [...document.querySelectorAll("button[aria-pressed=false]")]
+            .filter(b => wants.includes(b.textContent.trim()) && b.offsetParent).forEach(b => b.click())""", sorted(self.wants))
+
+    async def sees(self, room: str) -> None:
+        """As `Person.sees`."""
+        await self.until("() => document.querySelector('main')?.dataset.room ?? ''", lambda state: state == room)
+
+    async def until(self, function: str, holds: Callable[[Any], bool], *, given: object = None,
+                    seconds: float = PATIENCE) -> None:
+        """Wait until what this function answers is as it should be."""
+        end, last = time.monotonic() + seconds, None
+        while time.monotonic() < end:
+            await self.keep_on()
+            last = await self.evaluate(function, given)
+            if holds(last):
+                return
+            await asyncio.sleep(0.2)
+        raise AssertionError(f"Firefox last had {last}")

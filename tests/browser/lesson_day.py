@@ -26,7 +26,7 @@ class Day:
         self.service, self.folder, self.playwright, self.wire = service, folder, playwright, wire
         self.lesson = _startable(service.made["lessons"])
         self.browsers: list[Chromium | Firefox] = []
-        self.people: list[Person] = []
+        self.people: list[Person | Firefox] = []
 
     @property
     def lesson_url(self) -> str:
@@ -67,17 +67,19 @@ class Day:
         browser.kill()
         return died
 
-    async def firefox(self, number: int) -> Firefox:
-        """A pupil in Firefox, at the door."""
-        firefox = Firefox(self.folder)
+    async def firefox(self, number: int, code: int) -> Firefox:
+        """A pupil who comes with Firefox; the microphone hums at the tone of `code`, the camera's colour changes."""
+        firefox = Firefox(self.folder, TONES[code])
         self.browsers.append(firefox)
+        self.people.append(firefox)
         await firefox.open()
         await firefox.goto(self.service.person(self.lesson["pupil_ids"][number])["sign_in_url"])
-        await firefox.goto(self.lesson_url)
+        await firefox.enter(self.lesson_url, "Join the lesson")
         return firefox
 
-    async def until_sees(self, person: Person, expected: dict[tuple[str, str], int], seconds: float = PATIENCE) -> None:
-        """Wait until exactly these pictures of others are there, each showing its code."""
+    async def until_sees(self, person: Person, expected: dict[tuple[str, str], int | None],
+                         seconds: float = PATIENCE) -> None:
+        """Wait until exactly these pictures of others are there, each showing its code (None: a picture without one)."""
         await self._until(person, person.pictures, expected, seconds)
 
     async def until_hears(self, person: Person, expected: dict[str, int], seconds: float = PATIENCE) -> None:
