@@ -4,12 +4,15 @@ It goes the way of every recording: a key wrapped outside the database, encrypte
 """
 
 import array
+import asyncio
 import functools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from fractions import Fraction
+from functools import partial
+from itertools import groupby
 from typing import Any
 
 import av
@@ -22,6 +25,7 @@ from recordings.commands import LessonFacts
 from recordings.vault import Vault
 from service.foundation.clock import Clock
 from service.foundation.db import Database
+from service.foundation.errors import Unavailable
 from service.foundation.events import system
 from service.people.tables import GroupMember, School, TeachingGroup
 
@@ -48,12 +52,17 @@ async def finished_lesson(database: Database, vault: Vault, clock: Clock) -> Non
         for position, person in enumerate(people):
             await recordings.admit(session, actor, recording_id=begun.header.recording_id, person_id=person,
                                    role="pupil" if position else "teacher", now=lesson.starts_at)
+    proof = _Proof()
     capture = Capture.start(
         begun.path, header=begun.header, key=begun.key, signer=begun.signer, lesson_clock_start=begun.lesson_clock_start,
-        clock=times, on_durable=lambda _: None, on_fault=lambda _: None,
+        clock=times, on_durable=proof.until, on_fault=proof.broke,
     )
-    _record(capture, people)
-    times.seconds = SECONDS
+    for _, writes in groupby(sorted(_writes(capture, people), key=_when), lambda write: write[0] // 1000):
+        for at_ms, write in writes:
+            times.seconds = at_ms / 1000
+            write()
+        capture.flush()
+        await proof.reaches(times.boottime())
     manifest = await capture.seal("complete")
     async with database.writing() as session:
         await recordings.seal_part(session, actor, manifest, now=times.now())
@@ -65,16 +74,38 @@ async def finished_lesson(database: Database, vault: Vault, clock: Clock) -> Non
 
 
 class _PastClock:
-    """The lesson's own time of day; CLOCK_BOOTTIME stands still while three minutes are written at once."""
+    """Both clocks as they were in the lesson, `seconds` after it began: three minutes are written in a moment."""
 
     def __init__(self, start: datetime, clock: Clock):
-        self.seconds, self._start, self._boottime = 0, start, clock.boottime()
+        self.seconds, self._start, self._boottime = 0.0, start, clock.boottime()
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self.seconds)
 
     def boottime(self) -> float:
         return self._boottime + self.seconds
+
+
+class _Proof:
+    """Until when everything is on the disk: the lesson's clock moves on only then."""
+
+    def __init__(self) -> None:
+        self._at, self._fault, self._told = -math.inf, "", asyncio.Event()
+
+    def until(self, boottime: float) -> None:
+        self._at = boottime
+        self._told.set()
+
+    def broke(self, fault: str) -> None:
+        self._fault = fault
+        self._told.set()
+
+    async def reaches(self, boottime: float) -> None:
+        while self._at < boottime:
+            if self._fault:
+                raise Unavailable(f"The demo recording could not be written: {self._fault}.")
+            self._told.clear()
+            await self._told.wait()
 
 
 async def _earlier(database: Database, now: datetime) -> tuple[Lesson, str, list[str]] | None:
@@ -93,28 +124,42 @@ async def _earlier(database: Database, now: datetime) -> tuple[Lesson, str, list
         return lesson, group.name, [adults[0], *pupils[:3]]
 
 
-def _record(capture: Capture, people: list[str]) -> None:
-    for person in people:
-        role = "pupil" if person != people[0] else "teacher"
-        capture.note("presence", 0, {"person": person, "event": "in", "role": role})
-    capture.note("open", 1000, {})
+Write = tuple[int, Callable[[], object]]
+
+
+def _when(write: Write) -> int:
+    return write[0]
+
+
+def _writes(capture: Capture, people: list[str]) -> Iterator[Write]:
+    """Everything the recorder is given, with its moment in milliseconds."""
+    for at_ms, kind, facts in _notes(people):
+        yield at_ms, partial(capture.note, kind, at_ms, facts)
     for position, person in enumerate(people[:3]):
         picture = capture.track(f"{person}.camera", person_id=person, source="camera", codec="vp8")
         sound = capture.track(f"{person}.microphone", person_id=person, source="microphone", codec="opus")
         for at_ms, frame, key in _repeated(_picture(position), LOOP_SECONDS):
-            picture.write(frame, at_ms, key)
+            yield at_ms, partial(picture.write, frame, at_ms, key)
         for at_ms, packet, key in _repeated(_tone(220.0 * (position + 1)), 1):
             if at_ms // 1000 % 12 // 4 == position:  # they take turns, four seconds each
-                sound.write(packet, at_ms, key)
-    capture.note("hold", PAUSE[0] * 1000, {"reasons": ["lone-adult"], "opening": 1})
+                yield at_ms, partial(sound.write, packet, at_ms, key)
+        yield PAUSE[0] * 1000, picture.pause
+        yield PAUSE[0] * 1000, sound.pause
+
+
+def _notes(people: list[str]) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    for person in people:
+        yield 0, "presence", {"person": person, "event": "in", "role": "teacher" if person == people[0] else "pupil"}
+    yield 1000, "open", {}
     for person in people[2:]:
-        capture.note("presence", PAUSE[0] * 1000 - 100, {"person": person, "event": "out"})
-        capture.note("presence", PAUSE[1] * 1000 - 400, {"person": person, "event": "in", "role": "pupil"})
-    capture.note("open", PAUSE[1] * 1000, {})
+        yield PAUSE[0] * 1000 - 100, "presence", {"person": person, "event": "out"}
+        yield PAUSE[1] * 1000 - 400, "presence", {"person": person, "event": "in", "role": "pupil"}
+    yield PAUSE[0] * 1000, "hold", {"reasons": ["lone-adult"], "opening": 1}
+    yield PAUSE[1] * 1000, "open", {}
     for at, position, text in CHAT:
-        capture.note("chat", at * 1000, {"person": people[position], "text": text, "outcome": "delivered"})
-    capture.note("flag", FLAG * 1000, {"person": people[0], "flag": "1", "about": "heard", "note": "A voice at home was loud."})
-    capture.note("end", SECONDS * 1000, {"reason": "over"})
+        yield at * 1000, "chat", {"person": people[position], "text": text, "outcome": "delivered"}
+    yield FLAG * 1000, "flag", {"person": people[0], "flag": "1", "about": "heard", "note": "A voice at home was loud."}
+    yield SECONDS * 1000, "end", {"reason": "over"}
 
 
 def _repeated(loop: list[tuple[int, bytes, bool]], seconds: int) -> Iterator[tuple[int, bytes, bool]]:

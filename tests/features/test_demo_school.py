@@ -20,7 +20,9 @@ async def test_its_finished_lesson_has_a_recording_that_proves_itself(school: Ru
     async with school.database.reading() as session:
         assert await proof.verify(session, state.vault) == []
     client = await school.signed_in("dsl")
-    assert "English: war poems" in (await client.get("/recordings")).text
+    page = (await client.get("/recordings")).text
+    assert "English: war poems" in page
+    assert "Incomplete" not in page
 
 
 async def test_the_finished_lesson_is_recorded_only_once(school: Running) -> None:
