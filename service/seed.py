@@ -63,6 +63,8 @@ AGREEMENTS = {
     "parents": "I do not record lessons. I keep my sign-in to myself. I tell the school if something worries me.",
     "guests": "I am here for one purpose and one time. I am never alone with a child. I record nothing.",
 }
+MOTHERS = ("Amina", "Bea", "Carys", "Divya", "Ewa", "Grace", "Kezia", "Leila", "Megan", "Nadia", "Rosa", "Yewande")
+FATHERS = ("Adam", "Bilal", "Callum", "Emeka", "Gareth", "Jakub", "Karim", "Luca", "Marcus", "Owen", "Ravi", "Sami")
 PURPOSES = ("attend", "be_recorded", "camera", "microphone", "chat", "one_to_one")
 
 
@@ -180,7 +182,8 @@ async def _pupil(session: AsyncSession, made: Seeded, group: TeachingGroup, give
     _keep(session, made, child, (Role.PUPIL,))
     session.add(GroupMember(group_id=group.id, person_id=child.id, school_id=made.school_id, part="pupil"))
     parents = [_adult(session, made, title, first, family, (Role.PARENT,))
-               for title, first in (("Ms", "Bea"), ("Mr", "Karim"))[:pick.choice((1, 1, 2))]]
+               for title, first in zip(("Ms", "Mr"), (pick.choice(MOTHERS), pick.choice(FATHERS))[:pick.choice((1, 1, 2))],
+                                       strict=False)]
     await session.flush()
     for order, parent in enumerate(parents, start=1):
         session.add(Guardianship(
