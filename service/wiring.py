@@ -2,9 +2,10 @@
 
 from consent import events as consents
 from lessons import events as lessons
+from lessons.guards import refuse_adults_of_their_lessons
 from lessons.live.facts import LessonStopped
 from lessons.live.registry import refresh_rooms
-from service.foundation.bus import AfterCommit, Subscribers
+from service.foundation.bus import AfterCommit, InTransaction, Subscribers
 from service.foundation.events import Event
 from service.people import events as people
 
@@ -12,8 +13,13 @@ CHANGES_A_ROOM: tuple[type[Event], ...] = (
     consents.ConsentRecorded, consents.ConsentWithdrawn, consents.ConsentCorrected, consents.ObjectionReceived,
     consents.ObjectionDecided, consents.AgreementSigned, lessons.LessonMoved, lessons.LessonCancelled, lessons.CoverArranged,
     lessons.SecondAdultAdded, lessons.LinkAdded, lessons.LinkPreviewed, lessons.LinkRemoved, lessons.WordListChanged,
-    LessonStopped, people.SignedOut, people.SessionsEnded,
+    LessonStopped, people.SignedOut, people.SessionsEnded, people.RolesChanged, people.PersonLeft, people.GroupChanged,
+    people.DbsWithdrawn, people.RosterImported,
 )
 AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = dict.fromkeys(CHANGES_A_ROOM, (refresh_rooms,))
 
-SUBSCRIBERS = Subscribers(in_transaction={}, after_commit=AFTER_COMMIT)
+IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
+    people.BadgeIssued: (refuse_adults_of_their_lessons,), people.BadgeUnlocked: (refuse_adults_of_their_lessons,),
+}
+
+SUBSCRIBERS = Subscribers(in_transaction=IN_TRANSACTION, after_commit=AFTER_COMMIT)

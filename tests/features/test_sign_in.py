@@ -9,6 +9,7 @@ import httpx
 import pytest
 from sqlmodel import select
 
+from lessons.tables import LessonAdult
 from service.foundation.audit import AuditLeaf
 from service.foundation.errors import Invalid
 from service.foundation.events import Actor
@@ -400,6 +401,20 @@ async def test_the_adult_who_teaches_a_pupil_cannot_make_their_badge(school: Run
         async with school.database.writing() as session:
             await commands.issue_badge(session, as_office, school.person("pupil"), school.app.state.pepper, school.clock.now())
     assert (await with_badge(school)).code  # the control: somebody else in the office can
+
+
+async def test_an_adult_on_a_lesson_cannot_make_a_badge_for_its_pupils(school: Running) -> None:
+    """Threat T3 again, for cover and second adults, who teach none of the pupil's classes."""
+    office = await actor(school, "office")
+    lesson = school.lesson()
+    pupil = lesson["pupil_ids"][0]
+    async with school.database.writing() as session:
+        session.add(LessonAdult(lesson_id=lesson["id"], person_id=office.person_id, school_id=office.school_id, part="cover"))
+    with pytest.raises(commands.IsTheirTeacher):
+        async with school.database.writing() as session:
+            await commands.issue_badge(session, office, pupil, school.app.state.pepper, school.clock.now())
+    async with school.database.reading() as session:
+        assert (await session.exec(select(Badge).where(Badge.person_id == pupil))).all() == []
 
 
 async def test_pupils_sign_in_while_school_is_open_and_a_little_before(school: Running) -> None:
