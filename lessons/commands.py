@@ -89,8 +89,8 @@ async def plan(session: AsyncSession, actor: Actor, wanted: Wanted, now: datetim
     if decision is rules.Decision.REFUSED:
         raise PlanRefused(measured)
     series = await _series(session, actor, wanted) if wanted.until else None
-    made = [await _write(session, actor, wanted, one, series, decision, now) for one in measured]
-    return Made(tuple(made), decision)
+    made = await _write(session, actor, wanted, measured, series, decision, now)
+    return Made(tuple(lesson.id for lesson in made), decision)
 
 
 def _decide(measured: Sequence[Measured], wanted: Wanted) -> rules.Decision:
@@ -112,29 +112,40 @@ async def _series(session: AsyncSession, actor: Actor, wanted: Wanted) -> Series
     return series
 
 
-async def _write(session: AsyncSession, actor: Actor, wanted: Wanted, one: Measured, series: Series | None,
-                 decision: rules.Decision, now: datetime) -> str:
+async def _write(session: AsyncSession, actor: Actor, wanted: Wanted, measured: Sequence[Measured], series: Series | None,
+                 decision: rules.Decision, now: datetime) -> list[Lesson]:
+    """Every date as a lesson of its own, and what happened told once all of them stand."""
+    lessons = [_lesson_of(actor, wanted, one, series, decision, now) for one in measured]
+    session.add_all(lessons)
+    await session.flush()
+    for lesson in lessons:
+        session.add_all(
+            LessonAdult(lesson_id=lesson.id, person_id=person, school_id=actor.school_id, part="second" if second else "teacher")
+            for second, person in enumerate(wanted.adults)
+        )
+        await _write_links(session, actor, wanted, lesson.id, now)
+    pupils = await rosters.pupils_of(session, actor.school_id, wanted.group_id, now.date())
+    expected = sum(pupil.may_take_part for pupil in pupils)
+    for lesson in lessons:
+        await publish(session, LessonPlanned(
+            lesson_id=lesson.id, group_id=lesson.group_id, starts_at=lesson.starts_at.isoformat(),
+            ends_at=lesson.ends_at.isoformat(), status=lesson.status, outside=lesson.outside, pupils=expected,
+            adults=len(wanted.adults),
+        ), actor)
+    if expected == 1:
+        await _tell_dsl(session, actor, wanted, lessons[0].id, now)
+    return lessons
+
+
+def _lesson_of(actor: Actor, wanted: Wanted, one: Measured, series: Series | None, decision: rules.Decision,
+               now: datetime) -> Lesson:
     outside = " ".join(dict.fromkeys(refusal.rule for refusal in one.refusals))
-    lesson = Lesson(
+    return Lesson(
         school_id=actor.school_id, group_id=wanted.group_id, series_id=series.id if series else None, title=wanted.title,
         about=wanted.about, platform_id=wanted.platform_id or None, starts_at=one.starts_at, ends_at=one.ends_at,
         status=decision, planned_by=actor.person_id, planned_at=now, outside=outside,
         asked_because=wanted.because if outside else "",
     )
-    session.add(lesson)
-    await session.flush()
-    for position, person_id in enumerate(wanted.adults):
-        part = "second" if position else "teacher"
-        session.add(LessonAdult(lesson_id=lesson.id, person_id=person_id, school_id=actor.school_id, part=part))
-    await _write_links(session, actor, wanted, lesson.id, now)
-    pupils = await rosters.pupils_of(session, actor.school_id, wanted.group_id, now.date())
-    await publish(session, LessonPlanned(
-        lesson_id=lesson.id, group_id=lesson.group_id, starts_at=lesson.starts_at.isoformat(), ends_at=lesson.ends_at.isoformat(),
-        status=lesson.status, outside=outside, pupils=sum(pupil.may_take_part for pupil in pupils), adults=len(wanted.adults),
-    ), actor)
-    if sum(pupil.may_take_part for pupil in pupils) == 1:
-        await _tell_dsl(session, actor, wanted, lesson.id, now)
-    return lesson.id
 
 
 async def _tell_dsl(session: AsyncSession, actor: Actor, wanted: Wanted, lesson_id: str, now: datetime) -> None:
@@ -151,7 +162,6 @@ async def _write_links(session: AsyncSession, actor: Actor, wanted: Wanted, less
         if url in wanted.previewed:
             link.previewed_by, link.previewed_at = actor.person_id, now
             await publish(session, LinkPreviewed(lesson_id=lesson_id, link_id=link.id, url=url), actor)
-    await session.flush()
 
 
 # Deciding what is outside the profile

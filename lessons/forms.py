@@ -197,7 +197,7 @@ def _until(form: PlanForm, first: date | None, wrong: dict[str, str]) -> date | 
     if until is None:
         wrong["until"] = "Enter the day of the last lesson, like 21 7 2027"
     elif first is not None and not first < until <= first + rules.LONGEST_SERIES:
-        wrong["until"] = "Choose a last day after the first lesson, within 40 weeks"
+        wrong["until"] = "Choose a last day after the first lesson, within 20 weeks"
     return until
 
 

@@ -1,11 +1,11 @@
 """A wanted lesson with everything the rules need to know about it: read from the database, judged by `rules`."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons import roster as rosters
@@ -89,72 +89,101 @@ class Outlook:
 
 
 async def measure(session: AsyncSession, school_id: str, wanted: Wanted, now: datetime) -> list[Measured]:
-    """Every date of `wanted` against every rule."""
-    found = []
+    """Every date of `wanted` against every rule. What is the same on every date is read once."""
     hours, profile = await school_hours(session, school_id), await people.profile(session, school_id)
+    group = await people.group(session, school_id, wanted.group_id)
+    adults = await _planned_adults(session, school_id, wanted)
+    always = await _always(session, school_id, wanted, group, adults)
+    taken = await _taken(session, school_id, group, adults, wanted)
+    slots = await _duty(session, school_id, but=wanted.adults)
+    found = []
     for starts_at in wanted.starts:
-        proposal = await _proposal(session, school_id, wanted, starts_at, hours.zone)
-        refusals = rules.refusals(proposal, profile, hours, now)
-        found.append(Measured(proposal.starts_at, proposal.ends_at, tuple(refusals)))
+        span = (starts_at, starts_at + timedelta(minutes=wanted.minutes))
+        proposal = replace(
+            always, starts_at=span[0], ends_at=span[1], is_somebody_on_duty=_on_duty(slots, span, hours.zone),
+            clashes=tuple(clash for clash in taken if rules.overlaps(span, (clash.starts_at, clash.ends_at))),
+        )
+        found.append(Measured(*span, tuple(rules.refusals(proposal, profile, hours, now))))
     return found
 
 
-async def _proposal(session: AsyncSession, school_id: str, wanted: Wanted, starts_at: datetime, zone: str) -> rules.Proposal:
-    group = await people.group(session, school_id, wanted.group_id)
-    today, ends_at = session.info["clock"].now().date(), starts_at + timedelta(minutes=wanted.minutes)
+async def _planned_adults(session: AsyncSession, school_id: str, wanted: Wanted) -> dict[str, rosters.Adult]:
+    """The adults as asked for, the teacher first, with their clearance today."""
     parts = {person: "second" if position else "teacher" for position, person in enumerate(wanted.adults)}
-    adults = {adult.id: adult for adult in await rosters.adults_of(session, school_id, parts, today)}
-    pupils = await rosters.pupils_of(session, school_id, wanted.group_id, today)
-    clashes = await _clashes(session, school_id, group, adults, wanted, (starts_at, ends_at))
+    found = await rosters.adults_of(session, school_id, parts, session.info["clock"].now().date())
+    known = {adult.id: adult for adult in found}
+    return {person: known[person] for person in wanted.adults if person in known}
+
+
+async def _always(session: AsyncSession, school_id: str, wanted: Wanted, group: GroupView,
+                  adults: dict[str, rosters.Adult]) -> rules.Proposal:
+    """The proposal for the first date, but for what depends on the date."""
+    pupils = await rosters.pupils_of(session, school_id, wanted.group_id, session.info["clock"].now().date())
     words = await rosters.word_list(session, school_id)
     return rules.Proposal(
-        group=group.name, key_stage=group.key_stage, starts_at=starts_at, ends_at=ends_at,
-        pupils=sum(pupil.may_take_part for pupil in pupils),
+        group=group.name, key_stage=group.key_stage, starts_at=wanted.starts[0],
+        ends_at=wanted.starts[0] + timedelta(minutes=wanted.minutes), pupils=sum(pupil.may_take_part for pupil in pupils),
         adults=tuple(
             rules.PlannedAdult(adult.id, adult.name, adult.has_dbs, adult.has_signed, adult.is_guest)
-            for person in wanted.adults if (adult := adults.get(person))
+            for adult in adults.values()
         ),
-        clashes=tuple(clashes), links=wanted.links, allowed_links=words.links + await _platform_hosts(session, school_id),
+        links=wanted.links, allowed_links=words.links + await _platform_hosts(session, school_id),
         is_platform_approved=await _is_platform_approved(session, school_id, wanted.platform_id),
-        is_somebody_on_duty=await is_somebody_on_duty(session, school_id, zone, starts_at, ends_at, but=wanted.adults),
         dsl=await dsl_name(session, school_id),
     )
 
 
-async def _clashes(session: AsyncSession, school_id: str, group: GroupView, adults: dict[str, rosters.Adult], wanted: Wanted,
-                   time_of: tuple[datetime, datetime]) -> list[rules.Clash]:
-    """What already takes the class or one of its adults at that time."""
+async def _taken(session: AsyncSession, school_id: str, group: GroupView, adults: dict[str, rosters.Adult],
+                 wanted: Wanted) -> list[rules.Clash]:
+    """What already takes the class or one of its adults, between the first date and the last."""
+    first, last = min(wanted.starts), max(wanted.starts) + timedelta(minutes=wanted.minutes)
+    theirs = select(LessonAdult.lesson_id).where(col(LessonAdult.person_id).in_(list(adults)))
     rows = (await session.exec(select(Lesson).where(
-        Lesson.school_id == school_id, Lesson.starts_at < time_of[1], Lesson.ends_at > time_of[0],
+        Lesson.school_id == school_id, Lesson.starts_at < last, Lesson.ends_at > first,
+        or_(col(Lesson.group_id) == group.id, col(Lesson.id).in_(theirs)),
         col(Lesson.status).in_(("planned", "waiting")), col(Lesson.ended_at).is_(None), col(Lesson.id).not_in(wanted.except_for),
-    ))).all()
-    taken = [(row, await _adults_of(session, row.id)) for row in rows]
-    names = await people.people(session, school_id, {person for _, persons in taken for person in persons})
-    clashes = []
-    for row, persons in taken:
-        its_group = (await people.group(session, school_id, row.group_id)).name
-        its_teacher = names[persons[0]].name if persons and persons[0] in names else its_group
-        if row.group_id == group.id:
-            clashes.append(rules.Clash(group.name, row.title, its_teacher, row.starts_at, row.ends_at))
-        clashes += [rules.Clash(adults[person].name, row.title, its_group, row.starts_at, row.ends_at)
-                    for person in persons if person in adults]
-    return clashes
+    ).order_by(col(Lesson.starts_at)))).all()
+    persons = await _adults_of(session, [row.id for row in rows])
+    names = await people.people(session, school_id, {person for found in persons.values() for person in found})
+    groups = (await session.exec(select(TeachingGroup).where(col(TeachingGroup.id).in_({row.group_id for row in rows})))).all()
+    classes = {row.id: row.name for row in groups}
+    return [clash for row in rows for clash in _clashes(row, group, adults, persons.get(row.id, []), names, classes)]
 
 
-async def _adults_of(session: AsyncSession, lesson_id: str) -> list[str]:
-    rows = (await session.exec(select(LessonAdult).where(LessonAdult.lesson_id == lesson_id))).all()
-    return [row.person_id for row in sorted(rows, key=lambda row: rosters.PARTS.index(row.part))]
+def _clashes(row: Lesson, group: GroupView, adults: dict[str, rosters.Adult], persons: list[str],
+             names: dict[str, PersonView], classes: dict[str, str]) -> Iterator[rules.Clash]:
+    teacher = next((names[person].name for person in persons if person in names), classes[row.group_id])
+    if row.group_id == group.id:
+        yield rules.Clash(group.name, row.title, teacher, row.starts_at, row.ends_at)
+    for person in persons:
+        if person in adults:
+            yield rules.Clash(adults[person].name, row.title, classes[row.group_id], row.starts_at, row.ends_at)
 
 
-async def is_somebody_on_duty(session: AsyncSession, school_id: str, zone: str, starts_at: datetime, ends_at: datetime, *,
-                              but: Iterable[str]) -> bool:
-    """Whether the rota has a safeguarding lead or leader for every moment of a lesson, `but` those who are busy in it."""
-    start, end = starts_at.astimezone(ZoneInfo(zone)), ends_at.astimezone(ZoneInfo(zone))
-    rows = (await session.exec(select(DutySlot).where(
-        DutySlot.school_id == school_id, DutySlot.weekday == start.weekday(), col(DutySlot.person_id).not_in(list(but))
-    ))).all()
-    slots = [(time.fromisoformat(row.starts_at), time.fromisoformat(row.ends_at)) for row in rows]
-    return start.date() == end.date() and rules.is_covered(slots, start.time(), end.time())
+async def _adults_of(session: AsyncSession, lesson_ids: Sequence[str]) -> dict[str, list[str]]:
+    rows = (await session.exec(select(LessonAdult).where(col(LessonAdult.lesson_id).in_(lesson_ids)))).all()
+    found: dict[str, list[str]] = {}
+    for row in sorted(rows, key=lambda row: rosters.PARTS.index(row.part)):
+        found.setdefault(row.lesson_id, []).append(row.person_id)
+    return found
+
+
+Slots = dict[int, list[tuple[time, time]]]
+
+
+async def _duty(session: AsyncSession, school_id: str, *, but: Iterable[str]) -> Slots:
+    """The safeguarding rota by weekday, `but` those who are busy in the lesson: a worry in it may be about them."""
+    rows = await session.exec(select(DutySlot).where(DutySlot.school_id == school_id, col(DutySlot.person_id).not_in(list(but))))
+    slots: Slots = {}
+    for row in rows:
+        slots.setdefault(row.weekday, []).append((time.fromisoformat(row.starts_at), time.fromisoformat(row.ends_at)))
+    return slots
+
+
+def _on_duty(slots: Slots, span: tuple[datetime, datetime], zone: str) -> bool:
+    """Whether the rota has somebody for every moment of a lesson."""
+    start, end = (at.astimezone(ZoneInfo(zone)) for at in span)
+    return start.date() == end.date() and rules.is_covered(slots.get(start.weekday(), []), start.time(), end.time())
 
 
 async def _is_platform_approved(session: AsyncSession, school_id: str, platform_id: str) -> bool:

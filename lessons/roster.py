@@ -4,6 +4,7 @@ The class as it is now, the lesson's adults, and the leaders and safeguarding le
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -161,9 +162,25 @@ async def with_dbs(session: AsyncSession, school_id: str, ids: list[str], on: da
 
 async def pupils_of(session: AsyncSession, school_id: str, group_id: str, on: date) -> tuple[Pupil, ...]:
     """The pupils of a class on a day, by name, with what they have consent for."""
-    views = [view for view in await people.members(session, school_id, group_id, "pupil", on) if view.is_child]
-    granted = await consents.permissions(session, school_id, [view.id for view in views])
-    return tuple(Pupil(view.id, view.name, granted.get(view.id, frozenset())) for view in views)
+    return (await pupils_by_group(session, school_id, [group_id], on))[group_id]
+
+
+async def pupils_by_group(
+    session: AsyncSession, school_id: str, group_ids: Iterable[str], on: date
+) -> dict[str, tuple[Pupil, ...]]:
+    """The pupils of several classes at once, by class: two look-ups, however many classes."""
+    wanted = list(group_ids)
+    rows = (await session.exec(
+        select(GroupMember.group_id, Person).join(Person, col(Person.id) == GroupMember.person_id).where(
+            GroupMember.school_id == school_id, col(GroupMember.group_id).in_(wanted), GroupMember.part == "pupil",
+            Person.kind == "child", col(Person.left_on).is_(None) | (col(Person.left_on) > on),
+        )
+    )).all()
+    granted = await consents.permissions(session, school_id, {person.id for _, person in rows})
+    found: dict[str, list[Pupil]] = {group: [] for group in wanted}
+    for group, person in sorted(rows, key=lambda row: people.rules.sort_key(people.view_of(row[1], frozenset()).full_name)):
+        found[group].append(Pupil(person.id, people.name_of(person), granted.get(person.id, frozenset())))
+    return {group: tuple(pupils) for group, pupils in found.items()}
 
 
 async def links_of(session: AsyncSession, lesson_id: str) -> tuple[PreviewedLink, ...]:
@@ -188,10 +205,3 @@ async def word_list(session: AsyncSession, school_id: str) -> rules.WordList:
         for row in rows
     ]
     return rules.in_force(versions, session.info["clock"].now())
-
-
-async def is_in_class(session: AsyncSession, school_id: str, group_id: str, person_id: str) -> bool:
-    found = await session.exec(select(GroupMember).where(
-        GroupMember.school_id == school_id, GroupMember.group_id == group_id, GroupMember.person_id == person_id
-    ))
-    return found.first() is not None

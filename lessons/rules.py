@@ -16,8 +16,8 @@ from service.people.rules import Profile
 TAKE_PART = frozenset({"attend", "be_recorded"})
 """The purposes without which a child is not admitted: every lesson is recorded (policy: RL4, CO2)."""
 PUPILS_NEEDED = 2
-LONGEST_SERIES = timedelta(weeks=40)
-LONGEST_EXCEPTION = timedelta(hours=2)
+LONGEST_SERIES = timedelta(weeks=20)
+"""Longer than any term; and a series is written in one transaction, which must not keep others waiting."""
 
 
 def may_take_part(purposes: frozenset[str]) -> bool:
@@ -56,7 +56,7 @@ def moment(day: date, at: time, zone: str) -> datetime:
 
 
 def weekly(first: date, until: date) -> Iterator[date]:
-    """The same weekday from `first` to `until`, which may count; at most a school year."""
+    """The same weekday from `first` to `until`, which may count; at most the longest series."""
     day = first
     while day <= min(until, first + LONGEST_SERIES):
         yield day

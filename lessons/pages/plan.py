@@ -36,22 +36,23 @@ async def plan(request: Request, actor: Planner, session: Reading, now: Now, gro
 
 
 @router.post("/lessons/plan")
-async def plan_it(request: Request, actor: Planner, session: Writing, now: Now) -> Response:
+async def plan_it(request: Request, actor: Planner, reading: Reading, session: Writing, now: Now) -> Response:
+    """What only has to be read is read beside the writing session, which keeps every other writer waiting."""
     sent = await request.form()
-    form, choices = forms.typed(sent), await proposals.choices(session, actor)
+    form, choices = forms.typed(sent), await proposals.choices(reading, actor)
     if not choices.groups:
         raise NotFound()
     try:
         wanted = forms.wanted(form, actor.person_id, now.astimezone(ZoneInfo(choices.hours.zone)), choices.hours.zone)
         if sent.get("step") == "check":
-            return await _dates(request, actor, session, form, choices, wanted)
+            return await _dates(request, actor, reading, form, choices, wanted)
         async with session.begin_nested():
             made = await commands.plan(session, actor, wanted, now)
     except commands.PlanRefused as refused:
         fields = forms.place_links(form, refused.fields)
-        return await _page(request, actor, session, form, choices, errors=fields, refused=refused, measured=refused.measured)
+        return await _page(request, actor, reading, form, choices, errors=fields, refused=refused, measured=refused.measured)
     except Invalid as invalid:
-        return await _page(request, actor, session, form, choices, errors=invalid.fields)
+        return await _page(request, actor, reading, form, choices, errors=invalid.fields)
     return see_other(f"/lessons/{made.lesson_ids[0]}?planned={len(made.lesson_ids)}")
 
 

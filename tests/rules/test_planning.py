@@ -173,15 +173,15 @@ def test_a_weekly_lesson_stays_at_nine_on_the_wall_when_the_clocks_change() -> N
     assert {at.astimezone(ZoneInfo(ZONE)).time() for at in starts} == {time(9)}
 
 
-@given(st.dates(date(2026, 9, 1), date(2028, 9, 1)), st.times(time(8), time(17)), st.integers(0, 39))
+@given(st.dates(date(2026, 9, 1), date(2028, 9, 1)), st.times(time(8), time(17)), st.integers(0, 20))
 def test_every_date_of_a_series_has_the_same_time_on_the_wall(first: date, at: time, weeks: int) -> None:
     days = list(rules.weekly(first, first + timedelta(weeks=weeks)))
     assert len(days) == weeks + 1
     assert {rules.moment(day, at, ZONE).astimezone(ZoneInfo(ZONE)).time() for day in days} == {at}
 
 
-def test_a_series_ends_within_a_school_year() -> None:
-    assert len(list(rules.weekly(date(2027, 1, 4), date(2037, 1, 4)))) == 41
+def test_a_series_is_never_longer_than_twenty_weeks() -> None:
+    assert len(list(rules.weekly(date(2027, 1, 4), date(2037, 1, 4)))) == 21
 
 
 def test_lessons_back_to_back_do_not_clash() -> None:
