@@ -155,6 +155,7 @@ def _clashes(row: Lesson, group: GroupView, adults: dict[str, rosters.Adult], pe
     teacher = next((names[person].name for person in persons if person in names), classes[row.group_id])
     if row.group_id == group.id:
         yield rules.Clash(group.name, row.title, teacher, row.starts_at, row.ends_at)
+        return  # one lesson in the way is one thing to put right
     for person in persons:
         if person in adults:
             yield rules.Clash(adults[person].name, row.title, classes[row.group_id], row.starts_at, row.ends_at)

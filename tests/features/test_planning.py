@@ -78,6 +78,15 @@ async def test_a_lesson_inside_the_rules_is_planned_with_one_form_and_seen_by_fa
     assert await events(school, "LessonPlanned") == 1
 
 
+async def test_pressing_enter_in_the_form_plans_and_does_not_fill_it_in_again(
+    school: Running, teacher: httpx.AsyncClient
+) -> None:
+    form = (await teacher.get("/lessons/plan")).text.partition('action="/lessons/plan"')[2]
+    first = re.search(r'<button[^>]*type="submit"[^>]*>', form)
+    assert first
+    assert "formmethod" not in first[0]
+
+
 async def test_the_form_comes_filled_in_from_the_last_lesson_with_that_class(school: Running, teacher: httpx.AsyncClient) -> None:
     await plan(school, teacher, about="Squares", start="11:30", length="30")
     page = (await teacher.get("/lessons/plan")).text
