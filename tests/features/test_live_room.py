@@ -154,10 +154,9 @@ async def test_a_recorder_fault_holds_the_room_at_once_says_so_and_the_next_part
 
 async def test_a_recorder_that_stalls_holds_the_room_within_three_seconds(lesson: Lesson) -> None:
     await three(lesson)
-    lesson.host.recorder._on_durable = lambda at: None  # type: ignore[union-attr]
-    last = lesson.host._recorded_at
+    lesson.host.recorder._capture._on_durable = lambda at: None  # type: ignore[union-attr]
     await lesson.settle(3.25, recorded=False)
-    assert lesson.host._recorded_at <= last
+    assert not lesson.host.gate.permits(lesson.school.clock.boottime())
     assert not lesson.host.room.is_open
 
 
