@@ -93,6 +93,10 @@ class Check:
     signed_out: frozenset[str] = frozenset()
 
 
+class HostFailed(Exception):
+    """Something in this lesson's host broke. Its gate is shut; the next who comes to the door finds a new host."""
+
+
 class Host:
     """Made by the registry. `read` gives the plan as it stands; `check` says cheaply whether it could have changed."""
 
@@ -114,7 +118,7 @@ class Host:
         self._routed: frozenset[SourceKey] = frozenset()
         self._same_address: set[tuple[str, str]] = set()
         self._broken = False
-        self._performing: list[fx.Effect] = []
+        self._failure: Exception | None = None
 
     # What happens
 
@@ -125,8 +129,10 @@ class Host:
         try:
             for effect in self.room.handle(event, self.now()):
                 self._perform(effect)
-        except Exception:
+        except Exception as error:
             self.break_off()
+            self._failure = error
+            self.finished.set()
             raise
 
     def now(self) -> Moment:
@@ -400,9 +406,12 @@ class Host:
                 running = [tasks.create_task(self.journal.run()), tasks.create_task(self._keep_ticking()),
                            tasks.create_task(self._keep_current())]
                 await self.finished.wait()
-                await self.journal.drained()
+                if self._failure is None:
+                    await self.journal.drained()
                 for task in running:
                     task.cancel()
+            if self._failure is not None:
+                raise HostFailed from self._failure
         finally:
             self.break_off()
 

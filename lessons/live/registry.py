@@ -93,7 +93,13 @@ class Registry:
         finally:
             host.break_off()
             self._hosts.pop(lesson_id, None)
-            await asyncio.shield(recorder.end(reason))
+            await asyncio.shield(self._end(recorder, lesson_id, reason))
+
+    async def _end(self, recorder: Recorder, lesson_id: str, reason: str) -> None:
+        try:
+            await recorder.end(reason)
+        except Exception:
+            log.exception("recording.not_ended", lesson_id=lesson_id)  # sealed at the next start
 
     async def _after(self, lesson_id: str) -> None:
         """A host that failed is still sealing its part."""

@@ -171,7 +171,7 @@ def _chat(room: Room, seat: Seat, message: m.Chat, now: Moment) -> list[Effect]:
     held = screening.outcome is chat.Outcome.HELD
     said = m.ChatMessage(f"c{room.count()}", seat.person.id, seat.person.name, message.text, instant(now.wall))
     outcome, why = str(screening.outcome), str(screening.why)
-    record = {"id": said.id, "person": said.person, "text": said.text, "outcome": outcome, "why": why}
+    record = {"id": said.id, "person": said.person, "text": said.text, "outcome": outcome, "reason": why}
     tells = _held(room, seat, message, said, why) if held else _delivered(room, seat, message, said)
     told: list[Effect] = [Alert("chat-held", seat.person.id, {"text": message.text})] if screening.is_urgent else []
     return [Say(record, tuple(tells), Tell(seat.person.id, m.ChatRefused(message.own, "paused"))), *told]

@@ -183,6 +183,18 @@ async def test_a_host_that_fails_leaves_a_shut_gate_and_the_lesson_begins_again_
     assert not lesson.host.room.is_open
 
 
+async def test_a_mistake_of_ours_in_the_middle_of_a_lesson_shuts_it_and_it_begins_again(lesson: Lesson) -> None:
+    teacher, ali, _ = await three(lesson)
+    failed = lesson.host
+    failed.room.screen = lambda text: 1 / 0  # type: ignore[assignment, return-value]
+    ali.say("chat", own="1", text="hello")
+    await teacher.closed(1012)
+    assert not failed.gate.permits(lesson.school.clock.boottime())
+    again = await lesson.teacher()
+    assert again.last("state")
+    assert lesson.host is not failed
+
+
 # Getting in
 
 
