@@ -71,6 +71,9 @@ async def test_after_a_hold_nothing_older_is_sent_again_and_pictures_begin_with_
     assert old is not None
     room.gate.until = float("-inf")
     room.room.hold()
+    source = room.room._sources[CAMERA]
+    assert not any(source.layers[None].ring)
+    assert not any(stream._earlier for stream in source.streams)
     room.open()
     ben.send_rtcp(rtcp.nack(old.ssrc, [old.sequence]))
     camera.frame()

@@ -120,6 +120,18 @@ async def test_a_viewer_cannot_make_others_pay_by_asking(room: Room) -> None:
     assert sum(p[1] == 206 for p in anna.rtcp) - before <= 2
 
 
+async def test_pictures_on_the_microphones_source_are_no_sound(room: Room) -> None:
+    anna, _camera, microphone, ben = await lesson(room)
+    count, proof = len(ben.rtp), room.room.last_media("anna")
+    anna.send_rtp(packet(VIDEO, microphone.sequence, microphone.timestamp, microphone.ssrc, b"x" * 40))
+    anna.check()
+    responses = anna.responses
+    await anna.until(lambda: anna.responses > responses)
+    assert len(ben.rtp) == count
+    assert room.room.last_media("anna") == proof
+    assert len(room.record.frames[MICROPHONE]) == 1
+
+
 async def test_asking_for_everything_again_has_an_end(room: Room) -> None:
     anna, _camera, microphone, ben = await lesson(room)
     source = room.room._sources[MICROPHONE]

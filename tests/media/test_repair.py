@@ -32,8 +32,11 @@ async def test_a_lost_picture_packet_is_asked_for_and_the_frame_goes_on_whole_an
 
 async def test_a_repetition_nobody_asked_for_is_a_probe_and_goes_nowhere(room: Room) -> None:
     anna, camera, microphone, ben = await lesson(room)
+    layer = room.room._sources[CAMERA].layers[None]
+    received = layer._received
     camera.repeat(camera.sequence - 1)
     await settle(room, anna, microphone)
+    assert layer._received == received, "nor does it hide a loss from the reports"
     camera.frame()
     await ben.until(lambda: len(pictures(ben)) == 6)
     assert len(room.record.frames[CAMERA]) == 2
