@@ -205,7 +205,8 @@ async def issue_badge(session: AsyncSession, actor: Actor, person_id: str, peppe
         update(Badge).where(col(Badge.person_id) == person_id, col(Badge.revoked_at).is_(None)).values(revoked_at=now))
     kind = credentials.pin_kind(row.born_on, row.year_group, now.date())
     code, pin, badge_id = credentials.new_code(), credentials.new_pin(kind), new_id()
-    animal = secrets.choice(credentials.ANIMALS)
+    animal = secrets.choice(sorted(set(credentials.ANIMALS) - await queries.animals_beside(session, person_id))
+                            or credentials.ANIMALS)
     session.add(Badge(
         id=badge_id, school_id=actor.school_id, person_id=person_id, secret_hash=pepper.code(credentials.normal_code(code)),
         animal=animal, pin_kind=kind, pin_hash=pepper.pin(badge_id, pin), issued_at=now, issued_by=actor.person_id,

@@ -555,3 +555,11 @@ async def readiness(session: AsyncSession, school_id: str) -> tuple[rules.Readin
         has_dsl=bool(await holders(session, school_id, frozenset({Role.DSL}))),
         gaps=len(gaps(await duties(session, school_id), await school(session, school_id))), terms=len(terms),
     )
+
+
+async def animals_beside(session: AsyncSession, child_id: str) -> set[str]:
+    """The animals on the badges of this child's classmates: a class of twelve has one each."""
+    theirs = select(GroupMember.group_id).where(GroupMember.person_id == child_id, GroupMember.part == "pupil")
+    return set((await session.exec(
+        select(Badge.animal).join(GroupMember, col(GroupMember.person_id) == Badge.person_id).where(
+            col(Badge.revoked_at).is_(None), col(GroupMember.group_id).in_(theirs)))).all())

@@ -2,9 +2,9 @@
 
 import sys
 
-from tests.bench import media, recording
+from tests.bench import media, recording, roster_import, sign_ins
 
-BENCHES = {"media": media.main, "recording": recording.main}
+BENCHES = {"media": media.main, "sign-ins": sign_ins.main, "import": roster_import.main, "recording": recording.main}
 
 
 def main(names: list[str]) -> int:

@@ -69,14 +69,18 @@ async def imported(school: Running, raw: bytes) -> Import:
     return Import(plan.rows, time.perf_counter() - began, len(held), longest[0], longest[1])
 
 
-async def main(pupils: int = 1500) -> list[tuple[str, Any]]:
+async def measured(pupils: int = 1500) -> list[tuple[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         async with running(Path(folder)) as school:
             return [("new", await imported(school, file_of(pupils))),
                     ("every pupil changed", await imported(school, file_of(pupils, known_as="Other")))]
 
 
-if __name__ == "__main__":
-    for name, figures in asyncio.run(main()):
+def main() -> None:
+    for name, figures in asyncio.run(measured()):
         print(f"{name}: {figures.rows} rows in {figures.seconds:.1f} s, {figures.transactions} write transactions, "
               f"the longest {figures.longest_ms:.0f} ms ({figures.cpu_ms:.0f} ms of it processor)")
+
+
+if __name__ == "__main__":
+    main()
