@@ -7,6 +7,7 @@ const BEHIND = 20000; // and to keep
 const SOON = 15000; // make the element this long before its track begins
 const BATCH = 8;
 const TICK = 100;
+const RETRY = 1000;
 
 /** @typedef {{part: number, track: number, person: string, name: string, source: string, mime: string,
  *    spans: [number, number][], clusters: number[]}} TrackInfo */
@@ -60,6 +61,7 @@ export class Track {
     this.next = 0;
     this.generation = 0;
     this.busy = false;
+    this.notBefore = 0;
     /** @type {SourceBuffer | null} */
     this.buffer = null;
   }
@@ -152,6 +154,7 @@ export class Track {
   /** Fetch and append what comes next; one piece of work at a time. @param {number} ms */
   async fill(ms) {
     if (this.busy || !this.buffer || this.next >= this.index.length || this.index.first(this.next) > ms + AHEAD) return;
+    if (performance.now() < this.notBefore) return;
     this.busy = true;
     const generation = this.generation;
     try {
@@ -181,6 +184,8 @@ export class Track {
     } else if (status === 401 || status === 404) {
       this.next = Infinity;
       this.tell?.('over');
+    } else {
+      this.notBefore = performance.now() + RETRY;
     }
   }
 
@@ -255,7 +260,7 @@ export class Playback extends EventTarget {
   arrange() {
     for (const track of this.tracks) {
       const soon = track.wanted && track.isThere(this.position - 2000, this.position + SOON);
-      if (soon && !track.element) {
+      if (soon && !track.element && performance.now() >= track.notBefore) {
         track.open().then(() => {
           track.seek(this.position);
           this.dispatchEvent(new CustomEvent('opened', { detail: track }));
