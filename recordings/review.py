@@ -68,7 +68,8 @@ async def open_review(details: RecordingDetails, vault: Vault, shelf: Shelf) -> 
             continue
     end_ms = max((file.last_ms for file in files.values()), default=0)
     stopped = frozenset(part.part for part in details.parts if STOPPED in part.reason)
-    return Review(details, files, timeline.facts(_notes(files, stopped), end_ms), tuple(_tracks(files)))
+    facts = timeline.facts(_notes(files, stopped), end_ms)
+    return Review(details, files, facts, tuple(_tracks(files, facts)))
 
 
 def _notes(files: Mapping[int, Recording], stopped: frozenset[int]) -> list[Note]:
@@ -86,11 +87,16 @@ def _notes(files: Mapping[int, Recording], stopped: frozenset[int]) -> list[Note
     return found
 
 
-def _tracks(files: Mapping[int, Recording]) -> list[TrackView]:
+def _gaps(file: Recording, track: int, facts: Facts) -> list[int]:
+    """Where a track stopped: its own marks, and every pause of the room, in which no picture stands either."""
+    return sorted([*file.gaps(track), *(pause.start_ms for pause in facts.pauses)])
+
+
+def _tracks(files: Mapping[int, Recording], facts: Facts) -> list[TrackView]:
     return [
         TrackView(
             part, number, info.person_id, info.source, info.codec,
-            tuple(stretches(file.clusters(number), file.gaps(number), info.codec, file.last_ms)),
+            tuple(stretches(file.clusters(number), _gaps(file, number, facts), info.codec, file.last_ms)),
         )
         for part, file in files.items() for number, info in file.tracks.items()
     ]
@@ -104,7 +110,7 @@ def beginning(review: Review, part: int, track: int) -> bytes:
 def clusters(review: Review, part: int, track: int, first: int, count: int) -> bytes:
     """`count` clusters of a track from number `first`, as they can be appended to a SourceBuffer."""
     file = _file(review, part, track)
-    listed, gaps, codec = file.clusters(track), file.gaps(track), file.tracks[track].codec
+    listed, gaps, codec = file.clusters(track), _gaps(file, track, review.facts), file.tracks[track].codec
     if not 0 <= first < len(listed) or not 0 < count <= MOST_CLUSTERS:
         raise NotFound()
     pieces = []
