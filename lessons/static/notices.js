@@ -1,5 +1,6 @@
 // @ts-check
-/** Lines above the stage that stay until they are closed, answered or replaced; they never cover a picture. */
+/** Lines above the stage that stay until they are closed, answered or replaced; they never cover a picture. Of those that
+ * only tell something the latest is there; a question waits for its answer. */
 
 import { all, find, piece, write } from "./dom.js";
 
@@ -8,7 +9,7 @@ import { all, find, piece, write } from "./dom.js";
  * @param {[string, () => unknown][]} [buttons] what can be answered; without any it can only be closed
  * @param {string} [name] a notice of the same name is replaced
  */
-export function notice(words, buttons = [["Close", () => {}]], name = words) {
+export function notice(words, buttons = [["Close", () => {}]], name = "latest") {
   removeNotice(name);
   const strip = piece("notice");
   strip.dataset.name = name;

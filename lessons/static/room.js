@@ -223,13 +223,15 @@ function noteChanges(before, next) {
   for (const person of next.people) {
     if (person.hand !== null && (known.get(person.person)?.hand ?? null) === null && person.person !== me) say("status", `${person.name} has a hand up`);
     if (person.sharing === "staff" && known.get(person.person)?.sharing !== "staff") offerShow(person);
+    if (person.sharing !== "staff") removeNotice(`screen-${person.person}`);
   }
 }
 
 /** @param {Person} person */
 function offerShow({ person, name }) {
   if (!may.has("moderate")) return;
-  notice(`Only staff can see ${name}'s screen.`, [["Show to class", () => send({ type: "show_share", person })], ["Stop sharing", () => send({ type: "stop_share", person })]]);
+  notice(`Only staff can see ${name}'s screen.`, [["Show to class", () => send({ type: "show_share", person })], ["Stop sharing", () => send({ type: "stop_share", person })]],
+    `screen-${person}`);
 }
 
 function tellJoins() {
@@ -247,7 +249,7 @@ function setSoundOnly(on) {
 /** @param {{minutes: number}} left */
 function timeLeft({ minutes }) {
   const words = minutes > 0 ? `${count(minutes, "minute")} left` : "The lesson's time is over";
-  if (may.has("moderate")) notice(words, minutes > 0 ? [["Add 5 minutes", () => send({ type: "extend", minutes: 5 })]] : []);
+  if (may.has("moderate")) notice(words, minutes > 0 ? [["Add 5 minutes", () => send({ type: "extend", minutes: 5 })], ["Close", () => {}]] : undefined, "time");
   else say("status", words);
   show(maybe('[data-do="extend"]'), minutes > 0);
 }

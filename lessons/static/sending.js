@@ -5,7 +5,7 @@
  */
 
 import { all, ask, dialogOf, show } from "./dom.js";
-import { notice } from "./notices.js";
+import { notice, removeNotice } from "./notices.js";
 import { blurWords, changedWords, deviceTrouble } from "./words.js";
 
 /** @typedef {import("./messages.js").Answers} Answers */
@@ -24,6 +24,8 @@ const SWITCHED_OFF = { microphone_muted: "microphone", camera_stopped: "camera",
 export class Sending {
   /** @type {Record<Source, boolean>} what the server was last told */
   #told = { microphone: false, camera: false, screen: false };
+  /** @type {Set<Source>} sources that the server was told are off */
+  #hushed = new Set();
   /** @type {Answers} */
   #answers = {};
   #media;
@@ -57,6 +59,7 @@ export class Sending {
   /** A new admission: the server knows of nothing that is on. */
   begin() {
     this.#told = { microphone: false, camera: false, screen: false };
+    this.#hushed.clear();
   }
 
   /** @param {Answers} answers of the door */
@@ -69,8 +72,9 @@ export class Sending {
     const { open, mine } = this.#room();
     for (const source of SOURCES) {
       const on = open && this.#media.want[source];
-      const heardOtherwise = open && !on && Boolean(mine?.[source]);
-      if (on === this.#told[source] && !heardOtherwise) continue;
+      if (on === this.#told[source] && (on || !open || !mine?.[source] || this.#hushed.has(source))) continue;
+      if (on) this.#hushed.delete(source);
+      else if (open) this.#hushed.add(source); // said once; the room's state follows
       this.#told[source] = on;
       if (open) this.#send({ type: source === "screen" ? "share" : source, on });
     }
@@ -118,7 +122,7 @@ export class Sending {
       return notice(deviceTrouble(error, "camera"));
     }
     this.#media.setWanted("camera", true);
-    if (this.#media.blurring === "unable" && !this.#staff) notice(blurWords("unable"), undefined, "blur");
+    if (this.#media.blurring === "unable" && !this.#staff) notice(blurWords("unable"));
     return this.#changed();
   }
 
@@ -131,8 +135,18 @@ export class Sending {
 
   async toggleScreen() {
     if (this.#media.want.screen) this.#media.closeScreen();
-    else await this.#media.openScreen().catch((error) => error.name !== "NotAllowedError" && notice("Your screen could not be shared. Try again."));
+    else await this.#openScreen();
     this.#changed();
+  }
+
+  async #openScreen() {
+    try {
+      await this.#media.openScreen();
+      notice("You are sharing your screen.", [["Stop sharing", () => this.toggleScreen()]], "sharing");
+    } catch (error) {
+      const refused = error instanceof Error && error.name === "NotAllowedError"; // they chose nothing to share
+      if (!refused) notice("Your screen could not be shared. Try again.");
+    }
   }
 
   /** A device or the browser ended it. @param {Source} source */
@@ -183,6 +197,7 @@ export class Sending {
   #changed() {
     this.tell();
     this.#drawn();
+    if (!this.#media.want.screen) removeNotice("sharing");
   }
 
   /** What was not answered at the door is asked again before a pupil's camera first goes on; it never blocks. */
