@@ -12,7 +12,6 @@ import { blurred, canBlur } from "./blur.js";
 
 /** @typedef {"microphone" | "camera" | "screen"} Source */
 
-const WAKING = 500; // milliseconds
 const PICTURE = { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 15, max: 20 } };
 
 export class OwnMedia {
@@ -147,12 +146,10 @@ export class OwnMedia {
     return Math.min(1, Math.sqrt(power) * 4);
   }
 
-  /** A press of a button lets the browser play and make sound. A computer without speakers never answers: go on. */
-  async wake() {
+  /** A press of a button lets the browser play and make sound. Nobody waits for it: without a sound device it never answers. */
+  wake() {
     this.#sound ??= new AudioContext();
-    if (this.#sound.state === "running") return;
-    const patience = new Promise((done) => setTimeout(done, WAKING));
-    await Promise.race([this.#sound.resume().catch(() => {}), patience]);
+    if (this.#sound.state !== "running") void this.#sound.resume().catch(() => {});
   }
 
   /** Everything off and given back, for good. */

@@ -98,7 +98,7 @@ async function enter(given) {
   door?.setBusy(true, "Going in");
   door?.close();
   if (!staff) media.closeCamera();
-  await media.wake();
+  media.wake();
   room = connect();
   try {
     await room.enter(answers);

@@ -123,6 +123,11 @@ async def test_a_pupil_without_devices_still_joins_and_proves_presence(browser: 
         assert room.troubles == []
 
 
+async def test_nobody_is_kept_out_by_a_device_without_sound(pupil: ScriptedRoom) -> None:
+    await pupil.page.evaluate("() => { AudioContext.prototype.resume = () => new Promise(() => {}); }")
+    await pupil.enter("lobby", [adult()])
+
+
 # -- open ---------------------------------------------------------------------------------------------------------------
 
 
