@@ -5,12 +5,16 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import text as sql
 from sqlmodel import select
 
 from consent.tables import ConsentResponse
+from lessons.events import LessonCancelled
+from lessons.live.host import Check
 from lessons.tables import DoorAnswer, JournalEntry
 from lessons.tables import Lesson as LessonRow
 from service.foundation.audit import AuditLeaf
+from service.foundation.bus import publish
 from service.people import sessions
 from service.safeguarding.tables import Alert, AlertNote
 from tests.room.pages import DOOR, Lesson, Page
@@ -303,6 +307,22 @@ async def test_a_consent_withdrawn_in_the_office_takes_the_child_out_of_the_less
     await teacher.until(lambda: ali.person not in [p["person"] for p in teacher.state["people"]])
     assert teacher.state["room"] == "open"
     assert bea.state["room"] == "open"
+
+
+async def test_a_decision_reaches_the_room_as_an_event_before_it_would_be_looked_for(lesson: Lesson) -> None:
+    teacher, ali, bea = await three(lesson)
+    lesson.host._check = _nothing_new
+    async with lesson.school.database.writing() as session:
+        await session.exec(sql("UPDATE lesson SET status = 'cancelled' WHERE id = :id").bindparams(id=lesson.id))
+        actor = await sessions.queries.actor(session, lesson.teacher_id)
+        assert actor is not None
+        await publish(session, LessonCancelled(lesson_id=lesson.id, because="test"), actor)
+    for page in (teacher, ali, bea):
+        await page.until(lambda page=page: page.state["hold"][:1] == ["stopped-by-school"], 2.0)
+
+
+async def _nothing_new(seen: int, sessions: set[str]) -> Check:
+    return Check(seen, changed=False)
 
 
 # What is said
