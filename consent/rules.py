@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from service.foundation.errors import Invalid, NotAllowed
 from service.foundation.events import STAFF, Role
+from service.people.rules import sort_key
 
 
 class Purpose(StrEnum):
@@ -230,6 +231,17 @@ class Signing(StrEnum):
 
 
 DUE_DAYS = 30
+
+
+def check_signing(agrees: bool, name: str, known_as: str, *, needs_name: bool) -> None:
+    """Refuse a signature without the tick, or with another name than the school knows; accents and case are forgiven."""
+    wrong = {}
+    if not agrees:
+        wrong["agree"] = "Tick the box to say you agree"
+    if needs_name and sort_key(" ".join(name.split())) != sort_key(known_as):
+        wrong["name"] = "Type your name as the school knows it"
+    if wrong:
+        raise Invalid("There is a problem", fields=wrong)
 
 
 def signing(signatures: Iterable[Signature], current_version: int | None, on: date) -> Signing:

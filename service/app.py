@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 import consent.pages as consent_pages
+import consent.signing as consent_signing
 import lessons.attendance.pages as attendance_pages
 import lessons.live.door as lesson_door
 import lessons.live.now as lesson_now
@@ -44,6 +45,7 @@ ROUTERS = (
     metrics.router,
     *people_pages.ROUTERS,
     consent_pages.router,
+    consent_signing.router,
     lesson_door.router,
     lesson_socket.router,
     lesson_now.router,
@@ -73,7 +75,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.authenticate = authenticate
     app.state.seen = {}
     app.state.frame = frame
-    app.state.notices = (safeguarding_pages.notice,)
+    app.state.notices = (safeguarding_pages.notice, consent_signing.notice)
     app.state.audiences = audiences(ROUTERS)
     app.state.passwords = hashing.Passwords()
     app.state.tries = Tries()

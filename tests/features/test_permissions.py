@@ -32,11 +32,12 @@ async def may(school: Running, child: str) -> frozenset[str]:
         return (await queries.permissions(session, actor.school_id, [child]))[child]
 
 
-async def families(school: Running, lesson: int = 0) -> list[tuple[str, list[str]]]:
+async def families(school: Running, title: str = "Maths: fractions") -> list[tuple[str, list[str]]]:
     """The pupils of a lesson with their guardians, first contact first."""
     async with school.database.reading() as session:
         links = (await session.exec(select(Guardianship).order_by(col(Guardianship.contact_order)))).all()
-    return [(child, [row.guardian_id for row in links if row.child_id == child]) for child in school.lesson(lesson)["pupil_ids"]]
+    pupils = school.lesson(title)["pupil_ids"]
+    return [(child, [row.guardian_id for row in links if row.child_id == child]) for child in pupils]
 
 
 def form(respondent: str, **answers: str) -> dict[str, str]:
@@ -94,7 +95,7 @@ async def test_an_answer_entered_by_mistake_stays_to_be_read_and_no_longer_count
 
 
 async def test_parents_who_differ_leave_the_child_out_and_the_office_sees_a_call_to_make(school: Running) -> None:
-    found = [family for lesson in (0, 2) for family in await families(school, lesson)]
+    found = [family for title in ("Maths: fractions", "Algebra: brackets") for family in await families(school, title)]
     child, guardians = next(family for family in found if len(family[1]) == 2)
     async with await school.signed_in("office") as client:
         await client.post(f"/permissions/children/{child}", data=form(guardians[1], attend="no"))
@@ -241,6 +242,43 @@ async def test_who_has_signed_this_years_agreement_may_come_in_and_an_old_signat
     assert not await signed(school, teacher)
 
 
+async def test_whoever_has_not_signed_is_reminded_on_every_page_and_signs_with_their_own_name(school: Running) -> None:
+    teacher, actor = school.person("teacher"), await office(school)
+    async with await school.signed_in("teacher") as client:
+        assert "Sign the agreement" not in (await client.get("/account")).text
+        async with school.database.writing() as session:
+            session.add(Agreement(school_id=actor.school_id, audience="staff", version=2, text="Be kind.",
+                                  in_force_at=school.clock.now()))
+        assert "Sign the agreement" in (await client.get("/account")).text
+        page = await client.get("/agreement")
+        assert "Be kind." in page.text
+        assert "Agreement for staff" in page.text
+        for given, words in (({"name": "Daniel Hall"}, "Tick the box to say you agree"),
+                             ({"agree": "yes", "name": "Priya Cole"}, "Type your name as the school knows it")):
+            refused = await client.post("/agreement", data=given)
+            assert (refused.status_code, words in refused.text) == (422, True)
+        assert not await signed(school, teacher)
+        assert (await client.post("/agreement", data={"agree": "yes", "name": " daniel  HALL"})).status_code == 303
+        assert "You have signed" in (await client.get("/agreement")).text
+        assert "Sign the agreement" not in (await client.get("/account")).text
+    assert await signed(school, teacher)
+
+
+async def test_a_pupil_agrees_with_one_button_and_the_youngest_cannot_sign_alone(school: Running) -> None:
+    actor = await office(school)
+    older, youngest = school.lesson()["pupil_ids"][0], school.lesson("Story time")["pupil_ids"][0]
+    async with school.database.writing() as session:
+        session.add(Agreement(school_id=actor.school_id, audience="pupils", version=2, text="Be kind.",
+                              in_force_at=school.clock.now()))
+    for pupil, may_sign in ((older, True), (youngest, False)):
+        async with school.client(await school.cookie(pupil)) as client:
+            page = await client.get("/agreement")
+            assert ("I agree. I am" in page.text) is may_sign
+            assert ("Your grown-up needs to say yes to the rules first." in page.text) is not may_sign
+            await client.post("/agreement", data={"agree": "yes"})
+        assert await signed(school, pupil) is may_sign
+
+
 async def test_a_new_version_has_to_be_signed_again(school: Running) -> None:
     teacher, actor = school.person("teacher"), await office(school)
     async with school.database.writing() as session:
@@ -256,7 +294,7 @@ async def test_a_new_version_has_to_be_signed_again(school: Running) -> None:
 
 
 async def test_a_parent_signs_for_the_youngest_pupils(school: Running) -> None:
-    child, (mother, *_) = (await families(school, 1))[0]
+    child, (mother, *_) = (await families(school, "Story time"))[0]
     actor = await office(school)
     async with school.database.writing() as session:
         session.add(Agreement(school_id=actor.school_id, audience="pupils", version=2, text="New",
