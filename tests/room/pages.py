@@ -150,7 +150,7 @@ class Page:
         assert found is not None
         return found
 
-    async def until(self, condition: Callable[[], object], seconds: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 15.0) -> None:
         """Wait for what this page is told next, until `condition` holds."""
         async with asyncio.timeout(seconds):
             while not condition():
@@ -222,7 +222,7 @@ class Lesson:
 
     async def opened(self) -> None:
         """Everybody is heard until the room opens."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await self.settle(1.25)
             while not self.host.room.is_open:
                 await self.host.journal.drained()
