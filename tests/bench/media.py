@@ -27,7 +27,7 @@ def main(seconds: float = 8.0, rounds: int = 2) -> bool:
     if missing:
         print(f"Measuring without the peer; missing: {'; '.join(missing)}.")
         return report(measure("127.0.0.1", with_janus=False, seconds=seconds, rounds=rounds))
-    command = [sys.executable, "-m", "tests.bench.media", str(seconds), str(rounds)]
+    command = [sys.executable, "-m", "tests.bench.media", "inside", str(seconds), str(rounds)]
     limit = 60 + 8 * rounds * (2 * seconds + 30)
     inside = subprocess.run(netns.inside(command), stdout=subprocess.PIPE, text=True, check=True, timeout=limit)
     return report(json.loads(inside.stdout.splitlines()[-1]))
@@ -133,5 +133,7 @@ def _best(found: list[dict[str, Any]], target: str, recording: str, part: str) -
 
 
 if __name__ == "__main__":
-    _seconds, _rounds = float(sys.argv[1]), int(sys.argv[2])
-    print(json.dumps(measure(netns.ADDRESS, with_janus=True, seconds=_seconds, rounds=_rounds)))
+    if sys.argv[1:2] == ["inside"]:
+        print(json.dumps(measure(netns.ADDRESS, with_janus=True, seconds=float(sys.argv[2]), rounds=int(sys.argv[3]))))
+    else:
+        main()
