@@ -46,6 +46,14 @@ def test_documents_name_only_commands_that_exist() -> None:
         assert told <= commands, path
 
 
+def test_documents_link_only_to_what_exists() -> None:
+    missing = []
+    for path, text in texts(".md").items():
+        links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text)
+        missing += [(str(path), link) for link in links if not (ROOT / path.parent / link).exists()]
+    assert missing == []
+
+
 def test_the_gate_runs_every_test_and_asks_nothing() -> None:
     gate = ROOT / ".ci" / "run"
     assert os.access(gate, os.X_OK)

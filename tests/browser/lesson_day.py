@@ -13,6 +13,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Playwright, async_playwright
 
 from tests import netns
+from tests.browser import signals
 from tests.browser.firefox import Firefox
 from tests.browser.programs import PATIENCE, Chromium, Person, Service
 from tests.browser.signals import TONES
@@ -27,6 +28,7 @@ class Day:
         self.lesson = _startable(service.made["lessons"])
         self.browsers: list[Chromium | Firefox] = []
         self.people: list[Person | Firefox] = []
+        self.camera = signals.camera_file
 
     @property
     def lesson_url(self) -> str:
@@ -34,7 +36,7 @@ class Day:
 
     async def browser(self, code: int) -> Chromium:
         """A computer of its own, whose camera and microphone carry `code`."""
-        browser = Chromium(self.folder, code)
+        browser = Chromium(self.folder, code, self.camera)
         self.browsers.append(browser)
         return await browser.open(self.playwright)
 

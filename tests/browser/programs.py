@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -70,7 +71,7 @@ class Service(Program):
 class Chromium(Program):
     """One headless Chromium whose camera and microphone carry `code`; it may be killed without touching any other."""
 
-    def __init__(self, folder: Path, code: int) -> None:
+    def __init__(self, folder: Path, code: int, camera: Callable[[Path, int], Path] = signals.camera_file) -> None:
         self.profile = Path(tempfile.mkdtemp(prefix="chromium-", dir=folder))
         flags = [
             "--headless=new", "--no-sandbox", "--remote-debugging-port=0", f"--user-data-dir={self.profile}", "--no-first-run",
@@ -78,7 +79,7 @@ class Chromium(Program):
             "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows",
             "--disable-renderer-backgrounding", "--autoplay-policy=no-user-gesture-required", "--use-fake-ui-for-media-stream",
             "--use-fake-device-for-media-stream",
-            f"--use-file-for-fake-video-capture={signals.camera_file(self.profile, code)}",
+            f"--use-file-for-fake-video-capture={camera(self.profile, code)}",
             f"--use-file-for-fake-audio-capture={signals.microphone_file(self.profile, code)}",
             "--mute-audio",
         ]

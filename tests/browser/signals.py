@@ -7,7 +7,7 @@ what browsers do to them: scaling, lossy coding, noise suppression (which swallo
 import math
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,21 +59,50 @@ READ_SOUNDS = """async ([tones, seconds]) => {
 }"""
 
 
+def _video(path: Path, pictures: Iterable[bytes]) -> Path:
+    """A YUV4MPEG2 file of these pictures (planes Y, U, V; 4:2:0)."""
+    with path.open("wb") as out:
+        out.write(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F{FRAMES_PER_SECOND}:1 Ip A1:1 C420jpeg\n".encode())
+        for picture in pictures:
+            out.write(b"FRAME\n" + picture)
+    return path
+
+
 def camera_file(folder: Path, code: int) -> Path:
-    """Two seconds of pictures (YUV4MPEG2) with this code and a spot that moves, for Chromium to repeat."""
+    """Two seconds of pictures with this code and a spot that moves, for Chromium to repeat."""
     levels = [235, *(235 if code & bit else 16 for bit in (4, 2, 1)), 16]  # the luma of white and black
     row = b"".join(bytes([level]) * (WIDTH // BARS) for level in levels)
     grey = bytes([128]) * (WIDTH * HEIGHT // 2)
-    path = folder / f"camera-{code}.y4m"
-    with path.open("wb") as out:
-        out.write(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F{FRAMES_PER_SECOND}:1 Ip A1:1 C420jpeg\n".encode())
+
+    def pictures() -> Iterator[bytes]:
         for number in range(2 * FRAMES_PER_SECOND):
             picture = bytearray(row * HEIGHT)
             for y in range(HEIGHT - 16, HEIGHT - 4):
                 at = y * WIDTH + number * 12
                 picture[at:at + 12] = bytes([128]) * 12
-            out.write(b"FRAME\n" + picture + grey)
-    return path
+            yield bytes(picture) + grey
+
+    return _video(folder / f"camera-{code}.y4m", pictures())
+
+
+def portrait_file(folder: Path, code: int) -> Path:
+    """Somebody drawn with a few shapes on a ground of their own colour: for pictures of the product, not for proof."""
+    luma, blue, red = bytearray(WIDTH * HEIGHT), bytearray(WIDTH * HEIGHT // 4), bytearray(WIDTH * HEIGHT // 4)
+    ground = ((150, 140, 110), (120, 150, 120), (170, 118, 140), (135, 120, 150), (160, 150, 128), (140, 110, 128))[code % 6]
+    coat = ((70, 150, 120), (90, 110, 150), (60, 128, 128), (80, 140, 140), (100, 120, 110), (75, 115, 160))[code % 6]
+    skin = ((180, 112, 148), (110, 118, 145), (150, 114, 150), (85, 120, 142), (195, 114, 144), (130, 116, 148))[code % 6]
+    hair = (40 + 9 * code % 40, 124, 134)
+    for y in range(HEIGHT):
+        for x in range(WIDTH):
+            dx, dy = (x - WIDTH / 2) / HEIGHT, y / HEIGHT
+            head = (dx / 0.17) ** 2 + ((dy - 0.45) / 0.22) ** 2
+            body = (dx / 0.36) ** 2 + ((dy - 1.05) / 0.38) ** 2
+            crown = (dx / 0.19) ** 2 + ((dy - 0.36) / 0.2) ** 2
+            colour = skin if head < 1 and dy > 0.33 else hair if crown < 1 else coat if body < 1 else ground
+            luma[y * WIDTH + x] = colour[0]
+            if not (x | y) & 1:
+                blue[y // 2 * WIDTH // 2 + x // 2], red[y // 2 * WIDTH // 2 + x // 2] = colour[1], colour[2]
+    return _video(folder / f"portrait-{code}.y4m", [bytes(luma + blue + red)] * FRAMES_PER_SECOND)
 
 
 def microphone_file(folder: Path, code: int, rate: int = 48_000) -> Path:
