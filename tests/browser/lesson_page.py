@@ -14,6 +14,7 @@ from playwright.async_api import Browser, Error, Page, Route, WebSocketRoute, as
 
 from service.app import TEMPLATES as PACKAGES
 from service.foundation import web
+from service.foundation.events import Role
 
 TEMPLATES = web.templates(PACKAGES)
 ROOT = Path(__file__).parents[2]
@@ -146,8 +147,8 @@ class ScriptedRoom:
         path = urlsplit(route.request.url).path
         if path == "/lessons/demo":
             page = TEMPLATES.get_template("lessons/room.html")
-            actor = {"name": self.given["me"]["name"]}
-            body = page.render(actor=actor, school={"name": "Oakfield School"}, navigation=[], path=path, **self.given)
+            actor = {"name": self.given["me"]["name"], "roles": frozenset[Role]()}
+            body = page.render(actor=actor, Role=Role, school={"name": "Oakfield School"}, navigation=[], path=path, **self.given)
             await route.fulfill(body=body, content_type="text/html", headers=web.HEADERS)
         elif path == "/lessons/demo/door":
             self.doors.append(route.request.post_data_json)
