@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import secrets
 import socket
 import sys
@@ -43,6 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         if name == "verify":
             command.add_argument("--checkpoint", type=Path, help="a checkpoint that was kept elsewhere")
     given = parser.parse_args(argv)
+    os.umask(0o077)  # the database too is nobody else's to read, in whatever folder it was put
     _log_to_stderr()
     return {"dev": _dev, "serve": _serve, "migrate": _migrate, "seed": _seed, "verify": _verify}[given.command](given)
 
@@ -117,6 +119,10 @@ def _serve(given: argparse.Namespace) -> int:
         print("Browsers give a camera only over HTTPS. Set CHAPERONE_TLS_CERTIFICATE and CHAPERONE_TLS_KEY, "
               "or CHAPERONE_TRUSTED_PROXY.", file=sys.stderr)
         return 2
+    if not secure and (believes_everybody(settings.trusted_proxy) or not settings.origin.startswith("https://")):
+        print("CHAPERONE_TRUSTED_PROXY must name the proxy: whoever is believed chooses the address that wrong passwords are "
+              "counted by. And CHAPERONE_PUBLIC_URL must be the https:// address that people type.", file=sys.stderr)
+        return 2
     app = create_app(settings)
     _RealServer(app, uvicorn.Config(
         app, host=settings.host, port=settings.port, log_level="info", access_log=False,
@@ -125,6 +131,11 @@ def _serve(given: argparse.Namespace) -> int:
         proxy_headers=bool(settings.trusted_proxy), forwarded_allow_ips=settings.trusted_proxy or None,
     )).run()
     return 0
+
+
+def believes_everybody(trusted_proxy: str) -> bool:
+    """Whether this names no proxy, but the whole network."""
+    return any(each.strip() == "*" or each.strip().endswith("/0") for each in trusted_proxy.split(","))
 
 
 class _RealServer(uvicorn.Server):

@@ -99,6 +99,7 @@ class Worry(BaseModel):
 async def door(request: Request, lesson_id: str, answers: Answers, actor: Anybody, now: Now) -> dict[str, Any]:
     """A ticket for who may come in now. The admission is in the audit before anybody can be let in (invariant I7)."""
     state = request.app.state
+    state.rooms.knock(actor.person_id)
     async with state.database.glance() as session:
         roster = await rosters.roster(session, lesson_id)
         plan = await reading.plan(session, lesson_id)

@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from lessons.live import reading
 from lessons.live.host import Check, Host
 from lessons.live.journal import Journal
+from lessons.live.pace import Pace
 from lessons.live.recorder import Recorder
 from lessons.live.tickets import Tickets, ticket_key
 from lessons.media.gate import Gate
@@ -27,6 +28,14 @@ from service.people.tables import SignIn
 log = structlog.get_logger(__name__)
 Found = TypeVar("Found")
 STOPPED = "the service stopped"
+KNOCKS, KNOCKS_SECONDS = 30, 30.0
+"""How often one person may come to the doors: each time is written down, and there is one writer for everybody."""
+
+
+class TooOften(Unavailable):
+    """Your page came to the door too often. Wait half a minute and try again."""
+
+    code = "too-often"
 
 
 class Registry:
@@ -39,7 +48,13 @@ class Registry:
         self._hosts: dict[str, Host] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._beginning: dict[str, asyncio.Lock] = {}
+        self._knocks: dict[str, Pace] = {}
         self._closing = False
+
+    def knock(self, person_id: str) -> None:
+        """Somebody is at a door. Raises TooOften before anything is read or written for them."""
+        if self._knocks.setdefault(person_id, Pace(self.clock, KNOCKS, KNOCKS_SECONDS)).is_over():
+            raise TooOften()
 
     def live(self, lesson_id: str) -> Host | None:
         """The host of a lesson that is live here."""

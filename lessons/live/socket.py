@@ -4,7 +4,6 @@ Whatever one page sends, however malformed or fast, is refused or ends its own l
 """
 
 import asyncio
-from collections import deque
 
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
@@ -12,10 +11,10 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 from lessons.live import protocol
 from lessons.live.host import Connected, Host
 from lessons.live.messages import Hello, Refused
+from lessons.live.pace import Pace
 from lessons.live.protocol import Malformed
 from lessons.live.registry import Registry
 from lessons.live.tickets import TicketRefused
-from service.foundation.clock import Clock
 from service.foundation.events import Actor
 from service.foundation.web import actor_of, clock_of
 
@@ -24,22 +23,6 @@ MOST_WAITING = 512
 """Messages that a page has not read; then it is not reading, and its line ends."""
 MESSAGES, MESSAGES_SECONDS = 200, 10.0
 GOODBYE = 2.0
-
-
-class Pace:
-    """At most so many of something in so many seconds."""
-
-    def __init__(self, clock: Clock, most: int, seconds: float):
-        self._clock, self._most, self._seconds = clock, most, seconds
-        self._at: deque[float] = deque()
-
-    def is_over(self) -> bool:
-        """Count one more. Is that too many?"""
-        now = self._clock.boottime()
-        while self._at and now - self._at[0] > self._seconds:
-            self._at.popleft()
-        self._at.append(now)
-        return len(self._at) > self._most
 
 
 class SocketLine:

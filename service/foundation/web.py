@@ -46,6 +46,7 @@ CSP = "; ".join((
 ))
 HEADERS = {
     "Content-Security-Policy": CSP,
+    "Strict-Transport-Security": "max-age=31536000",  # browsers ignore it over HTTP, as `dev` serves
     "Cache-Control": "no-store",
     "Referrer-Policy": "same-origin",  # with no-referrer browsers send `Origin: null` from our own forms too
     "X-Content-Type-Options": "nosniff",

@@ -24,7 +24,9 @@ def _entered(request: Request, entered: sign_in.Entered, next_page: str) -> Resp
     """The cookie, and the page that was asked for before (only ever one of ours) or the start page."""
     page = local_path(next_page) if next_page else "/"
     answer = see_other(page if page != "/" else frame.landing(request.app, entered.actor))
-    sessions.give_cookie(answer, entered.token, secure=request.url.scheme == "https")
+    # A proxy that forgets X-Forwarded-Proto must not cost the cookie its protection.
+    secure = request.url.scheme == "https" or request.app.state.settings.origin.startswith("https://")
+    sessions.give_cookie(answer, entered.token, secure=secure)
     return answer
 
 
