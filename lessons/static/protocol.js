@@ -212,8 +212,8 @@ export class RoomConnection {
     const uplink = new Uplink(this.#tracks, (state) => round === this.#round && this.#mediaChanged(state));
     this.#uplink = uplink;
     this.#patience = setTimeout(() => this.#lost(), MEDIA_PATIENCE);
-    const sdp = await uplink.offer();
-    if (round === this.#round) this.send({ type: "publish", sdp });
+    const sdp = await uplink.offer().catch(() => null); // hung up meanwhile: the next admission offers anew
+    if (sdp !== null && round === this.#round) this.send({ type: "publish", sdp });
   }
 
   /** @param {{version: number, sdp: string, streams: {mid: string, person: string, source: Source}[]}} offer */
