@@ -45,7 +45,8 @@ class Journal:
 
     def __init__(self, database: Database, actor: Actor, lesson_id: str, place: str):
         self._database, self._actor, self._lesson_id, self._place = database, actor, lesson_id, place
-        self._flags: dict[str, str] = {}
+        self._flags: dict[tuple[str, str], str] = {}
+        """The alert of each flag, by who raised it and its number."""
         self._waiting: asyncio.Queue[Entry] = asyncio.Queue()
 
     def write(self, entry: Entry) -> None:
@@ -70,12 +71,14 @@ class Journal:
         await self._waiting.join()
 
     async def _written(self, batch: list[Entry]) -> bool:
+        flags = dict(self._flags)
         try:
             async with self._database.writing() as session:
                 for entry in batch:
                     await self._write(session, entry)
         except Exception:
             log.exception("journal.failed", lesson_id=self._lesson_id)
+            self._flags = flags  # their alerts were rolled back
             return False
         return True
 
@@ -97,20 +100,24 @@ class Journal:
         await publish(session, self._event(entry, facts), self._actor_of(entry))
 
     async def _alert(self, session: AsyncSession, entry: Entry) -> None:
-        """An adult of the lesson never learns of it (policy: RC4); a later note joins the flag it is about."""
+        """An adult of the lesson never learns of it (policy: RC4); a later note joins the flag it is about.
+
+        Whatever a page sends, nothing here may be refused: the journal would wait for it, and every later alert with it.
+        """
         actor = self._actor_of(entry) if entry.kind in NOTICED_BY_PEOPLE else self._actor
         about = ABOUT.get(str(entry.facts.get("about", "")), str(entry.facts.get("about", "")))
-        flag = str(entry.facts.get("flag", ""))
+        flag = (actor.person_id, str(entry.facts.get("flag", "")))
         if flag in self._flags and entry.facts.get("more"):
-            await safeguarding.add_words(
-                session, actor, alert_id=self._flags[flag], about=about, words=entry.words, now=entry.at
-            )
+            if about or entry.words.strip():
+                await safeguarding.add_words(
+                    session, actor, alert_id=self._flags[flag], about=about, words=entry.words, now=entry.at
+                )
             return
         alert_id = await safeguarding.raise_alert(
             session, actor, kind=entry.kind, now=entry.at, lesson_id=self._lesson_id, place=self._place,
             present=entry.in_the_lesson, about=about, words=entry.words,
         )
-        if flag:
+        if flag[1]:
             self._flags[flag] = alert_id
 
     def _actor_of(self, entry: Entry) -> Actor:

@@ -62,12 +62,13 @@ def _read(kind: type, said: dict[str, Any], name: str) -> messages.ClientMessage
 
 
 def _fits(value: object, field: "dataclasses.Field[Any]") -> bool:
-    """By exact type, since JSON's true is no number here. Numbers are counts; lone surrogates are no text."""
+    """By exact type, since JSON's true is no number here. Numbers are counts; lone surrogates and NUL are no text that
+    every database takes, and what the database does not take the journal would wait for."""
     wanted = typing.get_args(field.type) if isinstance(field.type, types.UnionType) else (field.type,)
     if type(value) not in {types.NoneType if w is None else w for w in wanted}:
         return False
     if isinstance(value, str):
-        return len(value) <= field.metadata["max"] and not any("\ud800" <= c <= "\udfff" for c in value)
+        return len(value) <= field.metadata["max"] and not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value)
     return not isinstance(value, int) or 0 <= value < 2**53
 
 
