@@ -80,7 +80,7 @@ async def badge_of(browser: Browser, service: Service, group: str) -> tuple[str,
         code = await page.locator(".x-badge__code").inner_text()
         pin = await page.locator(".x-slip__pin").inner_text()
         await sound(page, "badges")
-    return name, code, re.findall(r"\d\. (\w+)", pin) or [pin.strip()]
+    return name, code, re.findall(r"\d\. ([a-z]+)", pin) or [pin.strip()]
 
 
 def film(code: str, to: Path) -> Path:

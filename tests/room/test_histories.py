@@ -75,6 +75,7 @@ class Trial:
         changed = self.stage.plan.people[person]
         (self.world.permitted[person].add if yes else self.world.permitted[person].discard)(what)
         self.stage.change(changed, **{what: yes})
+        self.world.owner = self.world.now  # a plan that was read anew proves whose lesson it is, as in `approve`
 
     def approve(self, child: str, seconds: float) -> None:
         if seconds:
