@@ -55,7 +55,7 @@ def screen(text: str, lists: Lists) -> Screening:
     """Decide about one message: what may be a cry for help first, then addresses, then words."""
     if not text.strip():
         return Screening(Outcome.REFUSED, Why.EMPTY)
-    if len(text) > LONGEST:
+    if len(text) > LONGEST or len(unicodedata.normalize("NFKC", text)) > LONGEST:  # one sign can stand for many letters
         return Screening(Outcome.REFUSED, Why.TOO_LONG)
     forms = plain_forms(text)
     if any(_has_phrase(form, lists.urgent) for form in forms):

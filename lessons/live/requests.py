@@ -162,11 +162,11 @@ def _hand(room: Room, seat: Seat, up: bool) -> list[Effect]:
 def _chat(room: Room, seat: Seat, message: m.Chat, now: Moment) -> list[Effect]:
     """Checked before delivery; the sender is always told what became of it (policy: RL6, RL7)."""
     refusal = _chat_refusal(room, seat, now)
-    screening = room.screen(message.text)
-    if not refusal and screening.outcome is chat.Outcome.REFUSED:
-        refusal = str(screening.why)
-    if refusal:
+    if refusal:  # before the screening: a storm of messages must not cost every lesson its time
         return refuse(seat, message, refusal)
+    screening = room.screen(message.text)
+    if screening.outcome is chat.Outcome.REFUSED:
+        return refuse(seat, message, str(screening.why))
     seat.said_at.append(now.boot)
     held = screening.outcome is chat.Outcome.HELD
     said = m.ChatMessage(f"c{room.count()}", seat.person.id, seat.person.name, message.text, instant(now.wall))
