@@ -41,6 +41,7 @@ async def room(session: AsyncSession, actor: Actor, view: LessonView) -> dict[st
     all_mb, sound_mb = rules.expected_use(card.ends_at - card.starts_at)
     may_blur = view.is_staff or roster.profile.blur_may_be_off
     address = f"/lessons/{card.id}"
+    knows_the_class = view.is_staff and view.part != "guest" and view.may_take_part
     return {
         "title": card.title,
         "lesson": {
@@ -54,7 +55,7 @@ async def room(session: AsyncSession, actor: Actor, view: LessonView) -> dict[st
         },
         "adults": [{"name": adult.name, "role": PARTS[adult.part]} for adult in roster.adults],
         "pupils": {
-            "count": len(roster.expected), "names": [pupil.name for pupil in roster.expected] if view.is_staff else [],
+            "count": len(roster.expected), "names": [pupil.name for pupil in roster.expected] if knows_the_class else [],
         },
         "usage": {"all_mb": all_mb, "sound_mb": sound_mb, "left_mb": None},
         "contact": {"office": school.office, "dsl": await proposals.dsl_name(session, actor.school_id)},
