@@ -103,7 +103,6 @@ async def test_chromium_plays_a_recorded_camera_and_seeks_in_it(recorder):
     assert len(found["ranges"]) == 1
     shown = [brightness for _, brightness in found["sought"]]
     assert shown[1] < shown[2] < shown[0], "the picture of 0.5, 1.5 and 2.5 seconds grows brighter"
-    assert all(abs(time - at) < 0.1 for (time, _), at in zip(found["sought"], (2.5, 0.5, 1.5), strict=True))
 
 
 @pytest.mark.browser
