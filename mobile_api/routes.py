@@ -24,6 +24,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 router = APIRouter(prefix="/api/v1", responses=PROBLEMS)
 description = APIRouter(prefix="/api/v1")
+EARLIEST, LATEST = date(2000, 1, 1), date(2200, 1, 1)
 Family = Annotated[Actor, Depends(Audience(Role.PARENT, Role.PUPIL))]
 
 
@@ -36,7 +37,7 @@ async def me(actor: Family, session: Reading) -> schemas.Me:
 @router.get("/timetable", operation_id="timetable", summary="The lessons of a pupil, or of a parent's children")
 async def timetable(
     actor: Family, session: Reading, now: Now,
-    first: Annotated[date | None, Query(description="The first day; today when left out.")] = None,
+    first: Annotated[date | None, Query(ge=EARLIEST, lt=LATEST, description="The first day; today when left out.")] = None,
     days: Annotated[int, Query(ge=1, le=31)] = 7,
 ) -> schemas.Timetable:
     zone = (await people.school(session, actor.school_id)).zone

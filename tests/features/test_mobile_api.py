@@ -50,7 +50,8 @@ async def test_blocked_and_empty_look_the_same(school: Running, change: dict[str
 
 @pytest.mark.parametrize(("path", "role", "status"), [
     ("/api/v1/timetable", None, 401), ("/api/v1/timetable", "teacher", 404), ("/api/v1/timetable?days=0", "pupil", 422),
-    ("/api/v1/timetable?first=soon", "pupil", 422), ("/api/v1/nothing", "pupil", 404),
+    ("/api/v1/timetable?first=soon", "pupil", 422), ("/api/v1/timetable?first=9999-12-31", "pupil", 422),
+    ("/api/v1/nothing", "pupil", 404),
 ])
 async def test_every_error_is_a_problem_document(school: Running, path: str, role: str | None, status: int) -> None:
     client = await school.signed_in(role) if role else school.client()
