@@ -148,7 +148,8 @@ class ScriptedRoom:
         if path == "/lessons/demo":
             page = TEMPLATES.get_template("lessons/room.html")
             actor = {"name": self.given["me"]["name"], "roles": frozenset[Role]()}
-            body = page.render(actor=actor, Role=Role, school={"name": "Oakfield School"}, navigation=[], path=path, **self.given)
+            school = {"name": "Oakfield School", "is_demo": False}
+            body = page.render(actor=actor, Role=Role, school=school, navigation=[], path=path, **self.given)
             await route.fulfill(body=body, content_type="text/html", headers=web.HEADERS)
         elif path == "/lessons/demo/door":
             self.doors.append(route.request.post_data_json)

@@ -117,6 +117,11 @@ def test_what_was_received_has_its_age_and_where_it_came_from(inbox: type) -> No
     sender.bind(("127.0.0.1", 0))
     box = inbox()
     box.prepare(receiver)
+    for _ in range(100):  # the kernel begins to stamp a moment after it was asked to
+        sender.sendto(b"probe", receiver.getsockname())
+        time.sleep(0.02)
+        if max(age for *_, age in box.read(receiver)) >= 0.015:
+            break
     for i in range(70):
         sender.sendto(bytes([i]) * (i + 1), receiver.getsockname())
     sender.sendto(bytes(3000), receiver.getsockname())          # truncated: dropped
@@ -125,6 +130,6 @@ def test_what_was_received_has_its_age_and_where_it_came_from(inbox: type) -> No
            for _ in range(3) for slot, length, raw, age in box.read(receiver)]
     assert [content for content, _, _ in got] == [bytes([i]) * (i + 1) for i in range(70)]
     assert {raw for _, raw, _ in got} == {raw_address(sender.getsockname())}
-    assert all(0.05 <= age < 5 for _, _, age in got)
+    assert all(0.045 <= age < 5 for _, _, age in got)
     receiver.close()
     sender.close()
