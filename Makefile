@@ -36,7 +36,10 @@ run: app ## Serve a demo school at http://localhost:8000 and print sign-in links
 	$(PY) -m service dev
 
 test: setup browsers ## Run every test, browser tests included
-	$(PY) -m pytest -n $(WORKERS)
+	$(PY) -m pytest -n $(WORKERS) || $(ONCE_MORE)
+
+# Real browsers can starve beside each other on two cores. What failed is tried once more, alone; what is broken fails again.
+ONCE_MORE = { echo "Trying what failed once more, alone:"; $(PY) -m pytest --last-failed --last-failed-no-failures none; }
 
 check: setup ## Lint, check types, and the direction of imports
 	$(PY) -m ruff check .
