@@ -47,10 +47,11 @@ class _Pending(NamedTuple):
 
 
 class Track:
-    """One source of one person: never muxed with another."""
+    """One source of one person, of a camera in two sizes one of them: never muxed with another."""
 
     def __init__(self, capture: "Capture", header: TrackHeader):
         self.header = header
+        self.of = (header.person_id, header.source, header.codec, header.layer)
         self._capture = capture
         self._blocks: list[Block] = []
         self._latest = -1
@@ -160,15 +161,15 @@ class Capture:
         """Now, on the lesson's clock."""
         return max(0, round((self._clock.boottime() - self._zero) * 1000))
 
-    def track(self, track_id: str, *, person_id: str, source: Source, codec: Codec) -> Track:
-        """The track of this id, made at first use."""
+    def track(self, track_id: str, *, person_id: str, source: Source, codec: Codec, layer: str = "") -> Track:
+        """The track of this id, made at first use. `layer`: `l` or `h` of a source that is sent in two sizes."""
         track = self._tracks.get(track_id)
         if track is None:
             if len(self._tracks) >= MOST_TRACKS:
                 raise ValueError("too many tracks in one part")
-            header = TrackHeader(len(self._tracks) + 1, track_id, person_id, source, codec)
+            header = TrackHeader(len(self._tracks) + 1, track_id, person_id, source, codec, layer)
             track = self._tracks[track_id] = Track(self, header)
-        elif (track.header.person_id, track.header.source, track.header.codec) != (person_id, source, codec):
+        elif track.of != (person_id, source, codec, layer):
             raise ValueError("one track id, two sources")
         return track
 

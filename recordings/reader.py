@@ -73,6 +73,7 @@ class TrackInfo:
     codec: Codec
     width: int = 0
     height: int = 0
+    layer: str = ""
 
 
 @dataclass(frozen=True)
@@ -263,7 +264,7 @@ class Recording:
             if words:
                 yield TrackInfo(
                     words["track"], words["id"], words["person"], words["source"], words["codec"], words.get("width", 0),
-                    words.get("height", 0),
+                    words.get("height", 0), words.get("layer", ""),
                 )
 
 

@@ -27,13 +27,14 @@ QUEUED_BATCHES = 4
 
 @dataclass(frozen=True)
 class TrackHeader:
-    """What a track number means: one source of one person."""
+    """What a track number means: one source of one person; of one that is sent in two sizes, one `layer`, `l` or `h`."""
 
     number: int
     id: str
     person_id: str
     source: str
     codec: Codec
+    layer: str = ""
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,8 @@ class Writer(threading.Thread):
         words: dict[str, object] = {
             "track": track.number, "id": track.id, "person": track.person_id, "source": track.source, "codec": track.codec,
         }
+        if track.layer:
+            words["layer"] = track.layer
         if track.codec == "vp8":
             words["width"], words["height"] = webm.vp8_size(first.frame)
         self._chunk(Kind.TRACK, as_json(words), track=track.number, span=(first.at_ms, first.at_ms))

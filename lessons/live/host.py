@@ -24,7 +24,7 @@ from lessons.live.matcher import phrase_automaton
 from lessons.live.plan import Role
 from lessons.live.protocol import CLOSE_CODE, RESTARTING, TICKET_REFUSED, encode
 from lessons.live.reading import Read, WordsAndLinks
-from lessons.live.recorder import Recorder
+from lessons.live.recorder import Recorder, Tape
 from lessons.live.room import Room
 from lessons.live.supervision import Kind
 from lessons.live.tickets import Ticket
@@ -114,7 +114,7 @@ class Host:
         self._recorded_at = -inf
         self._owned_at = -inf
         self._stale = asyncio.Event()
-        self._codecs: dict[SourceKey, Codec] = {}
+        self._tapes: dict[SourceKey, dict[str | None, Tape]] = {}
         self._routed: frozenset[SourceKey] = frozenset()
         self._same_address: set[tuple[str, str]] = set()
         self._broken = False
@@ -259,10 +259,9 @@ class Host:
         self._pause(gone)
 
     def _pause(self, keys: frozenset[SourceKey]) -> None:
-        if self.recorder is not None:
-            for key in keys:
-                if key in self._codecs:
-                    self.recorder.pause(key, self._codecs[key])
+        for key in keys:
+            for tape in self._tapes.get(key, {}).values():
+                tape.pause()
 
     def _tell(self, person: str, text: str, connection: str | None = None) -> None:
         connected = self.connections.get(connection) if connection else self._connection_of(person)
@@ -337,10 +336,12 @@ class Host:
 
     # Media
 
-    def tape(self, key: SourceKey, codec: Codec) -> FrameSink | None:
-        """The media's question where a source is recorded."""
-        self._codecs[key] = codec
-        return self.recorder.tape(key, codec) if self.recorder is not None else None
+    def tape(self, key: SourceKey, codec: Codec, layer: str | None = None) -> FrameSink | None:
+        """The media's question where a layer of a source is recorded."""
+        if self.recorder is None:
+            return None
+        tape = self._tapes.setdefault(key, {})[layer] = self.recorder.tape(key, codec, layer)
+        return tape
 
     def offered(self, peer: str, offer: Offer) -> None:
         """The media's word that a person may receive something else now."""

@@ -12,7 +12,7 @@ import structlog
 
 from lessons.media.keys import Codec, SourceKey
 from recordings import commands
-from recordings.capture import Capture
+from recordings.capture import Capture, Track
 from recordings.commands import Begun, LessonFacts
 from recordings.vault import Vault
 from service.foundation.clock import Clock
@@ -61,20 +61,16 @@ class Recorder:
 
     # While it runs
 
-    def tape(self, key: SourceKey, codec: Codec) -> "Tape":
-        """The record of one source, whatever part is being written."""
-        return Tape(self, key, codec)
+    def tape(self, key: SourceKey, codec: Codec, layer: str | None) -> "Tape":
+        """The record of one layer of a source, whatever part is being written."""
+        return Tape(self, key, codec, layer)
 
-    def write(self, key: SourceKey, codec: Codec, frame: bytes, at_ms: int, is_key: bool) -> bool:
-        if self._capture is None:
-            return False
-        track = self._capture.track(f"{key.peer}.{key.kind}", person_id=key.peer, source=key.kind, codec=codec)
-        return track.write(frame, at_ms, is_key)
-
-    def pause(self, key: SourceKey, codec: Codec) -> None:
-        """What comes next of this source is not let through."""
-        if self._capture is not None and self._capture.is_open:
-            self._capture.track(f"{key.peer}.{key.kind}", person_id=key.peer, source=key.kind, codec=codec).pause()
+    def track(self, key: SourceKey, codec: Codec, layer: str | None) -> Track | None:
+        """The track of a layer in the part that is being written; None while there is no part."""
+        if self._capture is None or not self._capture.is_open:
+            return None
+        name = f"{key.peer}.{key.kind}" + (f".{layer}" if layer else "")
+        return self._capture.track(name, person_id=key.peer, source=key.kind, codec=codec, layer=layer or "")
 
     def note(self, kind: str, body: Mapping[str, Any]) -> bool:
         """Keep what happened or was said; False when the recording did not take it."""
@@ -124,10 +120,17 @@ class Recorder:
 class Tape:
     """A `FrameSink` of `lessons.media`."""
 
-    __slots__ = ("_codec", "_key", "_recorder")
+    __slots__ = ("_codec", "_key", "_layer", "_recorder")
 
-    def __init__(self, recorder: Recorder, key: SourceKey, codec: Codec):
-        self._recorder, self._key, self._codec = recorder, key, codec
+    def __init__(self, recorder: Recorder, key: SourceKey, codec: Codec, layer: str | None):
+        self._recorder, self._key, self._codec, self._layer = recorder, key, codec, layer
 
     def write(self, frame: bytes, at_ms: int, key: bool) -> bool:
-        return self._recorder.write(self._key, self._codec, frame, at_ms, key)
+        track = self._recorder.track(self._key, self._codec, self._layer)
+        return track is not None and track.write(frame, at_ms, key)
+
+    def pause(self) -> None:
+        """What comes next of this layer is not let through."""
+        track = self._recorder.track(self._key, self._codec, self._layer)
+        if track is not None:
+            track.pause()

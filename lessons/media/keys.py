@@ -36,8 +36,20 @@ class Offer:
 
 
 class FrameSink(Protocol):
-    """The record of one source. Given by `recordings.capture`."""
+    """The record of one layer of one source. Given by `recordings.capture`."""
 
     def write(self, frame: bytes, at_ms: int, key: bool) -> bool:
         """Take one complete encoded frame at this time of the lesson. False: not taken, it must not be forwarded."""
+        ...
+
+    def pause(self) -> None:
+        """What comes next is not taken; a picture begins again with a key frame."""
+        ...
+
+
+class Sinks(Protocol):
+    """Where the plane asks for a record: None while there is none, and then nothing of that layer is forwarded."""
+
+    def __call__(self, key: SourceKey, codec: Codec, layer: str | None, /) -> FrameSink | None:
+        """`layer` is the rid, "l" or "h" (RFC 8853), None for a source that is sent once."""
         ...

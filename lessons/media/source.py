@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lessons.media import rtp
 from lessons.media.frames import Frame
-from lessons.media.keys import Codec, FrameSink, SourceKey
+from lessons.media.keys import Codec, SourceKey
 from lessons.media.layer import Layer
 from lessons.media.path import Priority, UdpPath
+from lessons.media.record import Record
 from lessons.media.stream import ViewerStream
-from lessons.media.timeline import SenderClock, Timeline
+from lessons.media.timeline import SenderClock
 from lessons.media.wire import Packet
 
 if TYPE_CHECKING:
@@ -21,25 +22,30 @@ if TYPE_CHECKING:
 
 OPUS, VP8, VP8_REPAIR = 111, 96, 97
 """Payload types in every offer to viewers, so that one rewritten packet fits all."""
-KEY_FRAME_EVERY, KEY_FRAME_LIMIT, KEY_FRAME_LIMIT_STILL, REFUSED_PAUSE = 5.0, 0.4, 2.0, 0.25
+KEY_FRAME_EVERY, KEY_FRAME_LIMIT, KEY_FRAME_LIMIT_STILL = 5.0, 0.4, 2.0
 _TAKEN_FOR, _HEARD_FOR, _NEVER = 1.0, 2.0, float("-inf")
 
 
 class _Fan(NamedTuple):
-    """Who gets the packets of one layer: by UDP, grouped by our socket, and by TCP."""
+    """Who gets the packets of one layer: by UDP, grouped by our socket, and by TCP. `watched`: whether anybody is on it."""
 
     udp: "list[tuple[socket.socket, list[ViewerStream]]]"
     tcp: list[ViewerStream]
+    watched: bool
 
 
 class Source:
-    """`recipients` is None while the source is neither recorded nor forwarded, and empty while it is only recorded."""
+    """`recipients` is None while the source is neither recorded nor forwarded, and empty while it is only recorded.
+
+    `best` is the best layer that arrives. It is recorded whether or not anybody watches; another only while somebody does.
+    """
 
     def __init__(self, room: "MediaRoom", key: SourceKey) -> None:
         self.room, self.key = room, key
         self.is_video = key.kind != "microphone"
         self.codec: Codec = "vp8" if self.is_video else "opus"
         self.rate = 90_000 if self.is_video else 48_000
+        self.records: dict[str | None, Record] = {}
         self.payload = VP8 if self.is_video else OPUS
         self.repair_payload = VP8_REPAIR
         self.ssrc, self.repair_ssrc = secrets.randbits(31) + 2, secrets.randbits(31) + 2
@@ -47,11 +53,9 @@ class Source:
         self.layers: dict[str | None, Layer] = {}
         self.streams: list[ViewerStream] = []
         self.heard_at = float("-inf")
-        self.recorded: Layer | None = None
+        self.best: Layer | None = None
         self.ask_key: Callable[[int], None] = lambda ssrc: None
-        self._timeline = Timeline(self.rate, room.lesson_clock_start)
-        self._sink: FrameSink | None = None
-        self._sink_asked = self._taken_at = self._key_asked = self._key_came = float("-inf")
+        self._key_asked = float("-inf")
         self._jitter = random.uniform(0.8, 1.2)
         self._fan: dict[Layer, _Fan] = {}
         self._settled = False               # every viewer that may be has joined
@@ -63,9 +67,16 @@ class Source:
         """A new uplink sends this source now; its layers replace the old ones."""
         for layer in self.layers.values():
             layer.forget()
-        self.layers, self.ask_key, self.recorded = dict(layers), ask_key, None
-        self._timeline.restart()
+        self.layers, self.ask_key = dict(layers), ask_key
+        self._stop_records()
+        for rid in layers:
+            self.records.setdefault(rid, Record(self.room, self.key, self.codec, rid))
         self.choose_layers()
+
+    def _stop_records(self) -> None:
+        self.best = None
+        for record in self.records.values():
+            record.stop()
 
     def permits(self, now: float) -> bool:
         """Whether anything of this source may be recorded or forwarded at this moment."""
@@ -81,8 +92,8 @@ class Source:
 
     def reported(self, layer: Layer, clock: SenderClock) -> None:
         """A sender report of `layer` arrived."""
-        if layer is self.recorded and layer.report is not None:
-            self._timeline.report(clock, layer.report.ntp, layer.report.rtp)
+        if self.layers.get(layer.rid) is layer and self.records[layer.rid].running:
+            self.records[layer.rid].reported(layer, clock)
 
     def deliver(self, layer: Layer, frames: list[Frame], received: float) -> None:
         """Frames came out of repair: record, then forward. The gate is asked anew for each: a write may have ended it."""
@@ -100,43 +111,36 @@ class Source:
             self._forward(layer, frame, now)
 
     def _taken(self, layer: Layer, frame: Frame, received: float, now: float) -> bool:
-        """Whether the record has this frame, or, of a layer that is not recorded, the same picture."""
-        if frame.key and layer is not self.recorded and self._better(layer, now):
-            self.recorded = layer
-            self._timeline.restart()
-            if layer.report is not None:
-                self._timeline.report(self.room.sender_clock(self.key.peer), layer.report.ntp, layer.report.rtp)
-        if layer is not self.recorded:
-            return now - self._taken_at <= _TAKEN_FOR
-        sink = self._open_sink(now)
-        if sink is None or not sink.write(frame.content, self._timeline.at_ms(frame.timestamp, received), frame.key):
-            self._refused(now)
+        """Whether the record has this very frame of this very layer: the layers of a picture may show different things."""
+        if frame.key and layer is not self.best and self._better(layer, now):
+            self.best = layer
+        record = self.records[layer.rid]
+        if layer is not self.best and not self._awaited(layer, frame):
+            record.stop()
             return False
-        self._taken_at = now
-        if frame.key:
-            self._key_came = now
-        return True
+        if record.take(layer, frame, received, now):
+            return True
+        self._refused(layer)
+        return False
 
     def _better(self, layer: Layer, now: float) -> bool:
-        recorded = self.recorded
-        return recorded is None or now - self._taken_at > _TAKEN_FOR or (recorded.rid, layer.rid) == ("l", "h")
+        best = self.best
+        return best is None or now - self.records[best.rid].taken_at > _TAKEN_FOR or (best.rid, layer.rid) == ("l", "h")
 
-    def _open_sink(self, now: float) -> FrameSink | None:
-        if self._sink is None and now - self._sink_asked >= REFUSED_PAUSE:
-            self._sink_asked = now
-            self._sink = self.room.sink(self.key, self.codec)
-        return self._sink
+    def _awaited(self, layer: Layer, frame: Frame) -> bool:
+        """Whether anybody would get this frame."""
+        return self._fan_of(layer).watched or (frame.key and not self._settled and any(
+            _begins(stream, layer) for stream in self.streams))
 
-    def _refused(self, now: float) -> None:
-        """The record has a hole now; pictures after it need a key frame. Another recorder may take over."""
-        if now - self._sink_asked >= REFUSED_PAUSE:
-            self._sink = None
-        self.recorded = None
+    def _refused(self, layer: Layer) -> None:
+        """The record of this layer has a hole now; pictures after it need a key frame."""
+        if layer is self.best:
+            self.best = None
         if self.is_video:
-            for layer in self.layers.values():
-                layer.forget()
+            layer.forget()
             for stream in self.streams:
-                stream.leave()
+                if stream.segment is not None and stream.segment.layer is layer:
+                    stream.leave()
             self.regroup()
 
     # -- out
@@ -144,9 +148,7 @@ class Source:
     def _forward(self, layer: Layer, frame: Frame, now: float) -> None:
         if frame.key and not self._settled:
             self._admit(layer, frame, now)
-        fan = self._fan.get(layer)
-        if fan is None:
-            fan = self._fan[layer] = self._grouped(layer)
+        fan = self._fan_of(layer)
         packets = self._packets(layer, frame, now)
         for sock, streams in fan.udp:
             self.room.outbox.fan_out(sock, streams, packets)
@@ -159,11 +161,16 @@ class Source:
         """Viewers that want this layer and wait for its key frame begin here."""
         self._settled = True
         for stream in self.streams:
-            if stream.waits:
-                if stream.want is layer or stream.segment is None:
-                    stream.join(layer, frame, layer.next_out, now)
-                    self._fan.clear()
-                self._settled = self._settled and not stream.waits
+            if _begins(stream, layer):
+                stream.join(layer, frame, layer.next_out, now)
+                self._fan.clear()
+            self._settled = self._settled and not stream.waits
+
+    def _fan_of(self, layer: Layer) -> _Fan:
+        fan = self._fan.get(layer)
+        if fan is None:
+            fan = self._fan[layer] = self._grouped(layer)
+        return fan
 
     def _grouped(self, layer: Layer) -> _Fan:
         groups: dict[int, tuple[socket.socket, list[ViewerStream]]] = {}
@@ -172,7 +179,7 @@ class Source:
             path = stream.downlink.transport.path
             if isinstance(path, UdpPath):
                 groups.setdefault(path.sock.fileno(), (path.sock, []))[1].append(stream)
-        return _Fan(list(groups.values()), [stream for stream in here if stream.tcp])
+        return _Fan(list(groups.values()), [stream for stream in here if stream.tcp], bool(here))
 
     def _packets(self, layer: Layer, frame: Frame, now: float) -> list[Packet]:
         number = layer.number(frame)
@@ -258,8 +265,7 @@ class Source:
             stream.leave()
             stream.forget()
             stream.downlink.transport.purge(lambda owner, stream=stream: owner is stream)  # type: ignore[misc]
-        self.recorded = None
-        self._timeline.restart()
+        self._stop_records()
         self.regroup()
 
     # -- key frames
@@ -279,13 +285,14 @@ class Source:
         if not self.is_video or not self.permits(now):
             return False
         heard = [layer for layer in self.layers.values() if now - layer.heard_at < _HEARD_FOR]
-        recorded = self.recorded
+        best = self.best
         if not heard:                               # a still screen sends nothing, but answers when it is asked
-            return recorded is None or any(stream.waits for stream in self.streams)
-        return (recorded is None or any(layer.frames.wants_key for layer in heard)
-                or (recorded.rid == "l" and any(layer.rid == "h" for layer in heard))
+            return best is None or any(stream.waits for stream in self.streams)
+        return (best is None or any(layer.frames.wants_key for layer in heard)
+                or (best.rid == "l" and any(layer.rid == "h" for layer in heard))
                 or any(stream.waits for stream in self.streams)
-                or now - max(self._key_came, self._key_asked) > KEY_FRAME_EVERY * self._jitter)
+                or any(record.running and now - max(record.key_came, self._key_asked) > KEY_FRAME_EVERY * self._jitter
+                       for record in self.records.values()))
 
     def tick(self, now: float) -> None:
         """Every 50 ms: frames that waited long enough, and key frames that are due."""
@@ -296,5 +303,12 @@ class Source:
             frames = layer.due(now)
             if frames:
                 self.deliver(layer, frames, now)
+            if layer is not self.best and not self._fan_of(layer).watched:
+                self.records[layer.rid].stop()
         if self.key_due(now):
             self.request_key(now)
+
+
+def _begins(stream: ViewerStream, layer: Layer) -> bool:
+    """Whether a viewer would begin with a key frame of this layer: the one it wants, or any when it has no picture yet."""
+    return stream.waits and (stream.want is layer or stream.segment is None)

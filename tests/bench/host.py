@@ -22,6 +22,9 @@ class Forgets:
     def write(self, frame: bytes, at_ms: int, key: bool) -> bool:
         return True
 
+    def pause(self) -> None:
+        pass
+
 
 class Host:
     def __init__(self, plane: Plane, writer: asyncio.StreamWriter, capture: Capture | None) -> None:
@@ -29,10 +32,11 @@ class Host:
         self.room: MediaRoom = plane.room(
             gate=Gate(float("inf")), lesson_clock_start=plane.clock.boottime(), sink=self.sink, on_offer=self.offered)
 
-    def sink(self, key: SourceKey, codec: Any) -> Any:
+    def sink(self, key: SourceKey, codec: Any, layer: str | None) -> Any:
         if self.capture is None:
             return Forgets()
-        return self.capture.track(f"{key.peer}-{key.kind}", person_id=key.peer, source=key.kind, codec=codec)
+        name = f"{key.peer}-{key.kind}-{layer}"
+        return self.capture.track(name, person_id=key.peer, source=key.kind, codec=codec, layer=layer or "")
 
     def offered(self, peer: str, offer: Offer) -> None:
         self.say({"offer": {"peer": peer, "version": offer.version, "sdp": offer.sdp}})

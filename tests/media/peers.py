@@ -4,6 +4,7 @@ import array
 import asyncio
 import fractions
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -66,27 +67,35 @@ class Grey(MediaStreamTrack):
 
 
 class Record:
-    """A `FrameSink` per source that remembers what it took, or refuses."""
+    """A `FrameSink` per source and layer that remembers what it took, or refuses. `frames` joins a source's layers,
+    `layers` keeps them apart; `paused` says how often which of them was."""
 
     def __init__(self) -> None:
         self.frames: dict[SourceKey, list[tuple[int, bool, bytes]]] = {}
+        self.layers: dict[tuple[SourceKey, str | None], list[tuple[int, bool, bytes]]] = {}
+        self.paused: Counter[tuple[SourceKey, str | None]] = Counter()
         self.refuses = False
         self.wrote = asyncio.Event()
 
-    def __call__(self, key: SourceKey, codec: str) -> "_Sink":
-        return _Sink(self, self.frames.setdefault(key, []))
+    def __call__(self, key: SourceKey, codec: str, layer: str | None) -> "_Sink":
+        return _Sink(self, key, layer)
 
 
 class _Sink:
-    def __init__(self, record: Record, frames: list[tuple[int, bool, bytes]]) -> None:
-        self._record, self._frames = record, frames
+    def __init__(self, record: Record, key: SourceKey, layer: str | None) -> None:
+        self._record, self._name = record, (key, layer)
+        self._lists = record.frames.setdefault(key, []), record.layers.setdefault((key, layer), [])
 
     def write(self, frame: bytes, at_ms: int, key: bool) -> bool:
         if self._record.refuses:
             return False
-        self._frames.append((at_ms, key, frame))
+        for frames in self._lists:
+            frames.append((at_ms, key, frame))
         self._record.wrote.set()
         return True
+
+    def pause(self) -> None:
+        self._record.paused[self._name] += 1
 
 
 class Person:

@@ -103,7 +103,7 @@ async def test_what_the_record_refuses_is_not_forwarded(room: Room) -> None:
 
 
 async def test_without_a_record_nothing_is_forwarded(room: Room) -> None:
-    room.room.sink = lambda key, codec: None
+    room.room.sink = lambda key, codec, layer: None
     room.route(anna_microphone=["ben"])
     anna = await room.sender("anna")
     ben = await room.viewer("ben", sources=1)
@@ -114,7 +114,7 @@ async def test_without_a_record_nothing_is_forwarded(room: Room) -> None:
 
 async def test_a_write_that_ends_the_lease_stops_the_very_packet(room: Room) -> None:
     anna, camera, microphone, ben = await lesson(room)
-    sink = room.room._sources[MICROPHONE]._sink
+    sink = room.room._sources[MICROPHONE].records[None].sink
     assert sink is not None
     write = sink.write
 

@@ -46,7 +46,7 @@ async def test_the_best_layer_is_recorded_and_both_serve_viewers(room: Room) -> 
     low.frame()
     high.frame()
     source = room.room._sources[CAMERA]
-    await ben.until(lambda: source.recorded is not None and source.recorded.rid == "h")
+    await ben.until(lambda: source.best is not None and source.best.rid == "h")
     await ben.until(lambda: high.picture & 255 == pictures(ben)[-1].payload[-1])
     recorded = [content[-1] for _, _, content in room.record.frames[CAMERA]]
     assert recorded[-1] == high.picture & 255
