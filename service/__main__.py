@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import structlog
 import uvicorn
 from fastapi import FastAPI
@@ -91,11 +92,25 @@ class _DevServer(uvicorn.Server):
         base = f"http://localhost:{port}"
         made = await seeded(self.app, self.given.seed)
         links = {secrets.token_urlsafe(12): person["id"] for person in made["people"]}
-        self.app.state.dev_links = links
+        self.app.state.dev_links, self.app.state.dev_origin = links, base
+        made["demo_proof"] = await demo_proofs(self.app)
         tokens = {person_id: token for token, person_id in links.items()}
         for person in made["people"]:
             person["sign_in_url"] = f"{base}/dev/sign-in/{tokens[person['id']]}"
         print(json.dumps({"base_url": base, **made}) if self.given.json else _table(base, made), flush=True)
+
+
+async def demo_proofs(app: FastAPI) -> dict[str, str]:
+    """Let the demo's staff confirm what they decide: one password and one secret for codes, invented now, known to nobody else.
+
+    The next run invents others. Only this process can show the code, and only to whoever is signed in as that person.
+    """
+    state, words = app.state, secrets.token_urlsafe(9)
+    secret, kept = pyotp.random_base32(), await state.passwords.hash(words)
+    async with state.database.writing() as session:
+        staff = await seed.give_proofs(session, state.pepper, state.clock.now(), password_hash=kept, secret=secret)
+    state.dev_proofs = dict.fromkeys(staff, (words, secret))
+    return {"password": words, "one_time_secret": secret}
 
 
 async def seeded(app: FastAPI, number: int) -> dict[str, Any]:
@@ -109,7 +124,8 @@ async def seeded(app: FastAPI, number: int) -> dict[str, Any]:
 
 def _table(base: str, made: dict[str, Any]) -> str:
     rows = [f"{person['role']:<15} {person['name']:<20} {person['sign_in_url']}" for person in made["people"]]
-    return "\n".join((f"Chaperone serves a demo school at {base}", "", *rows, "", "Stop with Ctrl+C."))
+    proof = f"Staff confirm decisions with the password {made['demo_proof']['password']} and the code that the page shows."
+    return "\n".join((f"Chaperone serves a demo school at {base}", "", *rows, "", proof, "Stop with Ctrl+C."))
 
 
 def _serve(given: argparse.Namespace) -> int:

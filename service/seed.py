@@ -16,12 +16,16 @@ from consent.tables import Agreement, AgreementSignature, ConsentResponse
 from lessons.tables import Lesson, LessonAdult
 from service.foundation.db import new_id
 from service.foundation.events import Role
-from service.people.rules import Profile
+from service.people import one_time_codes
+from service.people.hashing import Pepper
+from service.people.rules import PROVERS, Profile
 from service.people.tables import (
     DbsCheck,
     DutySlot,
     GroupMember,
     Guardianship,
+    OneTimeCodes,
+    Password,
     Person,
     PersonRole,
     ProfileVersion,
@@ -134,6 +138,20 @@ async def demo_school(session: AsyncSession, now: datetime, seed: int = 7) -> di
     described = await existing(session)
     assert described is not None
     return described
+
+
+async def give_proofs(session: AsyncSession, pepper: Pepper, now: datetime, *, password_hash: str, secret: str) -> list[str]:
+    """Give this password and these one-time codes to everybody in the demo school who confirms things. Returns their ids."""
+    school = (await session.exec(select(School).where(School.is_demo))).one()
+    staff = sorted(set((await session.exec(select(PersonRole.person_id).where(
+        PersonRole.school_id == school.id, col(PersonRole.role).in_(PROVERS)))).all()))
+    for person_id in staff:
+        await session.merge(Password(person_id=person_id, school_id=school.id, hash=password_hash, set_at=now))
+        await session.merge(OneTimeCodes(
+            person_id=person_id, school_id=school.id, begun_at=now, confirmed_at=now,
+            secret=pepper.seal(one_time_codes.PURPOSE, person_id, secret),
+        ))
+    return staff
 
 
 def _adult(session: AsyncSession, made: Seeded, title: str, given: str, family: str, roles: tuple[Role, ...]) -> Person:

@@ -68,6 +68,7 @@ async def _reading(request: Request) -> AsyncIterator[AsyncSession]:
 
 
 async def _writing(request: Request) -> AsyncIterator[AsyncSession]:
+    request.state.writing = True
     async with request.app.state.database.writing() as session:
         yield session
 

@@ -16,7 +16,7 @@ from service.foundation.db import new_id
 from service.foundation.errors import Conflict, Invalid, NotFound
 from service.foundation.events import Actor, Role
 from service.foundation.web import token_hash
-from service.people import credentials, queries, rules, sessions
+from service.people import credentials, queries, rules, sessions, step_up
 from service.people.events import (
     BadgeIssued,
     BadgeUnlocked,
@@ -32,6 +32,7 @@ from service.people.events import (
     RolesChanged,
 )
 from service.people.hashing import Pepper
+from service.people.step_up import Proof
 from service.people.tables import (
     Badge,
     DbsCheck,
@@ -110,20 +111,22 @@ async def _unused(session: AsyncSession, school_id: str, given: rules.PersonFiel
             raise Invalid(fields={field: "Somebody else has this already"})
 
 
-async def change_roles(session: AsyncSession, actor: Actor, person_id: str, after: frozenset[Role]) -> None:
-    """Give and take roles. Losing one signs the person out everywhere; gaining one does not."""
+async def change_roles(session: AsyncSession, actor: Actor, person_id: str, after: frozenset[Role], proof: Proof,
+                       now: datetime) -> None:
+    """Give and take roles, confirmed for exactly this. Losing one signs the person out everywhere; gaining one does not."""
     row = await find(session, actor, person_id)
     before = (await queries.roles(session, [person_id])).get(person_id, frozenset())
     rules.checked_roles(actor, person_id, row.kind, before, after)
     given, taken = after - before, before - after
     if not given and not taken:
         return
+    await step_up.confirmed(session, actor, rules.role_action(person_id, "", before, after), proof, now)
     await session.exec(delete(PersonRole).where(col(PersonRole.person_id) == person_id, col(PersonRole.role).in_(taken)))
     session.add_all(PersonRole(person_id=person_id, role=role, school_id=actor.school_id) for role in given)
     await note_roster(session, actor.school_id)
     await publish(session, RolesChanged(person_id, tuple(sorted(given)), tuple(sorted(taken))), actor)
     if taken:
-        await sessions.end_all(session, actor, person_id=person_id, why="roles", now=session.info["clock"].now())
+        await sessions.end_all(session, actor, person_id=person_id, why="roles", now=now)
 
 
 async def leave(session: AsyncSession, actor: Actor, person_id: str, now: datetime) -> None:

@@ -54,6 +54,60 @@ class PasswordResetMade(Event):
 
 
 @dataclass(frozen=True)
+class PasskeyAdded(Event):
+    subject = "person_id"
+    person_id: str
+    passkey_id: str
+
+
+@dataclass(frozen=True)
+class PasskeyStopped(Event):
+    """`why`: `removed` (by its owner), `reset` (by somebody else) or `cloned` (its counter went back)."""
+
+    subject = "person_id"
+    person_id: str
+    passkey_id: str
+    why: str
+
+
+@dataclass(frozen=True)
+class OneTimeCodesSet(Event):
+    subject = "person_id"
+    person_id: str
+
+
+@dataclass(frozen=True)
+class OneTimeCodesStopped(Event):
+    """`why`: `removed` (by their owner) or `reset` (by somebody else)."""
+
+    subject = "person_id"
+    person_id: str
+    why: str
+
+
+@dataclass(frozen=True)
+class StepUpRefused(Event):
+    """Somebody signed in as this person could not prove to be them. `why` is a key of `actions.REFUSALS`."""
+
+    subject = "person_id"
+    person_id: str
+    action_hash: str
+    why: str
+
+
+@dataclass(frozen=True)
+class StepUpConfirmed(Event):
+    """A person proved to be themselves for exactly this action, in the transaction that did it."""
+
+    subject = "person_id"
+    person_id: str
+    action: str
+    action_hash: str
+    grant_id: str
+    method: str
+
+
+@dataclass(frozen=True)
 class BadgeIssued(Event):
     """A pupil has a new badge and PIN; the old ones stopped. Who teaches the pupil is refused (threat T3)."""
 

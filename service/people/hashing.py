@@ -8,6 +8,7 @@ import asyncio
 import hmac
 import os
 import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from functools import cached_property
 from hashlib import sha256
@@ -16,6 +17,9 @@ from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from service.foundation.errors import Unavailable
 
@@ -93,6 +97,24 @@ class Pepper:
         good = until.isascii() and until.isdigit() and hmac.compare_digest(
             self.ticket(badge_id, int(until)).encode(), ticket.encode())
         return badge_id if good and now < int(until) else None
+
+    def challenge(self, purpose: str, bound_to: tuple[str, ...], nonce: str, until: int) -> str:
+        """Between asking for a passkey and its answer: a nonce and until when, signed together with what it is for."""
+        return f"{nonce}.{until}.{self._of('challenge', purpose, nonce, str(until), *bound_to)}"
+
+    def seal(self, purpose: str, owner_id: str, secret: str) -> str:
+        """A secret that has to be read again, encrypted for its owner's row (AES-256-GCM under a key of its own purpose)."""
+        nonce = secrets.token_bytes(12)
+        sealed = AESGCM(self._key_for(purpose)).encrypt(nonce, secret.encode(), owner_id.encode())
+        return urlsafe_b64encode(nonce + sealed).decode()
+
+    def unseal(self, purpose: str, owner_id: str, sealed: str) -> str:
+        """What `seal` was given. Raises `cryptography.exceptions.InvalidTag` when it was moved or changed."""
+        raw = urlsafe_b64decode(sealed)
+        return AESGCM(self._key_for(purpose)).decrypt(raw[:12], raw[12:], owner_id.encode()).decode()
+
+    def _key_for(self, purpose: str) -> bytes:
+        return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"chaperone {purpose}".encode()).derive(self._key)
 
     def _of(self, purpose: str, *parts: str) -> str:
         return hmac.new(self._key, "\0".join((purpose, *parts)).encode(), sha256).hexdigest()

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from service.foundation.errors import Invalid, NotAllowed
 from service.foundation.events import EVERYBODY, LEADERS, SAFEGUARDING, Actor, Role
+from service.people.actions import Action
 
 
 class RecordingBasis(StrEnum):
@@ -176,6 +177,16 @@ def checked_roles(actor: Actor, person_id: str, kind: str, before: frozenset[Rol
         raise Invalid(fields={"roles": "An adult cannot be a pupil. Add a pupil of 18 as a child"})
 
 
+def role_action(person_id: str, name: str, before: frozenset[Role], after: frozenset[Role]) -> Action:
+    """A change of roles as it is confirmed: from exactly these to exactly those."""
+    given, taken = sorted(after - before, key=list(Role).index), sorted(before - after, key=list(Role).index)
+    changes = (("give ", given), ("take away ", taken))
+    does = [words + ", ".join(ROLE_WORDS[role] for role in roles) for words, roles in changes if roles]
+    return Action("change-roles", f"change the roles of {name}: {' and '.join(does)}",
+                  {"person_id": person_id, "before": sorted(before), "after": sorted(after)})
+
+
+PROVERS = EVERYBODY - {Role.PUPIL, Role.PARENT, Role.GUEST}  # who has passkeys and one-time codes: staff and governance
 RESETTERS = frozenset({Role.OFFICE, Role.TECHNICIAN}) | LEADERS
 
 

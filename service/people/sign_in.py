@@ -21,7 +21,7 @@ from service.foundation.bus import publish
 from service.foundation.errors import Invalid, NotAllowed, NotFound
 from service.foundation.events import Actor
 from service.foundation.web import token_hash
-from service.people import credentials, queries, rules, sessions
+from service.people import actions, credentials, queries, rules, sessions
 from service.people.events import PasswordSet, SignInRefused
 from service.people.tables import Badge, Password, PasswordReset, Person
 
@@ -124,7 +124,7 @@ async def by_password(state: Any, *, email: str, password: str, address: str, re
     proved = await state.passwords.fits(kept.hash if kept and actor else None, password)
     if not proved:
         state.tries.note(address, "" if kept else name)
-        await _refused(state, kept, now)
+        await note_wrong(state, kept, now)
         raise NotProved()
     assert actor is not None
     async with state.database.writing() as session:
@@ -142,7 +142,8 @@ async def _password_of(session: AsyncSession, email: str) -> tuple[Person | None
     return found or (None, None)
 
 
-async def _refused(state: Any, kept: Password | None, now: datetime) -> None:
+async def note_wrong(state: Any, kept: Password | None, now: datetime) -> None:
+    """Count a wrong password, in a transaction of its own; ten in a row close the account for 15 minutes."""
     async with state.database.writing() as session:
         if kept is None:
             school = await queries.only_school(session)
@@ -202,7 +203,7 @@ async def change_password(state: Any, actor: Actor, *, old: str, new: str) -> En
     if kept is None or (kept.locked_until and now < kept.locked_until):
         raise TooManyTries()
     if not await state.passwords.fits(kept.hash, old):
-        await _refused(state, kept, now)
+        await note_wrong(state, kept, now)
         raise Invalid(fields={"old": "This is not your password"})
     hashed = await state.passwords.hash(credentials.checked_password(new, words))
     async with state.database.writing() as session:
@@ -212,8 +213,15 @@ async def change_password(state: Any, actor: Actor, *, old: str, new: str) -> En
 
 
 async def _keep_password(session: AsyncSession, actor: Actor, kept: str, *, route: str, now: datetime) -> None:
+    """A password that was chosen with a link confirms nothing for a day: whoever made the link may have used it (threat T5)."""
+    before = await session.get(Password, actor.person_id)
+    rests_until = before.rests_until if before else None
+    if route == "reset":
+        school = await queries.school(session, actor.school_id)
+        rests_until = actions.rests_until(is_proven=False, is_live=school.is_live, now=now)
     await session.merge(Password(
         person_id=actor.person_id, school_id=actor.school_id, hash=kept, set_at=now, failures=0, locked_until=None,
+        rests_until=rests_until,
     ))
     await publish(session, PasswordSet(actor.person_id, route), actor)
 

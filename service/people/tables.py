@@ -173,6 +173,68 @@ class Password(SQLModel, table=True):
     set_at: datetime
     failures: int = 0
     locked_until: datetime | None = None
+    rests_until: datetime | None = Field(default=None, description="Until then it opens the account and confirms nothing.")
+
+
+class Passkey(SQLModel, table=True):
+    """A WebAuthn credential of a member of staff: the public half only. A stopped one stays, and proves nothing."""
+
+    __tablename__ = "passkey"
+    __table_args__ = (UniqueConstraint("school_id", "credential_id"),)
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    person_id: str = Field(foreign_key="person.id", index=True)
+    credential_id: str = Field(max_length=1400, description="base64url, as browsers write it.")
+    public_key: str = Field(max_length=4000, description="COSE key, base64url.")
+    sign_count: int = 0
+    transports: str = Field(default="", max_length=120, description="How the browser may reach it, comma-separated.")
+    name: str = Field(max_length=60)
+    is_synced: bool = False
+    added_at: datetime
+    rests_until: datetime
+    used_at: datetime | None = None
+    stopped_at: datetime | None = None
+    stopped_why: str = Field(default="", max_length=10, description="`removed`, `reset` or `cloned`.")
+
+
+class OneTimeCodes(SQLModel, table=True):
+    """A person's one-time codes (TOTP, RFC 6238). The secret is encrypted under a key beside the database."""
+
+    __tablename__ = "one_time_codes"
+    person_id: str = Field(foreign_key="person.id", primary_key=True)
+    school_id: str = Field(foreign_key="school.id", index=True)
+    secret: str = Field(max_length=200)
+    begun_at: datetime
+    confirmed_at: datetime | None = None
+    rests_until: datetime | None = None
+    last_step: int = Field(default=0, description="The time step of the last code that was accepted: each code works once.")
+    failures: int = 0
+    locked_until: datetime | None = None
+
+
+class SpentChallenge(SQLModel, table=True):
+    """A WebAuthn challenge that was answered. It is not answered twice."""
+
+    __tablename__ = "spent_challenge"
+    nonce: str = Field(primary_key=True, max_length=32)
+    school_id: str = Field(foreign_key="school.id", index=True)
+    spent_at: datetime = Field(index=True)
+
+
+class StepUpGrant(SQLModel, table=True):
+    """A proof of identity for exactly one action of one person in one session, used at most once (threat T5)."""
+
+    __tablename__ = "step_up_grant"
+    __table_args__ = (CheckConstraint("method IN ('passkey', 'password')"),)
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    person_id: str = Field(foreign_key="person.id", index=True)
+    session_id: str = Field(foreign_key="sign_in.id", index=True)
+    action_hash: str = Field(max_length=64)
+    method: str = Field(max_length=8)
+    made_at: datetime
+    expires_at: datetime
+    used_at: datetime | None = None
 
 
 class PasswordReset(SQLModel, table=True):
@@ -245,7 +307,7 @@ class SignIn(SQLModel, table=True):
     school_id: str = Field(foreign_key="school.id", index=True)
     person_id: str = Field(foreign_key="person.id", index=True)
     token_hash: str = Field(max_length=64, unique=True)
-    route: str = Field(max_length=16, description="`password`, `badge`, `reset` or `dev`.")
+    route: str = Field(max_length=16, description="`password`, `passkey`, `badge`, `reset` or `dev`.")
     started_at: datetime
     seen_at: datetime
     ends_at: datetime

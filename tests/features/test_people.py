@@ -12,6 +12,7 @@ from service.foundation.errors import NotAllowed
 from service.foundation.events import Role
 from service.people import frame, rules
 from service.people.tables import Guardianship, Person, PersonRole
+from tests.proofs import confirmed_post
 from tests.school import Running
 
 ROLES = sorted({"teacher", "support", "senior_leader", "headteacher", "dsl", "deputy_dsl", "chair", "office", "governor", "dpo",
@@ -176,7 +177,8 @@ async def test_losing_a_role_signs_out_and_the_page_is_gone(school: Running) -> 
     head = await school.signed_in("headteacher")
     person = school.person("office")
     assert (await office.get("/people")).status_code == 200
-    assert (await head.post(f"/people/{person}/roles", data={"roles": ["teacher"]})).status_code == 303
+    given = await confirmed_post(school, head, school.person("headteacher"), f"/people/{person}/roles", {"roles": ["teacher"]})
+    assert given.status_code == 303
     assert (await office.get("/people")).status_code == 303
     again = await school.signed_in("office")
     assert (await again.get("/people")).status_code == 404
@@ -184,7 +186,7 @@ async def test_losing_a_role_signs_out_and_the_page_is_gone(school: Running) -> 
 
 async def test_the_office_cannot_take_away_what_it_cannot_give(school: Running) -> None:
     office = await school.signed_in("office")
-    await office.post(f"/people/{school.person('dsl')}/roles", data={"roles": ["teacher"]})
+    await confirmed_post(school, office, school.person("office"), f"/people/{school.person('dsl')}/roles", {"roles": ["teacher"]})
     async with school.database.reading() as session:
         held = (await session.exec(select(PersonRole.role).where(PersonRole.person_id == school.person("dsl")))).all()
     assert set(held) == {"dsl", "teacher"}

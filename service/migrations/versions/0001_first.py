@@ -228,6 +228,17 @@ def upgrade() -> None:
     with op.batch_alter_table('series', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_series_school_id'), ['school_id'], unique=False)
 
+    op.create_table('spent_challenge',
+    sa.Column('nonce', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('spent_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('nonce')
+    )
+    with op.batch_alter_table('spent_challenge', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_spent_challenge_school_id'), ['school_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_spent_challenge_spent_at'), ['spent_at'], unique=False)
+
     op.create_table('teaching_group',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -495,6 +506,47 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_lesson_series_id'), ['series_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_lesson_starts_at'), ['starts_at'], unique=False)
 
+    op.create_table('one_time_codes',
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('secret', sqlmodel.sql.sqltypes.AutoString(length=200), nullable=False),
+    sa.Column('begun_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('confirmed_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('rests_until', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('last_step', sa.Integer(), nullable=False),
+    sa.Column('failures', sa.Integer(), nullable=False),
+    sa.Column('locked_until', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['person_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('person_id')
+    )
+    with op.batch_alter_table('one_time_codes', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_one_time_codes_school_id'), ['school_id'], unique=False)
+
+    op.create_table('passkey',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('credential_id', sqlmodel.sql.sqltypes.AutoString(length=1400), nullable=False),
+    sa.Column('public_key', sqlmodel.sql.sqltypes.AutoString(length=4000), nullable=False),
+    sa.Column('sign_count', sa.Integer(), nullable=False),
+    sa.Column('transports', sqlmodel.sql.sqltypes.AutoString(length=120), nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(length=60), nullable=False),
+    sa.Column('is_synced', sa.Boolean(), nullable=False),
+    sa.Column('added_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('rests_until', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('used_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('stopped_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('stopped_why', sqlmodel.sql.sqltypes.AutoString(length=10), nullable=False),
+    sa.ForeignKeyConstraint(['person_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('school_id', 'credential_id')
+    )
+    with op.batch_alter_table('passkey', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_passkey_person_id'), ['person_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_passkey_school_id'), ['school_id'], unique=False)
+
     op.create_table('password',
     sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -502,6 +554,7 @@ def upgrade() -> None:
     sa.Column('set_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
     sa.Column('failures', sa.Integer(), nullable=False),
     sa.Column('locked_until', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('rests_until', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
     sa.ForeignKeyConstraint(['person_id'], ['person.id'], ),
     sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
     sa.PrimaryKeyConstraint('person_id')
@@ -759,11 +812,38 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_recording_view_recording_id'), ['recording_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_recording_view_school_id'), ['school_id'], unique=False)
 
+    op.create_table('step_up_grant',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('session_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('action_hash', sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
+    sa.Column('method', sqlmodel.sql.sqltypes.AutoString(length=8), nullable=False),
+    sa.Column('made_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('expires_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('used_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.CheckConstraint("method IN ('passkey', 'password')"),
+    sa.ForeignKeyConstraint(['person_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.ForeignKeyConstraint(['session_id'], ['sign_in.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('step_up_grant', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_step_up_grant_person_id'), ['person_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_step_up_grant_school_id'), ['school_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_step_up_grant_session_id'), ['session_id'], unique=False)
+
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table('step_up_grant', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_step_up_grant_session_id'))
+        batch_op.drop_index(batch_op.f('ix_step_up_grant_school_id'))
+        batch_op.drop_index(batch_op.f('ix_step_up_grant_person_id'))
+
+    op.drop_table('step_up_grant')
     with op.batch_alter_table('recording_view', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_recording_view_school_id'))
         batch_op.drop_index(batch_op.f('ix_recording_view_recording_id'))
@@ -839,6 +919,15 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_password_school_id'))
 
     op.drop_table('password')
+    with op.batch_alter_table('passkey', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_passkey_school_id'))
+        batch_op.drop_index(batch_op.f('ix_passkey_person_id'))
+
+    op.drop_table('passkey')
+    with op.batch_alter_table('one_time_codes', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_one_time_codes_school_id'))
+
+    op.drop_table('one_time_codes')
     with op.batch_alter_table('lesson', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_lesson_starts_at'))
         batch_op.drop_index(batch_op.f('ix_lesson_series_id'))
@@ -911,6 +1000,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_teaching_group_school_id'))
 
     op.drop_table('teaching_group')
+    with op.batch_alter_table('spent_challenge', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_spent_challenge_spent_at'))
+        batch_op.drop_index(batch_op.f('ix_spent_challenge_school_id'))
+
+    op.drop_table('spent_challenge')
     with op.batch_alter_table('series', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_series_school_id'))
 

@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from service.foundation.errors import Conflict, Invalid, NotAllowed
 from service.foundation.events import LEADERS, SAFEGUARDING, Actor, Role
 from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
-from service.people import commands, guardianships, queries, rules
+from service.people import commands, guardianships, queries, rules, step_up
 from service.people.pages.forms import form_again, saved
+from service.people.step_up import Confirming, NotConfirmed
 
 router = APIRouter()
 READERS = frozenset({Role.OFFICE, Role.TECHNICIAN}) | LEADERS | SAFEGUARDING
@@ -151,13 +152,21 @@ async def roles_form(request: Request, actor: Granter, session: Reading, person_
 
 
 @router.post("/people/{person_id}/roles")
-async def roles(request: Request, actor: Granter, session: Reading, person_id: str,
+async def roles(request: Request, actor: Granter, session: Reading, now: Now, person_id: str, proof: Confirming,
                 roles: Annotated[list[str] | None, Form()] = None) -> Response:
     page = await queries.person_page(session, actor, person_id)
     grantable = rules.grantable(actor, person_id)
-    after = (page.person.roles - grantable) | {Role(role) for role in roles or [] if role in set(Role)}
+    after = frozenset((page.person.roles - grantable) | {Role(role) for role in roles or [] if role in set(Role)})
     try:
-        await saved(request, lambda writing: commands.change_roles(writing, actor, person_id, frozenset(after)))
+        if page.person.roles == after:
+            return see_other(f"/people/{person_id}")
+        rules.checked_roles(actor, person_id, page.fields.kind, page.person.roles, after)
+        action = rules.role_action(person_id, page.person.full_name, page.person.roles, after)
+        if not proof.is_given:
+            return await step_up.ask(request, session, actor, action)
+        await saved(request, lambda writing: commands.change_roles(writing, actor, person_id, after, proof, now))
+    except NotConfirmed as refusal:
+        return await step_up.ask(request, session, actor, action, refusal)
     except (Invalid, NotAllowed) as refusal:
         return await form_again(request, "people/roles.html", refusal, title=f"Roles of {page.person.full_name}", page=page,
                                 roles=sorted(grantable - {Role.PUPIL}, key=list(Role).index))
