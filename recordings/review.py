@@ -1,7 +1,7 @@
 """One view of one recording: its files opened, its facts with names, ready for the page and the player."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,13 +17,16 @@ from service.foundation.errors import NotFound
 from service.people.queries import PersonView
 
 MOST_CLUSTERS = 30
+SMALL = "l"
+HANDOVER_MS = 500
+"""A small picture that stood alone for less, while the large one came or went, is no change for the eye."""
 SOURCES = {"microphone": "microphone", "camera": "camera", "screen": "shared screen"}
 MIME = {"opus": 'audio/webm; codecs="opus"', "vp8": 'video/webm; codecs="vp8"'}
 
 
 @dataclass(frozen=True)
 class TrackView:
-    """One playable track of one part."""
+    """One playable track of one part. `alone`: when it was the largest picture there was of its source."""
 
     part: int
     track: int
@@ -31,6 +34,13 @@ class TrackView:
     source: str
     codec: webm.Codec
     spans: tuple[Span, ...]
+    is_small: bool = False
+    alone: tuple[Span, ...] = ()
+
+    @property
+    def beside(self) -> tuple[Span, ...]:
+        """When some were shown this small picture while others saw the large one."""
+        return tuple(timeline.outside(self.spans, self.alone))
 
 
 @dataclass(frozen=True)
@@ -93,13 +103,23 @@ def _gaps(file: Recording, track: int, facts: Facts) -> list[int]:
 
 
 def _tracks(files: Mapping[int, Recording], facts: Facts) -> list[TrackView]:
-    return [
+    found = [
         TrackView(
             part, number, info.person_id, info.source, info.codec,
             tuple(stretches(file.clusters(number), _gaps(file, number, facts), info.codec, file.last_ms)),
+            info.layer == SMALL,
         )
         for part, file in files.items() for number, info in file.tracks.items()
     ]
+    return [replace(track, alone=_alone(track, found)) for track in found]
+
+
+def _alone(track: TrackView, tracks: Sequence[TrackView]) -> tuple[Span, ...]:
+    if not track.is_small:
+        return track.spans
+    large = [span for other in tracks for span in other.spans
+             if (other.person_id, other.source, other.is_small) == (track.person_id, track.source, False)]
+    return tuple(timeline.outside(track.spans, large, HANDOVER_MS))
 
 
 def beginning(review: Review, part: int, track: int) -> bytes:
@@ -144,7 +164,7 @@ def for_player(review: Review, people: Mapping[str, PersonView]) -> dict[str, An
             {
                 "part": track.part, "track": track.track, "person": track.person_id,
                 "name": name(people, track.person_id), "source": track.source, "mime": MIME[track.codec],
-                "spans": [[span.start_ms, span.end_ms] for span in track.spans],
+                "spans": _pairs(track.spans), "alone": _pairs(track.alone), "beside": _pairs(track.beside),
                 "clusters": [
                     each for cluster in review.files[track.part].clusters(track.track)
                     for each in (cluster.t_first, cluster.t_last, int(cluster.key))
@@ -153,6 +173,10 @@ def for_player(review: Review, people: Mapping[str, PersonView]) -> dict[str, An
             for track in review.tracks if track.spans
         ],
     }
+
+
+def _pairs(spans: Sequence[Span]) -> list[list[int]]:
+    return [[span.start_ms, span.end_ms] for span in spans]
 
 
 def name(people: Mapping[str, PersonView], person_id: str) -> str:

@@ -182,6 +182,16 @@ def stretches(clusters: Sequence[ClusterLike], gaps: Sequence[int], codec: Codec
     return found
 
 
+def outside(spans: Sequence[Span], others: Sequence[Span], least_ms: int = 0) -> list[Span]:
+    """The parts of `spans` that none of `others` covers, but for those shorter than `least_ms`."""
+    found = list(spans)
+    for other in others:
+        found = [piece for span in found for piece in (
+            Span(span.start_ms, min(span.end_ms, other.start_ms)), Span(max(span.start_ms, other.end_ms), span.end_ms),
+        ) if piece.start_ms < piece.end_ms]
+    return [span for span in found if span.end_ms - span.start_ms >= least_ms]
+
+
 def _end_of(t_last: int, gaps: Sequence[int], codec: Codec, until: int) -> int:
     if codec == "opus":
         return min(until, t_last + 20) if until > t_last else t_last + 20

@@ -10,7 +10,8 @@ const TICK = 100;
 const RETRY = 1000;
 
 /** @typedef {{part: number, track: number, person: string, name: string, source: string, mime: string,
- *    spans: [number, number][], clusters: number[]}} TrackInfo */
+ *    spans: [number, number][], alone: [number, number][], beside: [number, number][], clusters: number[]}} TrackInfo
+ *  `alone`: when it was the largest picture of its source; `beside`: when others saw a larger one. */
 
 /** The clusters of one track: when each begins, and where a seek may start. */
 export class Index {
@@ -57,6 +58,8 @@ export class Track {
     /** @type {HTMLMediaElement | null} */
     this.element = null;
     this.wanted = true;
+    /** When it is played: where it stood alone, or, when the small pictures are asked for, always. */
+    this.spans = info.alone;
     this.damaged = false;
     this.next = 0;
     this.generation = 0;
@@ -67,13 +70,16 @@ export class Track {
   }
 
   /** The stretch that `ms` lies in. @param {number} ms */
-  spanAt(ms) { return this.info.spans.find(([start, end]) => start <= ms && ms < end); }
+  spanAt(ms) { return this.spans.find(([start, end]) => start <= ms && ms < end); }
+
+  /** Whether some were shown this small picture at `ms` while others saw the large one. @param {number} ms */
+  isBeside(ms) { return this.info.beside.some(([start, end]) => start <= ms && ms < end); }
 
   /** Whether it is there between two moments. @param {number} from @param {number} to */
-  isThere(from, to) { return this.info.spans.some(([start, end]) => start < to && from < end); }
+  isThere(from, to) { return this.spans.some(([start, end]) => start < to && from < end); }
 
   /** When it begins next. @param {number} ms */
-  nextStart(ms) { return this.info.spans.find(([start]) => start > ms)?.[0] ?? Infinity; }
+  nextStart(ms) { return this.spans.find(([start]) => start > ms)?.[0] ?? Infinity; }
 
   async open() {
     this.busy = true; // nothing is appended before the beginning
@@ -223,6 +229,12 @@ export class Playback extends EventTarget {
     this.dispatchEvent(new Event('moved'));
   }
 
+  /** Play the small pictures beside the large ones too, or only where there is nothing larger. @param {boolean} on */
+  showSmall(on) {
+    for (const track of this.tracks) track.spans = on ? track.info.spans : track.info.alone;
+    this.seek(this.position);
+  }
+
   /** @param {number} ms */
   seek(ms) {
     this.position = Math.max(0, Math.min(this.end, ms));
@@ -236,14 +248,19 @@ export class Playback extends EventTarget {
     const passed = now - this.before;
     this.before = now;
     this.arrange();
-    const due = this.tracks.filter((track) => track.wanted && track.spanAt(this.position) && !track.isMissing(this.position));
+    const due = this.due();
     const late = due.filter((track) => (track.element?.readyState ?? 0) < 2 || !track.has(this.position));
     if (!late.length) this.waitingSince = now;
     // What never comes is not waited for longer than this; the rest goes on without it.
     this.waiting = late.length > 0 && now - this.waitingSince < 4000;
     if (this.playing && !this.waiting) this.advance(passed, due);
-    this.follow(due);
+    this.follow(this.due()); // where it has come to by now
     this.dispatchEvent(new Event('moved'));
+  }
+
+  /** What is to be seen and heard at this position. */
+  due() {
+    return this.tracks.filter((track) => track.wanted && track.spanAt(this.position) && !track.isMissing(this.position));
   }
 
   /** @param {number} passed @param {Track[]} due */

@@ -1,6 +1,8 @@
 // The review page: buttons, keys, the drawing and the words. What plays is in playback.js.
 import { Playback } from './playback.js';
 
+/** @typedef {import('./playback.js').Track} Track */
+
 const MOST_PICTURES = 16; // more than this many at once stutter on a school's laptop
 
 /** @template {Element} E @param {string} selector @param {new () => E} kind @returns {E} */
@@ -22,6 +24,8 @@ const drawing = find('.x-timeline__drawing', SVGSVGElement);
 const cursor = find('.x-timeline__now', SVGLineElement);
 const people = find('.x-review__people', HTMLFieldSetElement);
 const here = find('.x-review__here', HTMLElement);
+const sizes = find('.x-review__sizes', HTMLElement);
+const smallButton = find('[data-do="small"]', HTMLButtonElement);
 const playButton = find('[data-do="play"]', HTMLButtonElement);
 
 const review = root.dataset.review ?? '';
@@ -59,9 +63,10 @@ async function start() {
     const tile = document.createElement('figure');
     tile.className = `x-review__tile x-review__tile--${track.info.source}`;
     const caption = document.createElement('figcaption');
-    caption.textContent = track.info.source === 'screen' ? `${track.info.name}: shared screen` : track.info.name;
     tile.append(track.element, caption);
-    tiles.append(tile);
+    const other = playback.tracks.find((each) => each !== track && each.element?.isConnected && isOneSource(each, track));
+    (other?.element?.closest('figure') ?? tiles.lastElementChild)?.after(tile);
+    if (!tile.isConnected) tiles.append(tile);
   });
   playback.addEventListener('moved', () => {
     const at = playback.position;
@@ -69,6 +74,10 @@ async function start() {
       const picture = tile.querySelector('video');
       if (picture) tile.hidden = picture.hidden; else tile.remove();
     }
+    for (const track of playback.tracks) nameTile(track, at);
+    const small = new Set(playback.tracks.filter((track) => track.isBeside(at)).map((track) => track.info.name));
+    sizes.textContent = small.size
+      ? `On a phone or a slow network people saw a smaller picture here: ${[...small].join(', ')}.` : '';
     gap.hidden = !pauseAt(at);
     playButton.textContent = playback.playing ? 'Pause' : 'Play';
     playButton.setAttribute('aria-pressed', String(playback.playing));
@@ -101,6 +110,12 @@ async function start() {
     back: () => playback.seek(playback.position - 5000),
     on: () => playback.seek(playback.position + 5000),
     flag: nextFlag,
+    small: () => {
+      const on = smallButton.getAttribute('aria-pressed') !== 'true';
+      smallButton.setAttribute('aria-pressed', String(on));
+      smallButton.textContent = on ? 'Hide small pictures' : 'Show small pictures';
+      playback.showSmall(on);
+    },
     'after-pause': () => playback.seek(pauseAt(playback.position)?.[1] ?? playback.position),
   };
   document.addEventListener('click', (event) => {
@@ -130,6 +145,7 @@ async function start() {
     if (event.target instanceof HTMLMediaElement) event.preventDefault();
   });
 
+  smallButton.hidden = !playback.tracks.some((track) => track.info.beside.length);
   choosePeople(playback);
   sign();
   setInterval(sign, 1000);
@@ -137,12 +153,28 @@ async function start() {
   root.dataset.ready = 'true';
 }
 
+/** @param {Track} one @param {Track} other */
+function isOneSource(one, other) {
+  return one.info.person === other.info.person && one.info.source === other.info.source;
+}
+
+/** What a picture is: whose, and whether others saw a larger one. @param {Track} track @param {number} at */
+function nameTile(track, at) {
+  const caption = track.isSound ? null : track.element?.parentElement?.querySelector('figcaption');
+  if (!caption) return;
+  const whose = track.info.source === 'screen' ? `${track.info.name}: shared screen` : track.info.name;
+  const words = track.isBeside(at) ? `${whose}: small picture, as some saw it` : whose;
+  if (caption.textContent !== words) caption.textContent = words;
+}
+
 /** Boxes to show and hear only some. @param {Playback} playback */
 function choosePeople(playback) {
   const names = new Map(playback.tracks.map((track) => [track.info.person, track.info.name]));
-  let pictures = 0;
+  const pictures = new Set();
   for (const track of playback.tracks) {
-    if (!track.isSound) track.wanted = (pictures += 1) <= MOST_PICTURES;
+    if (track.isSound) continue;
+    pictures.add(`${track.info.person} ${track.info.source}`);
+    track.wanted = pictures.size <= MOST_PICTURES;
   }
   for (const [person, name] of names) {
     const label = document.createElement('label');

@@ -117,6 +117,31 @@ async def finish(school: Running, recorded: Recorded, capture: Capture) -> None:
         await commands.end(session, chaperone, recording_id=recorded.recording_id, now=school.clock.now())
 
 
+async def record_two_sizes(school: Running) -> Recorded:
+    """A lesson of twelve seconds whose teacher's camera comes in two sizes. Both from 3 to 8 seconds, when a pupil with a slow
+    network is there; the small one alone from 8 on. Large grows brighter, small is brightest first and grows darker."""
+    recorded = await begin(school, [])
+    capture = start(school, recorded)
+    teacher, pictures, seconds = recorded.teacher, real_vp8(12, key_every=15), 12
+    large = capture.track("t.h", person_id=teacher, source="camera", codec="vp8", layer="h")
+    small = capture.track("t.l", person_id=teacher, source="camera", codec="vp8", layer="l")
+    capture.note("presence", 0, {"person": teacher, "role": "teacher", "event": "in"})
+    capture.note("open", 0, {})
+    for second in range(seconds):
+        if second == 8:
+            large.pause()
+        for at, frame, key in pictures:
+            if at // 1000 == second and second < 8:
+                large.write(frame, at, key)
+            if at // 1000 == seconds - 1 - second and second >= 3:
+                small.write(frame, second * 1000 + at % 1000, key)
+        school.clock.advance(1.0)
+        capture.flush()
+        await until_durable(capture)
+    await finish(school, recorded, capture)
+    return recorded
+
+
 async def record_lesson(school: Running, participants: list[str] | None = None) -> Recorded:
     """A whole lesson, sealed; `participants` were in it beside its teacher and two pupils."""
     recorded = await begin(school, participants or [])

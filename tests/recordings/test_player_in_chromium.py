@@ -14,7 +14,7 @@ from playwright.async_api import Page, async_playwright, expect
 
 from recordings.reader import Recording
 from service.foundation.web import COOKIE
-from tests.recordings.lesson import Recorded, record_lesson
+from tests.recordings.lesson import Recorded, record_lesson, record_two_sizes
 from tests.school import Running
 
 pytestmark = pytest.mark.browser
@@ -196,6 +196,58 @@ async def test_axe_finds_nothing_on_any_page_of_it(dsl: Page, recorded: Recorded
     pages.append(await Axe().run(dsl))
     for found in pages:
         assert found.violations_count == 0, found.generate_report()
+
+
+async def tiles(page: Page) -> dict[str, int]:
+    """The pictures that are shown, by their words, and how bright each is."""
+    await page.wait_for_function("""() => [...document.querySelectorAll('.x-review__tile:not([hidden]) video')]
+      .every(video => video.readyState >= 2 && !video.seeking)""")
+    found: dict[str, int] = await page.evaluate("""() => Object.fromEntries(
+      [...document.querySelectorAll('.x-review__tile:not([hidden])')].map(tile => {
+        const canvas = document.createElement('canvas');
+        canvas.width = canvas.height = 1;
+        canvas.getContext('2d').drawImage(tile.querySelector('video'), 0, 0, 1, 1);
+        return [tile.querySelector('figcaption').textContent, canvas.getContext('2d').getImageData(0, 0, 1, 1).data[0]];
+      }))""")
+    return found
+
+
+async def test_a_reviewer_sees_what_the_small_picture_showed(dsl: Page, school: Running) -> None:
+    await watch(dsl, await record_two_sizes(school))
+    show = dsl.get_by_role("button", name="Show small pictures")
+    said = dsl.get_by_text("people saw a smaller picture here: Mr Hall")
+    slider, whose = dsl.get_by_label("Position in the lesson"), "Mr Hall: small picture, as some saw it"
+    await slider.fill("1000")
+    await expect(said).to_be_hidden()
+    await expect(dsl.locator("figure:not([hidden])")).to_have_count(1)
+    await slider.fill("4000")
+    await expect(said).to_be_visible()
+    assert (await tiles(dsl)).keys() == {"Mr Hall"}, "the large picture, until somebody asks for the small one"
+    await show.click()
+    await expect(dsl.locator("figure:not([hidden])")).to_have_count(2)
+    shown = await tiles(dsl)
+    assert shown.keys() == {"Mr Hall", whose}
+    assert shown[whose] > shown["Mr Hall"] + 30, "another picture, and it can be seen to be another"
+    await dsl.get_by_role("button", name="Play", exact=True).click()
+    await until(dsl, 6)
+    assert not any([await video.evaluate("each => each.paused") for video in await dsl.locator("video").all()])
+    await dsl.get_by_role("button", name="Pause", exact=True).click()
+    report = await Axe().run(dsl)
+    assert report.violations_count == 0, report.generate_report()
+    await dsl.get_by_role("button", name="Hide small pictures").click()
+    await expect(dsl.locator("figure:not([hidden])")).to_have_count(1)
+
+
+async def test_where_only_the_small_picture_was_sent_it_is_the_picture(dsl: Page, school: Running) -> None:
+    await watch(dsl, await record_two_sizes(school))
+    await dsl.get_by_role("button", name="Play", exact=True).click()
+    await dsl.get_by_label("Position in the lesson").fill("7000")
+    await until(dsl, 10)
+    await dsl.get_by_role("button", name="Pause", exact=True).click()
+    shown = await tiles(dsl)
+    assert shown.keys() == {"Mr Hall"}
+    assert shown["Mr Hall"] < 90, "the small one's, which is dark by now"
+    await expect(dsl.get_by_text("people saw a smaller picture here")).to_be_hidden()
 
 
 async def test_it_is_not_offered_on_a_phone(dsl: Page, recorded: Recorded) -> None:

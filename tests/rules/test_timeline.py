@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from recordings import rules, timeline
-from recordings.timeline import Span, facts, lasts_until, stretches
+from recordings.timeline import Span, facts, lasts_until, outside, stretches
 
 
 @dataclass(frozen=True)
@@ -87,3 +87,19 @@ def test_a_still_picture_lasts_until_the_next_one_or_the_gap_and_not_for_ever() 
 ])
 def test_a_recording_is_complete_only_when_every_part_is(parts: list[tuple[str, str]], whole: tuple[str, str]) -> None:
     assert rules.outcome_of(parts) == whole
+
+
+@pytest.mark.parametrize(("spans", "others", "left_over"), [
+    ([Span(0, 100)], [], [Span(0, 100)]),
+    ([Span(0, 100)], [Span(0, 100)], []),
+    ([Span(0, 100)], [Span(20, 40)], [Span(0, 20), Span(40, 100)]),
+    ([Span(0, 100)], [Span(20, 40), Span(30, 90)], [Span(0, 20), Span(90, 100)]),
+    ([Span(0, 10), Span(50, 60)], [Span(5, 55)], [Span(0, 5), Span(55, 60)]),
+    ([Span(0, 10)], [Span(10, 20)], [Span(0, 10)]),
+])
+def test_a_small_picture_stood_alone_where_no_large_one_was(spans: list[Span], others: list[Span], left_over: list[Span]) -> None:
+    assert outside(spans, others) == left_over
+
+
+def test_a_moment_between_two_sizes_is_no_change_of_picture() -> None:
+    assert outside([Span(0, 100)], [Span(30, 90)], 20) == [Span(0, 30)]
