@@ -75,6 +75,7 @@ class Record:
         self.layers: dict[tuple[SourceKey, str | None], list[tuple[int, bool, bytes]]] = {}
         self.paused: Counter[tuple[SourceKey, str | None]] = Counter()
         self.refuses = False
+        self.refused: set[str | None] = set()
         self.wrote = asyncio.Event()
 
     def __call__(self, key: SourceKey, codec: str, layer: str | None) -> "_Sink":
@@ -87,7 +88,7 @@ class _Sink:
         self._lists = record.frames.setdefault(key, []), record.layers.setdefault((key, layer), [])
 
     def write(self, frame: bytes, at_ms: int, key: bool) -> bool:
-        if self._record.refuses:
+        if self._record.refuses or self._name[1] in self._record.refused:
             return False
         for frames in self._lists:
             frames.append((at_ms, key, frame))
