@@ -13,7 +13,7 @@ from service.foundation.errors import Invalid, NotAllowed, NotFound
 from service.foundation.events import SAFEGUARDING, Actor, Role
 from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
 from service.people import queries as people
-from service.people.rules import RecordingBasis
+from service.people.profile import RecordingBasis
 
 router = APIRouter(prefix="/permissions")
 Reader = Annotated[Actor, Depends(Audience(SAFEGUARDING, Role.OFFICE, Role.HEADTEACHER))]

@@ -15,7 +15,8 @@ from consent.rules import Purpose, Status
 from consent.tables import Agreement, AgreementSignature, ConsentResponse, RecordingObjection
 from service.foundation.errors import NotFound
 from service.people import queries as people
-from service.people.rules import RecordingBasis, sort_key
+from service.people.profile import RecordingBasis
+from service.people.rules import sort_key
 from service.people.tables import GroupMember, Guardianship, Person, PersonRole, TeachingGroup
 
 
@@ -93,14 +94,18 @@ class SignerView:
     by_parent: bool
 
 
-async def permissions(session: AsyncSession, school_id: str, child_ids: Iterable[str]) -> dict[str, frozenset[str]]:
+async def permissions(
+    session: AsyncSession, school_id: str, child_ids: Iterable[str], rules_at: datetime | None = None
+) -> dict[str, frozenset[str]]:
     """What each child may do in lessons now, as names of `rules.Purpose`. A child of another school may do nothing.
+
+    `rules_at`: the moment whose school rules say why lessons may be recorded; the answers themselves are always today's.
 
     policy: CO2, RL4
     """
     wanted = list(child_ids)
     found = await statuses(session, school_id, wanted)
-    basis = (await people.profile(session, school_id)).recording_basis
+    basis = (await people.profile(session, school_id, rules_at)).recording_basis
     upheld = set((await session.exec(select(RecordingObjection.child_id).where(
         RecordingObjection.school_id == school_id, col(RecordingObjection.upheld).is_(True)
     ))).all())

@@ -14,8 +14,8 @@ from lessons.tables import Lesson, LessonAdult, LessonLink
 from service.foundation.errors import NotFound
 from service.foundation.events import LEADERS, Actor, Role
 from service.people import queries as people
+from service.people.profile import Profile
 from service.people.queries import GroupView, PersonView
-from service.people.rules import Profile
 from service.people.tables import Closure, DutySlot, GroupMember, School, TeachingGroup, TermDate
 from service.safeguarding.tables import ApprovedPlatform
 

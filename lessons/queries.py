@@ -18,7 +18,7 @@ from lessons.tables import JournalEntry, Lesson, LessonAdult, LessonLink, WordLi
 from service.foundation.errors import NotFound
 from service.foundation.events import LEADERS, SAFEGUARDING, Actor
 from service.people import queries as people
-from service.people.rules import Profile
+from service.people.profile import Profile
 from service.people.tables import GroupMember, Guardianship, TeachingGroup
 
 SEE_ALL = LEADERS | SAFEGUARDING

@@ -17,8 +17,8 @@ from lessons.tables import JournalEntry, Lesson, LessonAdult, LessonLink, WordLi
 from service.foundation.errors import NotFound
 from service.foundation.events import LEADERS, SAFEGUARDING, Role
 from service.people import queries as people
+from service.people.profile import Profile
 from service.people.queries import PersonView
-from service.people.rules import Profile
 from service.people.tables import DbsCheck, GroupMember, Person
 
 
@@ -115,10 +115,11 @@ async def roster(session: AsyncSession, lesson_id: str) -> Roster:
         lesson_id=lesson.id, school_id=school_id, version=lesson.version, title=lesson.title, about=lesson.about,
         status=lesson.status, group=await people.group(session, school_id, lesson.group_id), starts_at=lesson.starts_at,
         ends_at=lesson.ends_at, started_at=lesson.started_at, ended_at=lesson.ended_at, end_reason=lesson.end_reason,
-        profile=await people.profile(session, school_id), adults=adults,
+        profile=await people.profile(session, school_id, lesson.started_at), adults=adults,
         leaders=await adults_of(session, school_id, leaders, today),
-        pupils=await pupils_of(session, school_id, lesson.group_id, today), links=await links_of(session, lesson_id),
-        removed=await _removed(session, lesson_id), outside=tuple(lesson.outside.split()),
+        pupils=await pupils_of(session, school_id, lesson.group_id, today, lesson.started_at),
+        links=await links_of(session, lesson_id), removed=await _removed(session, lesson_id),
+        outside=tuple(lesson.outside.split()),
     )
 
 
@@ -160,13 +161,15 @@ async def with_dbs(session: AsyncSession, school_id: str, ids: list[str], on: da
     return frozenset(rows.all())
 
 
-async def pupils_of(session: AsyncSession, school_id: str, group_id: str, on: date) -> tuple[Pupil, ...]:
-    """The pupils of a class on a day, by name, with what they have consent for."""
-    return (await pupils_by_group(session, school_id, [group_id], on))[group_id]
+async def pupils_of(
+    session: AsyncSession, school_id: str, group_id: str, on: date, began_at: datetime | None = None
+) -> tuple[Pupil, ...]:
+    """The pupils of a class on a day, by name, with what they have consent for, by the rules when their lesson began."""
+    return (await pupils_by_group(session, school_id, [group_id], on, began_at))[group_id]
 
 
 async def pupils_by_group(
-    session: AsyncSession, school_id: str, group_ids: Iterable[str], on: date
+    session: AsyncSession, school_id: str, group_ids: Iterable[str], on: date, began_at: datetime | None = None
 ) -> dict[str, tuple[Pupil, ...]]:
     """The pupils of several classes at once, by class: two look-ups, however many classes."""
     wanted = list(group_ids)
@@ -176,7 +179,7 @@ async def pupils_by_group(
             Person.kind == "child", col(Person.left_on).is_(None) | (col(Person.left_on) > on),
         )
     )).all()
-    granted = await consents.permissions(session, school_id, {person.id for _, person in rows})
+    granted = await consents.permissions(session, school_id, {person.id for _, person in rows}, began_at)
     found: dict[str, list[Pupil]] = {group: [] for group in wanted}
     for group, person in sorted(rows, key=lambda row: people.rules.sort_key(people.view_of(row[1], frozenset()).full_name)):
         found[group].append(Pupil(person.id, people.name_of(person), granted.get(person.id, frozenset())))

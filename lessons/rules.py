@@ -11,7 +11,7 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from service.people.rules import Profile
+from service.people.profile import Profile
 
 TAKE_PART = frozenset({"attend", "be_recorded"})
 """The purposes without which a child is not admitted: every lesson is recorded (policy: RL4, CO2)."""

@@ -18,7 +18,8 @@ from service.foundation.db import new_id
 from service.foundation.events import Role
 from service.people import one_time_codes
 from service.people.hashing import Pepper
-from service.people.rules import PROVERS, Profile
+from service.people.profile import Profile
+from service.people.rules import PROVERS
 from service.people.tables import (
     DbsCheck,
     DutySlot,

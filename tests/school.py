@@ -18,7 +18,9 @@ from service import seed
 from service.app import create_app
 from service.foundation.settings import Settings
 from service.foundation.web import COOKIE
-from service.people import sessions
+from service.people import profile_changes, sessions
+from service.people.profile import Profile
+from service.people.tables import ProfileChange, ProfileVersion
 from tests.fakes import FakeClock
 
 MORNING = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)  # a Tuesday in term; seeded lessons are around it
@@ -59,6 +61,26 @@ class Running:
     async def signed_in(self, role: str, position: int = 0) -> httpx.AsyncClient:
         """A client signed in as the n-th person with this role."""
         return self.client(await self.cookie(self.person(role, position)))
+
+    async def set_profile(self, text: str = "", **changes: Any) -> int:
+        """Other school rules, written straight into the database as two people would have agreed them. `text`: the JSON itself
+        (then anything at all). Returns the version."""
+        head, chair = self.person("headteacher"), self.person("chair")
+        async with self.database.writing() as session:
+            school_id, now = await self._school(session), self.clock.now()
+            before = await profile_changes.newest_version(session, school_id)
+            profile = text or Profile(**changes).to_json()
+            asked = ProfileChange(school_id=school_id, base_version=before, profile=profile, reasons="{}", review_on=now.date(),
+                                  asked_by=head, asked_at=now)
+            session.add(asked)
+            await session.flush()
+            asked.decided_by, asked.decided_at, asked.agreed = chair, now, True
+            await session.flush()
+            session.add(ProfileVersion(
+                school_id=school_id, version=before + 1, reason="A test", profile=profile, change_id=asked.id, asked_by=head,
+                decided_by=chair, review_on=now.date(), in_force_at=now,
+            ))
+        return before + 1
 
     async def _school(self, session: Any) -> str:
         actor = await sessions.queries.actor(session, self.person("headteacher"))

@@ -16,8 +16,9 @@ from lessons.tables import AttendanceCorrection, JournalEntry, Lesson, LessonAdu
 from service.foundation.errors import NotFound
 from service.foundation.events import LEADERS, SAFEGUARDING, STAFF, Actor, Role
 from service.people import queries as people
+from service.people.profile import Profile
 from service.people.queries import PersonView
-from service.people.rules import Profile, sort_key
+from service.people.rules import sort_key
 from service.people.tables import GroupMember
 
 AUDIENCE = STAFF - {Role.TECHNICIAN}

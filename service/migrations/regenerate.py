@@ -15,10 +15,9 @@ VERSIONS = Path(__file__).parent / "versions"
 async def main() -> None:
     first = VERSIONS / "0001_first.py"
     before = first.read_text() if first.exists() else ""
-    second = VERSIONS / "0002_append_only.py"
-    kept = second.read_text() if second.exists() else ""
-    first.unlink(missing_ok=True)
-    second.unlink(missing_ok=True)
+    later = {path: path.read_text() for path in VERSIONS.glob("0*.py") if path != first}
+    for path in (first, *later):
+        path.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite+aiosqlite:///{folder}/empty.sqlite3", {})
         async with database.engine.connect() as connection:
@@ -30,8 +29,8 @@ async def main() -> None:
     text = made.read_text().rstrip() + "\n"
     made.unlink()
     first.write_text(text if text != before else before)
-    if kept:
-        second.write_text(kept)
+    for path, kept in later.items():
+        path.write_text(kept)
 
 
 asyncio.run(main())

@@ -263,6 +263,36 @@ class SchoolOpened(Event):
 
 
 @dataclass(frozen=True)
+class ProfileChangeAsked(Event):
+    """Somebody asks for other rules; nothing is different yet. `looser`: the fields that would protect less (policy: IN5)."""
+
+    subject = "change_id"
+    change_id: str
+    fields: tuple[str, ...]
+    looser: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ProfileChanged(Event):
+    """Two people changed the school's rules, from the next lesson on. Who publishes it is the second of them."""
+
+    subject = "change_id"
+    change_id: str
+    version: int
+    fields: tuple[str, ...]
+    looser: tuple[str, ...]
+    asked_by: str
+
+
+@dataclass(frozen=True)
+class ProfileChangeRefused(Event):
+    """A second person did not agree, or who asked took it back."""
+
+    subject = "change_id"
+    change_id: str
+
+
+@dataclass(frozen=True)
 class SchoolChanged(Event):
     """`what`: `name`, `hours`, `terms`, `closures` or `rota`."""
 

@@ -11,6 +11,7 @@ from service.foundation.errors import NotFound
 from service.foundation.events import LEADERS, SAFEGUARDING, STAFF, Actor, Role
 from service.people import rules
 from service.people.credentials import PIN_TRIES
+from service.people.profile import Profile, profile_from
 from service.people.tables import (
     Badge,
     Closure,
@@ -70,14 +71,14 @@ async def school(session: AsyncSession, school_id: str) -> SchoolView:
     return SchoolView(row.id, row.name, row.zone, row.office, row.is_demo, row.live_at is not None, row.opens_at, row.closes_at)
 
 
-async def profile(session: AsyncSession, school_id: str) -> rules.Profile:
-    """The policy profile in force."""
+async def profile(session: AsyncSession, school_id: str, at: datetime | None = None) -> Profile:
+    """The policy profile in force now, or at a moment: a lesson keeps to its end what was in force when it began."""
     newest = (await session.exec(
         select(ProfileVersion).where(
-            ProfileVersion.school_id == school_id, col(ProfileVersion.in_force_at) <= session.info["clock"].now()
+            ProfileVersion.school_id == school_id, col(ProfileVersion.in_force_at) <= (at or session.info["clock"].now())
         ).order_by(col(ProfileVersion.version).desc()).limit(1)
     )).first()
-    return rules.profile_from(newest.profile) if newest else rules.Profile()
+    return profile_from(newest.profile) if newest else Profile()
 
 
 async def actor(session: AsyncSession, person_id: str, *, session_id: str = "") -> Actor | None:
@@ -508,7 +509,7 @@ class SchoolPage:
     rota: tuple[Duty, ...]
     gaps: tuple[rules.Slot, ...]
     readiness: tuple[rules.Readiness, ...]
-    profile: rules.Profile
+    profile: Profile
     profile_version: int
     profile_review_on: date | None
 

@@ -1,89 +1,17 @@
 """What the school decides about itself and its people. Pure."""
 
-import json
 import re
 import unicodedata
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from service.foundation.errors import Invalid, NotAllowed
 from service.foundation.events import EVERYBODY, LEADERS, SAFEGUARDING, Actor, Role
 from service.people.actions import Action
-
-
-class RecordingBasis(StrEnum):
-    """Why a lesson may be recorded: a consent for each child, or the public task with a named person deciding objections."""
-
-    CONSENT = "consent"
-    PUBLIC_TASK = "public_task"
-
-
-@dataclass(frozen=True)
-class Profile:
-    """A school's policy profile: everything it may decide. The default is the two policies this product comes from.
-
-    The hard floors are not here, because no setting may reach them: no unapproved one-to-one, no children alone, no
-    private channel, nothing that involves a child unrecorded, audit on.
-    """
-
-    lesson_minutes: tuple[int, ...] = (20, 30, 45, 60, 60, 60)  # by key stage 0 (EYFS) to 5, policy: RL5
-    overrun_minutes: int = 5
-    pupil_early_minutes: int = 10
-    staff_early_minutes: int = 15
-    second_adult_below: int = 4  # expected pupils, policy: RL1
-    teacher_late_minutes: int = 3
-    pupils_see_each_other: bool = False
-    chat_from_key_stage: int = 2  # policy: RL6
-    recording_basis: str = RecordingBasis.CONSENT
-    retention_days: int = 30  # policy: RE2
-    one_to_one_by_any_leader: bool = False  # policy: RL1, the Head of School alone by default
-    staff_idle_minutes: int = 15  # policy: AC2
-    pupil_idle_minutes: int = 20
-    parent_idle_minutes: int = 5
-    agreement_days: int = 365  # policy: CO5
-    alert_minutes: int = 5
-    blur_may_be_off: bool = False  # policy: RL3
-
-    def longest(self, key_stage: int) -> timedelta:
-        return timedelta(minutes=self.lesson_minutes[key_stage])
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)
-
-
-def profile_from(text: str) -> Profile:
-    """The profile that `text` (JSON of an earlier `Profile`) describes; what it does not name keeps its default."""
-    known = {field.name for field in fields(Profile)}
-    given: dict[str, Any] = {name: value for name, value in json.loads(text).items() if name in known}
-    if "lesson_minutes" in given:
-        given["lesson_minutes"] = tuple(given["lesson_minutes"])
-    return checked(replace(Profile(), **given))
-
-
-def checked(profile: Profile) -> Profile:
-    """`profile`, or Invalid with words for each field that no school may choose."""
-    wrong = {
-        name: words
-        for name, words, fits in (
-            ("lesson_minutes", "Choose between 5 and 120 minutes for each key stage",
-             len(profile.lesson_minutes) == 6 and all(5 <= minutes <= 120 for minutes in profile.lesson_minutes)),
-            ("overrun_minutes", "Choose between 0 and 15 minutes", 0 <= profile.overrun_minutes <= 15),
-            ("retention_days", "Choose between 7 and 90 days", 7 <= profile.retention_days <= 90),
-            ("second_adult_below", "Choose between 2 and 10 pupils", 2 <= profile.second_adult_below <= 10),
-            ("recording_basis", "Choose consent or public task", profile.recording_basis in set(RecordingBasis)),
-            ("staff_idle_minutes", "Choose between 5 and 60 minutes", 5 <= profile.staff_idle_minutes <= 60),
-            ("pupil_idle_minutes", "Choose between 5 and 60 minutes", 5 <= profile.pupil_idle_minutes <= 60),
-        )
-        if not fits
-    }
-    if wrong:
-        raise Invalid("There is a problem", fields=wrong)
-    return profile
-
+from service.people.profile import Profile, differences
 
 ROLE_WORDS = {
     Role.TEACHER: "Teacher", Role.SUPPORT: "Teaching assistant",
@@ -228,12 +156,56 @@ def checked_flags(flags: Flags) -> Flags:
     return flags
 
 
-def checked_second(actor: Actor, asked_by: str, asker_roles: frozenset[Role]) -> None:
-    """The second person is another one, and one of the two is a leader or of the safeguarding team."""
+def checked_other(actor: Actor, asked_by: str) -> None:
+    """Two people are two persons, whatever roles and sign-ins one of them has."""
     if actor.person_id == asked_by:
         raise NotAllowed("You asked for this change. Another person has to agree to it.")
+
+
+def checked_second(actor: Actor, asked_by: str, asker_roles: frozenset[Role]) -> None:
+    """The second person is another one, and one of the two is a leader or of the safeguarding team."""
+    checked_other(actor, asked_by)
     if not (actor.roles | asker_roles) & (LEADERS | SAFEGUARDING):
         raise NotAllowed("A leader or the safeguarding team has to agree to this change.")
+
+
+# -- the school's rules (policy: IN5) -----------------------------------------------------------------------------------
+
+ASK_FOR_RULES = LEADERS
+AGREE_TO_RULES = LEADERS | {Role.CHAIR}
+ANSWERS_FOR_SCHOOL = frozenset({Role.HEADTEACHER, Role.CHAIR})
+
+
+def checked_rules_second(actor: Actor, asked_by: str, asker_roles: frozenset[Role]) -> None:
+    """Two people change the school's rules: a leader asks, another one or the chair agrees, and the headteacher or the
+    chair is one of the two. Both as they are now: who has lost the role since has lost the request."""
+    checked_other(actor, asked_by)
+    if not asker_roles & ASK_FOR_RULES:
+        raise NotAllowed("Who asked for this is not a leader any more. Ask for it again.")
+    if not actor.roles & AGREE_TO_RULES:
+        raise NotAllowed("A leader or the chair of governors agrees to a change of the rules.")
+    if not (actor.roles | asker_roles) & ANSWERS_FOR_SCHOOL:
+        raise NotAllowed("The headteacher or the chair of governors has to be one of the two.")
+
+
+def checked_rules_request(before: Profile, after: Profile, reasons: Mapping[str, str], review_on: date | None,
+                          today: date) -> dict[str, str]:
+    """The reasons to keep, by the key of each line: one for every line that protects less, or one for it all when none does.
+
+    Raises Invalid with words for each box that lacks something (policy: IN5).
+    """
+    changed = differences(before, after)
+    if not changed:
+        raise Invalid("Nothing is different from the rules as they are. Change something first.")
+    wanted = {row.key: row.words for row in changed if row.is_looser} or {"all": "these rules"}
+    given = {key: " ".join(reasons.get(key, "").split()) for key in wanted}
+    wrong = {f"reason_{key}": f"Say why you want to change “{wanted[key]}”, in 500 letters or fewer"
+             for key, words in given.items() if not 1 <= len(words) <= 500}
+    if review_on is None or not today < review_on <= years_on(today, 1):
+        wrong["review_on"] = "Enter a day within the next year on which somebody looks at this again, like 1/9/2027"
+    if wrong:
+        raise Invalid(fields=wrong)
+    return given
 
 
 # -- what is known of a person -------------------------------------------------------------------------------------------
@@ -401,34 +373,3 @@ def approvers(holders: dict[str, frozenset[Role]], profile: Profile) -> frozense
 def is_current(valid_from: date, valid_until: date, on: date | datetime) -> bool:
     day = on.date() if isinstance(on, datetime) else on
     return valid_from <= day < valid_until
-
-
-def profile_words(profile: Profile) -> tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]:
-    """The profile as its page shows it: groups of (what, value, policy id)."""
-    stages = ("Early years", *(f"Key stage {stage}" for stage in range(1, 6)))
-    yes_no = {True: "Yes", False: "No"}
-    by_consent = profile.recording_basis == RecordingBasis.CONSENT
-    basis = "Consent for each child" if by_consent else "Public task; a named person decides objections"
-    return (
-        ("Length of a lesson", (
-            *((stage, f"{minutes} minutes at most", "RL5")
-              for stage, minutes in zip(stages, profile.lesson_minutes, strict=True)),
-            ("After its end", f"closed at the latest after {profile.overrun_minutes} minutes", "RL5"))),
-        ("One-to-one and approvals", (
-            ("Who approves a one-to-one", "Any senior leader, the headteacher or the chair"
-             if profile.one_to_one_by_any_leader else "The headteacher or the chair", "RL1"),
-            ("A second adult is asked for", f"below {profile.second_adult_below} pupils", "RL1"))),
-        ("Cameras and chat", (
-            ("Pupils see each other", yes_no[profile.pupils_see_each_other], "RL3"),
-            ("Background blur may be turned off", yes_no[profile.blur_may_be_off], "RL3"),
-            ("Chat", "from " + stages[profile.chat_from_key_stage].lower(), "RL6"))),
-        ("Recordings", (("Kept for", f"{profile.retention_days} days", "RE2"), ("Reason for recording", basis, "CO2"))),
-        ("Signing in", (
-            ("Staff are signed out after", f"{profile.staff_idle_minutes} minutes", "AC2"),
-            ("Pupils are signed out after", f"{profile.pupil_idle_minutes} minutes", "AC2"),
-            ("Families are signed out after", f"{profile.parent_idle_minutes} minutes", "AC2"),
-            ("Agreements are signed again after", f"{profile.agreement_days} days", "CO5"))),
-        ("Alerts", (
-            ("The deputy is called after", f"{profile.alert_minutes} minutes", "RC1"),
-            ("“Teacher has not arrived” after", f"{profile.teacher_late_minutes} minutes", "RL1"))),
-    )

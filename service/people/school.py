@@ -16,6 +16,7 @@ from service.foundation.errors import Conflict, Invalid, NotFound
 from service.foundation.events import LEADERS, SAFEGUARDING, Actor, Role, system
 from service.people import commands, queries, rules
 from service.people.events import PersonAdded, RolesChanged, SchoolChanged, SchoolFounded, SchoolOpened
+from service.people.profile import Profile
 from service.people.tables import Closure, DutySlot, Person, PersonRole, ProfileVersion, School, TermDate
 
 COUNTRIES = {
@@ -72,7 +73,7 @@ async def found(session: AsyncSession, given: Founding, now: datetime) -> Founde
     await session.flush()
     actor = system(school.id)
     session.add(ProfileVersion(
-        school_id=school.id, version=1, profile=rules.Profile().to_json(), reason="The default profile", decided_by="system",
+        school_id=school.id, version=1, profile=Profile().to_json(), reason="The default profile", decided_by="system",
         review_on=rules.years_on(now.date(), 1), in_force_at=now,
     ))
     session.add_all(Closure(school_id=school.id, closed_on=day, name=name)

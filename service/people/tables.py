@@ -47,17 +47,47 @@ class Closure(SQLModel, table=True):
     name: str = Field(max_length=80)
 
 
+class ProfileChange(SQLModel, table=True):
+    """A change of the rules that one person asked for and another decides (policy: IN5). What was asked never changes and
+    what was decided stays (triggers of revision 0003)."""
+
+    __tablename__ = "profile_change"
+    __table_args__ = (
+        CheckConstraint("(decided_at IS NULL) = (agreed IS NULL)"),
+        CheckConstraint("agreed IS NULL OR decided_by <> ''"),
+        CheckConstraint("agreed IS NULL OR NOT agreed OR decided_by <> asked_by", name="profile_change_two_people"),
+    )
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    base_version: int = Field(description="The version that it was compared with; a later one makes it out of date.")
+    profile: str = Field(description="JSON of the whole profile asked for.")
+    reasons: str = Field(description="JSON: a reason for each line that protects less, or `all`.")
+    review_on: date
+    asked_by: str = Field(max_length=32)
+    asked_at: datetime
+    decided_by: str = Field(default="", max_length=32)
+    decided_at: datetime | None = None
+    agreed: bool | None = None
+
+
 class ProfileVersion(SQLModel, table=True):
-    """One version of the school's policy profile, as JSON of `rules.Profile`. Only ever added."""
+    """One version of the school's policy profile, as JSON of `profile.Profile`. Only ever added, and every one after the
+    first only as what two people agreed (trigger of revision 0003)."""
 
     __tablename__ = "profile_version"
-    __table_args__ = (UniqueConstraint("school_id", "version"),)
+    __table_args__ = (
+        UniqueConstraint("school_id", "version"),
+        CheckConstraint("version = 1 OR (change_id IS NOT NULL AND asked_by <> '' AND decided_by <> '' "
+                        "AND asked_by <> decided_by)", name="profile_version_two_people"),
+    )
     id: str = IdField()
     school_id: str = Field(foreign_key="school.id", index=True)
     version: int
     profile: str
     reason: str = Field(max_length=500)
     review_on: date
+    change_id: str | None = Field(default=None, foreign_key="profile_change.id", unique=True)
+    asked_by: str = Field(default="", max_length=32)
     decided_by: str = Field(max_length=32)
     in_force_at: datetime
 

@@ -1,6 +1,5 @@
 """The office writes down what families say; lessons admit by it (policy: CO1 to CO3)."""
 
-from typing import Any
 
 import httpx
 import pytest
@@ -12,8 +11,7 @@ from consent.tables import Agreement, ConsentResponse
 from service.foundation.audit import AuditLeaf
 from service.foundation.errors import Conflict, NotFound
 from service.foundation.events import Actor, Role
-from service.people.rules import Profile
-from service.people.tables import Guardianship, PersonRole, ProfileVersion
+from service.people.tables import Guardianship, PersonRole
 from tests.school import Running
 
 ALL = {purpose.value for purpose in Purpose}
@@ -200,7 +198,7 @@ async def test_a_child_of_another_school_may_do_nothing(school: Running) -> None
 
 async def test_under_public_task_recording_needs_no_answer_until_the_headteacher_upholds_an_objection(school: Running) -> None:
     child, (mother, *_) = (await families(school))[0]
-    await set_profile(school, recording_basis="public_task")
+    await school.set_profile(recording_basis="public_task")
     async with await school.signed_in("office") as client:
         await client.post(f"/permissions/children/{child}", data=form(mother, be_recorded="no"))
         assert "be_recorded" in await may(school, child)
@@ -215,15 +213,6 @@ async def test_under_public_task_recording_needs_no_answer_until_the_headteacher
         assert (await client.post(f"/permissions/objections/{objection.id}", data=decided)).status_code == 409
     assert "be_recorded" not in await may(school, child)
     assert await events(school, "ObjectionDecided") == 1
-
-
-async def set_profile(school: Running, **changes: Any) -> None:
-    async with school.database.writing() as session:
-        session.add(ProfileVersion(
-            school_id=(await session.exec(select(ProfileVersion))).one().school_id, version=2, reason="A test",
-            profile=Profile(**changes).to_json(), decided_by="system", review_on=school.clock.now().date(),
-            in_force_at=school.clock.now(),
-        ))
 
 
 # -- agreements --------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from service.app import create_app
 from service.foundation.audit import AuditLeaf
 from service.foundation.settings import Settings
 from service.people import rules
+from service.people.profile import Profile, profile_words
 from service.people.tables import Closure, Person, PersonRole, School
 from tests.fakes import FakeClock
 from tests.school import MORNING, Running
@@ -184,15 +185,15 @@ async def test_governance_reads_the_school_page_and_changes_nothing(school: Runn
 
 
 async def test_every_field_of_the_profile_is_shown(school: Running) -> None:
-    shown = str(rules.profile_words(rules.Profile()))
-    other = rules.Profile(
+    shown = str(profile_words(Profile()))
+    other = Profile(
         lesson_minutes=(21, 31, 46, 61, 62, 63), overrun_minutes=7, second_adult_below=5, teacher_late_minutes=8,
         pupils_see_each_other=True, chat_from_key_stage=4, recording_basis="public_task", retention_days=31,
         one_to_one_by_any_leader=True, staff_idle_minutes=16, pupil_idle_minutes=22, parent_idle_minutes=6, agreement_days=300,
         alert_minutes=9, blur_may_be_off=True)
-    assert shown != str(rules.profile_words(other))
+    assert shown != str(profile_words(other))
     for number in ("21", "31", "46", "61", "62", "63", "7 min", "5 pupils", "8 min", "16", "22", "6 min", "300", "9 min"):
-        assert number in str(rules.profile_words(other))
+        assert number in str(profile_words(other))
 
 
 async def test_removing_takes_off_only_the_schools_own_rows(school: Running) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lessons import rules
 from lessons.rules import Clash, Decision, Hours, PlannedAdult, Proposal, Rule
-from service.people.rules import Profile
+from service.people.profile import Profile
 
 ZONE = "Europe/London"
 NOW = datetime(2027, 3, 2, 8, 0, tzinfo=UTC)

@@ -164,21 +164,26 @@ def upgrade() -> None:
     with op.batch_alter_table('person', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_person_school_id'), ['school_id'], unique=False)
 
-    op.create_table('profile_version',
+    op.create_table('profile_change',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('base_version', sa.Integer(), nullable=False),
     sa.Column('profile', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.Column('reasons', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('review_on', sa.Date(), nullable=False),
+    sa.Column('asked_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('asked_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
     sa.Column('decided_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-    sa.Column('in_force_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('decided_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('agreed', sa.Boolean(), nullable=True),
+    sa.CheckConstraint("agreed IS NULL OR decided_by <> ''"),
+    sa.CheckConstraint('(decided_at IS NULL) = (agreed IS NULL)'),
+    sa.CheckConstraint('agreed IS NULL OR NOT agreed OR decided_by <> asked_by', name='profile_change_two_people'),
     sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
-    sa.PrimaryKeyConstraint('id'),
-    sa.UniqueConstraint('school_id', 'version')
+    sa.PrimaryKeyConstraint('id')
     )
-    with op.batch_alter_table('profile_version', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_profile_version_school_id'), ['school_id'], unique=False)
+    with op.batch_alter_table('profile_change', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_profile_change_school_id'), ['school_id'], unique=False)
 
     op.create_table('recording',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
@@ -590,6 +595,27 @@ def upgrade() -> None:
     with op.batch_alter_table('person_role', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_person_role_school_id'), ['school_id'], unique=False)
 
+    op.create_table('profile_version',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('profile', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.Column('review_on', sa.Date(), nullable=False),
+    sa.Column('change_id', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('asked_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('decided_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('in_force_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.CheckConstraint("version = 1 OR (change_id IS NOT NULL AND asked_by <> '' AND decided_by <> '' AND asked_by <> decided_by)", name='profile_version_two_people'),
+    sa.ForeignKeyConstraint(['change_id'], ['profile_change.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('change_id'),
+    sa.UniqueConstraint('school_id', 'version')
+    )
+    with op.batch_alter_table('profile_version', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_profile_version_school_id'), ['school_id'], unique=False)
+
     op.create_table('recording_objection',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -906,6 +932,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_recording_objection_child_id'))
 
     op.drop_table('recording_objection')
+    with op.batch_alter_table('profile_version', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_profile_version_school_id'))
+
+    op.drop_table('profile_version')
     with op.batch_alter_table('person_role', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_person_role_school_id'))
 
@@ -1019,10 +1049,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_recording_kept_until'))
 
     op.drop_table('recording')
-    with op.batch_alter_table('profile_version', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_profile_version_school_id'))
+    with op.batch_alter_table('profile_change', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_profile_change_school_id'))
 
-    op.drop_table('profile_version')
+    op.drop_table('profile_change')
     with op.batch_alter_table('person', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_person_school_id'))
 

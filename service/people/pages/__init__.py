@@ -1,6 +1,6 @@
 """The pages of signing in, people, badges, registers and the school. Each router is listed, so that a test sees every route."""
 
-from service.people.pages import account, badges, classes, dbs, people, roster, school, setup, sign_in, step_up
+from service.people.pages import account, badges, classes, dbs, people, profile, roster, school, setup, sign_in, step_up
 
-ROUTERS = (sign_in.router, account.router, badges.router, roster.router, people.router, classes.router, dbs.router, school.router,
-           setup.router, step_up.router)
+ROUTERS = (sign_in.router, account.router, badges.router, roster.router, people.router, classes.router, dbs.router,
+           profile.router, school.router, setup.router, step_up.router)

@@ -8,8 +8,9 @@ from fastapi.responses import Response
 from service.foundation.errors import Conflict, Invalid
 from service.foundation.events import LEADERS, SAFEGUARDING, Actor, Role
 from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
-from service.people import queries, rules, school
+from service.people import profile_history, queries, rules, school
 from service.people.pages.forms import saved, words
+from service.people.profile import profile_words
 
 router = APIRouter()
 GOVERNANCE = frozenset({Role.CHAIR, Role.GOVERNOR, Role.DPO})
@@ -32,8 +33,10 @@ async def _page(request: Request, actor: Actor, session: Reading, refusal: Inval
                            "until"), "")
     return await render(
         request, "people/school/school.html", 422 if refusal else 200, title="School", page=page, days=DAYS,
-        profile=rules.profile_words(page.profile), may_edit=actor.is_any(EDITORS), errors=words(refusal) if refusal else None,
-        may_open=Role.HEADTEACHER in actor.roles, given=empty | given,
+        profile=profile_words(page.profile), may_edit=actor.is_any(EDITORS), errors=words(refusal) if refusal else None,
+        may_open=Role.HEADTEACHER in actor.roles, may_ask_rules=actor.is_any(rules.ASK_FOR_RULES),
+        may_agree_rules=actor.is_any(rules.AGREE_TO_RULES),
+        rules_waiting=await profile_history.requests(session, actor.school_id), given=empty | given,
         on_duty=await queries.holders(session, actor.school_id, school.ON_DUTY),
     )
 
