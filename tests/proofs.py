@@ -1,18 +1,21 @@
 """Proving who one is in tests: passwords with one-time codes, and an authenticator made of software."""
 
+import html
+import json
 import re
 from typing import Any
 
 import httpx
 import pyotp
-from sqlmodel import select
+from sqlmodel import col, select, update
 
 from service.foundation.events import Actor
 from service.foundation.web import token_hash
 from service.people import one_time_codes, queries, step_up
 from service.people.actions import Action
 from service.people.step_up import Proof
-from service.people.tables import OneTimeCodes, Password, SignIn
+from service.people.tables import OneTimeCodes, Passkey, Password, SignIn
+from tests.authenticator import Authenticator
 from tests.school import Running
 
 PASSWORD = "plum-tractor-violin"
@@ -70,3 +73,38 @@ def action_of(page: httpx.Response) -> str:
     found = re.search(r'name="step_up_action" value="([0-9a-f]{64})"', page.text)
     assert found, page.text
     return found[1]
+
+
+async def add_passkey(school: Running, client: httpx.AsyncClient, key: Authenticator, name: str = "Laptop",
+                      **confirming: str) -> httpx.Response:
+    """Add a passkey on the account page. `confirming`: the step-up fields, for who has something already."""
+    page = await client.post("/account/passkeys/add", data=confirming)
+    return await client.post("/account/passkeys", data={"passkey": key.create(options_of(page)), "name": name})
+
+
+async def with_passkey(school: Running, role: str, position: int = 0) -> tuple[httpx.AsyncClient, Actor, Authenticator]:
+    """Somebody signed in who has had a passkey for two days: their client, themselves, and the passkey."""
+    cookie, key = await school.cookie(school.person(role, position)), Authenticator()
+    client = school.client(cookie)
+    assert (await add_passkey(school, client, key)).status_code == 303
+    async with school.database.writing() as session:
+        await session.exec(update(Passkey).where(col(Passkey.person_id) == school.person(role, position)).values(
+            rests_until=school.clock.now()))
+        actor = await queries.actor(session, school.person(role, position), session_id=await _session_id(session, cookie))
+    assert actor is not None
+    return client, actor, key
+
+
+def options_of(page: httpx.Response) -> dict[str, Any]:
+    """What the page asks `navigator.credentials.create` for."""
+    found = re.search(r'data-options="([^"]*)"', page.text)
+    assert found, page.text
+    options: dict[str, Any] = json.loads(html.unescape(found[1]))
+    return options
+
+
+async def challenge_for(client: httpx.AsyncClient, action: Action) -> dict[str, Any]:
+    answer = await client.post("/step-up/challenge", data={"action": action.hash})
+    assert answer.status_code == 200, answer.text
+    asked: dict[str, Any] = answer.json()
+    return asked

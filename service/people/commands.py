@@ -16,7 +16,7 @@ from service.foundation.db import new_id
 from service.foundation.errors import Conflict, Invalid, NotFound
 from service.foundation.events import Actor, Role
 from service.foundation.web import token_hash
-from service.people import credentials, queries, rules, sessions, step_up
+from service.people import credentials, factors, queries, rules, sessions, step_up
 from service.people.events import (
     BadgeIssued,
     BadgeUnlocked,
@@ -166,6 +166,7 @@ async def make_reset(session: AsyncSession, actor: Actor, person_id: str, now: d
     if target is None or row.kind == "child" or not row.email:
         raise Invalid("Only adults with an e-mail address have a password. Add the address first.")
     rules.checked_reset(actor, person_id, target.roles)
+    await factors.refuse_who_reset(session, actor, person_id, now)
     return await first_link(session, actor, person_id, now)
 
 

@@ -86,6 +86,14 @@ class OneTimeCodesStopped(Event):
 
 
 @dataclass(frozen=True)
+class FactorsReset(Event):
+    """Somebody else removed this person's passkeys and one-time codes."""
+
+    subject = "person_id"
+    person_id: str
+
+
+@dataclass(frozen=True)
 class StepUpRefused(Event):
     """Somebody signed in as this person could not prove to be them. `why` is a key of `actions.REFUSALS`."""
 

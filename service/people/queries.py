@@ -182,7 +182,7 @@ class OpenSession:
     is_here: bool
 
 
-ROUTES = {"password": "Password", "reset": "One-time link", "badge": "Badge", "dev": "Demo link"}
+ROUTES = {"password": "Password", "passkey": "Passkey", "reset": "One-time link", "badge": "Badge", "dev": "Demo link"}
 
 
 async def account(session: AsyncSession, person_id: str) -> OwnAccount:

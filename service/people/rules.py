@@ -115,6 +115,8 @@ def role_action(person_id: str, name: str, before: frozenset[Role], after: froze
 
 
 PROVERS = EVERYBODY - {Role.PUPIL, Role.PARENT, Role.GUEST}  # who has passkeys and one-time codes: staff and governance
+POWERFUL = LEADERS | SAFEGUARDING | {Role.CHAIR}
+FACTOR_RESETTERS = frozenset({Role.OFFICE}) | LEADERS
 RESETTERS = frozenset({Role.OFFICE, Role.TECHNICIAN}) | LEADERS
 
 
@@ -122,9 +124,22 @@ def checked_reset(actor: Actor, person_id: str, roles: frozenset[Role]) -> None:
     """Who may make a one-time link for whom: never for oneself, and for people with power only a leader (threat T5)."""
     if actor.person_id == person_id:
         raise NotAllowed("You cannot make a link for yourself. Change your password on your account page, or ask the office.")
-    powerful = roles & (LEADERS | SAFEGUARDING | {Role.CHAIR})
-    if powerful and not actor.is_any(LEADERS | SAFEGUARDING):
+    if roles & POWERFUL and not actor.is_any(LEADERS | SAFEGUARDING):
         raise NotAllowed("Only a leader or the safeguarding team makes a link for this person.")
+
+
+def checked_factor_reset(actor: Actor, person_id: str, roles: frozenset[Role]) -> None:
+    """Who may remove whose passkeys and codes: not one's own this way; of people with power only another leader (threat T5)."""
+    if actor.person_id == person_id:
+        raise NotAllowed("You cannot do this for yourself. Remove them on your account page, or ask another person.")
+    if not may_reset_factors(actor, person_id, roles):
+        raise NotAllowed("Only another leader removes the passkeys and codes of this person.")
+
+
+def may_reset_factors(actor: Actor, person_id: str, roles: frozenset[Role]) -> bool:
+    """Only of people who have such things; of people with power only another leader."""
+    resetters = LEADERS if roles & POWERFUL else FACTOR_RESETTERS
+    return actor.person_id != person_id and bool(roles & PROVERS) and actor.is_any(resetters)
 
 
 # -- guardians (policy: CM1) ------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
-"""Ways into the service: password, one-time link, badge and PIN. Each ends in `sessions.start` with its route's name.
+"""Ways into the service: password and one-time code, passkey, one-time link, badge and PIN.
 
-Another way (a passkey, the school's identity provider) is one more function here and one more route name: it proves who
-somebody is in its own manner and then does what these do. Nothing slow happens inside a transaction: look, prove, write.
+Each ends in `sessions.start` with its route's name. Another way (the school's identity provider) is one more function here
+and one more route name: it proves who somebody is in its own manner and then does what these do. Nothing slow happens inside
+a transaction: look, prove, write.
 policy: AC1, AC9.
 """
 
@@ -21,17 +22,30 @@ from service.foundation.bus import publish
 from service.foundation.errors import Invalid, NotAllowed, NotFound
 from service.foundation.events import Actor
 from service.foundation.web import token_hash
-from service.people import actions, credentials, queries, rules, sessions
+from service.people import actions, challenges, credentials, one_time_codes, passkeys, queries, rules, sessions
 from service.people.events import PasswordSet, SignInRefused
-from service.people.tables import Badge, Password, PasswordReset, Person
+from service.people.tables import Badge, OneTimeCodes, Password, PasswordReset, Person
 
 TICKET_SECONDS = 300
+SECOND = "second-factor"
 
 
 class NotProved(Invalid):
     """We could not sign you in. Try again."""
 
     code = "not-proved"
+
+
+class CodeRefused(NotProved):
+    """This is not the code. Enter the 6 numbers that the app shows now."""
+
+    code = "code-refused"
+
+
+class BadTicket(NotProved):
+    """That took a while. Sign in again."""
+
+    code = "ticket-over"
 
 
 class TooManyTries(NotAllowed):
@@ -64,6 +78,13 @@ class Entered:
 
     token: str
     actor: Actor
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The password was right, and is not enough: a one-time code is wanted for this ticket; without one, a passkey."""
+
+    ticket: str
 
 
 @dataclass(frozen=True)
@@ -107,10 +128,11 @@ def _network(address: str) -> str:
 # -- passwords --------------------------------------------------------------------------------------------------------
 
 
-async def by_password(state: Any, *, email: str, password: str, address: str, replaces: str = "") -> Entered:
+async def by_password(state: Any, *, email: str, password: str, address: str, replaces: str = "") -> Entered | Wanted:
     """Sign an adult in. Unknown addresses, people who left and wrong passwords look alike and cost alike.
 
-    `replaces`: the cookie's token before, whose session ends. Raises NotProved, TooManyTries, Busy.
+    Who has a second factor is asked for it. `replaces`: the cookie's token before, whose session ends. Raises NotProved,
+    TooManyTries, Busy.
     """
     now = state.clock.now()
     email = email.strip().lower()
@@ -132,7 +154,73 @@ async def by_password(state: Any, *, email: str, password: str, address: str, re
         if meanwhile.locked_until and now < meanwhile.locked_until:
             raise TooManyTries()  # others tried at the same moment
         meanwhile.failures, meanwhile.locked_until = 0, None
-        return await _enter(session, actor, route="password", now=now, replaces=replaces)
+        wanted = await _wanted(state, session, actor, now)
+        return wanted or await _enter(session, actor, route="password", now=now, replaces=replaces)
+
+
+async def _wanted(state: Any, session: AsyncSession, actor: Actor, now: datetime) -> Wanted | None:
+    """What this person needs beside the password. A code, or a passkey where there are no codes; also one that still rests."""
+    codes = await session.get(OneTimeCodes, actor.person_id)
+    if codes is not None and codes.confirmed_at is not None:
+        return Wanted(state.pepper.challenge(SECOND, (), actor.person_id, int(now.timestamp()) + TICKET_SECONDS))
+    return Wanted("") if await passkeys.of(session, actor.person_id) else None
+
+
+async def by_one_time_code(state: Any, *, ticket: str, code: str, address: str, replaces: str = "") -> Entered:
+    """The second half of `by_password`. Raises CodeRefused, TooManyTries; BadTicket when the first half is too long ago."""
+    now = state.clock.now()
+    state.tries.refuse(address)
+    async with state.database.writing() as session:
+        actor = await _behind_second(state, session, ticket, now)
+        why = await one_time_codes.accepted(session, state.pepper, actor.person_id, code, now)
+        if not why:
+            return await _enter(session, actor, route="password", now=now, replaces=replaces)
+        await publish(session, SignInRefused(actor.person_id, "code", why), actor)
+    state.tries.note(address)
+    if why == "locked":
+        raise TooManyTries()
+    raise CodeRefused("This code was used already. Wait for the next one." if why == "used-code" else None)
+
+
+async def _behind_second(state: Any, session: AsyncSession, ticket: str, now: datetime) -> Actor:
+    given = challenges.behind(state.pepper, SECOND, (), ticket, now)
+    actor = await queries.actor(session, given.nonce) if given else None
+    if actor is None:
+        raise BadTicket()
+    return actor
+
+
+# -- passkeys ---------------------------------------------------------------------------------------------------------
+
+
+def passkey_challenge(state: Any, browser: str) -> dict[str, Any]:
+    """What a browser asks an authenticator for, before anybody is known. `browser`: a token that only its cookie holds."""
+    until = state.clock.now() + actions.ENROLMENT_LASTS
+    challenge = challenges.new(state.pepper, "sign-in", (token_hash(browser),), until)
+    return {"ticket": challenge.ticket, "publicKey": passkeys.request(passkeys.site(state), challenge)}
+
+
+async def by_passkey(state: Any, *, answer: str, browser: str, address: str, replaces: str = "") -> Entered:
+    """Sign in with a passkey alone: it is two factors, a device and a finger, a face or a PIN. Raises NotProved, TooManyTries."""
+    now = state.clock.now()
+    state.tries.refuse(address)
+    given = passkeys.answer(answer)
+    challenge = challenges.behind(state.pepper, "sign-in", (token_hash(browser),), given.ticket, now) if given else None
+    if given is not None and challenge is not None:
+        async with state.database.writing() as session:
+            row, why = await passkeys.proved(session, passkeys.site(state), given, challenge, now=now)
+            actor = await queries.actor(session, row.person_id) if row else None
+            if actor is not None:
+                return await _enter(session, actor, route="passkey", now=now, replaces=replaces)
+            await _note_unknown(session, "passkey", why or "left")
+    state.tries.note(address)
+    raise NotProved()
+
+
+async def _note_unknown(session: AsyncSession, route: str, why: str) -> None:
+    school = await queries.only_school(session)
+    if school:
+        await publish(session, SignInRefused("", route, why), Actor("", school.id, frozenset()))
 
 
 async def _password_of(session: AsyncSession, email: str) -> tuple[Person | None, Password | None]:
@@ -146,10 +234,7 @@ async def note_wrong(state: Any, kept: Password | None, now: datetime) -> None:
     """Count a wrong password, in a transaction of its own; ten in a row close the account for 15 minutes."""
     async with state.database.writing() as session:
         if kept is None:
-            school = await queries.only_school(session)
-            if school:
-                await publish(session, SignInRefused("", "password", "unknown"), Actor("", school.id, frozenset()))
-            return
+            return await _note_unknown(session, "password", "unknown")
         row = await session.get_one(Password, kept.person_id)
         row.failures += 1
         row.locked_until = credentials.locked_until(row.failures, now)
@@ -174,8 +259,11 @@ async def reset_for(session: AsyncSession, token: str) -> PasswordReset:
     return row
 
 
-async def by_reset(state: Any, *, token: str, password: str) -> Entered:
-    """Choose a password with a one-time link, and be signed in. Every other session of the person ends."""
+async def by_reset(state: Any, *, token: str, password: str) -> Entered | Wanted:
+    """Choose a password with a one-time link, and be signed in. Every other session of the person ends.
+
+    The link leads past no second factor: whoever made it has the link, and not the person's phone (threat T5).
+    """
     now = state.clock.now()
     async with state.database.glance() as session:
         row = await reset_for(session, token)
@@ -191,7 +279,7 @@ async def by_reset(state: Any, *, token: str, password: str) -> Entered:
             raise NotFound("This link does not work any more. Ask the office for a new one.")
         await _keep_password(session, actor, kept, route="reset", now=now)
         await sessions.end_all(session, actor, person_id=actor.person_id, why="password", now=now)
-        return await _enter(session, actor, route="reset", now=now)
+        return await _wanted(state, session, actor, now) or await _enter(session, actor, route="reset", now=now)
 
 
 async def change_password(state: Any, actor: Actor, *, old: str, new: str) -> Entered:

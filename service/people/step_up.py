@@ -79,6 +79,44 @@ async def confirmed(session: AsyncSession, actor: Actor, action: Action, proof: 
     return row.id
 
 
+@dataclass(frozen=True)
+class Factor:
+    """A passkey, or the password with one-time codes. `rests_until` is empty when it confirms already."""
+
+    id: str
+    name: str
+    added_at: datetime
+    used_at: datetime | None
+    rests_until: datetime | None
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What a person has beside a password. Codes count with a password only."""
+
+    passkeys: tuple[Factor, ...]
+    codes: Factor | None
+
+    @property
+    def can_prove(self) -> bool:
+        """Whether the person can confirm something now."""
+        return any(row.rests_until is None for row in (*self.passkeys, *((self.codes,) if self.codes else ())))
+
+
+async def held(session: AsyncSession, person_id: str, now: datetime) -> Factors:
+    """A person's passkeys and codes that work."""
+    def resting(*until: datetime | None) -> datetime | None:
+        return max((each for each in until if each and each > now), default=None)
+
+    keys = tuple(Factor(row.id, row.name, row.added_at, row.used_at, resting(row.rests_until))
+                 for row in await passkeys.of(session, person_id))
+    codes, password = await session.get(OneTimeCodes, person_id), await session.get(Password, person_id)
+    if codes is None or codes.confirmed_at is None or password is None:
+        return Factors(keys, None)
+    return Factors(keys, Factor(person_id, "One-time codes", codes.confirmed_at, None,
+                                resting(codes.rests_until, password.rests_until)))
+
+
 # -- for routes -------------------------------------------------------------------------------------------------------
 
 
@@ -126,7 +164,8 @@ async def by_password(state: Any, actor: Actor, action_hash: str, password: str,
     async with state.database.writing() as session:
         why = await _password_refusal(session, actor, fits, now) or await one_time_codes.accepted(
             session, state.pepper, actor.person_id, code, now)
-        if why or await _is_resting(session, actor, now):
+        codes = (await held(session, actor.person_id, now)).codes
+        if why or codes is None or codes.rests_until:
             return await _refused(session, actor, action_hash, why or "resting")
         return _granted(session, actor, action_hash, "password", now)
 
@@ -136,11 +175,6 @@ async def _password_refusal(session: AsyncSession, actor: Actor, fits: bool, now
     if kept is not None and kept.locked_until and now < kept.locked_until:
         return "locked"
     return "" if kept is not None and fits else "wrong"
-
-
-async def _is_resting(session: AsyncSession, actor: Actor, now: datetime) -> bool:
-    rows = (await session.get(Password, actor.person_id), await session.get(OneTimeCodes, actor.person_id))
-    return any(row is None or (row.rests_until is not None and now < row.rests_until) for row in rows)
 
 
 async def _refused(session: AsyncSession, actor: Actor, action_hash: str, why: str) -> Proof:
@@ -177,20 +211,13 @@ async def asked(request: Request, session: AsyncSession, actor: Actor, action: A
                 refusal: NotConfirmed | None = None) -> Asked:
     """For a page whose own form confirms: give it to the template as `asked`, for the macro `confirm(asked)` in the form."""
     now = request.app.state.clock.now()
-    keys = await passkeys.of(session, actor.person_id)
-    codes, password = await session.get(OneTimeCodes, actor.person_id), await session.get(Password, actor.person_id)
-    usable = [row for row in keys if row.rests_until <= now]
-    has_codes = codes is not None and codes.confirmed_at is not None and password is not None
-    resting = [row.rests_until for row in keys if row.rests_until > now]
-    if has_codes:
-        assert codes is not None
-        assert password is not None
-        until = max(row.rests_until or now for row in (codes, password))
-        has_codes = until <= now
-        resting += [until] if until > now else []
-    return Asked(action, bool(usable), has_codes, min(resting, default=None),
-                 (await queries.school(session, actor.school_id)).zone, refusal.message if refusal else "",
-                 one_time_codes.demo(request.app.state, actor.person_id, now))
+    has = await held(session, actor.person_id, now)
+    resting = [row.rests_until for row in (*has.passkeys, *((has.codes,) if has.codes else ())) if row.rests_until]
+    return Asked(
+        action, any(row.rests_until is None for row in has.passkeys), has.codes is not None and has.codes.rests_until is None,
+        min(resting, default=None), (await queries.school(session, actor.school_id)).zone, refusal.message if refusal else "",
+        one_time_codes.demo(request.app.state, actor.person_id, now),
+    )
 
 
 async def ask(request: Request, session: AsyncSession, actor: Actor, action: Action, refusal: NotConfirmed | None = None, *,

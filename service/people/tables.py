@@ -267,6 +267,18 @@ class StepUpGrant(SQLModel, table=True):
     used_at: datetime | None = None
 
 
+class FactorReset(SQLModel, table=True):
+    """Somebody's passkeys and codes were removed by another person, who then makes no link for the same person's password."""
+
+    __tablename__ = "factor_reset"
+    __table_args__ = (CheckConstraint("made_by <> person_id"),)
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    person_id: str = Field(foreign_key="person.id", index=True)
+    made_by: str = Field(max_length=32)
+    made_at: datetime
+
+
 class PasswordReset(SQLModel, table=True):
     """A one-time link to choose a new password. Only the hash of the token is kept."""
 

@@ -435,6 +435,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_duty_slot_person_id'), ['person_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_duty_slot_school_id'), ['school_id'], unique=False)
 
+    op.create_table('factor_reset',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('made_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('made_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.CheckConstraint('made_by <> person_id'),
+    sa.ForeignKeyConstraint(['person_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('factor_reset', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_factor_reset_person_id'), ['person_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_factor_reset_school_id'), ['school_id'], unique=False)
+
     op.create_table('group_member',
     sa.Column('group_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -976,6 +991,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_group_member_person_id'))
 
     op.drop_table('group_member')
+    with op.batch_alter_table('factor_reset', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_factor_reset_school_id'))
+        batch_op.drop_index(batch_op.f('ix_factor_reset_person_id'))
+
+    op.drop_table('factor_reset')
     with op.batch_alter_table('duty_slot', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_duty_slot_school_id'))
         batch_op.drop_index(batch_op.f('ix_duty_slot_person_id'))

@@ -7,19 +7,29 @@ from fastapi.responses import JSONResponse, Response
 
 from service.foundation.events import EVERYBODY, Actor
 from service.foundation.web import COOKIE, Audience, Now, Reading, Writing, render, see_other
-from service.people import queries, sessions
+from service.people import queries, sessions, step_up
+from service.people.rules import PROVERS
 
 router = APIRouter()
 Anybody = Annotated[Actor, Depends(Audience(EVERYBODY))]
 
 
+SAVED = {
+    "password": "Your password is saved. You are signed out everywhere else.",
+    "passkey": "Your passkey is added.",
+    "codes": "Your one-time codes are on. From now on you need one whenever you sign in with your password.",
+    "removed": "It is removed.",
+}
+
+
 @router.get("/account")
-async def account(request: Request, actor: Anybody, session: Reading, saved: str = "") -> Response:
+async def account(request: Request, actor: Anybody, session: Reading, now: Now, saved: str = "") -> Response:
     person = await queries.person(session, actor.school_id, actor.person_id)
     where = await queries.open_sessions(session, actor)
     own = await queries.account(session, actor.person_id)
-    return await render(request, "people/account.html", title="Your account", person=person, where=where, own=own,
-                        saved="Your password is saved. You are signed out everywhere else." if saved == "password" else "")
+    has = await step_up.held(session, actor.person_id, now) if actor.is_any(PROVERS) else None
+    return await render(request, "people/account.html", title="Your account", person=person, where=where, own=own, has=has,
+                        saved=SAVED.get(saved, ""))
 
 
 @router.post("/account/sign-out-everywhere")

@@ -25,11 +25,11 @@ class Printed:
     square: Markup
 
 
-def square(code: str) -> Markup:
+def square(code: str, title: str = "Badge code") -> Markup:
     """The code as a QR symbol, level Q: a quarter of it may be scratched."""
     drawing = io.BytesIO()
     symbol = segno.make_qr(code, error="q")
-    symbol.save(drawing, kind="svg", xmldecl=False, svgns=True, omitsize=True, border=2, title="Badge code")
+    symbol.save(drawing, kind="svg", xmldecl=False, svgns=True, omitsize=True, border=2, title=title)
     return Markup(drawing.getvalue().decode())
 
 

@@ -1,33 +1,41 @@
-"""Signing in by password, badge and one-time link, and signing out."""
+"""Signing in by password and code, passkey, badge and one-time link, and signing out."""
 
+import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 
 from service.foundation.errors import Invalid, NotAllowed, NotFound, Unavailable
 from service.foundation.events import EVERYBODY, Actor
 from service.foundation.web import COOKIE, Audience, Now, Public, Reading, Writing, actor_of, local_path, render, see_other
-from service.people import credentials, frame, queries, sessions, sign_in
+from service.people import credentials, frame, one_time_codes, queries, sessions, sign_in
+from service.people.actions import ENROLMENT_LASTS
 from service.people.pages.forms import words
 
 router = APIRouter()
 Anybody = Annotated[Actor, Depends(Audience(EVERYBODY))]
 Text = Annotated[str, Form()]
+BROWSER = "chaperone-passkey"
 
 
 def _address(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def _entered(request: Request, entered: sign_in.Entered, next_page: str) -> Response:
-    """The cookie, and the page that was asked for before (only ever one of ours) or the start page."""
+async def _entered(request: Request, entered: sign_in.Entered | sign_in.Wanted, next_page: str) -> Response:
+    """The cookie, and the page that was asked for before (only ever one of ours) or the start page; or what else is wanted."""
+    if isinstance(entered, sign_in.Wanted):
+        return await _code_form(request, entered.ticket, next_page)
     page = local_path(next_page) if next_page else "/"
     answer = see_other(page if page != "/" else frame.landing(request.app, entered.actor))
-    # A proxy that forgets X-Forwarded-Proto must not cost the cookie its protection.
-    secure = request.url.scheme == "https" or request.app.state.settings.origin.startswith("https://")
-    sessions.give_cookie(answer, entered.token, secure=secure)
+    sessions.give_cookie(answer, entered.token, secure=_is_secure(request))
     return answer
+
+
+def _is_secure(request: Request) -> bool:
+    """A proxy that forgets X-Forwarded-Proto must not cost a cookie its protection."""
+    return request.url.scheme == "https" or bool(request.app.state.settings.origin.startswith("https://"))
 
 
 @router.get("/", dependencies=[Public])
@@ -69,7 +77,65 @@ async def enter(request: Request, session: Reading, email: Text = "", password: 
         return await _password_form(request, 422, ask=ask, next=next, email=email, errors={"email": refusal.message})
     except Unavailable as busy:
         return await _password_form(request, 503, ask=ask, next=next, email=email, errors={"email": busy.message})
-    return _entered(request, entered, next)
+    return await _entered(request, entered, next)
+
+
+# -- second factor and passkey ----------------------------------------------------------------------------------------
+
+
+async def _code_form(request: Request, ticket: str, next: str, status: int = 200,
+                     errors: dict[str, str] | None = None) -> Response:
+    async with request.app.state.database.glance() as session:
+        ask = await queries.whom_to_ask(session)
+    demo = one_time_codes.demo(request.app.state, ticket.partition(".")[0], request.app.state.clock.now())
+    title = "Enter your one-time code" if ticket else "Use your passkey"
+    return await render(request, "people/sign_in/code.html", status, title=title, ticket=ticket, ask=ask, demo=demo,
+                        next=local_path(next) if next else "", errors=errors)
+
+
+@router.post("/sign-in/code", dependencies=[Public])
+async def enter_code(request: Request, ticket: Text = "", code: Text = "", next: Text = "") -> Response:
+    try:
+        entered = await sign_in.by_one_time_code(
+            request.app.state, ticket=ticket, code=code, address=_address(request), replaces=request.cookies.get(COOKIE, ""))
+    except sign_in.CodeRefused as refusal:
+        return await _code_form(request, ticket, next, 422, {"code": refusal.message})
+    except (sign_in.NotProved, sign_in.TooManyTries) as refusal:
+        return await _again(request, next, refusal)
+    return await _entered(request, entered, next)
+
+
+async def _again(request: Request, next: str, refusal: Invalid | NotAllowed) -> Response:
+    async with request.app.state.database.glance() as session:
+        ask = await queries.whom_to_ask(session)
+    wrong = f"Too many tries. Wait 15 minutes or ask {ask}." if isinstance(refusal, NotAllowed) else refusal.message
+    return await _password_form(request, 429 if isinstance(refusal, NotAllowed) else 422, ask=ask, next=next, errors={"": wrong})
+
+
+@router.post("/sign-in/passkey/challenge", dependencies=[Public])
+async def passkey_challenge(request: Request) -> Response:
+    """A challenge that only this browser can have answered."""
+    browser = secrets.token_urlsafe(18)
+    answer = JSONResponse(sign_in.passkey_challenge(request.app.state, browser))
+    answer.set_cookie(BROWSER, browser, httponly=True, secure=_is_secure(request), samesite="strict", path="/sign-in/passkey",
+                      max_age=int(ENROLMENT_LASTS.total_seconds()))
+    return answer
+
+
+@router.post("/sign-in/passkey", dependencies=[Public])
+async def enter_passkey(request: Request, passkey: Text = "", next: Text = "") -> Response:
+    try:
+        entered = await sign_in.by_passkey(
+            request.app.state, answer=passkey, browser=request.cookies.get(BROWSER, ""), address=_address(request),
+            replaces=request.cookies.get(COOKIE, ""))
+    except (sign_in.NotProved, sign_in.TooManyTries) as refusal:
+        return await _again(request, next, refusal)
+    answer = await _entered(request, entered, next)
+    answer.delete_cookie(BROWSER, path="/sign-in/passkey")
+    return answer
+
+
+# -- one-time links ---------------------------------------------------------------------------------------------------
 
 
 @router.get("/reset/{token}", dependencies=[Public])
@@ -84,7 +150,7 @@ async def reset(request: Request, token: str, password: Text = "") -> Response:
         entered = await sign_in.by_reset(request.app.state, token=token, password=password)
     except Invalid as refusal:
         return await _choose(request, "Choose a new password", refusal)
-    return _entered(request, entered, "")
+    return await _entered(request, entered, "")
 
 
 async def _choose(request: Request, title: str, refusal: Invalid | None = None, *, asks_old: bool = False) -> Response:
@@ -104,7 +170,7 @@ async def own_password(request: Request, actor: Anybody, old: Text = "", passwor
         entered = await sign_in.change_password(request.app.state, actor, old=old, new=password)
     except Invalid as refusal:
         return await _choose(request, "Change your password", refusal, asks_old=True)
-    return _entered(request, entered, "/account?saved=password")
+    return await _entered(request, entered, "/account?saved=password")
 
 
 # -- badge ------------------------------------------------------------------------------------------------------------
@@ -164,7 +230,7 @@ async def check_pin(request: Request, ticket: Text = "", pin1: Text = "", pin2: 
         return await _pin_form(request, ticket, next, refusal)
     except NotAllowed as refusal:
         return await _stopped(request, refusal)
-    return _entered(request, entered, next)
+    return await _entered(request, entered, next)
 
 
 # -- out --------------------------------------------------------------------------------------------------------------
@@ -192,4 +258,4 @@ async def dev_sign_in(request: Request, token: str, session: Writing, now: Now) 
     if actor is None:
         raise NotFound()
     cookie = await sessions.start(session, person_id=actor.person_id, school_id=actor.school_id, route="dev", now=now)
-    return _entered(request, sign_in.Entered(cookie, actor), "")
+    return await _entered(request, sign_in.Entered(cookie, actor), "")
