@@ -14,9 +14,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.foundation.bus import publish
 from service.foundation.errors import Conflict, NotFound
 from service.foundation.events import Actor
-from service.people import queries, rules
+from service.people import queries, rules, step_up
+from service.people.actions import Action
 from service.people.events import ProfileChangeAsked, ProfileChanged, ProfileChangeRefused
 from service.people.profile import Profile, checked, differences, less_protection, profile_from
+from service.people.step_up import Proof
 from service.people.tables import ProfileChange, ProfileVersion
 
 
@@ -65,13 +67,31 @@ async def _waiting(session: AsyncSession, actor: Actor, change_id: str) -> Profi
     return asked
 
 
-async def agree(session: AsyncSession, actor: Actor, change_id: str, *, now: datetime) -> int:
-    """The second person agrees to all of it: a new version of the rules, from the next lesson on. Returns its number."""
+async def agreeing(session: AsyncSession, actor: Actor, change_id: str, now: datetime) -> Action:
+    """What this person has to confirm to agree; raises what `agree` would, so that nobody proves themselves in vain."""
+    asked = await _agreeable(session, actor, change_id, now)
+    changed = len(differences(await queries.profile(session, actor.school_id), profile_from(asked.profile)))
+    words = f"change {changed} of the school’s rules from the next lesson on"
+    return rules.rules_action(asked.id, asked.base_version, asked.profile, asked.reasons, asked.review_on, words)
+
+
+async def _agreeable(session: AsyncSession, actor: Actor, change_id: str, now: datetime) -> ProfileChange:
     asked = await _waiting(session, actor, change_id)
     asker = await queries.actor(session, asked.asked_by)
     rules.checked_rules_second(actor, asked.asked_by, asker.roles if asker else frozenset())
     if asked.base_version != await newest_version(session, actor.school_id) or asked.review_on <= now.date():
         raise RequestChanged("This request has changed: the rules, or the day, are not those it was made for. Ask for it again.")
+    return asked
+
+
+async def agree(session: AsyncSession, actor: Actor, change_id: str, *, proof: Proof, now: datetime) -> int:
+    """The second person agrees to all of it: a new version of the rules, from the next lesson on. Returns its number.
+
+    Raises NotAllowed, RequestChanged, and NotConfirmed without a proof that is for exactly this change.
+    """
+    action = await agreeing(session, actor, change_id, now)
+    await step_up.confirmed(session, actor, action, proof, now)
+    asked = await _agreeable(session, actor, change_id, now)
     before, after = await queries.profile(session, actor.school_id), profile_from(asked.profile)
     asked.decided_by, asked.decided_at, asked.agreed = actor.person_id, now, True
     await session.flush()  # the database lets a version in only after what two people agreed

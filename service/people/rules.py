@@ -203,6 +203,12 @@ def checked_rules_second(actor: Actor, asked_by: str, asker_roles: frozenset[Rol
         raise NotAllowed("The headteacher or the chair of governors has to be one of the two.")
 
 
+def rules_action(change_id: str, base_version: int, profile: str, reasons: str, review_on: date, words: str) -> Action:
+    """What the second person confirms: exactly these rules, reasons and day, instead of exactly that version (threat T5)."""
+    return Action("agree-rules", words, {"change_id": change_id, "base_version": base_version, "profile": profile,
+                                         "reasons": reasons, "review_on": review_on.isoformat()})
+
+
 def checked_rules_request(before: Profile, after: Profile, reasons: Mapping[str, str], review_on: date | None,
                           today: date) -> dict[str, str]:
     """The reasons to keep, by the key of each line: one for every line that protects less, or one for it all when none does.

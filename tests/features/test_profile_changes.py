@@ -17,6 +17,7 @@ from service.people import queries
 from service.people.profile import Profile, lines
 from service.people.tables import PersonRole, ProfileChange, ProfileVersion
 from tests.features.test_planning_roster import withdraw
+from tests.proofs import PASSWORD, action_of, code, confirmed_post, give_codes
 from tests.school import Running
 
 REVIEW = "1/9/2027"
@@ -67,7 +68,8 @@ async def test_a_leader_compares_asks_and_a_second_person_agrees(school: Running
     asked_for = await head.get(page)
     assert "A complaint takes six weeks" in asked_for.text
     assert "Agree all" in asked_for.text
-    assert (await head.post(page, data={"answer": "agree"})).status_code == 303
+    answer = await confirmed_post(school, head, school.person("headteacher"), page, {"answer": "agree"})
+    assert answer.status_code == 303
     assert await in_force(school) == LOOSER
     assert "Agreed by" in (await leader.get(page)).text
     for role in ("governor", "dsl", "office", "chair"):
@@ -96,7 +98,8 @@ async def test_two_leaders_without_the_headteacher_or_the_chair_are_not_enough(s
     page = await asked(await school.signed_in("senior_leader"), LOOSER, **REASONS)
     refused = await (await school.signed_in("teacher")).post(page, data={"answer": "agree"})
     assert "headteacher or the chair of governors has to be one of the two" in refused.text
-    assert (await (await school.signed_in("chair")).post(page, data={"answer": "agree"})).status_code == 303
+    chair = await school.signed_in("chair")
+    assert (await confirmed_post(school, chair, school.person("chair"), page, {"answer": "agree"})).status_code == 303
 
 
 async def test_whoever_is_no_leader_any_more_has_lost_the_request(school: Running) -> None:
@@ -106,6 +109,24 @@ async def test_whoever_is_no_leader_any_more_has_lost_the_request(school: Runnin
     refused = await (await school.signed_in("headteacher")).post(page, data={"answer": "agree"})
     assert "not a leader any more" in refused.text
     assert await in_force(school) == Profile()
+
+
+async def test_nobody_agrees_without_showing_who_they_are_for_exactly_this_change(school: Running) -> None:
+    leader, head, person = (await school.signed_in("senior_leader"), await school.signed_in("headteacher"),
+                            school.person("headteacher"))
+    first, second = await asked(leader, LOOSER, **REASONS), await asked(leader, Profile(overrun_minutes=1), reason_all="Calm")
+    asked_first = await head.post(first, data={"answer": "agree"})
+    assert "change 2 of the school’s rules" in asked_first.text
+    await give_codes(school, person)
+    proved = {"answer": "agree", "step_up_action": action_of(asked_first), "step_up_password": PASSWORD}
+    for path, given in ((first, {"step_up_code": "000000"}), (second, {"step_up_code": code(school)})):
+        refused = await head.post(path, data=proved | given)
+        assert refused.status_code == 422
+        assert "Check it is you" in refused.text
+        assert await in_force(school) == Profile()
+    school.clock.advance(30)
+    assert (await head.post(first, data=proved | {"step_up_code": code(school)})).status_code == 303
+    assert await in_force(school) == LOOSER
 
 
 @pytest.mark.parametrize("role", ["teacher", "dsl", "office", "governor", "dpo", "technician", "pupil", "parent"])
@@ -145,7 +166,8 @@ async def test_when_the_rules_moved_meanwhile_the_request_has_changed(school: Ru
     leader, head = await school.signed_in("senior_leader"), await school.signed_in("headteacher")
     first = await asked(leader, LOOSER, **REASONS)
     second = await asked(head, Profile(overrun_minutes=1), reason_all="Calm ends")
-    assert (await leader.post(second, data={"answer": "agree"})).status_code == 303
+    agreed = await confirmed_post(school, leader, school.person("senior_leader"), second, {"answer": "agree"})
+    assert agreed.status_code == 303
     shown = await head.get(first)
     assert "This request has changed" in shown.text
     assert "Agree all" not in shown.text

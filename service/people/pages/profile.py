@@ -1,6 +1,7 @@
 """The school's rules: changing them by two people, and how they came to be (screens 4.5, policy: IN5)."""
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -9,10 +10,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.foundation.errors import Conflict, Invalid, NotAllowed
 from service.foundation.events import Actor
 from service.foundation.web import Audience, Now, Reading, render, say_count, see_other
-from service.people import profile_changes, profile_history, queries, rules
+from service.people import profile_changes, profile_history, queries, rules, step_up
 from service.people.pages.forms import saved, words
 from service.people.pages.school import Reader
 from service.people.profile import Profile, differences, lines, read
+from service.people.step_up import Confirming, NotConfirmed, Proof
 
 router = APIRouter(prefix="/school/rules")
 Asker = Annotated[Actor, Depends(Audience(rules.ASK_FOR_RULES))]
@@ -98,15 +100,28 @@ async def _request(request: Request, actor: Actor, session: AsyncSession, change
 
 
 @router.post("/changes/{change_id}")
-async def decide(request: Request, actor: Second, session: Reading, change_id: str, now: Now) -> Response:
+async def decide(request: Request, actor: Second, session: Reading, change_id: str, now: Now, proof: Confirming) -> Response:
     answer = (await _given(request)).get("answer", "")
     try:
-        if answer not in ("agree", "refuse"):
+        if answer == "agree":
+            return await _agree(request, actor, session, change_id, now, proof)
+        if answer != "refuse":
             raise Invalid(fields={"answer": "Choose one"})
-        write: Any = profile_changes.agree if answer == "agree" else profile_changes.refuse
-        await saved(request, lambda writing: write(writing, actor, change_id, now=now))
+        await saved(request, lambda writing: profile_changes.refuse(writing, actor, change_id, now=now))
     except (Invalid, Conflict, NotAllowed) as refusal:
         return await _request(request, actor, session, change_id, refusal)
+    return see_other(f"/school/rules/changes/{change_id}")
+
+
+async def _agree(request: Request, actor: Actor, session: AsyncSession, change_id: str, now: datetime,
+                 proof: Proof) -> Response:
+    action = await profile_changes.agreeing(session, actor, change_id, now)
+    if not proof.is_given:
+        return await step_up.ask(request, session, actor, action)
+    try:
+        await saved(request, lambda writing: profile_changes.agree(writing, actor, change_id, proof=proof, now=now))
+    except NotConfirmed as refusal:
+        return await step_up.ask(request, session, actor, action, refusal)
     return see_other(f"/school/rules/changes/{change_id}")
 
 
