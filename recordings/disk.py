@@ -7,8 +7,8 @@ safe, rather than when the disk is full under all of them.
 import os
 import threading
 
-# Before a lesson shows its own rate: a teacher's picture and a few voices.
-ASSUMED_BYTES_PER_SECOND = 64_000.0
+# Before a lesson shows its own rate: a teacher's picture, also small (90 kbit/s), and a few voices.
+ASSUMED_BYTES_PER_SECOND = 76_000.0
 MARGIN = 1.2
 
 _lock = threading.Lock()
