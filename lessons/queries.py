@@ -171,13 +171,13 @@ async def _children(session: AsyncSession, actor: Actor) -> list[str]:
     return list(rows.all())
 
 
-async def lesson_view(session: AsyncSession, actor: Actor, lesson_id: str) -> LessonView:
-    """One lesson, for somebody who has business in it. Raises NotFound for everybody else."""
-    roster = await rosters.roster(session, lesson_id)
+async def lesson_view(session: AsyncSession, actor: Actor, lesson_id: str, *, known: Roster | None = None) -> LessonView:
+    """One lesson, for somebody who has business in it. Raises NotFound for everybody else. `known`: its roster, where it is."""
+    roster = known or await rosters.roster(session, lesson_id)
     if roster.school_id != actor.school_id:
         raise NotFound()
     pupil, adult = roster.pupil(actor.person_id), roster.adult(actor.person_id)
-    card = (await _cards(session, actor.school_id, Lesson.id == lesson_id))[0]
+    card = await _card_of(session, roster)
     part = adult.part if adult else "planner" if card.planned_by == actor.person_id else "pupil"
     if part == "pupil" and (pupil is None or roster.status in ("waiting", "refused")):
         raise NotFound()
@@ -211,7 +211,7 @@ async def _of_child(
     """What was cancelled or moved is told; what is not approved yet is not there."""
     groups = select(GroupMember.group_id).where(GroupMember.person_id == child_id, GroupMember.part == "pupil")
     cards = await _cards(session, school_id, *_between(start, end), col(Lesson.group_id).in_(groups),
-                         col(Lesson.status).in_(("planned", "cancelled")))
+                         col(Lesson.status).in_(("planned", "cancelled")), counted=False)
     purposes = (await rosters.consents.permissions(session, school_id, [child_id])).get(child_id, frozenset())
     joined = await _joined(session, child_id, [card.id for card in cards])
     return tuple(PupilCard(card, rules.may_take_part(purposes), joined.get(card.id)) for card in cards)
@@ -224,8 +224,9 @@ async def _joined(session: AsyncSession, person_id: str, lesson_ids: Sequence[st
     return {row.lesson_id: row.at for row in rows}
 
 
-async def _cards(session: AsyncSession, school_id: str, *wanted: object) -> list[Card]:
-    """The lessons that meet `wanted`, earliest first: the same few look-ups, however many lessons."""
+async def _cards(session: AsyncSession, school_id: str, *wanted: object, counted: bool = True) -> list[Card]:
+    """The lessons that meet `wanted`, earliest first: the same few look-ups, however many lessons. Families are told
+    nothing of other pupils, so for them the class is not even read (`counted`)."""
     now = session.info["clock"].now()
     rows = (await session.exec(
         select(Lesson).where(Lesson.school_id == school_id, *wanted)  # type: ignore[arg-type]
@@ -233,15 +234,24 @@ async def _cards(session: AsyncSession, school_id: str, *wanted: object) -> list
     )).all()
     profile = await people.profile(session, school_id)
     adults = await _adults(session, school_id, [row.id for row in rows], now.date())
-    pupils = await rosters.pupils_by_group(session, school_id, {row.group_id for row in rows}, now.date())
-    groups = (await session.exec(select(TeachingGroup).where(col(TeachingGroup.id).in_(list(pupils))))).all()
+    group_ids = {row.group_id for row in rows}
+    pupils = await rosters.pupils_by_group(session, school_id, group_ids, now.date()) if counted else {}
+    groups = (await session.exec(select(TeachingGroup).where(col(TeachingGroup.id).in_(group_ids)))).all()
     names = {group.id: group.name for group in groups}
     to_preview = await _to_preview(session, [row.id for row in rows])
     return [
-        _card(row, names[row.group_id], adults.get(row.id, ()), len(pupils[row.group_id]),
-              sum(pupil.may_take_part for pupil in pupils[row.group_id]), to_preview.count(row.id), profile, now)
+        _card(row, names[row.group_id], adults.get(row.id, ()), len(pupils.get(row.group_id, ())),
+              sum(pupil.may_take_part for pupil in pupils.get(row.group_id, ())), to_preview.count(row.id), profile, now)
         for row in rows
     ]
+
+
+async def _card_of(session: AsyncSession, roster: Roster) -> Card:
+    """The card of a lesson whose roster was read."""
+    row = await session.get_one(Lesson, roster.lesson_id)
+    to_preview = sum(not link.is_previewed for link in roster.links)
+    return _card(row, roster.group.name, roster.adults, len(roster.pupils), len(roster.expected), to_preview, roster.profile,
+                 session.info["clock"].now())
 
 
 def _card(row: Lesson, group: str, adults: Iterable[Adult], pupils: int, can_join: int, to_preview: int, profile: Profile,

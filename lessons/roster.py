@@ -118,7 +118,7 @@ async def roster(session: AsyncSession, lesson_id: str) -> Roster:
         profile=await people.profile(session, school_id, lesson.started_at), adults=adults,
         leaders=await adults_of(session, school_id, leaders, today),
         pupils=await pupils_of(session, school_id, lesson.group_id, today, lesson.started_at),
-        links=await links_of(session, lesson_id), removed=await _removed(session, lesson_id),
+        links=await links_of(session, lesson_id), removed=await removed(session, lesson_id),
         outside=tuple(lesson.outside.split()),
     )
 
@@ -193,7 +193,8 @@ async def links_of(session: AsyncSession, lesson_id: str) -> tuple[PreviewedLink
     return tuple(PreviewedLink(row.id, row.url, row.previewed_by, row.previewed_at) for row in rows)
 
 
-async def _removed(session: AsyncSession, lesson_id: str) -> frozenset[str]:
+async def removed(session: AsyncSession, lesson_id: str) -> frozenset[str]:
+    """Who was sent out of the lesson for good."""
     rows = await session.exec(select(JournalEntry.person_id).where(
         JournalEntry.lesson_id == lesson_id, JournalEntry.kind == "removed"
     ))

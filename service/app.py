@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 
 import consent.pages as consent_pages
 import consent.signing as consent_signing
@@ -22,12 +21,13 @@ import mobile_api.routes as mobile_routes
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
 import service.safeguarding.pages as safeguarding_pages
+from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
 from recordings.commands import recover as recover_recordings
 from recordings.shelf import Shelf
 from recordings.vault import Vault
-from service import metrics
+from service import files, metrics
 from service.foundation import audit, bus, health, jobs, web
 from service.foundation.clock import Clock, SystemClock
 from service.foundation.db import Database
@@ -63,8 +63,8 @@ TEMPLATES = {
     "recordings": "recordings",
     "lessons": "lessons",
 }
-STATIC = ("lessons", "recordings")
 HERE = Path(__file__).parent
+STATIC = {"/lessons": HERE.parent / "lessons/static", "/recordings": HERE.parent / "recordings/static", "": HERE / "static"}
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
@@ -79,6 +79,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.audiences = audiences(ROUTERS)
     app.state.passwords = hashing.Passwords()
     app.state.tries = Tries()
+    app.state.rosters = Rosters()
     app.state.roster_turn = asyncio.Lock()
     app.state.templates = web.templates(TEMPLATES)
     app.state.templates.filters["role"] = rules.ROLE_WORDS.__getitem__
@@ -86,11 +87,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.add_middleware(web.Shield)
     app.state.metrics = metrics.Metrics()
     app.add_middleware(metrics.Measured, metrics=app.state.metrics)
+    files.serve(app, STATIC, app.state.templates)
     for router in ROUTERS:
         app.include_router(router)
-    for package in STATIC:
-        app.mount(f"/static/{package}", StaticFiles(directory=HERE.parent / package / "static"), name=f"{package}-static")
-    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     return app
 
 

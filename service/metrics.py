@@ -17,6 +17,7 @@ from sqlmodel import col, func, select
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.foundation.bus import Outbox
+from service.foundation.db import WRITE_SECONDS
 from service.foundation.errors import NotFound
 from service.foundation.web import Public
 from service.safeguarding.tables import Alert
@@ -33,6 +34,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.registry.register(WRITE_SECONDS)
         self.requests = Counter("chaperone_requests", "Requests answered.", ("route", "status"), registry=self.registry)
         self.seconds = Histogram("chaperone_request_seconds", "How long an answer took.", ("route",), buckets=SECONDS,
                                  registry=self.registry)

@@ -101,8 +101,8 @@ async def door(request: Request, lesson_id: str, answers: Answers, actor: Anybod
     state = request.app.state
     state.rooms.knock(actor.person_id)
     async with state.database.glance() as session:
-        roster = await rosters.roster(session, lesson_id)
-        plan = await reading.plan(session, lesson_id)
+        roster = await state.rosters.current(session, lesson_id)
+        plan = await reading.plan(session, roster)
         zone = (await people.school(session, actor.school_id)).zone
     registry: Registry = state.rooms
     person = admissible(plan, roster, actor, registry.live(lesson_id), now, zone)

@@ -1,6 +1,7 @@
 """Reads what the school decided about a lesson, as the live room wants it: one immutable plan, made fresh at each reading."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -38,11 +39,34 @@ class Read:
 
 DECIDES_NOTHING = frozenset(kind.__name__ for kind in (RoomJournalled, RoomOpened, DoorAnswered, SignedIn, SignInRefused))
 """What the audit is full of while lessons are on. Any other entry may have changed a plan."""
+STANDS = timedelta(seconds=10)
+"""For how long a roster is believed although nothing was decided: midnight changes things too."""
+
+
+class Rosters:
+    """Rosters that were read before. At nine o'clock a class asks for the same one at each of thirty doors.
+
+    One stands while the audit holds nothing since that could change it, as a host's plan does, and for ten seconds at most.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[int, datetime, Roster]] = {}
+
+    async def current(self, session: AsyncSession, lesson_id: str) -> Roster:
+        """The lesson's roster as it stands in this session's view. Raises NotFound."""
+        now: datetime = session.info["clock"].now()
+        self._kept = {each: kept for each, kept in self._kept.items() if timedelta() <= now - kept[1] < STANDS}
+        found = self._kept.get(lesson_id)
+        stands, changed = await decided(session, found[0]) if found else (await _stands(session), True)
+        if found is None or changed:
+            found = stands, now, await rosters.roster(session, lesson_id)
+        self._kept[lesson_id] = stands, *found[1:]
+        return replace(found[2], removed=await rosters.removed(session, lesson_id))  # the journal, which decides nothing else
 
 
 async def read(session: AsyncSession, lesson_id: str) -> Read:
     """Everything a host holds of a lesson, in one consistent view. Raises NotFound."""
-    seen, _ = await decided(session, -1)
+    seen = await _stands(session)
     roster = await rosters.roster(session, lesson_id)
     words = await rosters.word_list(session, roster.school_id)
     return Read(await _plan(session, roster, words), _lists(roster, words), seen)
@@ -58,9 +82,14 @@ async def decided(session: AsyncSession, seen: int) -> tuple[int, bool]:
     return last, other is not None
 
 
-async def plan(session: AsyncSession, lesson_id: str) -> Plan:
-    """The plan of one lesson as it stands now: roster, clearances, consents, times, switches. Raises NotFound."""
-    roster = await rosters.roster(session, lesson_id)
+async def _stands(session: AsyncSession) -> int:
+    """Where the audit stands; -1 before its first entry."""
+    last = (await session.exec(select(func.max(AuditLeaf.seq)))).one()
+    return -1 if last is None else last
+
+
+async def plan(session: AsyncSession, roster: Roster) -> Plan:
+    """The plan of one lesson whose roster was read: clearances, consents, times, switches."""
     return await _plan(session, roster, await rosters.word_list(session, roster.school_id))
 
 

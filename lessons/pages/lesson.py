@@ -21,7 +21,8 @@ Anybody = Annotated[Actor, Depends(Audience(DAY))]
 
 @router.get("/lessons/{lesson_id}")
 async def lesson(request: Request, lesson_id: str, actor: Anybody, session: Reading, now: Now, planned: int = 0) -> Response:
-    view = await queries.lesson_view(session, actor, lesson_id)
+    roster = await request.app.state.rosters.current(session, lesson_id)
+    view = await queries.lesson_view(session, actor, lesson_id, known=roster)
     if view.is_at_the_door(now) and not planned:
         return await render(request, "lessons/room.html", **await room(session, actor, view))
     if view.is_staff:

@@ -15,11 +15,9 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.people import imports, queries
+from service.people import imports
 from tests.school import Running, running
-
-HEAD = "ID,First name,Last name,Date of birth,Year,Classes," + ",".join(
-    f"Guardian {n} {name}" for n in (1, 2) for name in ("ID", "first name", "last name", "email", "parental responsibility"))
+from tests.ten_lessons import office, roster_file
 
 
 @dataclass(frozen=True)
@@ -31,14 +29,6 @@ class Import:
     transactions: int
     longest_ms: float
     cpu_ms: float
-
-
-def file_of(pupils: int, *, known_as: str = "Given") -> bytes:
-    rows = (
-        f"P{at},{known_as}{at},Family{at},1/9/2016,5,Class {at % 50},"
-        f"A{at},Ana{at},Family{at},a{at}@example.org,yes,B{at},Ben{at},Family{at},b{at}@example.org,yes"
-        for at in range(pupils))
-    return "\n".join((HEAD, *rows)).encode()
 
 
 async def imported(school: Running, raw: bytes) -> Import:
@@ -55,14 +45,12 @@ async def imported(school: Running, raw: bytes) -> Import:
             yield session
         held.append(((time.perf_counter() - began) * 1000, (time.process_time() - cpu) * 1000))
 
-    async with database.reading() as session:
-        office = await queries.actor(session, school.person("office"))
-    assert office is not None
+    actor = await office(school)
     database.writing = timed
     began = time.perf_counter()
     try:
-        import_id = await imports.check(school.app.state, office, raw, is_whole=False)
-        plan = await imports.save(school.app.state, office, import_id)
+        import_id = await imports.check(school.app.state, actor, raw, is_whole=False)
+        plan = await imports.save(school.app.state, actor, import_id)
     finally:
         database.writing = writing
     longest = max(held)
@@ -72,8 +60,8 @@ async def imported(school: Running, raw: bytes) -> Import:
 async def measured(pupils: int = 1500) -> list[tuple[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         async with running(Path(folder)) as school:
-            return [("new", await imported(school, file_of(pupils))),
-                    ("every pupil changed", await imported(school, file_of(pupils, known_as="Other")))]
+            return [("new", await imported(school, roster_file(pupils))),
+                    ("every pupil changed", await imported(school, roster_file(pupils, known_as="Other")))]
 
 
 def main() -> None:

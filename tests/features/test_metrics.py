@@ -24,6 +24,7 @@ async def test_requests_are_counted_by_route_and_never_by_path(school: Running) 
     assert found["chaperone_requests_total", ("other", "4xx")] == 1
     assert found["chaperone_rooms", ("open",)] == 0
     assert found["chaperone_outbox_waiting", ()] >= 0
+    assert found["chaperone_write_transaction_seconds_count", ()] > 0
     for person in school.made["people"]:
         assert person["id"] not in text
         assert person["name"].split()[-1] not in text

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from consent.tables import ConsentResponse
+from lessons import roster as rosters
 from lessons.live import reading
 from lessons.live.plan import Plan, Role
 from lessons.live.supervision import Kind
@@ -17,7 +18,7 @@ from tests.school import Running
 
 async def plan_now(school: Running) -> Plan:
     async with school.database.reading() as session:
-        return await reading.plan(session, startable(school)["id"])
+        return await reading.plan(session, await rosters.roster(session, startable(school)["id"]))
 
 
 def startable(school: Running) -> dict[str, Any]:
@@ -95,7 +96,8 @@ async def test_an_adult_whose_agreement_ran_out_may_not_come_in(school: Running)
     lesson = startable(school)
     school.clock.advance(timedelta(days=400).total_seconds())
     async with school.database.reading() as session:
-        assert not (await reading.plan(session, lesson["id"])).people[lesson["adult_ids"][0]].cleared
+        plan = await reading.plan(session, await rosters.roster(session, lesson["id"]))
+    assert not plan.people[lesson["adult_ids"][0]].cleared
 
 
 async def test_a_guest_comes_in_and_never_counts_as_the_schools_adult(school: Running) -> None:
@@ -130,4 +132,4 @@ async def test_whoever_was_removed_stays_out(school: Running) -> None:
 async def test_a_lesson_that_does_not_exist_has_no_plan(school: Running) -> None:
     async with school.database.reading() as session:
         with pytest.raises(NotFound):
-            await reading.plan(session, "nothing")
+            await rosters.roster(session, "nothing")

@@ -300,6 +300,14 @@ async def test_before_the_pin_no_page_names_the_school_or_a_surname(school: Runn
         assert row.family_name not in page.text
 
 
+async def test_a_badge_is_taken_where_another_pupil_is_still_signed_in(school: Running) -> None:
+    badge = await with_badge(school, 1)
+    async with await school.signed_in("pupil") as client:
+        assert (await client.get("/sign-in/badge")).status_code == 200
+        asked = await client.post("/sign-in/pin", data={"ticket": ONE_FIELD.search((await scan(client, badge.code)).text)[1]})  # type: ignore[index]
+        assert (await enter_pin(client, asked, badge.pin)).status_code == 303
+
+
 async def test_the_youngest_have_pictures_that_are_radios_with_names(school: Running) -> None:
     positions = range(24)
     badges = [await with_badge(school, position) for position in positions]

@@ -1,7 +1,7 @@
 """Signing in by password and code, passkey, badge and one-time link, and signing out."""
 
 import secrets
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import JSONResponse, Response
@@ -182,13 +182,19 @@ async def badge_form(request: Request, next: str = "") -> Response:
 
 
 async def _badge_form(request: Request, status: int = 200, *, next: str, errors: dict[str, str] | None = None) -> Response:
-    return await render(request, "people/sign_in/badge.html", status, title="Scan your badge", school=None,
+    return await render(request, "people/sign_in/badge.html", status, title="Scan your badge", **await _unnamed(request),
                         next=local_path(next) if next else "", errors=errors)
+
+
+async def _unnamed(request: Request) -> dict[str, Any]:
+    """A badge that was found says nothing of its school; whoever is signed in already knows it, and needs whom to ask."""
+    return {} if await actor_of(request) else {"school": None}
 
 
 async def _stopped(request: Request, refusal: NotAllowed) -> Response:
     title = "Not now" if isinstance(refusal, sign_in.OutOfHours) else "Ask your grown-up"
-    return await render(request, "people/sign_in/stopped.html", 403, title=title, message=refusal.message, school=None)
+    return await render(request, "people/sign_in/stopped.html", 403, title=title, message=refusal.message,
+                        **await _unnamed(request))
 
 
 @router.post("/sign-in/badge", dependencies=[Public])
@@ -200,7 +206,7 @@ async def scan(request: Request, code: Text = "", next: Text = "") -> Response:
     except NotAllowed as refusal:
         return await _stopped(request, refusal)
     return await render(request, "people/sign_in/is_it_you.html", title=f"Are you {scanned.name}?", scanned=scanned, next=next,
-                        school=None)
+                        **await _unnamed(request))
 
 
 @router.post("/sign-in/pin", dependencies=[Public])
@@ -215,7 +221,7 @@ async def _pin_form(request: Request, ticket: str, next: str, refusal: Invalid |
     scanned = await sign_in.scanned(request.app.state, ticket)
     errors = {"pin": refusal.message} if refusal else None
     return await render(request, "people/sign_in/pin.html", 422 if errors else 200, title="Your secret PIN", scanned=scanned,
-                        pictures=credentials.PICTURES, next=next, errors=errors, school=None)
+                        pictures=credentials.PICTURES, next=next, errors=errors, **await _unnamed(request))
 
 
 @router.post("/sign-in/pin/check", dependencies=[Public])
