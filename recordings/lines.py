@@ -6,11 +6,13 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from recordings.review import Review, name
-from recordings.timeline import FLAG_WORDS, Span
+from recordings.timeline import FLAG_WORDS, Span, joined
 from service.people.queries import PersonView
 
 WIDTH = 1000
 ROW = 24
+ONE_STRETCH_MS = 60_000
+"""Small pictures that come and go with a viewer's network are one line of the table."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,16 @@ def moments(review: Review, people: Mapping[str, PersonView], zone: str) -> list
             found.append((span.start_ms, "in", "Came in", who))
             if span.end_ms < review.facts.end_ms:
                 found.append((span.end_ms, "out", "Left", who))
+    found += [(span.start_ms, "small", "Small picture", f"Some people were shown a smaller picture of {name(people, person)}")
+              for person in sorted(review.people) for span in _small(review, person)]
     for part in review.details.parts[1:]:
         at_ms = int((part.started_at - review.details.started_at).total_seconds() * 1000)
         found.append((at_ms, "gap", "Gap", "Recording started again. Nothing was let through in between."))
     return [Moment(at, seconds(review.moment(at), zone), kind, tag, words) for at, kind, tag, words in sorted(found)]
+
+
+def _small(review: Review, person_id: str) -> list[Span]:
+    return joined((span for track in review.tracks if track.person_id == person_id for span in track.beside), ONE_STRETCH_MS)
 
 
 def _flag_words(about: str, note: str, who: str) -> str:
@@ -98,6 +106,7 @@ def drawing(review: Review, people: Mapping[str, PersonView]) -> Drawing:
         for track in review.tracks:
             if track.person_id == presence.person_id:
                 bars += [bar(span, track.source) for span in track.spans]
+                bars += [bar(span, "small") for span in track.beside]
         bars += [bar(Span(message.at_ms, message.at_ms), "chat") for message in review.facts.chat
                  if message.person_id == presence.person_id]
         rows.append((name(people, presence.person_id), bars))

@@ -192,6 +192,17 @@ def outside(spans: Sequence[Span], others: Sequence[Span], least_ms: int = 0) ->
     return [span for span in found if span.end_ms - span.start_ms >= least_ms]
 
 
+def joined(spans: Iterable[Span], within_ms: int) -> list[Span]:
+    """`spans` in order, those that overlap or are at most `within_ms` apart as one."""
+    found: list[Span] = []
+    for span in sorted(spans, key=lambda each: each.start_ms):
+        if found and span.start_ms - found[-1].end_ms <= within_ms:
+            found[-1] = Span(found[-1].start_ms, max(found[-1].end_ms, span.end_ms))
+        else:
+            found.append(span)
+    return found
+
+
 def _end_of(t_last: int, gaps: Sequence[int], codec: Codec, until: int) -> int:
     if codec == "opus":
         return min(until, t_last + 20) if until > t_last else t_last + 20

@@ -77,7 +77,7 @@ async function start() {
     for (const track of playback.tracks) nameTile(track, at);
     const small = new Set(playback.tracks.filter((track) => track.isBeside(at)).map((track) => track.info.name));
     sizes.textContent = small.size
-      ? `On a phone or a slow network people saw a smaller picture here: ${[...small].join(', ')}.` : '';
+      ? `Some people were shown a smaller picture here: ${[...small].join(', ')}.` : '';
     gap.hidden = !pauseAt(at);
     playButton.textContent = playback.playing ? 'Pause' : 'Play';
     playButton.setAttribute('aria-pressed', String(playback.playing));

@@ -215,13 +215,17 @@ async def tiles(page: Page) -> dict[str, int]:
 async def test_a_reviewer_sees_what_the_small_picture_showed(dsl: Page, school: Running) -> None:
     await watch(dsl, await record_two_sizes(school))
     show = dsl.get_by_role("button", name="Show small pictures")
-    said = dsl.get_by_text("people saw a smaller picture here: Mr Hall")
+    said = dsl.get_by_text("Some people were shown a smaller picture here: Mr Hall.")
     slider, whose = dsl.get_by_label("Position in the lesson"), "Mr Hall: small picture, as some saw it"
     await slider.fill("1000")
     await expect(said).to_be_hidden()
     await expect(dsl.locator("figure:not([hidden])")).to_have_count(1)
-    await slider.fill("4000")
+    row = dsl.get_by_role("row").filter(has_text="Some people were shown a smaller picture of Mr Hall")
+    await expect(row).to_have_count(1)
+    await row.get_by_role("button").click()
+    await expect(dsl.locator(".x-review__clock")).to_have_text("10:00:03")
     await expect(said).to_be_visible()
+    await slider.fill("4000")
     assert (await tiles(dsl)).keys() == {"Mr Hall"}, "the large picture, until somebody asks for the small one"
     await show.click()
     await expect(dsl.locator("figure:not([hidden])")).to_have_count(2)
@@ -247,7 +251,7 @@ async def test_where_only_the_small_picture_was_sent_it_is_the_picture(dsl: Page
     shown = await tiles(dsl)
     assert shown.keys() == {"Mr Hall"}
     assert shown["Mr Hall"] < 90, "the small one's, which is dark by now"
-    await expect(dsl.get_by_text("people saw a smaller picture here")).to_be_hidden()
+    await expect(dsl.get_by_text("Some people were shown a smaller picture here")).to_be_hidden()
 
 
 async def test_it_is_not_offered_on_a_phone(dsl: Page, recorded: Recorded) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from recordings import rules, timeline
-from recordings.timeline import Span, facts, lasts_until, outside, stretches
+from recordings.timeline import Span, facts, joined, lasts_until, outside, stretches
 
 
 @dataclass(frozen=True)
@@ -103,3 +103,8 @@ def test_a_small_picture_stood_alone_where_no_large_one_was(spans: list[Span], o
 
 def test_a_moment_between_two_sizes_is_no_change_of_picture() -> None:
     assert outside([Span(0, 100)], [Span(30, 90)], 20) == [Span(0, 30)]
+
+
+def test_what_comes_and_goes_with_a_network_is_one_stretch() -> None:
+    assert joined([Span(70, 80), Span(0, 10), Span(5, 8), Span(15, 20)], 5) == [Span(0, 20), Span(70, 80)]
+    assert joined([], 5) == []
