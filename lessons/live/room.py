@@ -418,13 +418,11 @@ class Room:
         return [Route(wanted)]
 
     def _show(self, now: Moment) -> list[Effect]:
-        staff, others = (
-            view.state(
-                room=str(self.phase), hold=self.reasons, here=self.here(), ends_at=self.ends_at,
-                recording=now.boot < self.recorder_at + RECORDER_PROOF, chat=self.chat, now=now.boot, for_staff=for_staff,
-            )
-            for for_staff in (True, False)
+        staff = view.state(
+            room=str(self.phase), hold=self.reasons, here=self.here(), ends_at=self.ends_at,
+            recording=now.boot < self.recorder_at + RECORDER_PROOF, chat=self.chat, now=now.boot,
         )
+        others = view.for_others(staff)
         if self._shown == (staff, others):
             return []
         self._shown = (staff, others)

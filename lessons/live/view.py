@@ -1,7 +1,9 @@
 """What each person is shown of the room. Pupils see names only of who is in it; in the lobby nobody sees a pupil's."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from lessons.live.messages import Lesson, LessonLink, Participant, State, Waiting, Welcome, You
 from lessons.live.plan import Person, Plan
@@ -11,6 +13,7 @@ from lessons.live.supervision import Hold
 PUPILS_NEEDED = 2
 
 
+@lru_cache(maxsize=256)  # a room says the same few at every event
 def instant(moment: datetime) -> str:
     """RFC 3339 in UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -25,13 +28,13 @@ def welcome(plan: Plan, person: Person, now: datetime) -> Welcome:
     return Welcome(You(person.id, person.name, str(person.role), may), lesson, instant(now))
 
 
-def participant(seat: Seat, now: float, *, for_staff: bool) -> Participant:
+def participant(seat: Seat, now: float) -> Participant:
     sharing = "none" if not seat.screen else "all" if seat.is_staff or seat.shown else "staff"
     return Participant(
         person=seat.person.id, name=seat.person.name, role=str(seat.person.role), hand=seat.hand,
         microphone=seat.microphone, camera=seat.camera, screen=seat.screen, camera_stopped=seat.camera_stopped,
         may_share=seat.may_share, sharing=sharing, connected=now - seat.heard_at <= UNWELL,
-        beside=seat.beside or None if for_staff else None,
+        beside=seat.beside or None,
     )
 
 
@@ -47,16 +50,22 @@ def waiting(here: Iterable[Seat], *, recording: bool) -> Waiting:
 
 def state(
     *, room: str, hold: tuple[Hold, ...], here: list[Seat], ends_at: datetime, recording: bool, chat: bool, now: float,
-    for_staff: bool,
 ) -> State:
-    """The room as one of two audiences sees it."""
+    """The room as staff see it."""
     shown = [s for s in here if not s.is_child] if room == "lobby" else here
     presenter = next((s.person.id for s in shown if s.screen and (s.is_staff or s.shown)), None)
     return State(
         room=room, hold=tuple(map(str, hold)), waiting=waiting(here, recording=recording), ends_at=instant(ends_at),
-        recording=recording, people=tuple(participant(s, now, for_staff=for_staff) for s in shown), chat=chat,
+        recording=recording, people=tuple(participant(s, now) for s in shown), chat=chat,
         presenter=presenter,
     )
+
+
+def for_others(staff: State) -> State:
+    """The room as everybody else sees it: who is beside a child is for staff."""
+    if all(one.beside is None for one in staff.people):
+        return staff
+    return replace(staff, people=tuple(replace(one, beside=None) for one in staff.people))
 
 
 def barred(general: State) -> State:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 ADULTS, GUESTS = {"teacher", "assistant"}, {"signer"}
-CHILDREN = {"ali", "bea", "cal"}
+CHILDREN = {"ali", "bea", "cal", "dan"}
 OPENS, CLOSES = 0.0, 600.0
 """The window, in seconds since the stage's `boot` zero."""
 

@@ -8,6 +8,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import EnumType
 from types import ModuleType
 
 import pytest
@@ -82,9 +83,23 @@ def mutated(module: ModuleType, old: str, new: str) -> Iterator[ModuleType]:
     sys.modules[made.__name__] = made
     try:
         exec(compile(source.replace(old, new, 1), made.__name__, "exec"), made.__dict__)
+        kinds = {name: thing for name, thing in vars(module).items() if isinstance(thing, EnumType)}
+        made.__dict__.update(kinds)  # or nothing would be of any kind that it knows, and everything held
         yield made
     finally:
         del sys.modules[made.__name__]
+
+
+def test_a_copy_of_the_rule_without_a_mistake_agrees_with_the_oracle() -> None:
+    """Negative control: what is noticed below is the mistake, not the copying."""
+    with mutated(supervision, "", "") as copy:
+        assert all(rule_tests.agrees(world, copy.lease) for world in rule_tests.sampled(5_000, seed=5))
+
+
+def test_a_copy_of_the_room_without_a_mistake_breaks_no_invariant() -> None:
+    with mutated(room_module, "", "") as copy:
+        for history in TELLING:
+            histories.play(history, copy.Room)
 
 
 @pytest.mark.parametrize("mistake", RULE_MUTANTS)

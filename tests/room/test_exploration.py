@@ -1,0 +1,42 @@
+"""No state that a bounded world can reach lets anything forbidden through: small worlds whole, large ones by a seeded sample.
+
+`make prove` explores every world whole, a million states and more (tests/room/explore.py).
+"""
+
+import pytest
+
+from lessons.live import room, supervision
+from tests.room.explore import LARGE, SMALL, WAYS
+from tests.room.exploration import Bounds, Forbidden, Seen, explore
+from tests.room.test_mutants import mutated
+
+QUICK = [each for each in SMALL if each.name != "packets under way"]
+SAMPLED = [each for each in (*LARGE, *SMALL) if each not in QUICK]
+
+
+@pytest.mark.parametrize("bounds", QUICK, ids=lambda bounds: bounds.name)
+def test_no_state_of_a_small_world_lets_anything_forbidden_through(bounds: Bounds):
+    seen = explore(bounds)
+    assert seen.ended and seen.delivered and seen.openings, "a gate that never opens proves nothing"
+
+
+def test_no_state_in_a_sample_of_the_large_worlds_lets_anything_forbidden_through():
+    total = Seen()
+    for bounds in SAMPLED:
+        total.add(explore(bounds, most=700))
+    assert total.delivered and WAYS - {"an approval"} <= total.openings.keys()
+
+
+def test_a_rule_that_is_content_with_one_child_is_found_out(monkeypatch):
+    """Negative control."""
+    with mutated(supervision, "-inf, -inf][1]", "-inf, -inf][0]") as broken:
+        monkeypatch.setattr(room, "lease", broken.lease)
+        with pytest.raises(Forbidden, match="I1 never alone"):
+            explore(SMALL[0])
+
+
+def test_a_room_that_leaves_the_gate_open_when_it_holds_is_found_out(monkeypatch):
+    """Negative control: the history that leads there is told."""
+    monkeypatch.setattr(room.Room, "_hold", lambda self, reasons: [])
+    with pytest.raises(Forbidden, match="the school stops it"):
+        explore(SMALL[0])
