@@ -51,6 +51,7 @@ bench: setup ## Measure the hot paths, beside Janus where it is installed; print
 	$(PY) -m tests.bench
 
 prove: setup browsers ## Run the long proofs at full size
+	$(PY) -m tests.room.explore
 	CHAPERONE_PROOF=full $(PY) -m pytest -n $(WORKERS) -m proof
 
 setup: ## Install everything that running, checking and testing need

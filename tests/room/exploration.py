@@ -21,8 +21,9 @@ from lessons.live import messages as m
 from lessons.live.deadlines import Deadlines, Moment
 from lessons.live.plan import Person, Plan
 from lessons.live.room import Phase, Room
-from tests.room.oracle import CLOSES, OPENS, World
-from tests.room.stage import ALI, ASSISTANT, BEA, CAL, DAN, SIGNER, START, TEACHER, approved, plan_of, screening
+from tests.room.oracle import ADULTS as STAFF
+from tests.room.oracle import CLOSES, World
+from tests.room.stage import ALI, BEA, CAL, DAN, SIGNER, START, TEACHER, approved, plan_of, screening
 
 KINDS = frozenset({"attend", "microphone", "camera", "chat", "screen"})
 LATER = (0.0, 1.0, 2.0)
@@ -369,9 +370,9 @@ def judge(state: State, seen: Seen) -> None:
         for person, source, to in sources:
             _forbid(state, world.wrong_delivery(person, str(source), to), person)
         for person, source, to in state.in_flight:
-            now = to & state.routes.get((person, source), frozenset())
-            if now:  # whoever left since is no longer a recipient; the rest must still be right
-                _forbid(state, world.wrong_delivery(person, str(source), now | (world.exposed & {"teacher", "assistant"}) - {person}), person)
+            if left := to & state.routes.get((person, source), frozenset()):  # who is gone gets nothing; the rest must be right
+                staff = world.exposed & STAFF - {person}
+                _forbid(state, world.wrong_delivery(person, str(source), left | staff), person)
         if not sources:
             _forbid(state, world.wrongs(), "")
     world.now = then
@@ -383,12 +384,12 @@ def _forbid(state: State, wrong: list[str], sender: str) -> None:
 
 
 def way_of_opening(state: State) -> str:
-    """Which exception or company let it open, and whether it is the first time."""
+    """Which company, or exception, let it open."""
     here = state.world.exposed
-    children, staff = here & {c.id for c in CHILDREN}, here & {"teacher", "assistant"}
-    company = ("adults only" if not children else "two children" if len(children) > 1 else
-               "two adults" if len(staff) > 1 else "an approval")
-    return company
+    children, staff = here & {c.id for c in CHILDREN}, here & STAFF
+    if not children:
+        return "adults only"
+    return "two children" if len(children) > 1 else "two adults" if len(staff) > 1 else "an approval"
 
 
 def explore(bounds: Bounds, *, most: int | None = None, seed: int = 0) -> Seen:
@@ -423,7 +424,7 @@ def _new(state: State, bounds: Bounds, known: set[bytes], seen: Seen) -> Iterato
         seen.transitions += 1
         if new.room.is_open and not was_open:
             seen.openings[way_of_opening(new)] += 1
-        if new.room.has_ended or not OPENS - 5 <= new.world.now:
+        if new.room.has_ended:
             judge(new, seen)
             continue
         looks = face(new, bounds)

