@@ -8,7 +8,7 @@ import hashlib
 import json
 import secrets
 import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,10 +21,6 @@ PRESENT, VERIFIED, ATTESTED = 0x01, 0x04, 0x40
 
 def text(raw: bytes) -> str:
     return urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def raw(base64url: str) -> bytes:
-    return urlsafe_b64decode(base64url + "=" * (-len(base64url) % 4))
 
 
 @dataclass

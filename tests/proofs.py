@@ -82,9 +82,10 @@ async def add_passkey(school: Running, client: httpx.AsyncClient, key: Authentic
     return await client.post("/account/passkeys", data={"passkey": key.create(options_of(page)), "name": name})
 
 
-async def with_passkey(school: Running, role: str, position: int = 0) -> tuple[httpx.AsyncClient, Actor, Authenticator]:
+async def with_passkey(school: Running, role: str, position: int = 0, *, counts: bool = True,
+                       ) -> tuple[httpx.AsyncClient, Actor, Authenticator]:
     """Somebody signed in who has had a passkey for two days: their client, themselves, and the passkey."""
-    cookie, key = await school.cookie(school.person(role, position)), Authenticator()
+    cookie, key = await school.cookie(school.person(role, position)), Authenticator(counts=counts)
     client = school.client(cookie)
     assert (await add_passkey(school, client, key)).status_code == 303
     async with school.database.writing() as session:
