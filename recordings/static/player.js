@@ -65,8 +65,10 @@ async function start() {
     const caption = document.createElement('figcaption');
     tile.append(track.element, caption);
     const other = playback.tracks.find((each) => each !== track && each.element?.isConnected && isOneSource(each, track));
-    (other?.element?.closest('figure') ?? tiles.lastElementChild)?.after(tile);
-    if (!tile.isConnected) tiles.append(tile);
+    const near = other?.element?.closest('figure');
+    if (!near) tiles.append(tile);
+    else if (track.info.beside.length) near.after(tile);
+    else near.before(tile);
   });
   playback.addEventListener('moved', () => {
     const at = playback.position;
