@@ -107,10 +107,11 @@ async def stop(session: AsyncSession, actor: Actor, person_id: str, why: str) ->
         await publish(session, OneTimeCodesStopped(person_id, why), actor)
 
 
-def demo(state: Any, person_id: str, now: datetime) -> dict[str, str] | None:
-    """The password and the code of a demo person, shown only while `chaperone dev` runs: it invented both at its start."""
-    known = getattr(state, "dev_proofs", {}).get(person_id)
-    if known is None:
+async def demo(session: AsyncSession, state: Any, person_id: str, now: datetime) -> dict[str, str] | None:
+    """The password and the next code of a demo person, shown only while `chaperone dev` runs: it invented both at its start."""
+    password, secret = getattr(state, "dev_proofs", {}).get(person_id, ("", ""))
+    row = await session.get(OneTimeCodes, person_id) if secret else None
+    if row is None or state.pepper.unseal(PURPOSE, person_id, row.secret) != secret:
         return None
-    password, secret = known
-    return {"password": password, "code": pyotp.TOTP(secret).generate_otp(int(now.timestamp()) // SECONDS)}
+    current = int(now.timestamp()) // SECONDS
+    return {"password": password, "code": pyotp.TOTP(secret).generate_otp(min(max(current, row.last_step + 1), current + DRIFT))}

@@ -205,6 +205,7 @@ class Asked:
     zone: str
     refusal: str = ""
     demo: dict[str, str] | None = None
+    email: str = ""
 
 
 async def asked(request: Request, session: AsyncSession, actor: Actor, action: Action,
@@ -216,7 +217,8 @@ async def asked(request: Request, session: AsyncSession, actor: Actor, action: A
     return Asked(
         action, any(row.rests_until is None for row in has.passkeys), has.codes is not None and has.codes.rests_until is None,
         min(resting, default=None), (await queries.school(session, actor.school_id)).zone, refusal.message if refusal else "",
-        one_time_codes.demo(request.app.state, actor.person_id, now),
+        await one_time_codes.demo(session, request.app.state, actor.person_id, now),
+        (await queries.account(session, actor.person_id)).email,
     )
 
 
@@ -227,7 +229,7 @@ async def ask(request: Request, session: AsyncSession, actor: Actor, action: Act
     `to`: another address to send it to. `back`: where “Back” leads, by default the page itself.
     """
     form = await request.form()
-    carried = [(name, value) for name, value in form.multi_items() if name not in FIELDS and isinstance(value, str)]
+    carried = [(name, value) for name, value in form.multi_items() if not name.startswith("step_up_") and isinstance(value, str)]
     return await render(
         request, "people/step_up/check.html", 422 if refusal else 200, title="Check it is you", carried=carried,
         asked=await asked(request, session, actor, action, refusal), to=to or request.url.path, back_to=back or request.url.path,

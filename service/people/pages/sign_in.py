@@ -87,7 +87,7 @@ async def _code_form(request: Request, ticket: str, next: str, status: int = 200
                      errors: dict[str, str] | None = None) -> Response:
     async with request.app.state.database.glance() as session:
         ask = await queries.whom_to_ask(session)
-    demo = one_time_codes.demo(request.app.state, ticket.partition(".")[0], request.app.state.clock.now())
+        demo = await one_time_codes.demo(session, request.app.state, ticket.partition(".")[0], request.app.state.clock.now())
     title = "Enter your one-time code" if ticket else "Use your passkey"
     return await render(request, "people/sign_in/code.html", status, title=title, ticket=ticket, ask=ask, demo=demo,
                         next=local_path(next) if next else "", errors=errors)
