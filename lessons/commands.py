@@ -61,6 +61,18 @@ class LessonOver(Conflict):
     code = "lesson-over"
 
 
+class OneToOneIsFixed(Conflict):
+    """An approval is for one exact time, adult and pupil. Cancel this lesson and ask for another one-to-one."""
+
+    code = "one-to-one-is-fixed"
+
+
+class OneToOneWaits(Conflict):
+    """This waits for approval. Take the request back instead."""
+
+    code = "one-to-one-waits"
+
+
 class OwnDecision(NotAllowed):
     """You cannot decide this. You planned it or you are the adult in it."""
 
@@ -83,7 +95,7 @@ async def plan(session: AsyncSession, actor: Actor, wanted: Wanted, now: datetim
     await proposals.own_group(session, actor, wanted.group_id)
     for person_id in wanted.adults[1:]:
         await _of_staff(session, actor, person_id, field="second")
-    await _hold_timetable(session, actor.school_id)
+    await hold_timetable(session, actor.school_id)
     measured = await proposals.measure(session, actor.school_id, wanted, now)
     decision = _decide(measured, wanted)
     if decision is rules.Decision.REFUSED:
@@ -99,7 +111,7 @@ def _decide(measured: Sequence[Measured], wanted: Wanted) -> rules.Decision:
     return rules.decide(found, because=wanted.because if len(measured) == 1 and not wanted.until else "")
 
 
-async def _hold_timetable(session: AsyncSession, school_id: str) -> None:
+async def hold_timetable(session: AsyncSession, school_id: str) -> None:
     """Until this transaction ends nobody else plans in this school. SQLite's writer is already alone."""
     await session.exec(select(School.id).where(School.id == school_id).with_for_update())
 
@@ -172,8 +184,8 @@ async def decide(session: AsyncSession, actor: Actor, lesson_id: str, *, approve
     lesson = await _lesson(session, actor, lesson_id)
     if not actor.is_any(LEADERS):
         raise NotFound()
-    await _hold_timetable(session, actor.school_id)
-    if lesson.status != "waiting":
+    await hold_timetable(session, actor.school_id)
+    if lesson.status != "waiting" or lesson.pupil_id:  # a one-to-one is decided as its request (policy: RL1)
         raise Conflict()
     wanted = await as_wanted(session, lesson)
     if not rules.may_decide(actor.person_id, planned_by=lesson.planned_by, adults=wanted.adults):
@@ -202,7 +214,8 @@ async def move(session: AsyncSession, actor: Actor, lesson_id: str, *, day: date
                now: datetime) -> Made:
     """Move a lesson, or it and the later ones of its series by as many days, each to the same time on the wall."""
     lesson, affected = await _changeable(session, actor, lesson_id, later=later, now=now)
-    await _hold_timetable(session, actor.school_id)
+    _refuse_one_to_one(affected)
+    await hold_timetable(session, actor.school_id)
     zone = (await people.school(session, actor.school_id)).zone
     shift = day - lesson.starts_at.astimezone(ZoneInfo(zone)).date()
     moved = [(row, rules.moment(row.starts_at.astimezone(ZoneInfo(zone)).date() + shift, at, zone)) for row in affected]
@@ -224,6 +237,11 @@ async def move(session: AsyncSession, actor: Actor, lesson_id: str, *, day: date
     return Made(tuple(row.id for row in affected), rules.Decision.PLANNED)
 
 
+def _refuse_one_to_one(affected: Iterable[Lesson]) -> None:
+    if any(row.pupil_id for row in affected):
+        raise OneToOneIsFixed()
+
+
 async def _measure_again(session: AsyncSession, row: Lesson, now: datetime, *, starts: tuple[datetime, ...], minutes: int,
                          but: Iterable[Lesson], adults: tuple[str, ...] = ()) -> list[Measured]:
     """A changed lesson against the rules. What a leader approved for this lesson stays approved, if its time stays."""
@@ -242,6 +260,8 @@ def _without(one: Measured, approved: Sequence[str]) -> Measured:
 async def cancel(session: AsyncSession, actor: Actor, lesson_id: str, *, because: str, later: bool, now: datetime) -> Made:
     """Cancel a lesson, or it and the later ones. It stays on every timetable as cancelled: that is how families are told."""
     _, affected = await _changeable(session, actor, lesson_id, later=later, now=now)
+    if any(row.pupil_id and row.status == "waiting" for row in affected):
+        raise OneToOneWaits()
     for row in affected:
         row.status, row.cancelled_because, row.version = "cancelled", because.strip(), row.version + 1
         await publish(session, LessonCancelled(lesson_id=row.id, because=row.cancelled_because), actor)
@@ -251,7 +271,8 @@ async def cancel(session: AsyncSession, actor: Actor, lesson_id: str, *, because
 async def cover(session: AsyncSession, actor: Actor, lesson_id: str, *, person_id: str, later: bool, now: datetime) -> Made:
     """Another cleared adult runs the lesson instead; the first one is no longer on its roster."""
     _, affected = await _changeable(session, actor, lesson_id, later=later, now=now, started=True)
-    await _hold_timetable(session, actor.school_id)
+    _refuse_one_to_one(affected)
+    await hold_timetable(session, actor.school_id)
     await _of_staff(session, actor, person_id)
     for row in affected:
         adults = await _adults(session, row)
@@ -274,7 +295,9 @@ async def cover(session: AsyncSession, actor: Actor, lesson_id: str, *, person_i
 async def add_second(session: AsyncSession, actor: Actor, lesson_id: str, *, person_id: str, now: datetime) -> None:
     """A second adult joins the roster, also while the lesson is on: the way out of a lone adult (policy: RL1)."""
     row, affected = await _changeable(session, actor, lesson_id, later=False, now=now, started=True)
-    await _hold_timetable(session, actor.school_id)
+    if row.pupil_id and row.status == "waiting":
+        raise OneToOneWaits()
+    await hold_timetable(session, actor.school_id)
     await _of_staff(session, actor, person_id)
     adults = tuple(adult.person_id for adult in await _adults(session, row))
     if person_id in adults:
@@ -396,7 +419,7 @@ async def as_wanted(session: AsyncSession, lesson: Lesson) -> Wanted:
         group_id=lesson.group_id, title=lesson.title, starts=(lesson.starts_at,),
         minutes=int((lesson.ends_at - lesson.starts_at) / timedelta(minutes=1)), about=lesson.about, links=tuple(links),
         adults=tuple(adult.person_id for adult in await _adults(session, lesson)), platform_id=lesson.platform_id or "",
-        except_for=frozenset({lesson.id}),
+        pupil_id=lesson.pupil_id or "", except_for=frozenset({lesson.id}),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlmodel import col, or_, select
+from sqlmodel import and_, col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons import roster as rosters
@@ -38,6 +38,8 @@ class Wanted:
     platform_id: str = ""
     until: date | None = None
     because: str = ""
+    pupil_id: str = ""
+    """Of a one-to-one, its pupil."""
     except_for: frozenset[str] = frozenset()
     """Lessons that are moved or covered, and so do not clash with themselves."""
 
@@ -120,6 +122,8 @@ async def _always(session: AsyncSession, school_id: str, wanted: Wanted, group: 
     """The proposal for the first date, but for what depends on the date."""
     pupils = await rosters.pupils_of(session, school_id, wanted.group_id, session.info["clock"].now().date())
     words = await rosters.word_list(session, school_id)
+    if wanted.pupil_id:
+        pupils = tuple(pupil for pupil in pupils if pupil.id == wanted.pupil_id)
     return rules.Proposal(
         group=group.name, key_stage=group.key_stage, starts_at=wanted.starts[0],
         ends_at=wanted.starts[0] + timedelta(minutes=wanted.minutes), pupils=sum(pupil.may_take_part for pupil in pupils),
@@ -129,32 +133,53 @@ async def _always(session: AsyncSession, school_id: str, wanted: Wanted, group: 
         ),
         links=wanted.links, allowed_links=words.links + await _platform_hosts(session, school_id),
         is_platform_approved=await _is_platform_approved(session, school_id, wanted.platform_id),
-        dsl=await dsl_name(session, school_id),
+        one_to_one=bool(wanted.pupil_id), dsl=await dsl_name(session, school_id),
     )
 
 
 async def _taken(session: AsyncSession, school_id: str, group: GroupView, adults: dict[str, rosters.Adult],
                  wanted: Wanted) -> list[rules.Clash]:
-    """What already takes the class or one of its adults, between the first date and the last."""
+    """What already takes the class (of a one-to-one: the pupil, in any class) or one of the adults, on any of the dates.
+
+    A class is not taken by the one-to-one of one of its pupils: else one pupil's lesson would stop everybody's.
+    """
+    pupil, whom = wanted.pupil_id, "This pupil" if wanted.pupil_id else group.name
+    classes_in = await _classes_of(session, pupil) if pupil else frozenset({group.id})
+    of_all = and_(col(Lesson.group_id).in_(classes_in), col(Lesson.pupil_id).is_(None))
     first, last = min(wanted.starts), max(wanted.starts) + timedelta(minutes=wanted.minutes)
     theirs = select(LessonAdult.lesson_id).where(col(LessonAdult.person_id).in_(list(adults)))
     rows = (await session.exec(select(Lesson).where(
         Lesson.school_id == school_id, Lesson.starts_at < last, Lesson.ends_at > first,
-        or_(col(Lesson.group_id) == group.id, col(Lesson.id).in_(theirs)),
+        or_(of_all, Lesson.pupil_id == pupil, col(Lesson.id).in_(theirs)),
         col(Lesson.status).in_(("planned", "waiting")), col(Lesson.ended_at).is_(None), col(Lesson.id).not_in(wanted.except_for),
     ).order_by(col(Lesson.starts_at)))).all()
     persons = await _adults_of(session, [row.id for row in rows])
     names = await people.people(session, school_id, {person for found in persons.values() for person in found})
     groups = (await session.exec(select(TeachingGroup).where(col(TeachingGroup.id).in_({row.group_id for row in rows})))).all()
     classes = {row.id: row.name for row in groups}
-    return [clash for row in rows for clash in _clashes(row, group, adults, persons.get(row.id, []), names, classes)]
+    taken = {row.id: whom if _takes(row, pupil, classes_in) else "" for row in rows}
+    return [
+        clash for row in rows for clash in _clashes(row, taken[row.id], adults, persons.get(row.id, []), names, classes)
+    ]
 
 
-def _clashes(row: Lesson, group: GroupView, adults: dict[str, rosters.Adult], persons: list[str],
+async def _classes_of(session: AsyncSession, pupil_id: str) -> frozenset[str]:
+    rows = await session.exec(select(GroupMember.group_id).where(
+        GroupMember.person_id == pupil_id, GroupMember.part == "pupil"
+    ))
+    return frozenset(rows.all())
+
+
+def _takes(row: Lesson, pupil: str, classes: frozenset[str]) -> bool:
+    return row.pupil_id == pupil if row.pupil_id else row.group_id in classes
+
+
+def _clashes(row: Lesson, whom: str, adults: dict[str, rosters.Adult], persons: list[str],
              names: dict[str, PersonView], classes: dict[str, str]) -> Iterator[rules.Clash]:
+    """`whom` the lesson takes: the class, or the pupil; empty when only an adult."""
     teacher = next((names[person].name for person in persons if person in names), classes[row.group_id])
-    if row.group_id == group.id:
-        yield rules.Clash(group.name, row.title, teacher, row.starts_at, row.ends_at)
+    if whom:
+        yield rules.Clash(whom, row.title, teacher, row.starts_at, row.ends_at)
         return  # one lesson in the way is one thing to put right
     for person in persons:
         if person in adults:

@@ -48,6 +48,8 @@ class Card:
     decision_reason: str = ""
     asked_because: str = ""
     outside: tuple[str, ...] = ()
+    pupil_id: str = ""
+    """Of a one-to-one, its pupil."""
 
     @property
     def teacher(self) -> str:
@@ -189,7 +191,7 @@ async def lesson_view(session: AsyncSession, actor: Actor, lesson_id: str, *, kn
 async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> Waiting:
     """Lessons still to come that a senior leader decides about, and those approved by rule."""
     cards = await _cards(session, actor.school_id, Lesson.ends_at > now, col(Lesson.status).in_(("waiting", "planned")),
-                         Lesson.decided_by == "")
+                         Lesson.decided_by == "", col(Lesson.pupil_id).is_(None))
     held = tuple(card for card in cards if card.stage is rules.Stage.WAITING)
     return Waiting(held, tuple(card for card in cards if card not in held))
 
@@ -211,6 +213,7 @@ async def _of_child(
     """What was cancelled or moved is told; what is not approved yet is not there."""
     groups = select(GroupMember.group_id).where(GroupMember.person_id == child_id, GroupMember.part == "pupil")
     cards = await _cards(session, school_id, *_between(start, end), col(Lesson.group_id).in_(groups),
+                         col(Lesson.pupil_id).is_(None) | (col(Lesson.pupil_id) == child_id),
                          col(Lesson.status).in_(("planned", "cancelled")), counted=False)
     purposes = (await rosters.consents.permissions(session, school_id, [child_id])).get(child_id, frozenset())
     joined = await _joined(session, child_id, [card.id for card in cards])
@@ -239,9 +242,10 @@ async def _cards(session: AsyncSession, school_id: str, *wanted: object, counted
     groups = (await session.exec(select(TeachingGroup).where(col(TeachingGroup.id).in_(group_ids)))).all()
     names = {group.id: group.name for group in groups}
     to_preview = await _to_preview(session, [row.id for row in rows])
+    expected = {row.id: [p for p in pupils.get(row.group_id, ()) if row.pupil_id in (None, p.id)] for row in rows}
     return [
-        _card(row, names[row.group_id], adults.get(row.id, ()), len(pupils.get(row.group_id, ())),
-              sum(pupil.may_take_part for pupil in pupils.get(row.group_id, ())), to_preview.count(row.id), profile, now)
+        _card(row, names[row.group_id], adults.get(row.id, ()), len(expected[row.id]),
+              sum(pupil.may_take_part for pupil in expected[row.id]), to_preview.count(row.id), profile, now)
         for row in rows
     ]
 
@@ -264,6 +268,7 @@ def _card(row: Lesson, group: str, adults: Iterable[Adult], pupils: int, can_joi
         can_join=can_join, to_preview=to_preview, staff_from=doors.staff_from, pupils_from=doors.pupils_from, until=doors.until,
         moved_from=row.moved_from, planned_by=row.planned_by, decision_reason=row.decision_reason,
         asked_because=row.asked_because, outside=tuple(row.outside.split()),
+        pupil_id=row.pupil_id or "",
     )
 
 

@@ -20,6 +20,8 @@ from service.people import queries as people
 from service.people.profile import Profile
 from service.people.queries import PersonView
 from service.people.tables import DbsCheck, GroupMember, Person
+from service.safeguarding.approvals import queries as approvals
+from service.safeguarding.approvals.rules import Approval, Known, Lapse, lapse
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,18 @@ class PreviewedLink:
 
 
 @dataclass(frozen=True)
+class PairApproval:
+    """An approval for this lesson, and why it no longer stands (None while it does), whatever the time is."""
+
+    given: Approval
+    lapse: Lapse | None
+
+    @property
+    def stands(self) -> bool:
+        return self.lapse is None
+
+
+@dataclass(frozen=True)
 class Roster:
     """Everything that was decided about one lesson, as it stands now."""
 
@@ -89,6 +103,22 @@ class Roster:
     links: tuple[PreviewedLink, ...] = ()
     removed: frozenset[str] = frozenset()
     outside: tuple[str, ...] = field(default=())
+    pupil_id: str = ""
+    approvals: tuple[PairApproval, ...] = ()
+
+    @property
+    def is_one_to_one(self) -> bool:
+        return bool(self.pupil_id)
+
+    @property
+    def needs_approval(self) -> bool:
+        """A lesson for one pupil with one adult of the school: without its approval nothing passes (policy: RL1)."""
+        return self.is_one_to_one and sum(not adult.is_guest for adult in self.adults) < 2
+
+    @property
+    def standing(self) -> PairApproval | None:
+        """The approval that a one-to-one goes by."""
+        return next((one for one in self.approvals if self.is_one_to_one and one.stands), None)
 
     @property
     def expected(self) -> tuple[Pupil, ...]:
@@ -110,17 +140,42 @@ async def roster(session: AsyncSession, lesson_id: str) -> Roster:
     school_id, today = lesson.school_id, session.info["clock"].now().date()
     parts = await _parts(session, lesson_id)
     adults = await adults_of(session, school_id, parts, today)
+    group = await people.group(session, school_id, lesson.group_id)
+    pupils = await _pupils(session, lesson, today)
     leaders = {p.id: "leader" for p in await people.holders(session, school_id, LEADERS | SAFEGUARDING) if p.id not in parts}
     return Roster(
         lesson_id=lesson.id, school_id=school_id, version=lesson.version, title=lesson.title, about=lesson.about,
-        status=lesson.status, group=await people.group(session, school_id, lesson.group_id), starts_at=lesson.starts_at,
+        status=lesson.status, group=group, starts_at=lesson.starts_at,
         ends_at=lesson.ends_at, started_at=lesson.started_at, ended_at=lesson.ended_at, end_reason=lesson.end_reason,
         profile=await people.profile(session, school_id, lesson.started_at), adults=adults,
         leaders=await adults_of(session, school_id, leaders, today),
-        pupils=await pupils_of(session, school_id, lesson.group_id, today, lesson.started_at),
-        links=await links_of(session, lesson_id), removed=await removed(session, lesson_id),
-        outside=tuple(lesson.outside.split()),
+        pupils=pupils, links=await links_of(session, lesson_id), removed=await removed(session, lesson_id),
+        outside=tuple(lesson.outside.split()), pupil_id=lesson.pupil_id or "",
+        approvals=await _approvals(session, lesson, adults, pupils),
     )
+
+
+async def _pupils(session: AsyncSession, lesson: Lesson, on: date) -> tuple[Pupil, ...]:
+    """The class, or of a one-to-one its pupil, while in the class."""
+    pupils = await pupils_of(session, lesson.school_id, lesson.group_id, on, lesson.started_at)
+    return tuple(pupil for pupil in pupils if lesson.pupil_id in (None, pupil.id))
+
+
+async def _approvals(session: AsyncSession, lesson: Lesson, adults: tuple[Adult, ...],
+                     pupils: tuple[Pupil, ...]) -> tuple[PairApproval, ...]:
+    """Every approval for this lesson, judged by what is true now: by the rules in force, also where a lesson began before them."""
+    profile = await people.profile(session, lesson.school_id)
+    staff = {adult.id: adult for adult in adults if not adult.is_guest}
+    purposes = {pupil.id: pupil.purposes for pupil in pupils}
+    found = []
+    for one in await approvals.of_lessons(session, lesson.school_id, [lesson.id]):
+        adult, child = one.approval.parties.adult, one.approval.parties.child
+        known = Known(
+            one.approver_roles, purposes.get(child, frozenset()), adult in staff and staff[adult].is_cleared, adult in staff,
+            child in purposes,
+        )
+        found.append(PairApproval(one.approval, lapse(one.approval, known, profile)))
+    return tuple(found)
 
 
 async def _parts(session: AsyncSession, lesson_id: str) -> dict[str, str]:

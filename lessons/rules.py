@@ -151,6 +151,8 @@ class Proposal:
     allowed_links: tuple[str, ...] = ()
     is_platform_approved: bool = True
     is_somebody_on_duty: bool = True
+    one_to_one: bool = False
+    """For one pupil, who is counted in `pupils` when they may take part: then no rule about numbers applies (policy: RL1)."""
     dsl: str = "the DSL"
 
     @property
@@ -185,7 +187,10 @@ def _about_time(plan: Proposal, profile: Profile, hours: Hours, now: datetime) -
 
 
 def _about_pupils(plan: Proposal, profile: Profile) -> Iterator[Refusal]:
-    if plan.pupils == 0:
+    if plan.one_to_one:
+        if plan.pupils == 0:
+            yield Refusal(Rule.NO_PUPIL, "pupil", "This pupil cannot join yet. Ask the office about permissions")
+    elif plan.pupils == 0:
         yield Refusal(Rule.NO_PUPIL, "group", "No pupil in this group can join yet. Ask the office about permissions")
     elif plan.supervising >= 2:
         return

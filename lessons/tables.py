@@ -29,6 +29,8 @@ class Lesson(SQLModel, table=True):
     school_id: str = Field(foreign_key="school.id", index=True)
     group_id: str = Field(foreign_key="teaching_group.id", index=True)
     series_id: str | None = Field(default=None, foreign_key="series.id", index=True)
+    pupil_id: str | None = Field(default=None, foreign_key="person.id", index=True,
+                                 description="Of a one-to-one, the only pupil; the class is one that pupil is in.")
     title: str = Field(max_length=120)
     about: str = Field(default="", max_length=1000)
     platform_id: str | None = Field(default=None, foreign_key="approved_platform.id")

@@ -5,20 +5,25 @@ from lessons import events as lessons
 from lessons.guards import refuse_adults_of_their_lessons
 from lessons.live.facts import LessonStopped
 from lessons.live.registry import refresh_rooms
+from lessons.one_to_one.commands import cancel_what_is_to_come
 from service.foundation.bus import AfterCommit, InTransaction, Subscribers
 from service.foundation.events import Event
 from service.people import events as people
+from service.safeguarding.approvals import events as approvals
+from service.safeguarding.approvals.commands import end_what_nobody_may_approve_any_more
 
 CHANGES_A_ROOM: tuple[type[Event], ...] = (
     consents.ConsentRecorded, consents.ConsentWithdrawn, consents.ConsentCorrected, consents.ObjectionReceived,
     consents.ObjectionDecided, consents.AgreementSigned, lessons.LessonMoved, lessons.LessonCancelled, lessons.CoverArranged,
     lessons.SecondAdultAdded, lessons.LinkAdded, lessons.LinkPreviewed, lessons.LinkRemoved, lessons.WordListChanged,
     LessonStopped, people.SignedOut, people.SessionsEnded, people.RolesChanged, people.PersonLeft, people.GroupChanged,
-    people.DbsWithdrawn, people.RosterImported,
+    people.DbsWithdrawn, people.RosterImported, approvals.OneToOneApproved, approvals.OneToOneRevoked,
 )
 AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = dict.fromkeys(CHANGES_A_ROOM, (refresh_rooms,))
 
 IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
+    approvals.OneToOneRevoked: (cancel_what_is_to_come,),
+    people.RolesChanged: (end_what_nobody_may_approve_any_more,), people.PersonLeft: (end_what_nobody_may_approve_any_more,),
     people.BadgeIssued: (refuse_adults_of_their_lessons,), people.BadgeUnlocked: (refuse_adults_of_their_lessons,),
 }
 

@@ -145,7 +145,8 @@ async def pupil_record(session: AsyncSession, actor: Actor, pupil_id: str, limit
     rows = (await session.exec(select(Lesson).where(
         Lesson.school_id == actor.school_id, Lesson.status == "planned",
         col(Lesson.starts_at) <= session.info["clock"].now(),
-        col(Lesson.group_id).in_(groups) | col(Lesson.id).in_(journalled),
+        (col(Lesson.group_id).in_(groups) & (col(Lesson.pupil_id).is_(None) | (col(Lesson.pupil_id) == pupil_id)))
+        | col(Lesson.id).in_(journalled),
         *([] if actor.is_any(SEE_ALL) else [col(Lesson.id).in_(own)]),
     ).order_by(col(Lesson.starts_at).desc()).limit(limit))).all()
     return PupilRecord(pupil, tuple(await _records(session, actor, list(rows), only=pupil_id)))
@@ -175,7 +176,8 @@ def _record(row: Lesson, found: _Found, profile: Profile, now: datetime, may_cor
     window = Window(doors.staff_from, row.starts_at, row.ends_at, doors.until)
     register = rules.register(found.entries.get(row.id, []), window, now)
     here = [found.people[person] for person in register.people if person in found.people]
-    expected = {view.id: view for view in (*found.classes[row.group_id], *here) if view.is_child and only in ("", view.id)}
+    planned = [view for view in found.classes[row.group_id] if row.pupil_id in (None, view.id)]
+    expected = {view.id: view for view in (*planned, *here) if view.is_child and only in ("", view.id)}
     adults = [view for view in here if not view.is_child and not only]
     pupils = sorted(expected.values(), key=lambda view: sort_key(view.full_name))
     return LessonRecord(

@@ -114,7 +114,8 @@ async def door(request: Request, lesson_id: str, answers: Answers, actor: Anybod
                                role=person.role, now=now)
     beside = kept.beside if kept.beside in ("grown-up", "sibling") else ""
     ticket = registry.tickets.issue(
-        person=person.id, lesson=lesson_id, session=actor.session_id, device=kept.device, beside=beside
+        person=person.id, lesson=lesson_id, session=actor.session_id, device=kept.device, beside=beside,
+        approval=plan.ticket_approval,
     )
     return {"ticket": ticket, "expires_in": LIFETIME}
 

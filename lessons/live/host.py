@@ -139,8 +139,14 @@ class Host:
         return Moment(self.clock.boottime(), self.clock.now())
 
     def admit(self, ticket: Ticket, line: Line, *, loopback: bool = False) -> Connected:
-        """A redeemed ticket on an open line. The room decides, and closes the line when it does not admit."""
+        """A redeemed ticket on an open line. The room decides, and closes the line when it does not admit.
+
+        A ticket into a one-to-one names the approval that stood at the door; when another stands now, or none, it is void.
+        """
         connected = Connected(ticket.connection, ticket.person, ticket.session, line)
+        if ticket.approval != self.room.plan.ticket_approval:
+            line.close(TICKET_REFUSED)
+            return connected
         before = self._connection_of(ticket.person)
         self.connections[connected.id] = connected
         if self.media is not None:

@@ -52,12 +52,16 @@ class Person:
 
 @dataclass(frozen=True)
 class ApprovedPair:
-    """A senior leader approved this adult alone with this child, from `start` to `end` (policy: RL1)."""
+    """A senior leader approved this adult alone with this child, from `start` to `end` (policy: RL1).
+
+    One that no longer stands has an end that is long past. `id` names the approval.
+    """
 
     adult: str
     child: str
     start: datetime
     end: datetime
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,10 @@ class Plan:
     chat: bool = True
     pupils_see_each_other: bool = False
     words_version: str = ""
+    needs_approval: bool = False
+    """For one pupil and one adult: nothing passes without an approval, whoever else looks in (policy: RL1)."""
+    ticket_approval: str = ""
+    """The approval that a ticket into this room has to name; empty but for a one-to-one."""
 
     def person(self, person_id: str) -> Person | None:
         return self.people.get(person_id)

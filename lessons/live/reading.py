@@ -11,12 +11,13 @@ from lessons import rules
 from lessons.live import words as default_words
 from lessons.live.chat import address
 from lessons.live.facts import DoorAnswered, RoomJournalled, RoomOpened
-from lessons.live.plan import Link, May, Person, Plan, Role
+from lessons.live.plan import ApprovedPair, Link, May, Person, Plan, Role
 from lessons.live.supervision import Kind
-from lessons.roster import Adult, Pupil, Roster
+from lessons.roster import Adult, PairApproval, Pupil, Roster
 from lessons.tables import JournalEntry
 from service.foundation.audit import AuditLeaf
 from service.people.events import SignedIn, SignInRefused
+from service.safeguarding.approvals.rules import ENDED
 
 
 @dataclass(frozen=True)
@@ -120,13 +121,17 @@ def _lists(roster: Roster, words: rules.WordList) -> WordsAndLinks:
 def plan_of(roster: Roster, words_version: str) -> Plan:
     """A lesson that is not planned (waiting, refused, cancelled) or over is stopped: its room opens for nobody."""
     profile, stage = roster.profile, roster.group.key_stage
-    people = [_staff(adult) for adult in (*roster.adults, *roster.leaders)] + [_pupil(pupil) for pupil in roster.pupils]
+    camera = not roster.is_one_to_one or (roster.standing is not None and roster.standing.given.camera_on)
+    people = [_staff(adult) for adult in (*roster.adults, *roster.leaders)]
+    people += [_pupil(pupil, camera) for pupil in roster.pupils]
+    is_fixed = roster.is_one_to_one  # an approval names its time: there is nothing to draw out or to overrun
     return Plan(
         version=roster.version, school_id=roster.school_id, lesson_id=roster.lesson_id, title=roster.title,
         class_name=roster.group.name, starts_at=roster.starts_at, ends_at=roster.ends_at,
-        hard_end_at=rules.hard_end(roster.ends_at, profile),
-        latest_end_at=rules.latest_end(roster.starts_at, roster.ends_at, stage, profile),
-        people={person.id: person for person in people},
+        hard_end_at=roster.ends_at if is_fixed else rules.hard_end(roster.ends_at, profile),
+        latest_end_at=roster.ends_at if is_fixed else rules.latest_end(roster.starts_at, roster.ends_at, stage, profile),
+        people={person.id: person for person in people}, approvals=tuple(_pair(one, roster) for one in roster.approvals),
+        needs_approval=roster.needs_approval, ticket_approval=roster.standing.given.id if roster.standing else "",
         links=tuple(Link(link.url, rules.shown_address(link.url)) for link in roster.links if link.is_previewed),
         removed=roster.removed, stopped=roster.status != "planned", chat=stage >= profile.chat_from_key_stage,
         pupils_see_each_other=profile.pupils_see_each_other, words_version=words_version,
@@ -145,9 +150,19 @@ def _staff(adult: Adult) -> Person:
     return Person(adult.id, adult.name, kind, ROLES[adult.part], may, cleared=here and not guest)
 
 
-def _pupil(pupil: Pupil) -> Person:
-    """A child who may not take part may do nothing else either; each device needs its own consent (policy: CO2)."""
+def _pair(one: PairApproval, roster: Roster) -> ApprovedPair:
+    """Never beyond the lesson, whatever the approval says."""
+    given = one.given
+    end = min(given.ends_at, roster.ends_at) if one.stands else ENDED
+    return ApprovedPair(given.parties.adult, given.parties.child, max(given.starts_at, roster.starts_at), end, given.id)
+
+
+def _pupil(pupil: Pupil, camera: bool) -> Person:
+    """A child who may not take part may do nothing else either; each device needs its own consent (policy: CO2).
+
+    `camera`: whether the lesson allows pupils' cameras; a one-to-one does where its approval says so.
+    """
     here = pupil.may_take_part
-    may = May(attend=here, microphone=here and "microphone" in pupil.purposes, camera=here and "camera" in pupil.purposes,
-              chat=here and "chat" in pupil.purposes, screen=here)
+    may = May(attend=here, microphone=here and "microphone" in pupil.purposes,
+              camera=here and camera and "camera" in pupil.purposes, chat=here and "chat" in pupil.purposes, screen=here)
     return Person(pupil.id, pupil.name, Kind.CHILD, Role.PUPIL, may)

@@ -291,6 +291,7 @@ class Room:
             opens_at=self._deadlines.start(self.plan.starts_at, now),
             closes_at=self._deadlines.end(self.plan.hard_end_at, now),
             stopped=self.stopped or self.plan.stopped,
+            needs_approval=self.plan.needs_approval,
             barred=any(s.connection and not s.person.may.attend for s in self.seats.values()),
         )
 

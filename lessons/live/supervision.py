@@ -80,6 +80,8 @@ class Snapshot:
     stopped: bool = False
     barred: bool = False
     """Somebody is connected who may not take part: they reach and are reached by nobody."""
+    needs_approval: bool = False
+    """A lesson for one pupil and one adult: without its approval nothing passes, whoever else is there."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,12 @@ def lease(s: Snapshot, now: float) -> Verdict:
     """The earliest expiry among the proofs that the rule needs at `now`; held when one is missing."""
     proofs = {
         Hold.STOPPED: -inf if s.stopped else inf,
+        Hold.APPROVAL_ENDED: _lesson_approved_until(s, now),
         Hold.NOT_RECORDED: s.recorder_until,
         Hold.NO_ADULT: _adult_until(s),
         Hold.LONE_ADULT: max(_company_until(s), _approved_until(s, now)),
         Hold.NOT_PERMITTED: -inf if s.barred and not _children(s) else inf,
-        Hold.OUTSIDE_WINDOW: s.closes_at if s.opens_at <= now else -inf,
+        Hold.OUTSIDE_WINDOW: s.closes_at if s.opens_at <= now and not _approval_to_come(s, now) else -inf,
         Hold.STARTING: s.owner_until,
     }
     missing = {reason for reason, expiry in proofs.items() if expiry <= now}
@@ -141,6 +144,18 @@ def _approved_until(s: Snapshot, now: float) -> float:
     """Until when an approval covers exactly the two people who are exposed and the child among them is here."""
     here = min((p.alive_until for p in _children(s)), default=-inf)
     return max((min(a.end, here) for a in _approvals_of_this_pair(s) if a.start <= now), default=-inf)
+
+
+def _lesson_approved_until(s: Snapshot, now: float) -> float:
+    """Until when a lesson that needs an approval has one; before it begins the lesson's window is what holds the room."""
+    if not s.needs_approval or _approval_to_come(s, now):
+        return inf
+    return max((a.end for a in s.approvals if a.start <= now), default=-inf)
+
+
+def _approval_to_come(s: Snapshot, now: float) -> bool:
+    begun = any(a.start <= now < a.end for a in s.approvals)
+    return s.needs_approval and not begun and any(now < a.start < a.end for a in s.approvals)
 
 
 def _approval_is_over(s: Snapshot, now: float) -> bool:

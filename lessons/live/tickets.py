@@ -28,7 +28,8 @@ class TicketRefused(NotAllowed):
 
 @dataclass(frozen=True)
 class Ticket:
-    """Who may open which connection. `session`: the sign-in it was given to. `device`: a hash of the key the browser keeps."""
+    """Who may open which connection. `session`: the sign-in it was given to. `device`: a hash of the key the browser keeps.
+    `approval`: of a one-to-one, the approval that it goes by."""
 
     person: str
     lesson: str
@@ -36,6 +37,7 @@ class Ticket:
     connection: str
     device: str = ""
     beside: str = ""
+    approval: str = ""
 
 
 class Tickets:
@@ -46,9 +48,10 @@ class Tickets:
         self._key, self._clock, self.epoch = key, clock, new_id()
         self._used: dict[str, int] = {}
 
-    def issue(self, *, person: str, lesson: str, session: str, device: str = "", beside: str = "") -> str:
+    def issue(self, *, person: str, lesson: str, session: str, device: str = "", beside: str = "",
+              approval: str = "") -> str:
         now = int(self._clock.now().timestamp())
-        ticket = Ticket(person, lesson, session, new_id(), device, beside)
+        ticket = Ticket(person, lesson, session, new_id(), device, beside, approval)
         claims = {
             "iss": ISSUER, "aud": AUDIENCE, "sub": person, "jti": ticket.connection, "iat": now, "exp": now + LIFETIME,
             "epoch": self.epoch, "room": asdict(ticket),

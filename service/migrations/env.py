@@ -7,6 +7,7 @@ from sqlmodel import SQLModel
 
 TABLES = (
     "service.foundation.audit", "service.foundation.bus", "service.people.tables", "service.safeguarding.tables",
+    "service.safeguarding.approvals.tables",
     "consent.tables", "recordings.tables", "lessons.tables",
 )
 for module in TABLES:

@@ -40,6 +40,7 @@ class Profile:
     recording_basis: str = RecordingBasis.CONSENT
     retention_days: int = 30  # policy: RE2
     one_to_one_by_any_leader: bool = False  # policy: RL1, the Head of School alone by default
+    one_to_one_notice_hours: int = 24  # between asking for a one-to-one and its start
     staff_idle_minutes: int = 15  # policy: AC2
     pupil_idle_minutes: int = 20
     parent_idle_minutes: int = 5
@@ -106,7 +107,7 @@ class Rule:
     @property
     def unit(self) -> str:
         """What a number of it counts, for the hint of its box."""
-        return next(unit for unit in ("minutes", "days", "pupils") if unit in self.says)
+        return next(unit for unit in ("minutes", "hours", "days", "pupils") if unit in self.says)
 
     @property
     def options(self) -> tuple[tuple[str, str], ...]:
@@ -145,6 +146,9 @@ RULES: dict[str, Rule] = {
                                      "more people may approve an adult alone with a child",
                                      choices=((False, "The headteacher or the chair"),
                                               (True, "Any senior leader, the headteacher or the chair"))),
+    "one_to_one_notice_hours": Rule(ONE, "A one-to-one is asked for", "RL1", Affects.PUPILS,
+                                    "there is less time to look into a request before an adult is alone with a child",
+                                    Less.LOWER, 0, 168, "at least {} hours before"),
     "pupils_see_each_other": Rule(CAMERA, "Pupils see each other", "RL3", Affects.PUPILS,
                                   "children's pictures and homes are seen by other children", choices=NO_YES),
     "blur_may_be_off": Rule(CAMERA, "Background blur may be turned off", "RL3", Affects.PUPILS,

@@ -336,6 +336,42 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_alert_note_alert_id'), ['alert_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_alert_note_school_id'), ['school_id'], unique=False)
 
+    op.create_table('approval_request',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(length=8), nullable=False),
+    sa.Column('adult_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('child_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('requested_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('requested_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('why', sqlmodel.sql.sqltypes.AutoString(length=1000), nullable=False),
+    sa.Column('tried', sqlmodel.sql.sqltypes.AutoString(length=60), nullable=False),
+    sa.Column('safeguards', sqlmodel.sql.sqltypes.AutoString(length=1000), nullable=False),
+    sa.Column('parent_present', sqlmodel.sql.sqltypes.AutoString(length=8), nullable=False),
+    sa.Column('camera_on', sa.Boolean(), nullable=False),
+    sa.Column('status', sqlmodel.sql.sqltypes.AutoString(length=12), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('decided_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('decided_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.CheckConstraint("decided_by NOT IN (adult_id, child_id, requested_by) OR status IN ('withdrawn', 'not-needed')"),
+    sa.CheckConstraint("kind IN ('planned', 'now')"),
+    sa.CheckConstraint("status IN ('waiting', 'questioned', 'approved', 'refused', 'withdrawn', 'not-needed')"),
+    sa.CheckConstraint('adult_id <> child_id'),
+    sa.CheckConstraint('requested_by <> child_id'),
+    sa.ForeignKeyConstraint(['adult_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['child_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['requested_by'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('approval_request', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_approval_request_adult_id'), ['adult_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_approval_request_child_id'), ['child_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_approval_request_requested_by'), ['requested_by'], unique=False)
+        batch_op.create_index(batch_op.f('ix_approval_request_school_id'), ['school_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_approval_request_status'), ['status'], unique=False)
+
     op.create_table('badge',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -494,6 +530,7 @@ def upgrade() -> None:
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('group_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('series_id', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('pupil_id', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('title', sqlmodel.sql.sqltypes.AutoString(length=120), nullable=False),
     sa.Column('about', sqlmodel.sql.sqltypes.AutoString(length=1000), nullable=False),
     sa.Column('platform_id', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
@@ -516,12 +553,14 @@ def upgrade() -> None:
     sa.CheckConstraint('starts_at < ends_at'),
     sa.ForeignKeyConstraint(['group_id'], ['teaching_group.id'], ),
     sa.ForeignKeyConstraint(['platform_id'], ['approved_platform.id'], ),
+    sa.ForeignKeyConstraint(['pupil_id'], ['person.id'], ),
     sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
     sa.ForeignKeyConstraint(['series_id'], ['series.id'], ),
     sa.PrimaryKeyConstraint('id')
     )
     with op.batch_alter_table('lesson', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_lesson_group_id'), ['group_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_lesson_pupil_id'), ['pupil_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_lesson_school_id'), ['school_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_lesson_series_id'), ['series_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_lesson_starts_at'), ['starts_at'], unique=False)
@@ -687,6 +726,28 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_recording_participant_person_id'), ['person_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_recording_participant_school_id'), ['school_id'], unique=False)
 
+    op.create_table('safeguarding_mark',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('mark', sqlmodel.sql.sqltypes.AutoString(length=12), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(length=1000), nullable=False),
+    sa.Column('set_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('set_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('lifted_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('lifted_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('lifted_because', sqlmodel.sql.sqltypes.AutoString(length=1000), nullable=False),
+    sa.CheckConstraint("mark IN ('talk-first', 'do-not-tell')"),
+    sa.CheckConstraint('person_id <> set_by'),
+    sa.ForeignKeyConstraint(['person_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('safeguarding_mark', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_safeguarding_mark_person_id'), ['person_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_safeguarding_mark_school_id'), ['school_id'], unique=False)
+        batch_op.create_index('one_mark_in_force', ['person_id', 'mark'], unique=True, sqlite_where=sa.text('lifted_at IS NULL'), postgresql_where=sa.text('lifted_at IS NULL'))
+
     op.create_table('sign_in',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -705,6 +766,68 @@ def upgrade() -> None:
     with op.batch_alter_table('sign_in', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_sign_in_person_id'), ['person_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_sign_in_school_id'), ['school_id'], unique=False)
+
+    op.create_table('approval',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('request_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('lesson_id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('adult_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('child_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('requested_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('approved_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('starts_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('ends_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('camera_on', sa.Boolean(), nullable=False),
+    sa.Column('conditions', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.Column('expires_on', sa.Date(), nullable=True),
+    sa.Column('confirmed_by', sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
+    sa.Column('approved_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('revoked_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('revoked_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('revoked_because', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.CheckConstraint("(revoked_at IS NULL) = (revoked_by = '')"),
+    sa.CheckConstraint('adult_id <> child_id'),
+    sa.CheckConstraint('approved_at < ends_at'),
+    sa.CheckConstraint('approved_by <> adult_id'),
+    sa.CheckConstraint('approved_by <> child_id'),
+    sa.CheckConstraint('approved_by <> requested_by'),
+    sa.CheckConstraint('requested_by <> child_id'),
+    sa.CheckConstraint('starts_at < ends_at'),
+    sa.ForeignKeyConstraint(['adult_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['approved_by'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['child_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['request_id'], ['approval_request.id'], ),
+    sa.ForeignKeyConstraint(['requested_by'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('lesson_id', 'adult_id', 'child_id')
+    )
+    with op.batch_alter_table('approval', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_approval_adult_id'), ['adult_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_approval_approved_by'), ['approved_by'], unique=False)
+        batch_op.create_index(batch_op.f('ix_approval_child_id'), ['child_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_approval_lesson_id'), ['lesson_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_approval_request_id'), ['request_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_approval_school_id'), ['school_id'], unique=False)
+
+    op.create_table('approval_note',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('request_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(length=12), nullable=False),
+    sa.Column('words', sqlmodel.sql.sqltypes.AutoString(length=1000), nullable=False),
+    sa.Column('added_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('added_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.CheckConstraint("kind IN ('question', 'answer', 'spoke-to-dsl')"),
+    sa.ForeignKeyConstraint(['request_id'], ['approval_request.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('approval_note', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_approval_note_request_id'), ['request_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_approval_note_school_id'), ['school_id'], unique=False)
 
     op.create_table('attendance_correction',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
@@ -927,11 +1050,31 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_attendance_correction_lesson_id'))
 
     op.drop_table('attendance_correction')
+    with op.batch_alter_table('approval_note', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_approval_note_school_id'))
+        batch_op.drop_index(batch_op.f('ix_approval_note_request_id'))
+
+    op.drop_table('approval_note')
+    with op.batch_alter_table('approval', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_approval_school_id'))
+        batch_op.drop_index(batch_op.f('ix_approval_request_id'))
+        batch_op.drop_index(batch_op.f('ix_approval_lesson_id'))
+        batch_op.drop_index(batch_op.f('ix_approval_child_id'))
+        batch_op.drop_index(batch_op.f('ix_approval_approved_by'))
+        batch_op.drop_index(batch_op.f('ix_approval_adult_id'))
+
+    op.drop_table('approval')
     with op.batch_alter_table('sign_in', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_sign_in_school_id'))
         batch_op.drop_index(batch_op.f('ix_sign_in_person_id'))
 
     op.drop_table('sign_in')
+    with op.batch_alter_table('safeguarding_mark', schema=None) as batch_op:
+        batch_op.drop_index('one_mark_in_force', sqlite_where=sa.text('lifted_at IS NULL'), postgresql_where=sa.text('lifted_at IS NULL'))
+        batch_op.drop_index(batch_op.f('ix_safeguarding_mark_school_id'))
+        batch_op.drop_index(batch_op.f('ix_safeguarding_mark_person_id'))
+
+    op.drop_table('safeguarding_mark')
     with op.batch_alter_table('recording_participant', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_recording_participant_school_id'))
         batch_op.drop_index(batch_op.f('ix_recording_participant_person_id'))
@@ -977,6 +1120,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_lesson_starts_at'))
         batch_op.drop_index(batch_op.f('ix_lesson_series_id'))
         batch_op.drop_index(batch_op.f('ix_lesson_school_id'))
+        batch_op.drop_index(batch_op.f('ix_lesson_pupil_id'))
         batch_op.drop_index(batch_op.f('ix_lesson_group_id'))
 
     op.drop_table('lesson')
@@ -1022,6 +1166,14 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_badge_person_id'))
 
     op.drop_table('badge')
+    with op.batch_alter_table('approval_request', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_approval_request_status'))
+        batch_op.drop_index(batch_op.f('ix_approval_request_school_id'))
+        batch_op.drop_index(batch_op.f('ix_approval_request_requested_by'))
+        batch_op.drop_index(batch_op.f('ix_approval_request_child_id'))
+        batch_op.drop_index(batch_op.f('ix_approval_request_adult_id'))
+
+    op.drop_table('approval_request')
     with op.batch_alter_table('alert_note', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_alert_note_school_id'))
         batch_op.drop_index(batch_op.f('ix_alert_note_alert_id'))

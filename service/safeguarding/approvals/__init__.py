@@ -1,0 +1,1 @@
+"""Approvals of exceptions: requests, decisions, and what still stands (policy: RL1)."""

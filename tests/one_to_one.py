@@ -1,0 +1,140 @@
+"""One-to-ones for tests: asked for, decided and entered as people do, with the proof of identity that a test brings."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlmodel import select
+
+from lessons.one_to_one import commands
+from lessons.one_to_one.commands import Wish
+from lessons.tables import Lesson as LessonRow
+from service.foundation.events import Actor
+from service.people import queries as people
+from service.people.tables import GroupMember, Person, TeachingGroup
+from service.safeguarding.approvals import commands as approvals
+from service.safeguarding.approvals import queries as approved
+from service.safeguarding.approvals.commands import Verdict
+from service.safeguarding.approvals.rules import Action
+from service.safeguarding.approvals.tables import Approval
+from tests.room.pages import Lesson, PlayedPlane
+from tests.school import Running
+
+THURSDAY = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)  # two days after the seeded Tuesday, inside the seeded term
+WHY = "Ali comes back after weeks away and reads aloud only when nobody else listens."
+PROOF = "a proof of identity"
+
+
+class Confirmed:
+    """Confirms whatever is asked, and keeps what it was."""
+
+    def __init__(self) -> None:
+        self.actions: list[Action] = []
+
+    async def __call__(self, session: Any, actor: Actor, action: Action, now: datetime) -> str:
+        self.actions.append(action)
+        return PROOF
+
+
+async def actor(school: Running, person_id: str) -> Actor:
+    async with school.database.reading() as session:
+        found = await people.actor(session, person_id, session_id="a session")
+    assert found is not None
+    return found
+
+
+async def named(school: Running, name: str) -> Actor:
+    """Whoever of the staff is called this: “Mr Hall”."""
+    async with school.database.reading() as session:
+        rows = (await session.exec(select(Person).where(Person.kind == "adult"))).all()
+    return await actor(school, next(row.id for row in rows if people.name_of(row) == name))
+
+
+async def pupils(school: Running, group: str = "5 Oak") -> list[str]:
+    async with school.database.reading() as session:
+        its = select(TeachingGroup.id).where(TeachingGroup.name == group)
+        rows = await session.exec(select(GroupMember.person_id).where(
+            GroupMember.group_id.in_(its), GroupMember.part == "pupil").order_by(GroupMember.person_id))  # type: ignore[attr-defined]
+        return list(rows.all())
+
+
+def wish(pupil_id: str, adult_id: str, **changes: Any) -> Wish:
+    fields: dict[str, Any] = {
+        "pupil_id": pupil_id, "adult_id": adult_id, "starts": (THURSDAY,), "minutes": 30, "why": WHY,
+        "tried": ("group", "second-adult"), "safeguards": "Recorded, camera off, a parent in the next room.",
+        "parent_present": "yes",
+    }
+    return Wish(**{**fields, **changes})
+
+
+async def ask(school: Running, by: str = "Mr Hall", pupil: int = 0, adult: str = "", **changes: Any) -> str:
+    who = await named(school, by)
+    teacher = await named(school, adult) if adult else who
+    wanted = wish((await pupils(school))[pupil], teacher.person_id, **changes)
+    async with school.database.writing() as session:
+        return await commands.ask(session, who, wanted, school.clock.now())
+
+
+async def read(school: Running, request_id: str) -> approved.Request:
+    """The request as somebody reads it who is about to decide."""
+    school_id = (await named(school, "Dr Marsh")).school_id
+    async with school.database.reading() as session:
+        found = await approved.request(session, school_id, request_id)
+        return await approved.request(session, school_id, request_id, await commands.versions_of(session, found))
+
+
+async def approve(school: Running, request_id: str, by: str = "Dr Marsh", *, confirm: Any = None, **changes: Any) -> None:
+    await decide(school, request_id, by, commands.approve, confirm=confirm, **changes)
+
+
+async def refuse(school: Running, request_id: str, by: str = "Dr Marsh", *, confirm: Any = None, **changes: Any) -> None:
+    await decide(school, request_id, by, commands.refuse, confirm=confirm, **changes)
+
+
+async def decide(school: Running, request_id: str, by: str, command: Any, *, confirm: Any = None, **changes: Any) -> None:
+    found, who = await read(school, request_id), await named(school, by)
+    verdict = Verdict(**{"request_id": request_id, "digest": found.asked.digest, "reason": "Agreed with the family.", **changes})
+    async with school.database.writing() as session:
+        await command(session, who, verdict, confirm or Confirmed(), school.clock.now())
+
+
+async def revoke(school: Running, approval_id: str, by: str = "Dr Marsh", because: str = "The family rang.") -> None:
+    who = await named(school, by)
+    async with school.database.writing() as session:
+        await approvals.revoke(session, who, approval_id, because, Confirmed(), school.clock.now())
+
+
+async def given(school: Running, request_id: str = "") -> list[Approval]:
+    async with school.database.reading() as session:
+        rows = (await session.exec(select(Approval).order_by(Approval.starts_at))).all()
+    return [row for row in rows if request_id in ("", row.request_id)]
+
+
+async def lessons(school: Running, request_id: str) -> list[LessonRow]:
+    async with school.database.reading() as session:
+        return await commands.lessons_of(session, await read(school, request_id))
+
+
+class OneToOne(Lesson):
+    """One lesson for one pupil, and the pages in it."""
+
+    def __init__(self, school: Running, lesson_id: str, teacher_id: str, pupil_id: str, *, played: bool = True):
+        self.school, self.id, self.teacher_id, self.pupil_ids = school, lesson_id, teacher_id, [pupil_id]
+        self.plane = PlayedPlane(school.clock)
+        if played:
+            school.app.state.rooms.plane = self.plane
+        self.pages = []
+
+
+@asynccontextmanager
+async def approved_lesson(school: Running, *, minutes_in: float = 1, **changes: Any) -> AsyncIterator[tuple[OneToOne, Approval]]:
+    """A one-to-one that the headteacher approved, some minutes after its start (before it, when negative)."""
+    request_id = await ask(school, **changes)
+    await approve(school, request_id)
+    [row] = await lessons(school, request_id)
+    [approval] = await given(school, request_id)
+    school.clock.advance((THURSDAY + timedelta(minutes=minutes_in) - school.clock.now()).total_seconds())
+    lesson = OneToOne(school, row.id, approval.adult_id, approval.child_id)
+    yield lesson, approval
+    await lesson.end()
