@@ -163,7 +163,7 @@ async def _pupils(session: AsyncSession, lesson: Lesson, on: date) -> tuple[Pupi
 
 async def _approvals(session: AsyncSession, lesson: Lesson, adults: tuple[Adult, ...],
                      pupils: tuple[Pupil, ...]) -> tuple[PairApproval, ...]:
-    """Every approval for this lesson, judged by what is true now: by the rules in force, also where a lesson began before them."""
+    """Every approval for this lesson, judged by what is true now: a lesson keeps no rules that are stricter since."""
     profile = await people.profile(session, lesson.school_id)
     staff = {adult.id: adult for adult in adults if not adult.is_guest}
     purposes = {pupil.id: pupil.purposes for pupil in pupils}

@@ -10,36 +10,42 @@ from sqlmodel import select
 from lessons.one_to_one import commands
 from lessons.one_to_one.commands import Wish
 from lessons.tables import Lesson as LessonRow
-from service.foundation.events import Actor
+from service.foundation.events import Actor, Role
+from service.foundation.web import token_hash
 from service.people import queries as people
-from service.people.tables import GroupMember, Person, TeachingGroup
+from service.people.actions import GRANT_LASTS, Action
+from service.people.commands import change_roles
+from service.people.rules import role_action
+from service.people.step_up import Proof
+from service.people.tables import GroupMember, Person, PersonRole, SignIn, StepUpGrant, TeachingGroup
 from service.safeguarding.approvals import commands as approvals
 from service.safeguarding.approvals import queries as approved
 from service.safeguarding.approvals.commands import Verdict
-from service.safeguarding.approvals.rules import Action
 from service.safeguarding.approvals.tables import Approval
 from tests.room.pages import Lesson, PlayedPlane
 from tests.school import Running
 
 THURSDAY = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)  # two days after the seeded Tuesday, inside the seeded term
 WHY = "Ali comes back after weeks away and reads aloud only when nobody else listens."
-PROOF = "a proof of identity"
 
 
-class Confirmed:
-    """Confirms whatever is asked, and keeps what it was."""
-
-    def __init__(self) -> None:
-        self.actions: list[Action] = []
-
-    async def __call__(self, session: Any, actor: Actor, action: Action, now: datetime) -> str:
-        self.actions.append(action)
-        return PROOF
+async def proved(school: Running, who: Actor, action: Action) -> Proof:
+    """A proof of identity for exactly this, as a passkey earns it; `tests/proofs.py` earns them as people do."""
+    grant = StepUpGrant(
+        school_id=who.school_id, person_id=who.person_id, session_id=who.session_id, action_hash=action.hash, method="passkey",
+        made_at=school.clock.now(), expires_at=school.clock.now() + GRANT_LASTS,
+    )
+    async with school.database.writing() as session:
+        session.add(grant)
+    return Proof(grant.id, "")
 
 
 async def actor(school: Running, person_id: str) -> Actor:
+    """A person who has just signed in."""
+    cookie = await school.cookie(person_id)
     async with school.database.reading() as session:
-        found = await people.actor(session, person_id, session_id="a session")
+        signed_in = (await session.exec(select(SignIn.id).where(SignIn.token_hash == token_hash(cookie)))).one()
+        found = await people.actor(session, person_id, session_id=signed_in)
     assert found is not None
     return found
 
@@ -84,25 +90,29 @@ async def read(school: Running, request_id: str) -> approved.Request:
         return await approved.request(session, school_id, request_id, await commands.versions_of(session, found))
 
 
-async def approve(school: Running, request_id: str, by: str = "Dr Marsh", *, confirm: Any = None, **changes: Any) -> None:
-    await decide(school, request_id, by, commands.approve, confirm=confirm, **changes)
+async def approve(school: Running, request_id: str, by: str = "Dr Marsh", **changes: Any) -> None:
+    await decide(school, request_id, by, "approve", **changes)
 
 
-async def refuse(school: Running, request_id: str, by: str = "Dr Marsh", *, confirm: Any = None, **changes: Any) -> None:
-    await decide(school, request_id, by, commands.refuse, confirm=confirm, **changes)
+async def refuse(school: Running, request_id: str, by: str = "Dr Marsh", **changes: Any) -> None:
+    await decide(school, request_id, by, "refuse", **changes)
 
 
-async def decide(school: Running, request_id: str, by: str, command: Any, *, confirm: Any = None, **changes: Any) -> None:
+async def decide(school: Running, request_id: str, by: str, what: str, **changes: Any) -> None:
+    """Read it, prove who one is for exactly that, and decide."""
     found, who = await read(school, request_id), await named(school, by)
     verdict = Verdict(**{"request_id": request_id, "digest": found.asked.digest, "reason": "Agreed with the family.", **changes})
+    proof = await proved(school, who, approvals.decision(found, verdict, what))
+    command = {"approve": commands.approve, "refuse": commands.refuse}[what]
     async with school.database.writing() as session:
-        await command(session, who, verdict, confirm or Confirmed(), school.clock.now())
+        await command(session, who, verdict, proof, school.clock.now())
 
 
 async def revoke(school: Running, approval_id: str, by: str = "Dr Marsh", because: str = "The family rang.") -> None:
     who = await named(school, by)
+    proof = await proved(school, who, approvals.ending(approval_id, because))
     async with school.database.writing() as session:
-        await approvals.revoke(session, who, approval_id, because, Confirmed(), school.clock.now())
+        await approvals.revoke(session, who, approval_id, because, proof, school.clock.now())
 
 
 async def given(school: Running, request_id: str = "") -> list[Approval]:
@@ -138,3 +148,17 @@ async def approved_lesson(school: Running, *, minutes_in: float = 1, **changes: 
     lesson = OneToOne(school, row.id, approval.adult_id, approval.child_id)
     yield lesson, approval
     await lesson.end()
+
+
+async def set_roles(school: Running, person_id: str, *roles: Role) -> None:
+    """A second headteacher changes what somebody may do."""
+    other = await named(school, "Ms Cole")
+    async with school.database.writing() as session:
+        await session.merge(PersonRole(person_id=other.person_id, role=Role.HEADTEACHER, school_id=other.school_id))
+    other = await actor(school, other.person_id)
+    async with school.database.reading() as session:
+        before = (await people.roles(session, [person_id])).get(person_id, frozenset())
+    after = frozenset(roles)
+    proof = await proved(school, other, role_action(person_id, "", before, after))
+    async with school.database.writing() as session:
+        await change_roles(session, other, person_id, after, proof, school.clock.now())

@@ -22,10 +22,11 @@ from service.foundation.bus import publish
 from service.foundation.errors import Conflict, Invalid, NotFound
 from service.foundation.events import LEADERS, Actor
 from service.people import queries as people
+from service.people.step_up import Proof
 from service.people.tables import GroupMember, TeachingGroup
 from service.safeguarding.approvals import commands as approvals
 from service.safeguarding.approvals import queries as approved
-from service.safeguarding.approvals.commands import Changed, Confirm, NewRequest, TooLate, Verdict
+from service.safeguarding.approvals.commands import Changed, NewRequest, TooLate, Verdict
 from service.safeguarding.approvals.events import OneToOneRevoked
 from service.safeguarding.approvals.queries import Request
 from service.safeguarding.approvals.rules import PARENT, TRIED, Kind, Status
@@ -190,12 +191,12 @@ async def versions_of(session: AsyncSession, request: Request) -> dict[str, int]
     return dict((await session.exec(select(Lesson.id, Lesson.version).where(col(Lesson.id).in_(ids)))).all())
 
 
-async def approve(session: AsyncSession, actor: Actor, verdict: Verdict, confirm: Confirm, now: datetime) -> None:
+async def approve(session: AsyncSession, actor: Actor, verdict: Verdict, proof: Proof, now: datetime) -> None:
     """Approve exactly what was read. The rules of planning are measured again: an approval lifts none of them."""
     found, verdict = await _as_it_stands(session, actor, verdict)
     if found.asked.kind == Kind.PLANNED and found.is_open(now):
         await _measure_again(session, actor, found, now)
-    holds = await approvals.approve(session, actor, verdict, confirm, now)
+    holds = await approvals.approve(session, actor, verdict, proof, now)
     if found.asked.kind == Kind.NOW:
         return
     for row in await lessons_of(session, found):
@@ -206,9 +207,9 @@ async def approve(session: AsyncSession, actor: Actor, verdict: Verdict, confirm
         await publish(session, event(lesson_id=row.id, reason=row.decision_reason), actor)
 
 
-async def refuse(session: AsyncSession, actor: Actor, verdict: Verdict, confirm: Confirm, now: datetime) -> None:
+async def refuse(session: AsyncSession, actor: Actor, verdict: Verdict, proof: Proof, now: datetime) -> None:
     _, verdict = await _as_it_stands(session, actor, verdict)
-    found = await approvals.refuse(session, actor, verdict, confirm, now)
+    found = await approvals.refuse(session, actor, verdict, proof, now)
     await _refuse_lessons(session, actor, found, verdict.reason.strip())
 
 

@@ -1,20 +1,22 @@
 """A one-to-one is asked for exactly, decided by somebody else, and holds for nothing else (policy: RL1, CM6)."""
 
-from datetime import date, timedelta
+import re
+from datetime import date, time, timedelta
 from typing import Any
 
 import pytest
 from sqlmodel import select
 
 from lessons import commands as planning
+from lessons import roster as rosters
 from lessons.live import reading
 from lessons.live.supervision import Kind
 from lessons.one_to_one import commands
 from service.foundation.audit import AuditLeaf
 from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import Role
-from service.people import commands as people_commands
-from service.people.tables import PersonRole
+from service.people.actions import NotConfirmed
+from service.people.step_up import Proof
 from service.safeguarding.approvals import commands as approvals
 from service.safeguarding.approvals import marks
 from service.safeguarding.approvals.commands import Changed, Decided, MayNotDecide, TalkFirst, TooLate, Verdict
@@ -22,25 +24,24 @@ from service.safeguarding.approvals.rules import ENDED
 from tests.features.test_planning_roster import change, withdraw
 from tests.one_to_one import (
     THURSDAY,
-    Confirmed,
-    actor,
     approve,
     ask,
-    decide,
     given,
     lessons,
     named,
+    proved,
     pupils,
     read,
     refuse,
     revoke,
+    set_roles,
 )
 from tests.school import Running
 
 
 async def plan_of(school: Running, lesson_id: str) -> Any:
     async with school.database.reading() as session:
-        return await reading.plan(session, lesson_id)
+        return await reading.plan(session, await rosters.roster(session, lesson_id))
 
 
 async def events(school: Running, kind: str) -> int:
@@ -117,9 +118,8 @@ async def test_the_pupil_is_clashed_with_in_any_class_and_the_class_is_not_taken
 
 
 async def test_the_headteacher_approves_exactly_this_and_the_plan_names_the_pair(school: Running) -> None:
-    request_id, confirm = await ask(school), Confirmed()
-    before = await read(school, request_id)
-    await approve(school, request_id, confirm=confirm, conditions="Door open")
+    request_id = await ask(school)
+    await approve(school, request_id, conditions="Door open")
     [row], [approval] = await lessons(school, request_id), await given(school, request_id)
     assert (row.status, row.decision_reason) == ("planned", "Agreed with the family.")
     assert (approval.starts_at, approval.ends_at, approval.conditions) == (row.starts_at, row.ends_at, "Door open")
@@ -129,9 +129,6 @@ async def test_the_headteacher_approves_exactly_this_and_the_plan_names_the_pair
     assert (plan.needs_approval, plan.ticket_approval) == (True, approval.id)
     assert plan.hard_end_at == plan.latest_end_at == row.ends_at
     assert not plan.people[approval.child_id].may.camera
-    [action] = confirm.actions
-    assert action.kind == "approve-one-to-one"
-    assert (action.fields["digest"], action.fields["reason"]) == (before.asked.digest, "Agreed with the family.")
     assert (await events(school, "OneToOneApproved"), await events(school, "LessonApproved")) == (1, 1)
 
 
@@ -152,13 +149,15 @@ async def test_the_pupil_s_camera_is_on_only_where_the_approval_says_so(school: 
 ])
 async def test_nobody_else_decides(school: Running, by: str, words: str) -> None:
     request_id = await ask(school)
-    for command in (commands.approve, commands.refuse, commands.question):
-        found, who = await read(school, request_id), await named(school, by)
-        verdict = Verdict(request_id, found.asked.digest, "Because")
-        async with school.database.writing() as session:
-            with pytest.raises(MayNotDecide, match=words):
-                await (command(session, who, verdict, school.clock.now()) if command is commands.question
-                       else command(session, who, verdict, Confirmed(), school.clock.now()))  # type: ignore[operator]
+    found, who, now = await read(school, request_id), await named(school, by), school.clock.now()
+    verdict = Verdict(request_id, found.asked.digest, "Because")
+    async with school.database.writing() as session:
+        with pytest.raises(MayNotDecide, match=re.escape(words)):
+            await commands.approve(session, who, verdict, Proof(), now)
+        with pytest.raises(MayNotDecide, match=re.escape(words)):
+            await commands.refuse(session, who, verdict, Proof(), now)
+        with pytest.raises(MayNotDecide, match=re.escape(words)):
+            await commands.question(session, who, verdict, now)
     assert await given(school) == []
 
 
@@ -193,10 +192,13 @@ async def test_a_decision_needs_a_reason_and_what_was_read(school: Running) -> N
 
 async def test_ask_for_more_and_the_answer_is_a_request_to_be_read_again(school: Running) -> None:
     request_id = await ask(school)
-    before = await read(school, request_id)
-    await decide(school, request_id, "Dr Marsh", _question, reason="Why not after school?")
+    before, head, hall = await read(school, request_id), await named(school, "Dr Marsh"), await named(school, "Mr Hall")
     async with school.database.writing() as session:
-        await approvals.answer(session, await named(school, "Mr Hall"), request_id, "There is no bus then.", school.clock.now())
+        verdict = Verdict(request_id, before.asked.digest, "Why not after school?")
+        await commands.question(session, head, verdict, school.clock.now())
+    school.clock.advance(60)
+    async with school.database.writing() as session:
+        await approvals.answer(session, hall, request_id, "There is no bus then.", school.clock.now())
     with pytest.raises(Changed):
         await approve(school, request_id, digest=before.asked.digest)
     found = await read(school, request_id)
@@ -205,14 +207,31 @@ async def test_ask_for_more_and_the_answer_is_a_request_to_be_read_again(school:
     await approve(school, request_id)
 
 
-async def _question(session: Any, who: Any, verdict: Verdict, confirm: Any, now: Any) -> None:
-    await commands.question(session, who, verdict, now)
+async def test_a_decision_is_confirmed_for_exactly_that(school: Running) -> None:
+    """A proof for a refusal, for other conditions or of somebody else is worth nothing (threat T5)."""
+    request_id = await ask(school)
+    found, head, chair = await read(school, request_id), await named(school, "Dr Marsh"), await named(school, "Mrs Frost")
+    wanted = Verdict(request_id, found.asked.digest, "Yes", conditions="Door open")
+    other = Verdict(request_id, found.asked.digest, "Yes")
+    proofs = [Proof(), await proved(school, head, approvals.decision(found, wanted, "refuse")),
+              await proved(school, head, approvals.decision(found, other, "approve")),
+              await proved(school, chair, approvals.decision(found, wanted, "approve"))]
+    for proof in proofs:
+        async with school.database.writing() as session:
+            with pytest.raises(NotConfirmed):
+                await commands.approve(session, head, wanted, proof, school.clock.now())
+    assert await given(school) == []
+    proof = await proved(school, head, approvals.decision(found, wanted, "approve"))
+    async with school.database.writing() as session:
+        await commands.approve(session, head, wanted, proof, school.clock.now())
+    [approval] = await given(school)
+    assert approval.confirmed_by == proof.grant_id
 
 
 async def test_when_its_time_has_come_it_was_not_approved(school: Running) -> None:
     request_id = await ask(school)
     school.clock.advance(3 * 86400)
-    with pytest.raises(TooLate, match="Time has passed. It was not approved."):
+    with pytest.raises(TooLate, match=r"Time has passed\. It was not approved\."):
         await approve(school, request_id)
 
 
@@ -259,12 +278,13 @@ async def test_only_the_safeguarding_team_marks_and_never_themselves(school: Run
 
 
 async def test_a_second_adult_instead_needs_no_approval_and_the_dsl_is_told(school: Running) -> None:
-    request_id, cole = await ask(school), await named(school, "Ms Cole")
+    request_id, cole, head = await ask(school), await named(school, "Ms Cole"), await named(school, "Dr Marsh")
     async with school.database.writing() as session:
-        await commands.add_second(session, await named(school, "Dr Marsh"), request_id, cole.person_id, school.clock.now())
+        await commands.add_second(session, head, request_id, cole.person_id, school.clock.now())
     [row] = await lessons(school, request_id)
     plan = await plan_of(school, row.id)
-    assert (row.status, plan.stopped, plan.needs_approval, plan.approvals, plan.ticket_approval) == ("planned", False, False, (), "")
+    assert (row.status, plan.stopped, plan.approvals) == ("planned", False, ())
+    assert (plan.needs_approval, plan.ticket_approval) == (False, "")
     with pytest.raises(Decided):
         await approve(school, request_id)
 
@@ -285,7 +305,7 @@ async def test_an_approved_one_to_one_is_not_moved_covered_or_decided_by_the_way
         with pytest.raises(planning.OneToOneIsFixed, match="ask for another"):
             await planning.cover(session, hall, row.id, person_id=cole.person_id, later=False, now=now)
         with pytest.raises(planning.OneToOneIsFixed):
-            await planning.move(session, hall, row.id, day=date(2026, 11, 27), at=THURSDAY.time(), minutes=30, later=False, now=now)
+            await planning.move(session, hall, row.id, day=date(2026, 11, 27), at=time(12), minutes=30, later=False, now=now)
 
 
 # Ending
@@ -307,12 +327,8 @@ async def test_an_approval_that_no_longer_stands_has_an_end_that_is_past_and_equ
 async def test_a_role_that_is_lost_ends_the_approvals_for_good(school: Running) -> None:
     request_id, head = await ask(school), await named(school, "Dr Marsh")
     await approve(school, request_id)
-    async with school.database.writing() as session:
-        session.add(PersonRole(person_id=(await named(school, "Ms Cole")).person_id, role="headteacher", school_id=head.school_id))
-    cole = await actor(school, (await named(school, "Ms Cole")).person_id)
-    for roles in (frozenset({Role.TEACHER}), frozenset({Role.HEADTEACHER})):
-        async with school.database.writing() as session:
-            await people_commands.change_roles(session, cole, head.person_id, roles)
+    await set_roles(school, head.person_id, Role.TEACHER)
+    await set_roles(school, head.person_id, Role.HEADTEACHER)
     [approval] = await given(school, request_id)
     assert (approval.revoked_by, approval.revoked_because) == ("system", "Whoever approved it may no longer approve it")
 

@@ -6,11 +6,9 @@ import pytest
 
 from consent.events import ConsentWithdrawn
 from service.foundation.bus import publish
-from service.people import commands as people_commands
-from service.people.tables import PersonRole
 from service.safeguarding.approvals.tables import Approval
 from tests.features.test_planning_roster import change, withdraw
-from tests.one_to_one import OneToOne, actor, approved_lesson, named, revoke
+from tests.one_to_one import OneToOne, actor, approved_lesson, revoke, set_roles
 from tests.room.pages import DOOR, Page
 from tests.school import Running
 
@@ -84,11 +82,11 @@ async def test_a_leader_who_looks_in_does_not_keep_a_revoked_one_open(school: Ru
 
 
 async def test_when_the_family_takes_its_yes_back_it_ends(school: Running, room: Room) -> None:
-    lesson, approval = room
+    lesson, _ = room
     teacher, ali = await together(lesson)
     await withdraw(school, ali.person, "one_to_one")
+    parent = await actor(school, school.person("parent"))
     async with school.database.writing() as session:
-        parent = await actor(school, school.person("parent"))
         await publish(session, ConsentWithdrawn("an answer", ali.person, "one_to_one", parent.person_id, "telephone"), parent)
     await over(lesson, teacher, ali)
 
@@ -96,11 +94,7 @@ async def test_when_the_family_takes_its_yes_back_it_ends(school: Running, room:
 async def test_when_the_approver_loses_the_role_it_ends(school: Running, room: Room) -> None:
     lesson, approval = room
     teacher, ali = await together(lesson)
-    cole = await named(school, "Ms Cole")
-    async with school.database.writing() as session:
-        session.add(PersonRole(person_id=cole.person_id, role="headteacher", school_id=cole.school_id))
-    async with school.database.writing() as session:
-        await people_commands.change_roles(session, await actor(school, cole.person_id), approval.approved_by, frozenset())
+    await set_roles(school, approval.approved_by)
     await over(lesson, teacher, ali)
 
 

@@ -976,6 +976,22 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_recording_view_recording_id'), ['recording_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_recording_view_school_id'), ['school_id'], unique=False)
 
+    op.create_table('requested_lesson',
+    sa.Column('request_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('lesson_id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('starts_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('ends_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.CheckConstraint('starts_at < ends_at'),
+    sa.ForeignKeyConstraint(['request_id'], ['approval_request.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('request_id', 'lesson_id')
+    )
+    with op.batch_alter_table('requested_lesson', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_requested_lesson_lesson_id'), ['lesson_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_requested_lesson_school_id'), ['school_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_requested_lesson_starts_at'), ['starts_at'], unique=False)
+
     op.create_table('step_up_grant',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -1008,6 +1024,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_step_up_grant_person_id'))
 
     op.drop_table('step_up_grant')
+    with op.batch_alter_table('requested_lesson', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_requested_lesson_starts_at'))
+        batch_op.drop_index(batch_op.f('ix_requested_lesson_school_id'))
+        batch_op.drop_index(batch_op.f('ix_requested_lesson_lesson_id'))
+
+    op.drop_table('requested_lesson')
     with op.batch_alter_table('recording_view', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_recording_view_school_id'))
         batch_op.drop_index(batch_op.f('ix_recording_view_recording_id'))

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from alembic import op
 
+from service.migrations.triggers import allow_again, refuse
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -21,14 +23,19 @@ ANY_LEADER = {
     "sqlite": f"COALESCE(json_extract({PROFILE}, '$.one_to_one_by_any_leader'), 0) = 1",
     "postgresql": f"COALESCE({PROFILE}::json ->> 'one_to_one_by_any_leader', 'false') = 'true'",
 }
-HOLDS = "EXISTS (SELECT 1 FROM person_role WHERE school_id = NEW.school_id AND person_id = NEW.{who} AND role = '{role}')"
-IS = "EXISTS (SELECT 1 FROM person WHERE id = NEW.{who} AND school_id = NEW.school_id AND kind = '{kind}')"
-CHAIR, HEAD, LEADER = (HOLDS.format(who="approved_by", role=role) for role in ("chair", "headteacher", "senior_leader"))
-OF_A_HEAD = " OR ".join(HOLDS.format(who=who, role="headteacher") for who in ("adult_id", "requested_by"))
-HERE = (
-    "EXISTS (SELECT 1 FROM person WHERE id = NEW.approved_by AND school_id = NEW.school_id "
-    "AND (left_on IS NULL OR left_on > date(NEW.approved_at)))"
-)
+
+
+def _holds(who: str, role: str) -> str:
+    return f"EXISTS (SELECT 1 FROM person_role WHERE school_id = NEW.school_id AND person_id = NEW.{who} AND role = '{role}')"
+
+
+def _is(who: str, kind: str, more: str = "") -> str:
+    return f"EXISTS (SELECT 1 FROM person WHERE id = NEW.{who} AND school_id = NEW.school_id AND kind = '{kind}'{more})"
+
+
+CHAIR, HEAD, LEADER = (_holds("approved_by", role) for role in ("chair", "headteacher", "senior_leader"))
+OF_A_HEAD = f"({_holds('adult_id', 'headteacher')} OR {_holds('requested_by', 'headteacher')})"
+HERE = _is("approved_by", "adult", " AND (left_on IS NULL OR left_on > date(NEW.approved_at))")
 LESSON = (
     "EXISTS (SELECT 1 FROM lesson JOIN lesson_adult ON lesson_adult.lesson_id = lesson.id "
     "WHERE lesson.id = NEW.lesson_id AND lesson.school_id = NEW.school_id AND lesson_adult.person_id = NEW.adult_id "
@@ -41,7 +48,7 @@ ASKED = (
     "AND r.adult_id = NEW.adult_id AND r.child_id = NEW.child_id AND r.requested_by = NEW.requested_by "
     "AND NEW.starts_at >= q.starts_at AND NEW.ends_at <= q.ends_at)"
 )
-ONCE = {
+ENDED_ONCE = {
     "approval": ("revoked_at", "revoked_by", "revoked_because"),
     "safeguarding_mark": ("lifted_at", "lifted_by", "lifted_because"),
 }
@@ -52,66 +59,47 @@ KEPT = ("approval", "approval_request", "safeguarding_mark")
 
 
 def upgrade() -> None:
-    for name, table, verb, broken in _triggers(op.get_bind()):
-        op.execute(_trigger(op.get_bind().dialect.name, name, table, verb, broken))
+    for name, verb, table, when, words in _triggers():
+        refuse(name, verb, table, when, words)
 
 
 def downgrade() -> None:
-    postgresql = op.get_bind().dialect.name == "postgresql"
-    for name, table, _, _ in _triggers(op.get_bind()):
-        op.execute(f"DROP TRIGGER {name} ON {table}" if postgresql else f"DROP TRIGGER {name}")
-        if postgresql:
-            op.execute(f"DROP FUNCTION {name}()")
+    for name, _, table, *_ in _triggers():
+        allow_again(name, table)
 
 
-def _triggers(bind: sa.Connection) -> Iterator[tuple[str, str, str, dict[str, str]]]:
-    """Every trigger: its name, table and verb, and what it refuses (words to a condition that is true when broken)."""
-    dialect = bind.dialect.name
-    yield "approval_is_allowed", "approval", "INSERT", _not_allowed(dialect)
-    for table, once in ONCE.items():
-        before = f"OLD.{once[0]} IS NOT NULL OR NEW.{once[0]} IS NULL"
-        changed = _changed(dialect, [name for name in _columns(bind, table) if name not in once])
-        yield f"{table}_ends_once", table, "UPDATE", {"ends once, and nothing else changes": f"{before} OR {changed}"}
-    asked = _changed(dialect, [name for name in _columns(bind, "approval_request") if name not in DECISION])
-    yield "approval_request_stays", "approval_request", "UPDATE", {
-        "what was asked stays": asked, "what was decided stays": "OLD.status NOT IN ('waiting', 'questioned')",
-    }
+def _triggers() -> Iterator[tuple[str, str, str, str, str]]:
+    """Every trigger: its name, verb and table, the condition of a broken rule, and the words of the refusal."""
+    for name, when, words in _of_an_approval(op.get_bind().dialect.name):
+        yield f"approval_{name}", "INSERT", "approval", when, words
+    for table, (ended, *rest) in ENDED_ONCE.items():
+        again = f"OLD.{ended} IS NOT NULL OR NEW.{ended} IS NULL OR {_changed(table, but=(ended, *rest))}"
+        yield f"{table}_ends_once", "UPDATE", table, again, "ends once, and nothing else changes"
+    asked = _changed("approval_request", but=DECISION)
+    yield "approval_request_stays", "UPDATE", "approval_request", asked, "what was asked stays"
+    decided = "OLD.status NOT IN ('waiting', 'questioned')"
+    yield "approval_request_decided", "UPDATE", "approval_request", decided, "what was decided stays"
     for table in FROZEN:
-        yield f"{table}_no_update", table, "UPDATE", {"append-only": "1 = 1"}
+        yield f"{table}_no_update", "UPDATE", table, "1 = 1", "append-only"
     for table in (*FROZEN, *KEPT):
-        yield f"{table}_no_delete", table, "DELETE", {"append-only": "1 = 1"}
+        yield f"{table}_no_delete", "DELETE", table, "1 = 1", "append-only"
 
 
-def _not_allowed(dialect: str) -> dict[str, str]:
-    """Why a row is no approval, by the words of the refusal."""
-    return {
-        "the adult is no adult of this school": f"NOT {IS.format(who='adult_id', kind='adult')}",
-        "the child is no child of this school": f"NOT {IS.format(who='child_id', kind='child')}",
-        "the approver is no adult of this school": f"NOT {IS.format(who='approved_by', kind='adult')} OR NOT {HERE}",
-        "the approver holds no approving role": f"NOT ({CHAIR} OR {HEAD} OR ({LEADER} AND {ANY_LEADER[dialect]}))",
-        "only the chair decides about a headteacher": f"({OF_A_HEAD}) AND NOT {CHAIR}",
-        "it does not fit the lesson": f"NOT {LESSON}",
-        "it is not what was asked": f"NOT {ASKED}",
-        "it begins revoked": "NEW.revoked_at IS NOT NULL",
-    }
+def _of_an_approval(dialect: str) -> Iterator[tuple[str, str, str]]:
+    """Why a new row is no approval: a short name, the condition, and the words."""
+    yield "of_an_adult", f"NOT {_is('adult_id', 'adult')}", "the adult is no adult of this school"
+    yield "of_a_child", f"NOT {_is('child_id', 'child')}", "the child is no child of this school"
+    yield "by_an_adult", f"NOT {HERE}", "the approver is no adult of this school"
+    may = f"({CHAIR} OR {HEAD} OR ({LEADER} AND {ANY_LEADER[dialect]}))"
+    yield "by_an_approver", f"NOT {may}", "the approver holds no approving role"
+    yield "by_the_chair", f"{OF_A_HEAD} AND NOT {CHAIR}", "only the chair decides about a headteacher"
+    yield "of_the_lesson", f"NOT {LESSON}", "it does not fit the lesson"
+    yield "as_asked", f"NOT {ASKED}", "it is not what was asked"
+    yield "not_yet_ended", "NEW.revoked_at IS NOT NULL", "it begins revoked"
 
 
-def _columns(bind: sa.Connection, table: str) -> list[str]:
-    return [str(column["name"]) for column in sa.inspect(bind).get_columns(table)]
-
-
-def _changed(dialect: str, columns: list[str]) -> str:
-    differs = "IS DISTINCT FROM" if dialect == "postgresql" else "IS NOT"
-    return " OR ".join(f"NEW.{name} {differs} OLD.{name}" for name in columns)
-
-
-def _trigger(dialect: str, name: str, table: str, verb: str, broken: dict[str, str]) -> str:
-    if dialect == "postgresql":
-        checks = " ".join(f"IF {condition} THEN RAISE EXCEPTION '{words}'; END IF;" for words, condition in broken.items())
-        answer = "OLD" if verb == "DELETE" else "NEW"
-        return (
-            f"CREATE FUNCTION {name}() RETURNS trigger AS $$ BEGIN {checks} RETURN {answer}; END $$ LANGUAGE plpgsql; "
-            f"CREATE TRIGGER {name} BEFORE {verb} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()"
-        )
-    checks = " ".join(f"SELECT RAISE(ABORT, '{words}') WHERE {condition};" for words, condition in broken.items())
-    return f"CREATE TRIGGER {name} BEFORE {verb} ON {table} BEGIN {checks} END"
+def _changed(table: str, *, but: tuple[str, ...]) -> str:
+    """The condition that an update changes a column that is not in `but`; columns may be empty."""
+    differs = "IS DISTINCT FROM" if op.get_bind().dialect.name == "postgresql" else "IS NOT"
+    names = [str(column["name"]) for column in sa.inspect(op.get_bind()).get_columns(table)]
+    return "(" + " OR ".join(f"NEW.{name} {differs} OLD.{name}" for name in names if name not in but) + ")"

@@ -1,9 +1,9 @@
 """Asking for a one-to-one, deciding, ending it. Each is the last check before the row is written; the database checks again.
 
-Who decides proves who they are for exactly what is decided: `confirm` is given the action and answers with the proof, or raises.
+Who decides proves who they are for exactly what is decided, which is built from what was loaded (docs/step-up.md, threat T5).
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -15,7 +15,10 @@ from service.foundation.bus import publish
 from service.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
 from service.foundation.events import LEADERS, SAFEGUARDING, Actor, Role, system
 from service.people import queries as people
+from service.people import step_up
+from service.people.actions import Action
 from service.people.events import PersonLeft, RolesChanged
+from service.people.step_up import Proof
 from service.safeguarding.approvals import queries, rules
 from service.safeguarding.approvals.events import (
     OneToOneAnswered,
@@ -29,10 +32,9 @@ from service.safeguarding.approvals.events import (
     SpokeToDsl,
 )
 from service.safeguarding.approvals.queries import Request
-from service.safeguarding.approvals.rules import Action, Kind, Status
+from service.safeguarding.approvals.rules import Kind, Status
 from service.safeguarding.approvals.tables import Approval, ApprovalNote, ApprovalRequest, RequestedLesson
 
-Confirm = Callable[[AsyncSession, Actor, Action, datetime], Awaitable[str]]
 MAY_END = LEADERS | SAFEGUARDING | {Role.CHAIR}
 """Ending is the safe side: whoever leads or keeps children safe may do it, also where they could not have approved."""
 
@@ -152,15 +154,15 @@ async def note_spoken(session: AsyncSession, actor: Actor, request_id: str, word
     await publish(session, SpokeToDsl(request_id), actor)
 
 
-async def refuse(session: AsyncSession, actor: Actor, verdict: Verdict, confirm: Confirm, now: datetime) -> Request:
+async def refuse(session: AsyncSession, actor: Actor, verdict: Verdict, proof: Proof, now: datetime) -> Request:
     row, found = await _to_decide(session, actor, verdict, now)
-    proof = await confirm(session, actor, decision(found, verdict, "refuse"), now)
+    grant = await step_up.confirmed(session, actor, decision(found, verdict, "refuse"), proof, now)
     _close(row, actor, Status.REFUSED, verdict.reason, now)
-    await publish(session, OneToOneRefused(verdict.request_id, proof), actor)
+    await publish(session, OneToOneRefused(verdict.request_id, grant), actor)
     return found
 
 
-async def approve(session: AsyncSession, actor: Actor, verdict: Verdict, confirm: Confirm, now: datetime) -> tuple[str, ...]:
+async def approve(session: AsyncSession, actor: Actor, verdict: Verdict, proof: Proof, now: datetime) -> tuple[str, ...]:
     """Approve exactly what was asked, one row a lesson. Returns the lessons it holds for: none after `expires_on`."""
     row, found = await _to_decide(session, actor, verdict, now)
     await _refuse_untalked(session, actor, found)
@@ -169,27 +171,27 @@ async def approve(session: AsyncSession, actor: Actor, verdict: Verdict, confirm
                if verdict.expires_on is None or one.starts_at.astimezone(ZoneInfo(zone)).date() <= verdict.expires_on]
     if not lessons:
         raise Invalid("There is a problem", fields={"expires": "Choose a day that is not before the first lesson"})
-    proof = await confirm(session, actor, decision(found, verdict, "approve"), now)
+    grant = await step_up.confirmed(session, actor, decision(found, verdict, "approve"), proof, now)
     _close(row, actor, Status.APPROVED, verdict.reason, now)
     for one in lessons:
-        await _give(session, actor, found, one, verdict, proof, now)
+        await _give(session, actor, found, one, verdict, grant, now)
     return tuple(one.lesson_id for one in lessons)
 
 
-async def _give(session: AsyncSession, actor: Actor, found: Request, lesson: rules.AskedLesson, verdict: Verdict, proof: str,
+async def _give(session: AsyncSession, actor: Actor, found: Request, lesson: rules.AskedLesson, verdict: Verdict, grant: str,
                 now: datetime) -> None:
     starts_at = max(lesson.starts_at, now) if found.asked.kind == Kind.NOW else lesson.starts_at
     given = Approval(
         school_id=actor.school_id, request_id=found.id, lesson_id=lesson.lesson_id, adult_id=found.parties.adult,
         child_id=found.parties.child, requested_by=found.parties.requester, approved_by=actor.person_id, starts_at=starts_at,
         ends_at=lesson.ends_at, camera_on=found.asked.camera_on, conditions=verdict.conditions, reason=verdict.reason,
-        expires_on=verdict.expires_on, confirmed_by=proof, approved_at=now,
+        expires_on=verdict.expires_on, confirmed_by=grant, approved_at=now,
     )
     session.add(given)
     await session.flush()
     await publish(session, OneToOneApproved(
         given.id, found.id, lesson.lesson_id, given.adult_id, given.child_id, starts_at.isoformat(), lesson.ends_at.isoformat(),
-        proof,
+        grant,
     ), actor)
 
 
@@ -219,7 +221,7 @@ async def close_as_not_needed(session: AsyncSession, actor: Actor, request_id: s
 # Ending
 
 
-async def revoke(session: AsyncSession, actor: Actor, approval_id: str, because: str, confirm: Confirm, now: datetime) -> None:
+async def revoke(session: AsyncSession, actor: Actor, approval_id: str, because: str, proof: Proof, now: datetime) -> None:
     """End an approval at once and for good."""
     row = await session.get(Approval, approval_id, with_for_update=True)
     if row is None or row.school_id != actor.school_id or not actor.is_any(MAY_END):
@@ -228,8 +230,8 @@ async def revoke(session: AsyncSession, actor: Actor, approval_id: str, because:
         raise Conflict("This approval has ended already.")
     if not because.strip():
         raise Invalid("There is a problem", fields={"reason": "Give a reason"})
-    proof = await confirm(session, actor, ending(approval_id, because), now)
-    await _end(session, actor, row, because, proof, now)
+    grant = await step_up.confirmed(session, actor, ending(approval_id, because), proof, now)
+    await _end(session, actor, row, because, grant, now)
 
 
 def ending(approval_id: str, because: str) -> Action:
@@ -252,10 +254,10 @@ async def end_what_nobody_may_approve_any_more(
             await _end(session, system(actor.school_id), row, rules.Lapse.APPROVER.value, "", now)
 
 
-async def _end(session: AsyncSession, actor: Actor, row: Approval, because: str, proof: str, now: datetime) -> None:
+async def _end(session: AsyncSession, actor: Actor, row: Approval, because: str, grant: str, now: datetime) -> None:
     row.revoked_at, row.revoked_by, row.revoked_because = now, actor.person_id, because
     await session.flush()
-    await publish(session, OneToOneRevoked(row.id, row.lesson_id, row.adult_id, row.child_id, proof), actor)
+    await publish(session, OneToOneRevoked(row.id, row.lesson_id, row.adult_id, row.child_id, grant), actor)
 
 
 # Checks

@@ -187,15 +187,6 @@ class Asked:
         return sha256(canonical(asdict(self)).encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Action:
-    """What somebody is about to do, which their proof of identity is bound to. `words` end “You are about to …”."""
-
-    kind: str
-    words: str
-    fields: Mapping[str, object]
-
-
 def canonical(fields: Mapping[str, object]) -> str:
     """JSON with sorted names and no spaces: the same facts always read the same."""
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), default=_plain)
