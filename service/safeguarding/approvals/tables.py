@@ -1,6 +1,6 @@
 """Requests for a one-to-one, what was decided, and the marks of the safeguarding team.
 
-What was asked and decided is evidence: migration 0004 lets nobody change or delete it, and has the database itself check who
+What was asked and decided is evidence: migration 0005 lets nobody change or delete it, and has the database itself check who
 approves whom (policy: RL1, threat T5). A lesson is named by id alone: lessons are a storey above.
 """
 
