@@ -42,16 +42,19 @@ def trace(name: str) -> dict[str, list[int]]:
     return found
 
 
-def lesson(gaps: dict[str, dict[float, float]], muted: tuple[str, ...] = ()) -> tuple[Stage, Iterator[tuple[float, bool]]]:
-    """A lesson of an hour, and its ticks; `gaps`: person to {seconds into the lesson: seconds of silence}."""
+def lesson(gaps: dict[str, dict[float, float]], **recorded: str) -> tuple[Stage, Iterator[tuple[float, bool]]]:
+    """A lesson of an hour, and its ticks; `gaps`: person to {seconds into the lesson: seconds of silence}.
+
+    `recorded`: person to the name of their trace, for those who do not speak with their camera on.
+    """
     plan = replace(plan_of(), ends_at=START + timedelta(hours=1), hard_end_at=START + timedelta(minutes=70),
                    latest_end_at=START + timedelta(minutes=70))
     stage = Stage(plan=plan).join("teacher", "ali", "bea")
     zero = stage.boot
     people = ("teacher", "ali", "bea")
-    media = {p: Heard(trace("muted" if p in muted else "speaking")["media_ms"], zero + 0.1 * n,
+    media = {p: Heard(trace(recorded.get(p, "speaking"))["media_ms"], zero + 0.1 * n,
                       {zero + at: length for at, length in gaps.get(p, {}).items()}) for n, p in enumerate(people)}
-    page = {p: Heard(trace("muted" if p in muted else "speaking")["page_ms"], zero) for p in people}
+    page = {p: Heard(trace(recorded.get(p, "speaking"))["page_ms"], zero) for p in people}
 
     def ticks() -> Iterator[tuple[float, bool]]:
         while stage.boot < zero + HOUR - 1:
@@ -90,7 +93,12 @@ def test_an_hour_of_ordinary_trouble_holds_nothing() -> None:
 
 
 def test_two_muted_pupils_are_as_present_as_two_who_speak() -> None:
-    assert held_at(*lesson({"bea": {600.0: 1.0}}, muted=("ali", "bea"))) == []
+    assert held_at(*lesson({"bea": {600.0: 1.0}}, ali="muted", bea="muted")) == []
+
+
+def test_a_pupil_and_a_teacher_who_look_at_another_tab_for_an_hour_hold_nothing() -> None:
+    trouble = {"ali": {60.0 + 120 * n: 1.5 for n in range(28)}, "bea": {300.0: 1.2}, "teacher": {900.0: 1.4}}
+    assert held_at(*lesson(trouble, ali="hidden", teacher="hidden")) == []
 
 
 def test_three_seconds_of_silence_hold_and_the_return_opens_within_a_second() -> None:
