@@ -4,7 +4,7 @@ Nobody learns from here why a pupil cannot join; a lesson one has no business wi
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons import roster as rosters
 from lessons import rules
+from lessons.guests import queries as guests
 from lessons.roster import Adult, Roster
 from lessons.tables import JournalEntry, Lesson, LessonAdult, LessonLink, WordListVersion
 from service.foundation.errors import NotFound
@@ -236,7 +237,7 @@ async def _cards(session: AsyncSession, school_id: str, *wanted: object, counted
         .order_by(col(Lesson.starts_at), col(Lesson.title))
     )).all()
     profile = await people.profile(session, school_id)
-    adults = await _adults(session, school_id, [row.id for row in rows], now.date())
+    adults = await _adults(session, school_id, {row.id: row.starts_at for row in rows}, now.date())
     group_ids = {row.group_id for row in rows}
     pupils = await rosters.pupils_by_group(session, school_id, group_ids, now.date()) if counted else {}
     groups = (await session.exec(select(TeachingGroup).where(col(TeachingGroup.id).in_(group_ids)))).all()
@@ -272,14 +273,20 @@ def _card(row: Lesson, group: str, adults: Iterable[Adult], pupils: int, can_joi
     )
 
 
-async def _adults(session: AsyncSession, school_id: str, lesson_ids: Sequence[str], on: date) -> dict[str, list[Adult]]:
-    rows = (await session.exec(select(LessonAdult).where(col(LessonAdult.lesson_id).in_(lesson_ids)))).all()
-    known = {adult.id: adult for adult in await rosters.adults_of(session, school_id, {r.person_id: r.part for r in rows}, on)}
+async def _adults(session: AsyncSession, school_id: str, lessons: Mapping[str, datetime], on: date) -> dict[str, list[Adult]]:
+    """The adults of each lesson (id to its start), guests with a pass for it last."""
+    rows = (await session.exec(select(LessonAdult).where(col(LessonAdult.lesson_id).in_(list(lessons))))).all()
+    admitted = await guests.admissions(session, school_id, lessons)
+    visitors = {guest: one for of_lesson in admitted.values() for guest, one in of_lesson.items()}
+    parts = {row.person_id: row.part for row in rows if row.part != "guest"} | dict.fromkeys(visitors, "guest")
+    known = {adult.id: adult for adult in await rosters.adults_of(session, school_id, parts, on, visitors)}
     found: dict[str, list[Adult]] = {}
     for row in sorted(rows, key=lambda row: rosters.PARTS.index(row.part)):
-        if row.person_id in known:
-            adult = known[row.person_id]
-            found.setdefault(row.lesson_id, []).append(adult if adult.is_guest else replace(adult, part=row.part))
+        if row.person_id in known and not known[row.person_id].is_guest:
+            found.setdefault(row.lesson_id, []).append(replace(known[row.person_id], part=row.part))
+    for lesson, of_lesson in admitted.items():
+        here = [replace(known[guest], admission=one) for guest, one in of_lesson.items() if guest in known]
+        found.setdefault(lesson, []).extend(sorted(here, key=lambda adult: adult.name))
     return found
 
 

@@ -4,7 +4,7 @@ The class as it is now, the lesson's adults, and the leaders and safeguarding le
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -13,6 +13,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 import consent.queries as consents
 from lessons import rules
+from lessons.guests import queries as guests
+from lessons.guests.queries import Admission
 from lessons.tables import JournalEntry, Lesson, LessonAdult, LessonLink, WordListVersion
 from service.foundation.errors import NotFound
 from service.foundation.events import LEADERS, SAFEGUARDING, Role
@@ -26,13 +28,17 @@ from service.safeguarding.approvals.rules import Approval, Known, Lapse, lapse
 
 @dataclass(frozen=True)
 class Adult:
-    """An adult of a lesson. `part`: `teacher`, `second`, `cover`, `guest`, or `leader` for one who may come in to any."""
+    """An adult of a lesson. `part`: `teacher`, `second`, `cover`, `guest`, or `leader` for one who may come in to any.
+
+    `admission`: what a guest's pass says; None for everybody else.
+    """
 
     id: str
     name: str
     part: str
     has_dbs: bool
     has_signed: bool
+    admission: Admission | None = None
 
     @property
     def is_guest(self) -> bool:
@@ -40,7 +46,9 @@ class Adult:
 
     @property
     def is_cleared(self) -> bool:
-        return self.has_dbs and self.has_signed
+        """Whether they may come in: staff by their DBS check, a guest by a pass that holds now (policy: AC8, AC7)."""
+        may = self.admission is not None and self.admission.is_now if self.is_guest else self.has_dbs
+        return may and self.has_signed
 
 
 @dataclass(frozen=True)
@@ -138,8 +146,9 @@ async def roster(session: AsyncSession, lesson_id: str) -> Roster:
     if lesson is None:
         raise NotFound()
     school_id, today = lesson.school_id, session.info["clock"].now().date()
-    parts = await _parts(session, lesson_id)
-    adults = await adults_of(session, school_id, parts, today)
+    admitted = (await guests.admissions(session, school_id, {lesson_id: lesson.starts_at}))[lesson_id]
+    parts = await _parts(session, lesson_id) | dict.fromkeys(admitted, "guest")
+    adults = await adults_of(session, school_id, parts, today, admitted)
     group = await people.group(session, school_id, lesson.group_id)
     pupils = await _pupils(session, lesson, today)
     leaders = {p.id: "leader" for p in await people.holders(session, school_id, LEADERS | SAFEGUARDING) if p.id not in parts}
@@ -148,7 +157,7 @@ async def roster(session: AsyncSession, lesson_id: str) -> Roster:
         status=lesson.status, group=group, starts_at=lesson.starts_at,
         ends_at=lesson.ends_at, started_at=lesson.started_at, ended_at=lesson.ended_at, end_reason=lesson.end_reason,
         profile=await people.profile(session, school_id, lesson.started_at), adults=adults,
-        leaders=await adults_of(session, school_id, leaders, today),
+        leaders=await adults_of(session, school_id, leaders, today, {}),
         pupils=pupils, links=await links_of(session, lesson_id), removed=await removed(session, lesson_id),
         outside=tuple(lesson.outside.split()), pupil_id=lesson.pupil_id or "",
         approvals=await _approvals(session, lesson, adults, pupils),
@@ -183,16 +192,22 @@ async def _parts(session: AsyncSession, lesson_id: str) -> dict[str, str]:
     return {row.person_id: row.part for row in rows}
 
 
-async def adults_of(session: AsyncSession, school_id: str, parts: dict[str, str], on: date) -> tuple[Adult, ...]:
-    """The adults of `parts` (person id to part) with their clearance on a day; teachers first. Children are left out."""
+async def adults_of(session: AsyncSession, school_id: str, parts: dict[str, str], on: date,
+                    admitted: Mapping[str, Admission] | None = None) -> tuple[Adult, ...]:
+    """The adults of `parts` (person id to part) with their clearance on a day; teachers first. Children are left out.
+
+    `admitted`: the guests who have a pass; every other guest is left out (policy: AC7). None: whoever they are, for planning.
+    """
     views = await people.people(session, school_id, await _here(session, list(parts), on))
     checked = await with_dbs(session, school_id, list(parts), on)
     signed = await consents.signed(session, school_id, list(parts), on)
     found = [
-        Adult(view.id, view.name, "guest" if _is_guest(view) else parts[view.id], view.id in checked, view.id in signed)
+        Adult(view.id, view.name, "guest" if _is_guest(view) else parts[view.id], view.id in checked, view.id in signed,
+              (admitted or {}).get(view.id))
         for view in views.values() if not view.is_child
     ]
-    return tuple(sorted(found, key=lambda adult: (PARTS.index(adult.part), adult.name)))
+    here = [adult for adult in found if admitted is None or not adult.is_guest or adult.admission is not None]
+    return tuple(sorted(here, key=lambda adult: (PARTS.index(adult.part), adult.name)))
 
 
 async def _here(session: AsyncSession, ids: list[str], on: date) -> list[str]:

@@ -3,6 +3,7 @@
 from consent import events as consents
 from lessons import events as lessons
 from lessons.guards import refuse_adults_of_their_lessons
+from lessons.guests import events as guests
 from lessons.live.facts import LessonStopped
 from lessons.live.registry import refresh_rooms
 from lessons.one_to_one.commands import cancel_what_is_to_come
@@ -18,6 +19,7 @@ CHANGES_A_ROOM: tuple[type[Event], ...] = (
     lessons.SecondAdultAdded, lessons.LinkAdded, lessons.LinkPreviewed, lessons.LinkRemoved, lessons.WordListChanged,
     LessonStopped, people.SignedOut, people.SessionsEnded, people.RolesChanged, people.PersonLeft, people.GroupChanged,
     people.DbsWithdrawn, people.RosterImported, approvals.OneToOneApproved, approvals.OneToOneRevoked,
+    guests.GuestApproved, guests.GuestPassEnded,
 )
 AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = dict.fromkeys(CHANGES_A_ROOM, (refresh_rooms,))
 

@@ -34,7 +34,8 @@ class May:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody on the lesson's roster. `serves`: the children for whom a guest is here, such as an interpreter."""
+    """Somebody on the lesson's roster. `serves`: the children for whom a guest is here, such as an interpreter. `until`: when
+    their pass ends, whatever the lesson does (policy: AC7)."""
 
     id: str
     name: str
@@ -43,6 +44,7 @@ class Person:
     may: May
     cleared: bool = False
     serves: frozenset[str] = frozenset()
+    until: datetime | None = None
 
     @property
     def protects(self) -> bool:

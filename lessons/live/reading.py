@@ -147,7 +147,8 @@ def _staff(adult: Adult) -> Person:
     may = May(attend=here, microphone=here, camera=here, chat=here, screen=here and not guest, moderate=here and not guest,
               stop=here and adult.part == "leader")
     kind = Kind.GUEST if guest else Kind.STAFF
-    return Person(adult.id, adult.name, kind, ROLES[adult.part], may, cleared=here and not guest)
+    serves, until = (adult.admission.serves, adult.admission.until) if adult.admission else (frozenset[str](), None)
+    return Person(adult.id, adult.name, kind, ROLES[adult.part], may, cleared=here and not guest, serves=serves, until=until)
 
 
 def _pair(one: PairApproval, roster: Roster) -> ApprovedPair:

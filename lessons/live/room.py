@@ -41,7 +41,7 @@ from lessons.live.events import (
     Ticked,
 )
 from lessons.live.messages import Changed, Ended, Leave, ServerMessage, State, TimeLeft
-from lessons.live.plan import Plan
+from lessons.live.plan import Person, Plan
 from lessons.live.routes import Live, routes
 from lessons.live.seat import SILENT, Seat
 from lessons.live.supervision import (
@@ -177,8 +177,10 @@ class Room:
     def _admit(self, event: Joined, now: Moment) -> list[Effect]:
         """A reconnect is a full admission; the newest connection of a person is the one that counts (policy: AC1)."""
         person = self.plan.person(event.person)
-        if person is None or event.person in self.removed | self.plan.removed:
-            return [Hangup(event.connection, Close.NOT_ADMITTED if person is None else Close.REMOVED)]
+        if person is None or self._is_over(person, now):
+            return [Hangup(event.connection, Close.NOT_ADMITTED)]
+        if event.person in self.removed | self.plan.removed:
+            return [Hangup(event.connection, Close.REMOVED)]
         seat = self.seats.setdefault(person.id, Seat(person))
         effects: list[Effect] = []
         if seat.connection:
@@ -350,7 +352,15 @@ class Room:
             return []
         if now.boot >= self._deadlines.end(self.plan.hard_end_at, now):
             return self.finish("time")
-        return [*self._warn(now), *self._watch_silence(now), *self._watch_unattended(now)]
+        return [*self._end_visits(now), *self._warn(now), *self._watch_silence(now), *self._watch_unattended(now)]
+
+    def _is_over(self, person: Person, now: Moment) -> bool:
+        return person.until is not None and now.boot >= self._deadlines.end(person.until, now)
+
+    def _end_visits(self, now: Moment) -> list[Effect]:
+        """A guest whose pass ends goes at that moment; the plan, read later, says so too (policy: AC7)."""
+        over = [s for s in self.seats.values() if s.connection and self._is_over(s.person, now)]
+        return [effect for seat in over for effect in self.hang_up(seat, Close.NOT_ADMITTED, "removed")]
 
     def _warn(self, now: Moment) -> list[Effect]:
         left = (self.ends_at - now.wall).total_seconds()

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons import proposals, queries, rules
+from lessons.guests import rules as guests
 from lessons.live import reading
 from lessons.pages.day import DAY
 from lessons.queries import LessonView
@@ -30,6 +31,7 @@ async def lesson(request: Request, lesson_id: str, actor: Anybody, session: Read
         names = await people.people(session, actor.school_id, known)
         return await render(
             request, "lessons/lesson.html", title=view.card.title, view=view, planned=planned,
+            may_ask_guest=guests.ASK,
             names={person.id: person.name for person in names.values()}, shown_address=rules.shown_address,
         )
     return await render(request, "lessons/pupil_lesson.html", title=view.card.title, view=view)
@@ -61,7 +63,8 @@ async def room(session: AsyncSession, actor: Actor, view: LessonView) -> dict[st
         "usage": {"all_mb": all_mb, "sound_mb": sound_mb, "left_mb": None},
         "contact": {"office": school.office, "dsl": await proposals.dsl_name(session, actor.school_id)},
         "urls": {
-            "door": f"{address}/door", "socket": f"{address}/socket", "worried": "/worried", "home": "/today",
+            "door": f"{address}/door", "socket": f"{address}/socket", "worried": "/worried",
+            "home": "/guest" if view.part == "guest" else "/today",
             "attendance": f"{address}/attendance" if view.may_change else "", "call_home": "",
         },
         "problem": _problem(view, actor),
@@ -82,6 +85,8 @@ def _problem(view: LessonView, actor: Actor) -> str | None:
         return "You cannot come back into this lesson."
     if view.may_take_part:
         return None
+    if view.part == "guest":
+        return "You cannot go in yet: sign the agreement, and come on the days of your visit. Ask whoever invited you."
     if view.is_staff:
         return "You cannot go in yet: your DBS check or your signed agreement is not on record. Ask the office."
     return "You cannot join this one. You have not done anything wrong. School will send you the work another way."

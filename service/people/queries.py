@@ -182,7 +182,10 @@ class OpenSession:
     is_here: bool
 
 
-ROUTES = {"password": "Password", "passkey": "Passkey", "reset": "One-time link", "badge": "Badge", "dev": "Demo link"}
+ROUTES = {
+    "password": "Password", "passkey": "Passkey", "reset": "One-time link", "badge": "Badge", "dev": "Demo link",
+    "guest": "Guest’s link",
+}
 
 
 async def account(session: AsyncSession, person_id: str) -> OwnAccount:

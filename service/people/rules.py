@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from service.foundation.errors import Invalid, NotAllowed
-from service.foundation.events import EVERYBODY, LEADERS, SAFEGUARDING, Actor, Role
+from service.foundation.events import EVERYBODY, LEADERS, SAFEGUARDING, STAFF, Actor, Role
 from service.people.actions import Action
 from service.people.profile import Profile, differences
 
@@ -49,6 +49,7 @@ START_PAGES = (
     (Role.TEACHER, "/today"), (Role.SUPPORT, "/today"),
     (Role.OFFICE, "/people"), (Role.PARENT, "/family"), (Role.TECHNICIAN, "/people"),
     (Role.HEADTEACHER, "/people"), (Role.SENIOR_LEADER, "/people"), (Role.DSL, "/people"), (Role.DEPUTY_DSL, "/people"),
+    (Role.GUEST, "/guest"),
     (Role.CHAIR, "/school"), (Role.GOVERNOR, "/school"), (Role.DPO, "/school"),
 )
 EARLY = timedelta(minutes=15)
@@ -103,6 +104,8 @@ def checked_roles(actor: Actor, person_id: str, kind: str, before: frozenset[Rol
         raise Invalid(fields={"roles": "A child can only be a pupil"})
     if kind == "adult" and after & CHILD_ROLES:
         raise Invalid(fields={"roles": "An adult cannot be a pupil. Add a pupil of 18 as a child"})
+    if Role.GUEST in after and after & STAFF:
+        raise Invalid(fields={"roles": "Who works here is no guest. Choose one of the two"})
 
 
 def role_action(person_id: str, name: str, before: frozenset[Role], after: frozenset[Role]) -> Action:

@@ -1,7 +1,7 @@
 """Browser sessions: opaque, kept on the server, limited by idleness, ended everywhere at once (policy: AC1, AC2)."""
 
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlmodel import col, select, update
@@ -20,13 +20,14 @@ from service.people.tables import SignIn
 BACKGROUND = "chaperone-background"
 
 
-async def start(session: AsyncSession, *, person_id: str, school_id: str, route: str, now: datetime) -> str:
-    """Sign a person in. Returns the token for the cookie; only its hash is kept."""
+async def start(session: AsyncSession, *, person_id: str, school_id: str, route: str, now: datetime,
+                until: datetime | None = None) -> str:
+    """Sign a person in. Returns the token for the cookie; only its hash is kept. `until`: it ends then at the latest."""
     token = secrets.token_urlsafe(32)
     roles = (await queries.roles(session, [person_id])).get(person_id, frozenset())
     session.add(SignIn(
         school_id=school_id, person_id=person_id, token_hash=token_hash(token), route=route, started_at=now, seen_at=now,
-        ends_at=now + longest_session(roles),
+        ends_at=min(now + longest_session(roles), until or datetime.max.replace(tzinfo=UTC)),
     ))
     actor = Actor(person_id, school_id, frozenset())
     await publish(session, SignedIn(person_id=person_id, route=route), actor)

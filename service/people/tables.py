@@ -349,7 +349,7 @@ class SignIn(SQLModel, table=True):
     school_id: str = Field(foreign_key="school.id", index=True)
     person_id: str = Field(foreign_key="person.id", index=True)
     token_hash: str = Field(max_length=64, unique=True)
-    route: str = Field(max_length=16, description="`password`, `passkey`, `badge`, `reset` or `dev`.")
+    route: str = Field(max_length=16, description="`password`, `passkey`, `badge`, `reset`, `guest` or `dev`.")
     started_at: datetime
     seen_at: datetime
     ends_at: datetime

@@ -13,6 +13,7 @@ from lessons.live import reading
 from lessons.live.plan import Plan, Role
 from lessons.live.supervision import Kind
 from service.foundation.errors import NotFound
+from tests.guests import invited
 from tests.school import Running
 
 
@@ -101,9 +102,8 @@ async def test_an_adult_whose_agreement_ran_out_may_not_come_in(school: Running)
 
 
 async def test_a_guest_comes_in_and_never_counts_as_the_schools_adult(school: Running) -> None:
-    teacher = startable(school)["adult_ids"][0]
-    await change(school, "UPDATE lesson_adult SET part = 'guest' WHERE person_id = :teacher", teacher=teacher)
-    person = (await plan_now(school)).people[teacher]
+    guest = await invited(school, startable(school)["id"])
+    person = (await plan_now(school)).people[guest.guest_id]
     assert (person.kind, person.cleared, person.may.attend, person.may.moderate) == (Kind.GUEST, False, True, False)
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 from sqlmodel import func, select
 
+from lessons.guests.queries import Admission
 from lessons.live import reading, room
 from lessons.live.effects import Source
 from lessons.live.plan import Plan
@@ -34,6 +35,7 @@ from tests.room.stage import START, Stage
 from tests.rules.test_profile import JSON, profiles
 from tests.school import Running
 
+END = START + timedelta(days=1)
 PURPOSES = frozenset({"attend", "be_recorded", "camera", "microphone", "chat"})
 PROFILES = (
     profiles() | st.builds(replace, st.just(Profile()), **{name: JSON for name in RULES if name != "lesson_minutes"})
@@ -49,7 +51,8 @@ def planned(profile: Profile, stage: int = 2) -> Plan:
         lesson_id="lesson", school_id="school", version=1, title="Maths", about="", status="planned",
         group=GroupView("group", "5 Oak", stage), starts_at=START, ends_at=START + timedelta(minutes=45), started_at=None,
         ended_at=None, end_reason="", profile=profile,
-        adults=(Adult("teacher", "Mr Hall", "teacher", True, True), Adult("guest", "Ms Lind", "guest", True, True)),
+        adults=(Adult("teacher", "Mr Hall", "teacher", True, True), Adult("guest", "Ms Lind", "guest", False, True,
+                                                                                     Admission("guest", True, END, frozenset()))),
         pupils=tuple(Pupil(name, name.title(), PURPOSES) for name in ("ali", "bea", "cal")),
     ), "")
 

@@ -525,6 +525,41 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_guardianship_guardian_id'), ['guardian_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_guardianship_school_id'), ['school_id'], unique=False)
 
+    op.create_table('guest_pass',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('guest_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('sponsor_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(length=11), nullable=False),
+    sa.Column('purpose', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.Column('identity_note', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.Column('starts_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('ends_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('asked_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('decided_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('decided_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('approved', sa.Boolean(), nullable=True),
+    sa.Column('decision_reason', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.Column('grant_id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('revoked_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('revoked_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('revoked_because', sqlmodel.sql.sqltypes.AutoString(length=500), nullable=False),
+    sa.CheckConstraint("approved IS NULL OR (decided_by <> '' AND decided_by <> sponsor_id AND decided_by <> guest_id)", name='guest_pass_three_people'),
+    sa.CheckConstraint("kind IN ('speaker', 'interpreter', 'tutor')"),
+    sa.CheckConstraint("revoked_at IS NULL OR (approved AND revoked_by <> '')"),
+    sa.CheckConstraint('(decided_at IS NULL) = (approved IS NULL)'),
+    sa.CheckConstraint('sponsor_id <> guest_id', name='guest_pass_sponsor_is_no_guest'),
+    sa.CheckConstraint('starts_at < ends_at'),
+    sa.ForeignKeyConstraint(['guest_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.ForeignKeyConstraint(['sponsor_id'], ['person.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('guest_pass', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_guest_pass_guest_id'), ['guest_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_guest_pass_school_id'), ['school_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_guest_pass_sponsor_id'), ['sponsor_id'], unique=False)
+
     op.create_table('lesson',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -892,6 +927,49 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_guardianship_change_guardianship_id'), ['guardianship_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_guardianship_change_school_id'), ['school_id'], unique=False)
 
+    op.create_table('guest_link',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('pass_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('token_hash', sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
+    sa.Column('made_by', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('made_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('expires_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('used_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['pass_id'], ['guest_pass.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('token_hash')
+    )
+    with op.batch_alter_table('guest_link', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_guest_link_pass_id'), ['pass_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_guest_link_school_id'), ['school_id'], unique=False)
+
+    op.create_table('guest_pass_child',
+    sa.Column('pass_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('child_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.ForeignKeyConstraint(['child_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['pass_id'], ['guest_pass.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('pass_id', 'child_id')
+    )
+    with op.batch_alter_table('guest_pass_child', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_guest_pass_child_school_id'), ['school_id'], unique=False)
+
+    op.create_table('guest_pass_lesson',
+    sa.Column('pass_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('lesson_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.ForeignKeyConstraint(['lesson_id'], ['lesson.id'], ),
+    sa.ForeignKeyConstraint(['pass_id'], ['guest_pass.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('pass_id', 'lesson_id')
+    )
+    with op.batch_alter_table('guest_pass_lesson', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_guest_pass_lesson_lesson_id'), ['lesson_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_guest_pass_lesson_school_id'), ['school_id'], unique=False)
+
     op.create_table('journal_entry',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -1055,6 +1133,20 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_journal_entry_lesson_id'))
 
     op.drop_table('journal_entry')
+    with op.batch_alter_table('guest_pass_lesson', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_guest_pass_lesson_school_id'))
+        batch_op.drop_index(batch_op.f('ix_guest_pass_lesson_lesson_id'))
+
+    op.drop_table('guest_pass_lesson')
+    with op.batch_alter_table('guest_pass_child', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_guest_pass_child_school_id'))
+
+    op.drop_table('guest_pass_child')
+    with op.batch_alter_table('guest_link', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_guest_link_school_id'))
+        batch_op.drop_index(batch_op.f('ix_guest_link_pass_id'))
+
+    op.drop_table('guest_link')
     with op.batch_alter_table('guardianship_change', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_guardianship_change_school_id'))
         batch_op.drop_index(batch_op.f('ix_guardianship_change_guardianship_id'))
@@ -1146,6 +1238,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_lesson_group_id'))
 
     op.drop_table('lesson')
+    with op.batch_alter_table('guest_pass', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_guest_pass_sponsor_id'))
+        batch_op.drop_index(batch_op.f('ix_guest_pass_school_id'))
+        batch_op.drop_index(batch_op.f('ix_guest_pass_guest_id'))
+
+    op.drop_table('guest_pass')
     with op.batch_alter_table('guardianship', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_guardianship_school_id'))
         batch_op.drop_index(batch_op.f('ix_guardianship_guardian_id'))
