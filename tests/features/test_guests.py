@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 from sqlmodel import select
 
+from lessons import roster as rosters
 from lessons.live import events as ev
 from lessons.live import reading
 from lessons.live.plan import Person, Role
@@ -23,7 +24,8 @@ from tests.school import Running
 
 async def on_the_roster(school: Running, guest_id: str, lesson_id: str = "") -> Person | None:
     async with school.database.reading() as session:
-        return (await reading.plan(session, lesson_id or school.lesson()["id"])).people.get(guest_id)
+        roster = await rosters.roster(session, lesson_id or school.lesson()["id"])
+        return (await reading.plan(session, roster)).people.get(guest_id)
 
 
 # -- asking and deciding ----------------------------------------------------------------------------------------------------
@@ -190,7 +192,7 @@ async def test_a_guest_is_given_no_list_of_the_class(school: Running) -> None:
     client = await guest.enter()
     async with school.database.reading() as session:
         names = (await session.exec(text("SELECT family_name FROM person WHERE kind = 'child'"))).all()
-        plan = await reading.plan(session, lesson["id"])
+        plan = await reading.plan(session, await rosters.roster(session, lesson["id"]))
     first = {person.name for person in plan.people.values() if person.kind is Kind.CHILD}
     for path in (f"/lessons/{lesson['id']}", f"/lessons/{lesson['id']}?planned=1", "/today", "/guest"):
         shown = (await client.get(path)).text

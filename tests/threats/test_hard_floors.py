@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 from sqlmodel import func, select
 
+from lessons import roster as rosters
 from lessons.guests.queries import Admission
 from lessons.live import reading, room
 from lessons.live.effects import Source
@@ -130,7 +131,7 @@ async def still_shut(school: Running) -> bool:
     """Whether the seeded lesson, as it is read now, holds for one adult and one child, without an adult, unrecorded."""
     lesson = school.lesson()
     async with school.database.reading() as session:
-        plan = await reading.plan(session, lesson["id"])
+        plan = await reading.plan(session, await rosters.roster(session, lesson["id"]))
     people = plan.people
     adults = [who for who in lesson["adult_ids"] if who in people and people[who].kind is not Kind.CHILD]
     children = [who for who in lesson["pupil_ids"] if who in people and people[who].may.attend]
@@ -209,7 +210,7 @@ async def test_no_route_given_any_words_opens_a_floor_or_stops_the_audit(school:
 
 async def still_shut_or_stopped(school: Running) -> bool:
     async with school.database.reading() as session:
-        plan = await reading.plan(session, school.lesson()["id"])
+        plan = await reading.plan(session, await rosters.roster(session, school.lesson()["id"]))
     return plan.stopped or await still_shut(school)
 
 
