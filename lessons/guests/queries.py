@@ -127,6 +127,12 @@ async def visits(session: AsyncSession, actor: Actor) -> list[Visit]:
     return await _visits(session, actor.school_id, found)
 
 
+async def waiting(session: AsyncSession, actor: Actor) -> list[Visit]:
+    """What waits for a leader's decision, oldest first, but for their own requests and visits."""
+    found = [visit for visit in await visits(session, actor) if visit.state is State.WAITING]
+    return [visit for visit in found[::-1] if actor.person_id not in (visit.it.sponsor_id, visit.it.guest_id)]
+
+
 async def visit(session: AsyncSession, actor: Actor, pass_id: str) -> Visit:
     one = await one_pass(session, actor.school_id, pass_id)
     if not actor.is_any(SEE_ALL) and one.sponsor_id != actor.person_id:

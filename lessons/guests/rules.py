@@ -114,18 +114,22 @@ def asking_problems(asked: Asked, *, lessons: dict[str, date], children: Collect
         ("family_name", "Enter a last name", bool(asked.guest_id or asked.family_name)),
         ("purpose", "Say what the guest will do, in 500 letters or fewer", 10 <= len(asked.purpose) <= 500),
         ("identity_note", "Say how you know who this is, and what checks there are", 10 <= len(asked.identity_note) <= 500),
+        ("lessons", "Choose the lessons the guest comes to", bool(asked.lesson_ids) and asked.lesson_ids <= set(lessons)),
         ("first", "Enter the first day, like 5/3/2027, not in the past", asked.first is not None and asked.first >= today),
         ("last", "Enter the last day, like 5/3/2027", asked.last is not None),
         ("last", f"Choose a last day within {LONGEST.days} days after the first",
          not (asked.first and asked.last) or timedelta() <= asked.last - asked.first < LONGEST),
-        ("lessons", "Choose the lessons the guest comes to", bool(asked.lesson_ids) and asked.lesson_ids <= set(lessons)),
         ("lessons", "Each lesson has to be between the first and the last day",
          not (asked.first and asked.last) or all(asked.first <= day <= asked.last for day in days)),
         ("children", "Choose the child or children this interpreter is for", not is_interpreter or bool(asked.child_ids)),
         ("children", "Only an interpreter comes for single children. Choose no child", is_interpreter or not asked.child_ids),
         ("children", "Choose children of this class", asked.child_ids <= set(children)),
     )
-    return {field: words for field, words, fits in reversed(checks) if not fits}
+    wrong: dict[str, str] = {}
+    for field, words, fits in checks:
+        if not fits:
+            wrong.setdefault(field, words)
+    return wrong
 
 
 def checked_guest(person_id: str, kind: str, roles: Collection[Role], sponsor_id: str) -> None:

@@ -13,12 +13,12 @@ from service.people import queries as people
 
 router = APIRouter()
 DAY = frozenset({Role.TEACHER, Role.SUPPORT, Role.GUEST, Role.PUPIL}) | LEADERS | SAFEGUARDING
-Anybody = Annotated[Actor, Depends(Audience(DAY))]
+Ours = Annotated[Actor, Depends(Audience(DAY - {Role.GUEST}))]  # a guest's page is `/guest`
 Parent = Annotated[Actor, Depends(Audience(Role.PARENT))]
 
 
 @router.get("/today")
-async def today(request: Request, actor: Anybody, session: Reading, now: Now) -> Response:
+async def today(request: Request, actor: Ours, session: Reading, now: Now) -> Response:
     zone = (await people.school(session, actor.school_id)).zone
     day = now.astimezone(ZoneInfo(zone)).date()
     if Role.PUPIL in actor.roles:

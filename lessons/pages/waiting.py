@@ -7,9 +7,11 @@ from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons import commands, queries
+from lessons.guests import queries as guests
 from service.foundation.errors import Invalid, NotAllowed
 from service.foundation.events import LEADERS, Actor
 from service.foundation.web import Audience, Now, Reading, Writing, clock_of, render, see_other
+from service.people import profile_changes
 from service.people import queries as people
 
 router = APIRouter()
@@ -43,5 +45,6 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, *, errors
     names = await people.people(session, actor.school_id, {card.planned_by for card in found.waiting + found.by_rule})
     return await render(
         request, "lessons/waiting.html", 422 if errors else 200, title="Waiting for you", found=found, errors=errors or {},
+        guests=await guests.waiting(session, actor), rules=await profile_changes.has_waiting(session, actor),
         about=about, given=given, names={person.id: person.name for person in names.values()},
     )

@@ -16,7 +16,7 @@ NAVIGATION = (
     ("/safeguarding", "Alerts"),
     ("/recordings", "Recordings"), ("/people", "People"), ("/classes", "Classes"), ("/dbs", "DBS register"),
     ("/permissions", "Permissions"), ("/attendance", "Attendance"), ("/school", "School"),
-    ("/school/words", "Words and links"), ("/family", "Family"), ("/guests", "Guests"), ("/guest", "Your visit"),
+    ("/school/words", "Words and links"), ("/family", "Family"), ("/guest", "Your visit"),
 )
 
 
