@@ -297,14 +297,15 @@ def face(state: State, bounds: Bounds) -> bytes:
     now, room = state.world.now, state.room
     state.looks = tuple(_person(state, who) for who in bounds.people)
     wall = _seconds(state.wall.timestamp() - START.timestamp() - now + 20, 40) if bounds.allows("clock") else 0
-    ends = tuple(_seconds(at - now, 5) for at in sorted(room._deadlines._ends.values()) if at - now < 60)
-    starts = tuple(_seconds(at - now, 5) for at in sorted(room._deadlines._starts.values()) if at > now)
+    pairs, clocks = state.plan.approvals, room._deadlines
+    ends = [_left(clocks._ends, at, now) for at in (state.plan.hard_end_at, *(pair.end for pair in pairs))]
+    starts = [_left(clocks._starts, at, now) for at in (state.plan.starts_at, *(pair.start for pair in pairs))]
     approval = next((_seconds(at - now, 5) for at in state.world.approvals.values()), 0)
     return b"".join(sorted(state.looks)) + bytes((
         PHASES.index(room.phase), room._opening_asked, room._opening_durable, bool(state.unconfirmed), state.plan.stopped,
         _age(now - state.world.recorder, STALE[1]), _age(now - state.world.owner, STALE[1]),
         _age(now - room._steady_since, 2), _seconds(room._proved_until - now, 12), _seconds(state.until - now, 12),
-        state.approval, approval, state.crashed, wall, len(ends), *ends, len(starts), *starts,
+        state.approval, approval, state.crashed, wall, len(ends), *ends, *starts,
         len(state.routes), len(state.in_flight),
     ))
 
@@ -327,6 +328,11 @@ def _person(state: State, who: Person) -> bytes:
 
 def _age(age: float, stale: float) -> int:
     return NEVER if age >= stale else NEVER - 1 if age < 0 else round(age * 4)
+
+
+def _left(said: dict[datetime, float], at: datetime, now: float) -> int:
+    """What the room's two clocks have said of a time, as quarters of a second from now; 1: nothing yet."""
+    return _seconds(said[at] - now, 5) + 2 if at in said else 1
 
 
 def _seconds(left: float, most: float) -> int:
