@@ -26,6 +26,8 @@ class World:
     removed: set[str] = field(default_factory=set)
     stopped: bool = False
     ended: bool = False
+    opens: float = OPENS
+    closes: float = CLOSES
 
     @property
     def exposed(self) -> set[str]:
@@ -51,7 +53,7 @@ class World:
             wrong.append("nobody to meet")
         if self.now - self.recorder >= 3.0:
             wrong.append("I2 recorded")
-        if not OPENS <= self.now < CLOSES:
+        if not self.opens <= self.now < self.closes:
             wrong.append("I3 scheduled")
         if self.now - self.owner >= 3.0:
             wrong.append("I8 owned")
