@@ -27,6 +27,8 @@ from service.foundation.db import Database
 from service.foundation.errors import Conflict, NotFound
 from service.foundation.events import Actor, system
 from service.people import queries as people
+from service.people import step_up
+from service.people.step_up import Proof
 
 
 @dataclass(frozen=True)
@@ -137,9 +139,11 @@ async def end(session: AsyncSession, actor: Actor, *, recording_id: str, now: da
 
 
 async def watch(
-    session: AsyncSession, actor: Actor, *, lesson_id: str, why: str, concern: str, in_it: frozenset[str], now: datetime
+    session: AsyncSession, actor: Actor, *, lesson_id: str, why: str, concern: str, in_it: frozenset[str], proof: Proof,
+    now: datetime,
 ) -> str:
-    """Let somebody watch, for a reason, in this sign-in only. Returns the view's id, which grants nothing by itself.
+    """Let somebody watch who proved to be themselves, for a reason, in this sign-in only. Returns the view's id, which grants
+    nothing by itself.
 
     `in_it`: people whom the recording itself shows, who cannot review it either.
     """
@@ -150,6 +154,7 @@ async def watch(
         raise rules.StillRecording()
     if recording.is_destroyed:
         raise rules.KeyDestroyed()
+    await step_up.confirmed(session, actor, rules.watch_action(recording.id, recording.title, why, concern), proof, now)
     view = RecordingView(
         school_id=actor.school_id, recording_id=recording.id, person_id=actor.person_id, session_id=actor.session_id,
         why=purpose, concern=concern.strip(), granted_at=now, expires_at=now + rules.VIEW_LASTS,

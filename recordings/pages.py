@@ -10,8 +10,10 @@ from recordings import commands, lines, queries, review, rules
 from recordings.review import Review
 from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import SAFEGUARDING, Actor, Role
-from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
+from service.foundation.web import Audience, Now, Reading, render, see_other
 from service.people import queries as people
+from service.people import step_up
+from service.people.step_up import Confirming, NotConfirmed
 
 router = APIRouter()
 Reviewer = Annotated[Actor, Depends(Audience(SAFEGUARDING))]
@@ -43,13 +45,22 @@ async def _in_it(request: Request, actor: Reviewer, lesson_id: str) -> frozenset
 
 @router.post("/recordings/{lesson_id}")
 async def watch(
-    request: Request, actor: Reviewer, in_it: Annotated[frozenset[str], Depends(_in_it)], session: Writing, now: Now,
-    lesson_id: str, why: Annotated[str, Form()] = "", concern: Annotated[str, Form()] = "",
+    request: Request, actor: Reviewer, in_it: Annotated[frozenset[str], Depends(_in_it)], session: Reading, now: Now,
+    lesson_id: str, proof: Confirming, why: Annotated[str, Form()] = "", concern: Annotated[str, Form()] = "",
 ) -> Response:
+    details = await queries.recording(session, actor.school_id, lesson_id)
+    rules.check_may_watch(actor, details.participants | in_it)
+    action = rules.watch_action(details.id, details.title, why, concern)
     try:
-        view_id = await commands.watch(
-            session, actor, lesson_id=lesson_id, why=why, concern=concern, in_it=in_it, now=now
-        )
+        rules.check_reason(why, concern.strip())
+        if details.can_be_watched and not proof.is_given:
+            return await step_up.ask(request, session, actor, action)
+        async with request.app.state.database.writing() as writing:
+            view_id = await commands.watch(
+                writing, actor, lesson_id=lesson_id, why=why, concern=concern, in_it=in_it, proof=proof, now=now
+            )
+    except NotConfirmed as refusal:
+        return await step_up.ask(request, session, actor, action, refusal)
     except Invalid as error:
         return await _ask(request, actor, session, lesson_id, error.fields, {"why": why, "concern": concern})
     return see_other(f"/recordings/{lesson_id}/views/{view_id}")

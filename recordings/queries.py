@@ -45,6 +45,10 @@ class RecordingDetails:
     def is_destroyed(self) -> bool:
         return bool(self.parts) and all(part.destroyed_at for part in self.parts)
 
+    @property
+    def can_be_watched(self) -> bool:
+        return bool(self.outcome) and not self.is_destroyed
+
 
 @dataclass(frozen=True)
 class Listed:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from service.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
 from service.foundation.events import SAFEGUARDING, Actor
+from service.people.actions import Action
 
 VIEW_LASTS = timedelta(hours=2)
 
@@ -55,6 +56,12 @@ class Grant:
     session_id: str
     granted_at: datetime
     expires_at: datetime
+
+
+def watch_action(recording_id: str, title: str, why: str, concern: str) -> Action:
+    """One view as it is confirmed: this recording, for this reason."""
+    return Action("watch-recording", f"watch the recording of {title}",
+                  {"recording_id": recording_id, "why": why, "concern": concern.strip()})
 
 
 def check_may_watch(actor: Actor, participants: Iterable[str]) -> None:

@@ -130,6 +130,13 @@ class Person:
     async def press(self, name: str) -> None:
         await self.page.get_by_role("button", name=name, exact=True).first.click()
 
+    async def confirm(self) -> None:
+        """Answer “Check it is you” as the demo says."""
+        password, code = await self.page.locator(".x-step-up .govuk-inset-text strong").all_inner_texts()
+        await self.page.get_by_label("Password").fill(password)
+        await self.page.get_by_label("One-time code").fill(code)
+        await self.press("Confirm")
+
     async def enter(self, lesson_url: str, button: str) -> None:
         """Go to the lesson's page, answer the door, go in."""
         await self.page.goto(lesson_url)

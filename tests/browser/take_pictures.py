@@ -49,6 +49,7 @@ async def _review(day: Day) -> None:
     await lead.page.goto(f"{day.service.url}/recordings/{day.lesson['id']}")
     await lead.page.get_by_label("Why?").select_option("flag")
     await lead.press("Watch")
+    await lead.confirm()
     await lead.page.locator("[data-review][data-ready=true]").wait_for()
     slider = lead.page.get_by_label("Position in the lesson")
     length = int(await slider.get_attribute("max") or 0)

@@ -101,6 +101,7 @@ async def the_safeguarding_lead_plays_it_back(day: Day, teacher: Person, pupils:
     await axe_finds_nothing(lead)
     await lead.page.get_by_label("Why?").select_option("flag")
     await lead.press("Watch")
+    await lead.confirm()
     await lead.page.locator("[data-review][data-ready=true]").wait_for()
     await axe_finds_nothing(lead)
     await lead.press("Play")

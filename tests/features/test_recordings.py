@@ -15,6 +15,7 @@ from recordings.tables import Recording, RecordingKey, RecordingPart
 from service.foundation.audit import AuditLeaf
 from service.foundation.events import system
 from service.people import sessions
+from tests.proofs import action_of, confirmed_post
 from tests.recordings.lesson import Recorded, begin, finish, record_lesson, start, teach
 from tests.school import Running
 
@@ -24,9 +25,9 @@ async def recorded(school: Running) -> Recorded:
     return await record_lesson(school)
 
 
-async def view(client: httpx.AsyncClient, recorded: Recorded, why: str = "flag") -> str:
-    """Give a reason; the address of the view."""
-    answer = await client.post(recorded.page, data={"why": why, "concern": "C-17"})
+async def view(school: Running, client: httpx.AsyncClient, recorded: Recorded, why: str = "flag", role: str = "dsl") -> str:
+    """Give a reason, and prove who one is; the address of the view."""
+    answer = await confirmed_post(school, client, school.person(role), recorded.page, {"why": why, "concern": "C-17"})
     assert answer.status_code == 303, answer.text
     return str(answer.headers["location"])
 
@@ -45,7 +46,7 @@ async def test_the_dsl_gives_a_reason_and_gets_everything(school: Running, recor
     async with await school.signed_in("dsl") as dsl:
         asked = await dsl.get(recorded.page)
         assert "Your name and the time go on the picture and in the log." in asked.text
-        at = await view(dsl, recorded)
+        at = await view(school, dsl, recorded)
         page, tracks, beginning, clusters = [await dsl.get(address) for address in addresses(at)]
     assert all(answer.status_code == 200 for answer in (page, tracks, beginning, clusters))
     assert beginning.content.startswith(b"\x1a\x45\xdf\xa3")
@@ -59,7 +60,7 @@ async def test_the_page_tells_who_was_there_what_was_flagged_and_what_was_writte
     school: Running, recorded: Recorded
 ) -> None:
     async with await school.signed_in("dsl") as dsl:
-        page = (await dsl.get(await view(dsl, recorded))).text
+        page = (await dsl.get(await view(school, dsl, recorded))).text
     assert "Is it &lt;b&gt;half&lt;/b&gt;?" in page, "what a child typed is never markup"
     assert "Mr Hall flagged this moment. Heard. Shouting behind Ali" in page
     assert "One adult would have been alone with one pupil" in page
@@ -84,9 +85,19 @@ def test_how_somebody_teaches_is_not_a_reason() -> None:
 async def test_every_view_is_in_the_audit_before_the_first_byte(school: Running, recorded: Recorded) -> None:
     async with await school.signed_in("dsl") as dsl:
         assert await viewed(school) == []
-        at = await view(dsl, recorded)
+        at = await view(school, dsl, recorded)
         assert await viewed(school) == [school.person("dsl")]
         assert (await dsl.get(addresses(at)[3])).status_code == 200
+
+
+async def test_nobody_watches_without_proving_who_they_are(school: Running, recorded: Recorded) -> None:
+    async with await school.signed_in("dsl") as dsl:
+        asked = await dsl.post(recorded.page, data={"why": "flag"})
+        assert "You are about to watch the recording of Maths: fractions." in asked.text
+        refused = await dsl.post(recorded.page, data={
+            "why": "flag", "step_up_action": action_of(asked), "step_up_password": "a guess", "step_up_code": "123456"})
+        assert "We could not check it was you" in refused.text
+        assert await viewed(school) == []
 
 
 async def test_without_its_audit_entry_a_view_gets_no_byte(
@@ -97,13 +108,13 @@ async def test_without_its_audit_entry_a_view_gets_no_byte(
 
     async with await school.signed_in("dsl") as dsl:
         monkeypatch.setattr(commands, "publish", failing)
-        answer = await dsl.post(recorded.page, data={"why": "flag"})
+        answer = await confirmed_post(school, dsl, school.person("dsl"), recorded.page, {"why": "flag"})
         assert answer.status_code == 500
         async with school.database.reading() as session:
             assert (await session.exec(select(commands.RecordingView))).all() == []
         monkeypatch.undo()
         # Negative control: the same request with the audit working opens it.
-        assert (await dsl.post(recorded.page, data={"why": "flag"})).status_code == 303
+        assert await view(school, dsl, recorded)
 
 
 OTHERS = ("teacher", "senior_leader", "headteacher", "office", "governor", "technician", "pupil", "parent", "dpo", "chair",
@@ -113,7 +124,7 @@ OTHERS = ("teacher", "senior_leader", "headteacher", "office", "governor", "tech
 @pytest.mark.parametrize("role", OTHERS)
 async def test_to_everybody_else_a_recording_does_not_exist(school: Running, recorded: Recorded, role: str) -> None:
     async with await school.signed_in("dsl") as dsl, await school.signed_in(role, -1) as other:
-        at = await view(dsl, recorded)
+        at = await view(school, dsl, recorded)
         missing = await other.get("/recordings/" + "0" * 32)
         assert missing.status_code == 404
         for address in ["/recordings", recorded.page, *addresses(at)]:
@@ -133,7 +144,7 @@ async def test_nobody_who_took_part_can_open_it_not_even_the_dsl(school: Running
         listed = (await dsl.get("/recordings")).text
         assert "You were in this lesson, so somebody else reviews it." in listed
         assert recorded.page not in listed
-        at = await view(deputy, recorded)
+        at = await view(school, deputy, recorded, role="deputy_dsl")
         assert (await dsl.get(addresses(at)[3])).status_code == 404
         assert (await deputy.get(addresses(at)[3])).status_code == 200
 
@@ -154,7 +165,7 @@ async def test_a_copied_address_gets_nothing_in_another_sign_in(school: Running,
         await school.signed_in("dsl") as dsl, await school.signed_in("dsl") as again,
         await school.signed_in("deputy_dsl") as deputy, school.client() as nobody,
     ):
-        at = await view(dsl, recorded)
+        at = await view(school, dsl, recorded)
         for address in addresses(at):
             assert (await dsl.get(address)).status_code == 200
             assert (await again.get(address)).status_code == 404, "the same person, another sign-in"
@@ -168,21 +179,21 @@ async def test_a_view_opens_only_the_recording_it_was_given_for(school: Running,
     other = await begin(school, [], next(each for each in school.made["lessons"] if each["id"] != recorded.lesson_id))
     await finish(school, other, start(school, other))
     async with await school.signed_in("dsl") as dsl:
-        at = await view(dsl, recorded)
+        at = await view(school, dsl, recorded)
         for address in addresses(at):
             assert (await dsl.get(address.replace(recorded.lesson_id, other.lesson_id))).status_code == 404
 
 
 async def test_a_view_ends_with_its_time_and_with_its_sign_in(school: Running, recorded: Recorded) -> None:
     async with await school.signed_in("dsl") as dsl:
-        at = await view(dsl, recorded)
+        at = await view(school, dsl, recorded)
         for _ in range(11):
             school.clock.advance(600)  # watching is being active
             assert (await dsl.get(addresses(at)[3])).status_code == 200
         school.clock.advance(600)
         assert (await dsl.get(addresses(at)[3])).status_code == 404, "two hours are over"
 
-        at = await view(dsl, recorded)
+        at = await view(school, dsl, recorded)
         async with school.database.writing() as session:
             await sessions.end_all(
                 session, system(recorded.school_id), person_id=school.person("dsl"), why="left", now=school.clock.now()
@@ -192,7 +203,7 @@ async def test_a_view_ends_with_its_time_and_with_its_sign_in(school: Running, r
 
 async def test_nothing_of_a_view_may_be_stored(school: Running, recorded: Recorded) -> None:
     async with await school.signed_in("dsl") as dsl:
-        for address in addresses(await view(dsl, recorded)):
+        for address in addresses(await view(school, dsl, recorded)):
             answer = await dsl.get(address)
             assert answer.headers["cache-control"] == "no-store", address
             assert "content-disposition" not in answer.headers
@@ -200,7 +211,7 @@ async def test_nothing_of_a_view_may_be_stored(school: Running, recorded: Record
 
 async def test_nothing_on_disk_or_in_an_address_names_anybody(school: Running, recorded: Recorded) -> None:
     async with await school.signed_in("dsl") as dsl:
-        at = await view(dsl, recorded)
+        at = await view(school, dsl, recorded)
     name = re.compile(r"[0-9a-f]{32}|\d+\.rec")
     files = [file.relative_to(recorded.begun.path.parents[1]) for file in recorded.begun.path.parents[1].rglob("*")]
     assert files
@@ -217,7 +228,7 @@ async def test_a_changed_piece_says_so_and_the_rest_plays(school: Running, recor
     data[chunk.offset + 100] ^= 1
     recorded.begun.path.write_bytes(data)
     async with await school.signed_in("dsl") as dsl:
-        at = f"{await view(dsl, recorded)}/parts/1/tracks/1/clusters"
+        at = f"{await view(school, dsl, recorded)}/parts/1/tracks/1/clusters"
         good = [(await dsl.get(f"{at}?first={n}&count=1")).status_code for n in range(4)]
         answer = await dsl.get(f"{at}?first=2&count=1", headers={"accept": "application/json"})
     assert good == [200, 200, 409, 200]
@@ -227,7 +238,7 @@ async def test_a_changed_piece_says_so_and_the_rest_plays(school: Running, recor
 @pytest.mark.parametrize("query", ["first=-1&count=1", "first=0&count=0", "first=0&count=10000", "first=99999&count=1"])
 async def test_a_piece_that_is_not_there_is_not_found(school: Running, recorded: Recorded, query: str) -> None:
     async with await school.signed_in("dsl") as dsl:
-        at = await view(dsl, recorded)
+        at = await view(school, dsl, recorded)
         assert (await dsl.get(f"{at}/parts/1/tracks/1/clusters?{query}")).status_code == 404
         for missing in ("parts/2/tracks/1", "parts/1/tracks/9"):
             assert (await dsl.get(f"{at}/{missing}/beginning")).status_code == 404
@@ -261,7 +272,7 @@ async def test_a_service_that_died_leaves_an_incomplete_recording_with_the_reaso
     found = await recording(school)
     assert (found.outcome, found.reason) == ("incomplete", "the service stopped")
     async with await school.signed_in("dsl") as dsl:
-        at = await view(dsl, recorded)
+        at = await view(school, dsl, recorded)
         assert (await dsl.get(addresses(at)[3])).status_code == 200
         assert "This recording is incomplete: the service stopped." in (await dsl.get(at)).text
     assert await kinds(school, recorded) == ["RecordingStarted", "RecordingSealed", "RecordingEnded", "RecordingViewed"]
@@ -305,7 +316,7 @@ async def test_a_recording_whose_key_was_destroyed_stays_provable_and_cannot_be_
     from recordings import proof
 
     async with await school.signed_in("dsl") as dsl:
-        at = await view(dsl, recorded)
+        at = await view(school, dsl, recorded)
         async with school.database.writing() as session:
             await commands.destroy(
                 session, system(recorded.school_id), recording_id=recorded.recording_id, why="its time was over",

@@ -14,6 +14,7 @@ from playwright.async_api import Page, async_playwright, expect
 
 from recordings.reader import Recording
 from service.foundation.web import COOKIE
+from tests.proofs import PASSWORD, code, give_codes
 from tests.recordings.lesson import Recorded, record_lesson, record_two_sizes
 from tests.school import Running
 
@@ -65,12 +66,16 @@ async def dsl(school: Running) -> AsyncIterator[Page]:
     assert [each for each in complaints if "status of 4" not in each] == []
 
 
-async def watch(page: Page, recorded: Recorded) -> None:
-    """Through the door: the list, the lesson, the reason."""
+async def watch(page: Page, recorded: Recorded, school: Running) -> None:
+    """Through the door: the list, the lesson, the reason, and who one is."""
     await page.goto("/recordings")
     await page.get_by_role("link", name="Maths: fractions").click()
     await page.get_by_label("Why?").select_option(label="A moment that staff flagged")
+    await give_codes(school, school.person("dsl"))
     await page.get_by_role("button", name="Watch").click()
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_label("One-time code").fill(code(school))
+    await page.get_by_role("button", name="Confirm").click()
     await expect(page.locator(".x-review[data-ready]")).to_be_attached()
 
 
@@ -105,8 +110,8 @@ async def media(page: Page) -> dict[str, Any]:
     return found
 
 
-async def test_everybody_plays_together_and_in_step(dsl: Page, recorded: Recorded) -> None:
-    await watch(dsl, recorded)
+async def test_everybody_plays_together_and_in_step(dsl: Page, recorded: Recorded, school: Running) -> None:
+    await watch(dsl, recorded, school)
     await dsl.get_by_role("button", name="Play", exact=True).click()
     await until(dsl, 6)
     playing = await media(dsl)
@@ -121,8 +126,8 @@ async def test_everybody_plays_together_and_in_step(dsl: Page, recorded: Recorde
     await expect(dsl.locator(".x-review__watermark span").first).to_contain_text("Miss Okafor, DSL, ")
 
 
-async def test_a_seek_shows_the_picture_of_that_moment(dsl: Page, recorded: Recorded) -> None:
-    await watch(dsl, recorded)
+async def test_a_seek_shows_the_picture_of_that_moment(dsl: Page, recorded: Recorded, school: Running) -> None:
+    await watch(dsl, recorded, school)
     shown = []
     for clock in ("10:00:17", "10:00:05"):
         await dsl.get_by_role("button", name=f"Go to {clock}").first.click()
@@ -132,8 +137,8 @@ async def test_a_seek_shows_the_picture_of_that_moment(dsl: Page, recorded: Reco
     assert shown[0] > shown[1] + 50
 
 
-async def test_where_the_room_was_paused_nobody_is_seen_or_heard(dsl: Page, recorded: Recorded) -> None:
-    await watch(dsl, recorded)
+async def test_where_the_room_was_paused_nobody_is_seen_or_heard(dsl: Page, recorded: Recorded, school: Running) -> None:
+    await watch(dsl, recorded, school)
     words = dsl.get_by_text("No recording here. The room was paused, so nobody was seen or heard.")
     await expect(words).to_be_hidden()
     await dsl.get_by_role("button", name="Play", exact=True).click()
@@ -146,8 +151,8 @@ async def test_where_the_room_was_paused_nobody_is_seen_or_heard(dsl: Page, reco
     assert not any(each["paused"] for each in (await media(dsl)).values()), "after the pause everybody goes on"
 
 
-async def test_the_keys_of_the_player(dsl: Page, recorded: Recorded) -> None:
-    await watch(dsl, recorded)
+async def test_the_keys_of_the_player(dsl: Page, recorded: Recorded, school: Running) -> None:
+    await watch(dsl, recorded, school)
     await dsl.locator(".x-review__player").focus()
     await dsl.keyboard.press("ArrowRight")
     assert await at(dsl) == 5.0
@@ -161,27 +166,27 @@ async def test_the_keys_of_the_player(dsl: Page, recorded: Recorded) -> None:
     await expect(dsl.get_by_role("button", name="Play", exact=True)).to_be_visible()
 
 
-async def test_a_piece_that_was_changed_is_left_out_and_said(dsl: Page, recorded: Recorded) -> None:
+async def test_a_piece_that_was_changed_is_left_out_and_said(dsl: Page, recorded: Recorded, school: Running) -> None:
     with Recording(recorded.begun.path, recorded.begun.key) as file:
         chunk = file.clusters(2)[3].chunk
     data = bytearray(recorded.begun.path.read_bytes())
     data[chunk.offset + 80] ^= 1
     recorded.begun.path.write_bytes(data)
-    await watch(dsl, recorded)
+    await watch(dsl, recorded, school)
     await dsl.get_by_role("button", name="Play", exact=True).click()
     await expect(dsl.get_by_text("This part does not match its seal. Do not rely on it.")).to_be_visible(timeout=15_000)
     await until(dsl, 8)
 
 
 async def test_when_a_view_is_over_the_player_stops_and_says_so(dsl: Page, recorded: Recorded, school: Running) -> None:
-    await watch(dsl, recorded)
+    await watch(dsl, recorded, school)
     school.clock.advance(3 * 3600)
     await dsl.get_by_role("button", name="Play", exact=True).click()
     await dsl.get_by_label("Position in the lesson").fill("20000")
     await expect(dsl.get_by_text("This view is over. Go back and give a reason again.")).to_be_visible(timeout=15_000)
 
 
-async def test_axe_finds_nothing_on_any_page_of_it(dsl: Page, recorded: Recorded) -> None:
+async def test_axe_finds_nothing_on_any_page_of_it(dsl: Page, recorded: Recorded, school: Running) -> None:
     await dsl.goto("/recordings")
     pages = [await Axe().run(dsl)]
     await dsl.goto(recorded.page)
@@ -189,7 +194,7 @@ async def test_axe_finds_nothing_on_any_page_of_it(dsl: Page, recorded: Recorded
     await dsl.get_by_role("button", name="Watch").click()
     await expect(dsl.get_by_text("There is a problem")).to_be_visible()
     pages.append(await Axe().run(dsl))
-    await watch(dsl, recorded)
+    await watch(dsl, recorded, school)
     pages.append(await Axe().run(dsl))
     await dsl.get_by_label("Position in the lesson").fill("11000")
     await expect(dsl.get_by_text("No recording here.")).to_be_visible()
@@ -213,7 +218,7 @@ async def tiles(page: Page) -> dict[str, int]:
 
 
 async def test_a_reviewer_sees_what_the_small_picture_showed(dsl: Page, school: Running) -> None:
-    await watch(dsl, await record_two_sizes(school))
+    await watch(dsl, await record_two_sizes(school), school)
     show = dsl.get_by_role("button", name="Show small pictures")
     said = dsl.get_by_text("Some people were shown a smaller picture here: Mr Hall.")
     slider, whose = dsl.get_by_label("Position in the lesson"), "Mr Hall: small picture, as some saw it"
@@ -243,7 +248,7 @@ async def test_a_reviewer_sees_what_the_small_picture_showed(dsl: Page, school: 
 
 
 async def test_where_only_the_small_picture_was_sent_it_is_the_picture(dsl: Page, school: Running) -> None:
-    await watch(dsl, await record_two_sizes(school))
+    await watch(dsl, await record_two_sizes(school), school)
     await dsl.get_by_role("button", name="Play", exact=True).click()
     await dsl.get_by_label("Position in the lesson").fill("7000")
     await until(dsl, 10)
@@ -254,9 +259,9 @@ async def test_where_only_the_small_picture_was_sent_it_is_the_picture(dsl: Page
     await expect(dsl.get_by_text("Some people were shown a smaller picture here")).to_be_hidden()
 
 
-async def test_it_is_not_offered_on_a_phone(dsl: Page, recorded: Recorded) -> None:
+async def test_it_is_not_offered_on_a_phone(dsl: Page, recorded: Recorded, school: Running) -> None:
     await dsl.set_viewport_size({"width": 320, "height": 640})
-    await watch(dsl, recorded)
+    await watch(dsl, recorded, school)
     await expect(dsl.get_by_text("Use a computer in a private place.")).to_be_visible()
     await expect(dsl.locator(".x-review__player")).to_be_hidden()
     assert await dsl.evaluate("document.documentElement.scrollWidth") <= 320
