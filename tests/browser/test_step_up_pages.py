@@ -80,7 +80,7 @@ async def test_a_leader_adds_a_passkey_signs_in_with_it_and_confirms_with_it(
         await page.goto("/sign-in?next=/account")
         await sound(page, "sign-in")
         await page.get_by_role("button", name="Use a passkey").click()
-        await page.wait_for_url("**/account")
+        await expect(page.get_by_role("heading", name="Your account")).to_be_visible()
 
         person = service.first("teacher" if width == 320 else "governor")["id"]
         await page.goto(f"/people/{person}/roles")
