@@ -21,6 +21,7 @@ from service.foundation.events import LEADERS, SAFEGUARDING, Actor
 from service.people import queries as people
 from service.people.profile import Profile
 from service.people.tables import GroupMember, Guardianship, TeachingGroup
+from service.safeguarding.approvals import queries as approvals
 
 SEE_ALL = LEADERS | SAFEGUARDING
 
@@ -68,12 +69,24 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Alone:
+    """What a family is told of an approved one-to-one: who is alone with their child, when, why, and who said yes."""
+
+    adult: str
+    approver: str
+    why: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True)
 class PupilCard:
-    """One lesson as a pupil, or the pupil's family, may see it: no other pupil, no reason."""
+    """One lesson as a pupil, or the pupil's family, may see it: no other pupil, no reason. `alone` is for families."""
 
     lesson: Card
     may_join: bool
     joined_at: datetime | None = None
+    alone: Alone | None = None
 
     def is_open_to(self, now: datetime) -> bool:
         going = self.lesson.stage in (rules.Stage.PLANNED, rules.Stage.OPEN)
@@ -159,10 +172,34 @@ async def family(session: AsyncSession, actor: Actor, day: date, days: int = 7) 
     school = await people.school(session, actor.school_id)
     children = await people.people(session, actor.school_id, await _children(session, actor))
     bounds = day_bounds(day, school.zone, days)
+    untold = await approvals.not_to_be_told(session, actor.school_id, children)
     return tuple([
-        ChildDays(child.id, child.name, await _of_child(session, actor.school_id, child.id, *bounds))
+        ChildDays(child.id, child.name, await _told(session, actor.school_id, child.id, child.id in untold,
+                                                    await _of_child(session, actor.school_id, child.id, *bounds)))
         for child in sorted(children.values(), key=lambda child: child.name)
     ])
+
+
+async def _told(session: AsyncSession, school_id: str, child_id: str, is_unsafe: bool,
+                cards: tuple[PupilCard, ...]) -> tuple[PupilCard, ...]:
+    """Families are told of their child's one-to-ones, unless the DSL marked that telling them is unsafe (policy: RL1)."""
+    if is_unsafe:
+        return tuple(one for one in cards if not one.lesson.pupil_id)
+    given = {
+        one.approval.lesson_id: one
+        for one in await approvals.of_lessons(session, school_id, [card.lesson.id for card in cards])
+        if one.approval.parties.child == child_id and one.approval.revoked_at is None
+    }
+    names = await people.people(session, school_id, {p for one in given.values()
+                                                     for p in (one.approval.parties.adult, one.approval.approver)})
+    whys = await approvals.whys(session, [one.request_id for one in given.values()])
+    return tuple(
+        replace(card, alone=Alone(
+            names[one.approval.parties.adult].name, names[one.approval.approver].name, whys[one.request_id],
+            one.approval.starts_at, one.approval.ends_at,
+        )) if (one := given.get(card.lesson.id)) else card
+        for card in cards
+    )
 
 
 async def _children(session: AsyncSession, actor: Actor) -> list[str]:

@@ -17,6 +17,7 @@ import lessons.guests.pages as guests_pages
 import lessons.live.door as lesson_door
 import lessons.live.now as lesson_now
 import lessons.live.socket as lesson_socket
+import lessons.one_to_one.pages as one_to_one_pages
 import lessons.pages as lessons_pages
 import mobile_api.routes as mobile_routes
 import recordings.pages as recordings_pages
@@ -50,6 +51,8 @@ ROUTERS = (
     lesson_door.router,
     lesson_socket.router,
     lesson_now.router,
+    one_to_one_pages.router,
+    one_to_one_pages.team_router,
     safeguarding_pages.router,
     recordings_pages.router,
     attendance_pages.router,

@@ -11,7 +11,7 @@ from service.foundation.bus import AfterCommit, InTransaction, Subscribers
 from service.foundation.events import Event
 from service.people import events as people
 from service.safeguarding.approvals import events as approvals
-from service.safeguarding.approvals.commands import end_what_nobody_may_approve_any_more
+from service.safeguarding.approvals.revocation import end_what_nobody_may_approve_any_more
 
 CHANGES_A_ROOM: tuple[type[Event], ...] = (
     consents.ConsentRecorded, consents.ConsentWithdrawn, consents.ConsentCorrected, consents.ObjectionReceived,

@@ -20,6 +20,7 @@ from service.people.step_up import Proof
 from service.people.tables import GroupMember, Person, PersonRole, SignIn, StepUpGrant, TeachingGroup
 from service.safeguarding.approvals import commands as approvals
 from service.safeguarding.approvals import queries as approved
+from service.safeguarding.approvals import revocation
 from service.safeguarding.approvals.commands import Verdict
 from service.safeguarding.approvals.tables import Approval
 from tests.room.pages import Lesson, PlayedPlane
@@ -110,9 +111,9 @@ async def decide(school: Running, request_id: str, by: str, what: str, **changes
 
 async def revoke(school: Running, approval_id: str, by: str = "Dr Marsh", because: str = "The family rang.") -> None:
     who = await named(school, by)
-    proof = await proved(school, who, approvals.ending(approval_id, because))
+    proof = await proved(school, who, revocation.ending(approval_id, because))
     async with school.database.writing() as session:
-        await approvals.revoke(session, who, approval_id, because, proof, school.clock.now())
+        await revocation.revoke(session, who, approval_id, because, proof, school.clock.now())
 
 
 async def given(school: Running, request_id: str = "") -> list[Approval]:

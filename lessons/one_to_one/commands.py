@@ -19,7 +19,7 @@ from lessons.one_to_one import rules
 from lessons.proposals import Measured, Wanted
 from lessons.tables import Lesson, LessonAdult, Series
 from service.foundation.bus import publish
-from service.foundation.errors import Conflict, Invalid, NotFound
+from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import LEADERS, Actor
 from service.people import queries as people
 from service.people.step_up import Proof
@@ -31,24 +31,6 @@ from service.safeguarding.approvals.events import OneToOneRevoked
 from service.safeguarding.approvals.queries import Request
 from service.safeguarding.approvals.rules import PARENT, TRIED, Kind, Status
 from service.safeguarding.commands import raise_alert
-
-
-class NotAlone(Conflict):
-    """This can be asked only by an adult of a lesson that is on, for a pupil of it."""
-
-    code = "not-alone"
-
-
-class AlreadyAsked(Conflict):
-    """This has been asked already."""
-
-    code = "already-asked"
-
-
-class EndedForGood(Conflict):
-    """The approval for this one-to-one has ended. It cannot start again."""
-
-    code = "ended-for-good"
 
 
 @dataclass(frozen=True)
@@ -146,36 +128,6 @@ async def _write(session: AsyncSession, actor: Actor, wish: Wish, group: str, me
     return rows
 
 
-async def ask_now(session: AsyncSession, actor: Actor, lesson_id: str, child_id: str, why: str, now: datetime) -> str:
-    """The teacher of a lesson that is on, left alone with one child, asks for the rest of it. Nothing flows meanwhile.
-
-    No notice is needed; the approval ends with the lesson. Returns the request's id.
-    """
-    roster = await rosters.roster(session, lesson_id)
-    is_on = roster.status == "planned" and roster.ended_at is None and roster.starts_at <= now < roster.ends_at
-    mine, pupil = next((a for a in roster.adults if a.id == actor.person_id), None), roster.pupil(child_id)
-    if roster.school_id != actor.school_id or mine is None or pupil is None:
-        raise NotFound()
-    if not (is_on and mine.is_cleared and not mine.is_guest and pupil.may_take_part and child_id not in roster.removed):
-        raise NotAlone()
-    if not why.strip():
-        raise Invalid("There is a problem", fields={"why": "Say why this cannot be a group"})
-    if any(one.given.parties.adult == actor.person_id and one.given.parties.child == child_id for one in roster.approvals):
-        raise EndedForGood()
-    if await _is_asked(session, actor, lesson_id, child_id, now):
-        raise AlreadyAsked()
-    lessons = ((lesson_id, now, roster.ends_at),)
-    return await approvals.ask(session, actor, NewRequest(Kind.NOW, actor.person_id, child_id, lessons, why.strip()), now)
-
-
-async def _is_asked(session: AsyncSession, actor: Actor, lesson_id: str, child_id: str, now: datetime) -> bool:
-    waiting = await approved.open_requests(session, actor.school_id)
-    return any(
-        one.is_open(now) and one.asked.lessons[0].lesson_id == lesson_id
-        and (one.parties.adult, one.parties.child) == (actor.person_id, child_id) for one in waiting
-    )
-
-
 async def withdraw(session: AsyncSession, actor: Actor, request_id: str, now: datetime) -> None:
     """Whoever asked takes the request back; its lessons never take place."""
     found = await approvals.withdraw(session, actor, request_id, now)
@@ -189,6 +141,17 @@ async def versions_of(session: AsyncSession, request: Request) -> dict[str, int]
     """The lessons of a request as they stand: a decision is bound to them."""
     ids = [one.lesson_id for one in request.asked.lessons]
     return dict((await session.exec(select(Lesson.id, Lesson.version).where(col(Lesson.id).in_(ids)))).all())
+
+
+async def to_decide(session: AsyncSession, actor: Actor, verdict: Verdict, now: datetime, *, is_yes: bool) -> Request:
+    """The request, when this decision could be made now; else what stands in its way. Nothing is written."""
+    found, verdict = await _as_it_stands(session, actor, verdict)
+    _, found = await approvals.to_decide(session, actor, verdict, now)
+    if is_yes:
+        await approvals.to_approve(session, actor, found, verdict)
+    if is_yes and found.asked.kind == Kind.PLANNED:
+        await _measure_again(session, actor, found, now)
+    return found
 
 
 async def approve(session: AsyncSession, actor: Actor, verdict: Verdict, proof: Proof, now: datetime) -> None:

@@ -8,18 +8,20 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons import commands, queries
 from lessons.guests import queries as guests
+from lessons.one_to_one import queries as one_to_one
 from service.foundation.errors import Invalid, NotAllowed
-from service.foundation.events import LEADERS, Actor
+from service.foundation.events import LEADERS, Actor, Role
 from service.foundation.web import Audience, Now, Reading, Writing, clock_of, render, see_other
 from service.people import profile_changes
 from service.people import queries as people
 
 router = APIRouter()
 Leader = Annotated[Actor, Depends(Audience(LEADERS))]
+Decider = Annotated[Actor, Depends(Audience(LEADERS | {Role.CHAIR}))]
 
 
 @router.get("/lessons/waiting")
-async def waiting(request: Request, actor: Leader, session: Reading) -> Response:
+async def waiting(request: Request, actor: Decider, session: Reading) -> Response:
     return await _page(request, actor, session)
 
 
@@ -41,10 +43,12 @@ async def decide(request: Request, lesson_id: str, actor: Leader, session: Writi
 
 async def _page(request: Request, actor: Actor, session: AsyncSession, *, errors: dict[str, str] | None = None,
                 about: str = "", given: tuple[str, str] = ("", "")) -> Response:
-    found = await queries.waiting(session, actor, clock_of(request).now())
+    now, is_leader = clock_of(request).now(), actor.is_any(LEADERS)
+    found = await queries.waiting(session, actor, now) if is_leader else queries.Waiting((), ())
     names = await people.people(session, actor.school_id, {card.planned_by for card in found.waiting + found.by_rule})
     return await render(
         request, "lessons/waiting.html", 422 if errors else 200, title="Waiting for you", found=found, errors=errors or {},
+        one_to_ones=await one_to_one.waiting(session, actor, now), is_leader=is_leader,
         guests=await guests.waiting(session, actor), rules=await profile_changes.has_waiting(session, actor),
         about=about, given=given, names={person.id: person.name for person in names.values()},
     )

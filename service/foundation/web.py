@@ -149,7 +149,7 @@ def templates(packages: dict[str, str]) -> Environment:
         ]),
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )
-    environment.filters.update(day=say_day, clock=say_time, moment=say_moment, count=say_count)
+    environment.filters.update(day=say_day, clock=say_time, moment=say_moment, exactly=say_exactly, count=say_count)
     return environment
 
 
@@ -164,6 +164,12 @@ def say_time(value: datetime | time, zone: str = "Europe/London") -> str:
     local = value.astimezone(ZoneInfo(zone)) if isinstance(value, datetime) else value
     minutes = f":{local.minute:02}" if local.minute else ""
     return f"{(local.hour - 1) % 12 + 1}{minutes}{'am' if local.hour < 12 else 'pm'}"
+
+
+def say_exactly(value: datetime, zone: str = "Europe/London") -> str:
+    """“10:12:04am”"""
+    local = value.astimezone(ZoneInfo(zone))
+    return f"{(local.hour - 1) % 12 + 1}:{local.minute:02}:{local.second:02}{'am' if local.hour < 12 else 'pm'}"
 
 
 def say_moment(value: datetime, zone: str = "Europe/London") -> str:

@@ -12,8 +12,9 @@ from service.people import queries
 from service.people.rules import start_pages
 
 NAVIGATION = (
-    ("/today", "Today"), ("/lessons/plan", "Plan a lesson"), ("/lessons/waiting", "Approvals"), ("/live", "Live now"),
-    ("/safeguarding", "Alerts"),
+    ("/today", "Today"), ("/lessons/plan", "Plan a lesson"), ("/one-to-one", "One-to-one"),
+    ("/lessons/waiting", "Approvals"), ("/live", "Live now"),
+    ("/safeguarding", "Alerts"), ("/safeguarding/one-to-ones", "One-to-ones"),
     ("/recordings", "Recordings"), ("/people", "People"), ("/classes", "Classes"), ("/dbs", "DBS register"),
     ("/permissions", "Permissions"), ("/attendance", "Attendance"), ("/school", "School"),
     ("/school/words", "Words and links"), ("/family", "Family"), ("/guest", "Your visit"),

@@ -186,7 +186,7 @@ async def test_a_one_to_one_is_refused_and_the_page_says_how_to_ask(school: Runn
     assert errors(page) == [
         "Only 1 pupil in this group can join. Add pupils, add a second member of staff, or ask for an exception"
     ]
-    assert "speak to Dr Marsh: an approval names this exact lesson, adult, pupil and time" in page.text
+    assert "Dr Marsh decides about this exact lesson, adult, pupil and time" in page.text
     assert "Ask for approval" not in page.text
     assert await lessons(school) == []
 

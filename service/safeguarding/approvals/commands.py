@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.bus import publish
 from service.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
-from service.foundation.events import LEADERS, SAFEGUARDING, Actor, Role, system
+from service.foundation.events import Actor
 from service.people import queries as people
 from service.people import step_up
 from service.people.actions import Action
-from service.people.events import PersonLeft, RolesChanged
 from service.people.step_up import Proof
 from service.safeguarding.approvals import queries, rules
 from service.safeguarding.approvals.events import (
@@ -27,16 +25,12 @@ from service.safeguarding.approvals.events import (
     OneToOneNotNeeded,
     OneToOneQuestioned,
     OneToOneRefused,
-    OneToOneRevoked,
     OneToOneWithdrawn,
     SpokeToDsl,
 )
 from service.safeguarding.approvals.queries import Request
 from service.safeguarding.approvals.rules import Kind, Status
 from service.safeguarding.approvals.tables import Approval, ApprovalNote, ApprovalRequest, RequestedLesson
-
-MAY_END = LEADERS | SAFEGUARDING | {Role.CHAIR}
-"""Ending is the safe side: whoever leads or keeps children safe may do it, also where they could not have approved."""
 
 
 class Decided(Conflict):
@@ -141,7 +135,7 @@ async def withdraw(session: AsyncSession, actor: Actor, request_id: str, now: da
 
 async def question(session: AsyncSession, actor: Actor, verdict: Verdict, now: datetime) -> None:
     """“Ask for more”: nothing is decided."""
-    row, _ = await _to_decide(session, actor, verdict, now)
+    row, _ = await to_decide(session, actor, verdict, now)
     await _add_note(session, actor, row, "question", verdict.reason, now, Status.QUESTIONED)
     await publish(session, OneToOneQuestioned(verdict.request_id), actor)
 
@@ -155,7 +149,7 @@ async def note_spoken(session: AsyncSession, actor: Actor, request_id: str, word
 
 
 async def refuse(session: AsyncSession, actor: Actor, verdict: Verdict, proof: Proof, now: datetime) -> Request:
-    row, found = await _to_decide(session, actor, verdict, now)
+    row, found = await to_decide(session, actor, verdict, now)
     grant = await step_up.confirmed(session, actor, decision(found, verdict, "refuse"), proof, now)
     _close(row, actor, Status.REFUSED, verdict.reason, now)
     await publish(session, OneToOneRefused(verdict.request_id, grant), actor)
@@ -164,13 +158,8 @@ async def refuse(session: AsyncSession, actor: Actor, verdict: Verdict, proof: P
 
 async def approve(session: AsyncSession, actor: Actor, verdict: Verdict, proof: Proof, now: datetime) -> tuple[str, ...]:
     """Approve exactly what was asked, one row a lesson. Returns the lessons it holds for: none after `expires_on`."""
-    row, found = await _to_decide(session, actor, verdict, now)
-    await _refuse_untalked(session, actor, found)
-    zone = (await people.school(session, actor.school_id)).zone
-    lessons = [one for one in found.asked.lessons
-               if verdict.expires_on is None or one.starts_at.astimezone(ZoneInfo(zone)).date() <= verdict.expires_on]
-    if not lessons:
-        raise Invalid("There is a problem", fields={"expires": "Choose a day that is not before the first lesson"})
+    row, found = await to_decide(session, actor, verdict, now)
+    lessons = await to_approve(session, actor, found, verdict)
     grant = await step_up.confirmed(session, actor, decision(found, verdict, "approve"), proof, now)
     _close(row, actor, Status.APPROVED, verdict.reason, now)
     for one in lessons:
@@ -218,48 +207,6 @@ async def close_as_not_needed(session: AsyncSession, actor: Actor, request_id: s
     return found
 
 
-# Ending
-
-
-async def revoke(session: AsyncSession, actor: Actor, approval_id: str, because: str, proof: Proof, now: datetime) -> None:
-    """End an approval at once and for good."""
-    row = await session.get(Approval, approval_id, with_for_update=True)
-    if row is None or row.school_id != actor.school_id or not actor.is_any(MAY_END):
-        raise NotFound()
-    if row.revoked_at is not None:
-        raise Conflict("This approval has ended already.")
-    if not because.strip():
-        raise Invalid("There is a problem", fields={"reason": "Give a reason"})
-    grant = await step_up.confirmed(session, actor, ending(approval_id, because), proof, now)
-    await _end(session, actor, row, because, grant, now)
-
-
-def ending(approval_id: str, because: str) -> Action:
-    return Action("end-one-to-one", "end this approval", {"approval_id": approval_id, "reason": because})
-
-
-async def end_what_nobody_may_approve_any_more(
-    session: AsyncSession, event: RolesChanged | PersonLeft, actor: Actor,
-) -> None:
-    """Whoever loses the role, or leaves, takes the approvals they gave with them: given back, they do not start again."""
-    now = session.info["clock"].now()
-    rows = (await session.exec(select(Approval).where(
-        Approval.school_id == actor.school_id, Approval.approved_by == event.person_id, col(Approval.revoked_at).is_(None),
-        Approval.ends_at > now,
-    ))).all()
-    profile = await people.profile(session, actor.school_id)
-    for row in rows:
-        found = await queries.one_given(session, actor.school_id, row.id)
-        if rules.bar(row.approved_by, found.approver_roles, found.approval.parties, profile) is not None:
-            await _end(session, system(actor.school_id), row, rules.Lapse.APPROVER.value, "", now)
-
-
-async def _end(session: AsyncSession, actor: Actor, row: Approval, because: str, grant: str, now: datetime) -> None:
-    row.revoked_at, row.revoked_by, row.revoked_because = now, actor.person_id, because
-    await session.flush()
-    await publish(session, OneToOneRevoked(row.id, row.lesson_id, row.adult_id, row.child_id, grant), actor)
-
-
 # Checks
 
 
@@ -277,7 +224,7 @@ async def _open(session: AsyncSession, actor: Actor, request_id: str, now: datet
     return row, found
 
 
-async def _to_decide(session: AsyncSession, actor: Actor, verdict: Verdict, now: datetime) -> tuple[ApprovalRequest, Request]:
+async def to_decide(session: AsyncSession, actor: Actor, verdict: Verdict, now: datetime) -> tuple[ApprovalRequest, Request]:
     row, found = await _open(session, actor, verdict.request_id, now, verdict.versions)
     await refuse_if_barred(session, actor, found)
     if verdict.digest != found.asked.digest:
@@ -292,6 +239,17 @@ async def refuse_if_barred(session: AsyncSession, actor: Actor, found: Request) 
     why = rules.bar(actor.person_id, held[actor.person_id], found.parties, await people.profile(session, actor.school_id))
     if why is not None:
         raise MayNotDecide(why.value)
+
+
+async def to_approve(session: AsyncSession, actor: Actor, found: Request, verdict: Verdict) -> list[rules.AskedLesson]:
+    """The lessons that an approval with this expiry holds for; refused while the DSL is to be talked to first."""
+    await _refuse_untalked(session, actor, found)
+    zone = (await people.school(session, actor.school_id)).zone
+    lessons = [one for one in found.asked.lessons
+               if verdict.expires_on is None or one.starts_at.astimezone(ZoneInfo(zone)).date() <= verdict.expires_on]
+    if not lessons:
+        raise Invalid("There is a problem", fields={"expires": "Choose a day that is not before the first lesson"})
+    return lessons
 
 
 async def _refuse_untalked(session: AsyncSession, actor: Actor, found: Request) -> None:

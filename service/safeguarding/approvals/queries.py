@@ -170,6 +170,12 @@ async def request_of_lesson(session: AsyncSession, school_id: str, lesson_id: st
     return found or ""
 
 
+async def whys(session: AsyncSession, request_ids: Collection[str]) -> dict[str, str]:
+    """Why each of these requests was made, in the words of whoever asked."""
+    rows = await session.exec(select(ApprovalRequest.id, ApprovalRequest.why).where(col(ApprovalRequest.id).in_(request_ids)))
+    return dict(rows.all())
+
+
 async def _requests(
     session: AsyncSession, school_id: str, rows: Iterable[ApprovalRequest], versions: Mapping[str, int],
 ) -> list[Request]:
