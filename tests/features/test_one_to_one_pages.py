@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import pytest
+from sqlmodel import select
 
+from service.people.tables import Guardianship
 from tests.features.test_planning_roster import change
 from tests.one_to_one import WHY, approve, ask, given, lessons, named, pupils
 from tests.proofs import confirmed_post
@@ -244,7 +245,4 @@ async def test_a_family_is_not_told_of_what_nobody_approved(school: Running) -> 
 
 async def parent_of(school: Running, child: str) -> str:
     async with school.database.reading() as session:
-        from sqlalchemy import text
-
-        rows: Any = await session.exec(text("SELECT guardian_id FROM guardianship WHERE child_id = :child").bindparams(child=child))
-        return str(rows.first()[0])
+        return (await session.exec(select(Guardianship.guardian_id).where(Guardianship.child_id == child))).all()[0]
