@@ -49,6 +49,6 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, *, errors
     return await render(
         request, "lessons/waiting.html", 422 if errors else 200, title="Waiting for you", found=found, errors=errors or {},
         one_to_ones=await one_to_one.waiting(session, actor, now), is_leader=is_leader,
-        guests=await guests.waiting(session, actor), rules=await profile_changes.has_waiting(session, actor),
+        guests=await guests.waiting(session, actor) if is_leader else [], rules=await profile_changes.has_waiting(session, actor),
         about=about, given=given, names={person.id: person.name for person in names.values()},
     )
