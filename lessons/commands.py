@@ -401,8 +401,9 @@ async def change_words(session: AsyncSession, actor: Actor, *, words: Sequence[s
 
 
 async def _lesson(session: AsyncSession, actor: Actor, lesson_id: str) -> Lesson:
+    """A breakout room is not planned or changed by itself: it is as its lesson is."""
     lesson = await session.get(Lesson, lesson_id)
-    if lesson is None or lesson.school_id != actor.school_id:
+    if lesson is None or lesson.school_id != actor.school_id or lesson.breakout_of is not None:
         raise NotFound()
     return lesson
 

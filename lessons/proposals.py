@@ -152,6 +152,7 @@ async def _taken(session: AsyncSession, school_id: str, group: GroupView, adults
         Lesson.school_id == school_id, Lesson.starts_at < last, Lesson.ends_at > first,
         or_(of_all, Lesson.pupil_id == pupil, col(Lesson.id).in_(theirs)),
         col(Lesson.status).in_(("planned", "waiting")), col(Lesson.ended_at).is_(None), col(Lesson.id).not_in(wanted.except_for),
+        col(Lesson.breakout_of).is_(None),
     ).order_by(col(Lesson.starts_at)))).all()
     persons = await _adults_of(session, [row.id for row in rows])
     names = await people.people(session, school_id, {person for found in persons.values() for person in found})
@@ -281,7 +282,8 @@ async def prefill(session: AsyncSession, actor: Actor, group_id: str, zone: str)
     """The last lesson this class had or will have, with this teacher if there is one."""
     mine = select(LessonAdult.lesson_id).where(LessonAdult.person_id == actor.person_id)
     row = (await session.exec(
-        select(Lesson).where(Lesson.group_id == group_id, Lesson.status == "planned", col(Lesson.id).in_(mine))
+        select(Lesson).where(Lesson.group_id == group_id, Lesson.status == "planned", col(Lesson.id).in_(mine),
+                             col(Lesson.breakout_of).is_(None))
         .order_by(col(Lesson.planned_at).desc(), col(Lesson.starts_at)).limit(1)
     )).first()
     if row is None:

@@ -10,6 +10,7 @@ from datetime import date, datetime, time, timedelta
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from lessons import roster as rosters
 from lessons import rules
@@ -155,7 +156,9 @@ def day_bounds(day: date, zone: str, days: int = 1) -> tuple[datetime, datetime]
 async def today(session: AsyncSession, actor: Actor, day: date) -> Today:
     """The lessons of one day, earliest first."""
     school = await people.school(session, actor.school_id)
-    cards = await _cards(session, actor.school_id, *_between(*day_bounds(day, school.zone)))
+    bounds = day_bounds(day, school.zone)
+    cards = await _cards(session, actor.school_id, *_between(*bounds), _is_lesson())
+    cards += await _cards(session, actor.school_id, *_between(*bounds), col(Lesson.id).in_(_helped(actor.person_id)))
     own = tuple(card for card in cards if any(adult.id == actor.person_id for adult in card.adults))
     others = tuple(card for card in cards if card not in own) if actor.is_any(SEE_ALL) else ()
     return Today(own, others)
@@ -229,7 +232,7 @@ async def lesson_view(session: AsyncSession, actor: Actor, lesson_id: str, *, kn
 async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> Waiting:
     """Lessons still to come that a senior leader decides about, and those approved by rule."""
     cards = await _cards(session, actor.school_id, Lesson.ends_at > now, col(Lesson.status).in_(("waiting", "planned")),
-                         Lesson.decided_by == "", col(Lesson.pupil_id).is_(None))
+                         Lesson.decided_by == "", col(Lesson.pupil_id).is_(None), _is_lesson())
     held = tuple(card for card in cards if card.stage is rules.Stage.WAITING)
     return Waiting(held, tuple(card for card in cards if card not in held))
 
@@ -238,7 +241,18 @@ async def calendar(session: AsyncSession, school_id: str, person_id: str, since:
     """What one member of staff teaches, for their private feed."""
     mine = select(LessonAdult.lesson_id).where(LessonAdult.person_id == person_id)
     return await _cards(session, school_id, Lesson.ends_at > since, col(Lesson.id).in_(mine),
-                        col(Lesson.status).in_(("planned", "cancelled")))
+                        col(Lesson.status).in_(("planned", "cancelled")), _is_lesson())
+
+
+def _is_lesson() -> object:
+    """A breakout room is found from its lesson: lists and timetables hold lessons."""
+    return col(Lesson.breakout_of).is_(None)
+
+
+def _helped(person_id: str) -> "SelectOfScalar[str]":
+    """The open breakout rooms of colleagues' lessons that somebody was named for: nothing else shows them the way there."""
+    mine = select(LessonAdult.lesson_id).where(LessonAdult.person_id == person_id)
+    return select(Lesson.id).where(col(Lesson.id).in_(mine), col(Lesson.breakout_of).not_in(mine), col(Lesson.ended_at).is_(None))
 
 
 def _between(start: datetime, end: datetime) -> tuple[object, ...]:
@@ -252,7 +266,7 @@ async def _of_child(
     groups = select(GroupMember.group_id).where(GroupMember.person_id == child_id, GroupMember.part == "pupil")
     cards = await _cards(session, school_id, *_between(start, end), col(Lesson.group_id).in_(groups),
                          col(Lesson.pupil_id).is_(None) | (col(Lesson.pupil_id) == child_id),
-                         col(Lesson.status).in_(("planned", "cancelled")), counted=False)
+                         col(Lesson.status).in_(("planned", "cancelled")), _is_lesson(), counted=False)
     purposes = (await rosters.consents.permissions(session, school_id, [child_id])).get(child_id, frozenset())
     joined = await _joined(session, child_id, [card.id for card in cards])
     return tuple(PupilCard(card, rules.may_take_part(purposes), joined.get(card.id)) for card in cards)

@@ -5,7 +5,7 @@ The class as it is now, the lesson's adults, and the leaders and safeguarding le
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from sqlmodel import col, select
@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 import consent.queries as consents
 from lessons import rules
+from lessons.breakouts.family import Family, family, ids_of
 from lessons.guests import queries as guests
 from lessons.guests.queries import Admission
 from lessons.tables import JournalEntry, Lesson, LessonAdult, LessonLink, WordListVersion
@@ -127,6 +128,20 @@ class Roster:
     def standing(self) -> PairApproval | None:
         """The approval that a one-to-one goes by."""
         return next((one for one in self.approvals if self.is_one_to_one and one.stands), None)
+    main: "Roster | None" = None
+    """Of a breakout room, the lesson it is part of."""
+    family: Family = field(default_factory=lambda: Family(""))
+
+    @property
+    def is_breakout(self) -> bool:
+        return self.main is not None
+
+    @property
+    def over(self) -> str:
+        """Why a breakout room is over: `time` and the like with its lesson, `brought-back` while that goes on; else empty."""
+        if self.main is None or not (self.main.ended_at or self.ended_at):
+            return ""
+        return (self.main.end_reason or "time") if self.main.ended_at else "brought-back"
 
     @property
     def expected(self) -> tuple[Pupil, ...]:
@@ -145,6 +160,8 @@ async def roster(session: AsyncSession, lesson_id: str) -> Roster:
     lesson = await session.get(Lesson, lesson_id)
     if lesson is None:
         raise NotFound()
+    if lesson.breakout_of is not None:
+        return await _of_breakout(session, lesson, await roster(session, lesson.breakout_of))
     school_id, today = lesson.school_id, session.info["clock"].now().date()
     admitted = (await guests.admissions(session, school_id, {lesson_id: lesson.starts_at}))[lesson_id]
     parts = await _parts(session, lesson_id) | dict.fromkeys(admitted, "guest")
@@ -160,7 +177,24 @@ async def roster(session: AsyncSession, lesson_id: str) -> Roster:
         leaders=await adults_of(session, school_id, leaders, today, {}),
         pupils=pupils, links=await links_of(session, lesson_id), removed=await removed(session, lesson_id),
         outside=tuple(lesson.outside.split()), pupil_id=lesson.pupil_id or "",
-        approvals=await _approvals(session, lesson, adults, pupils),
+        approvals=await _approvals(session, lesson, adults, pupils), family=await family(session, lesson_id),
+    )
+
+
+async def _of_breakout(session: AsyncSession, lesson: Lesson, main: Roster) -> Roster:
+    """A breakout room's roster: its own adults, those who run the lesson, and the pupils placed in it, as long as they are on
+    the lesson's. Whatever is decided about the lesson holds for its rooms (policy: RL1)."""
+    parts = await _parts(session, lesson.id)
+    guests_here = [adult for adult in main.adults if adult.id in parts and adult.is_guest]
+    own = await adults_of(session, lesson.school_id, parts, session.info["clock"].now().date(), {})
+    visiting = [replace(adult, part="second") for adult in main.adults if adult.id not in parts and not adult.is_guest]
+    placed = main.family.pupils_of(lesson.id)
+    return replace(
+        main, lesson_id=lesson.id, version=main.version + lesson.version, title=f"{main.title}, {lesson.title}", main=main,
+        starts_at=lesson.starts_at, started_at=lesson.started_at, ended_at=lesson.ended_at or main.ended_at,
+        end_reason=lesson.end_reason, adults=(*(adult for adult in own if not adult.is_guest), *visiting, *guests_here),
+        leaders=tuple(leader for leader in main.leaders if leader.id not in parts),
+        pupils=tuple(pupil for pupil in main.pupils if pupil.id in placed),
     )
 
 
@@ -264,9 +298,9 @@ async def links_of(session: AsyncSession, lesson_id: str) -> tuple[PreviewedLink
 
 
 async def removed(session: AsyncSession, lesson_id: str) -> frozenset[str]:
-    """Who was sent out of the lesson for good."""
+    """Who was sent out of the lesson, or of any of its rooms, for good."""
     rows = await session.exec(select(JournalEntry.person_id).where(
-        JournalEntry.lesson_id == lesson_id, JournalEntry.kind == "removed"
+        col(JournalEntry.lesson_id).in_(ids_of(lesson_id)), JournalEntry.kind == "removed"
     ))
     return frozenset(rows.all())
 

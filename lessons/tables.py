@@ -31,6 +31,8 @@ class Lesson(SQLModel, table=True):
     series_id: str | None = Field(default=None, foreign_key="series.id", index=True)
     pupil_id: str | None = Field(default=None, foreign_key="person.id", index=True,
                                  description="Of a one-to-one, the only pupil; the class is one that pupil is in.")
+    breakout_of: str | None = Field(default=None, foreign_key="lesson.id", index=True,
+                                    description="Of a breakout room, the lesson it is part of; `title` is then its name.")
     title: str = Field(max_length=120)
     about: str = Field(default="", max_length=1000)
     platform_id: str | None = Field(default=None, foreign_key="approved_platform.id")
@@ -60,6 +62,16 @@ class LessonAdult(SQLModel, table=True):
     person_id: str = Field(foreign_key="person.id", primary_key=True, index=True)
     school_id: str = Field(foreign_key="school.id", index=True)
     part: str = Field(max_length=7)
+
+
+class BreakoutPlace(SQLModel, table=True):
+    """The breakout room in which a pupil of a lesson belongs now: by its key never two. Gone when everybody is back."""
+
+    __tablename__ = "breakout_place"
+    main_id: str = Field(foreign_key="lesson.id", primary_key=True)
+    person_id: str = Field(foreign_key="person.id", primary_key=True)
+    school_id: str = Field(foreign_key="school.id", index=True)
+    lesson_id: str = Field(foreign_key="lesson.id", index=True)
 
 
 class LessonLink(SQLModel, table=True):

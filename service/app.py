@@ -13,6 +13,7 @@ from fastapi import FastAPI
 import consent.pages as consent_pages
 import consent.signing as consent_signing
 import lessons.attendance.pages as attendance_pages
+import lessons.breakouts.pages as breakouts_pages
 import lessons.guests.pages as guests_pages
 import lessons.live.door as lesson_door
 import lessons.live.now as lesson_now
@@ -57,6 +58,7 @@ ROUTERS = (
     recordings_pages.router,
     attendance_pages.router,
     guests_pages.router,
+    breakouts_pages.router,
     mobile_routes.router,
     mobile_routes.description,
     *lessons_pages.ROUTERS,

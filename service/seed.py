@@ -89,7 +89,9 @@ async def existing(session: AsyncSession) -> dict[str, Any] | None:
         return None
     people = (await session.exec(select(Person).where(Person.school_id == school.id))).all()
     roles = (await session.exec(select(PersonRole).where(PersonRole.school_id == school.id))).all()
-    lessons = (await session.exec(select(Lesson).where(Lesson.school_id == school.id))).all()
+    lessons = (await session.exec(select(Lesson).where(
+        Lesson.school_id == school.id, col(Lesson.breakout_of).is_(None)
+    ))).all()
     adults = (await session.exec(select(LessonAdult).where(LessonAdult.school_id == school.id))).all()
     members = (await session.exec(select(GroupMember).where(GroupMember.school_id == school.id))).all()
     # Of several roles, the narrower one says who somebody is: a leader who also teaches is listed as a leader.

@@ -2,6 +2,7 @@
 
 from consent import events as consents
 from lessons import events as lessons
+from lessons.breakouts import events as breakouts
 from lessons.guards import refuse_adults_of_their_lessons
 from lessons.guests import events as guests
 from lessons.live.facts import LessonStopped
@@ -20,6 +21,7 @@ CHANGES_A_ROOM: tuple[type[Event], ...] = (
     LessonStopped, people.SignedOut, people.SessionsEnded, people.RolesChanged, people.PersonLeft, people.GroupChanged,
     people.DbsWithdrawn, people.RosterImported, approvals.OneToOneApproved, approvals.OneToOneRevoked,
     guests.GuestApproved, guests.GuestPassEnded,
+    breakouts.BreakoutOpened, breakouts.PupilPlaced, breakouts.BreakoutsClosed,
 )
 AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = dict.fromkeys(CHANGES_A_ROOM, (refresh_rooms,))
 

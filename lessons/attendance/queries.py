@@ -88,9 +88,10 @@ class PupilRecord:
 
 @dataclass(frozen=True)
 class _Found:
-    """Everything stored about some lessons, read once."""
+    """Everything stored about some lessons, read once. `breakouts`: the journals of the rooms that each was split into."""
 
     entries: Mapping[str, list[Entry]]
+    breakouts: Mapping[str, list[list[Entry]]]
     corrections: Mapping[tuple[str, str], list[AttendanceCorrection]]
     classes: Mapping[str, list[PersonView]]
     groups: Mapping[str, str]
@@ -106,7 +107,7 @@ async def lesson_record(session: AsyncSession, actor: Actor, lesson_id: str) -> 
 
 
 async def may_see(session: AsyncSession, actor: Actor, lesson: Lesson) -> bool:
-    if lesson.school_id != actor.school_id or lesson.status in ("waiting", "refused"):
+    if lesson.school_id != actor.school_id or lesson.status in ("waiting", "refused") or lesson.breakout_of is not None:
         return False
     return actor.is_any(SEE_ALL) or await _runs(session, actor, lesson.id)
 
@@ -129,6 +130,7 @@ async def lessons(session: AsyncSession, actor: Actor, limit: int = 60) -> list[
     own = select(LessonAdult.lesson_id).where(LessonAdult.person_id == actor.person_id, LessonAdult.part != "guest")
     rows = (await session.exec(select(Lesson).where(
         Lesson.school_id == actor.school_id, Lesson.status == "planned", col(Lesson.starts_at) <= now,
+        col(Lesson.breakout_of).is_(None),
         *([] if actor.is_any(SEE_ALL) else [col(Lesson.id).in_(own)]),
     ).order_by(col(Lesson.starts_at).desc()).limit(limit))).all()
     return await _records(session, actor, list(rows))
@@ -145,6 +147,7 @@ async def pupil_record(session: AsyncSession, actor: Actor, pupil_id: str, limit
     rows = (await session.exec(select(Lesson).where(
         Lesson.school_id == actor.school_id, Lesson.status == "planned",
         col(Lesson.starts_at) <= session.info["clock"].now(),
+        col(Lesson.breakout_of).is_(None),
         (col(Lesson.group_id).in_(groups) & (col(Lesson.pupil_id).is_(None) | (col(Lesson.pupil_id) == pupil_id)))
         | col(Lesson.id).in_(journalled),
         *([] if actor.is_any(SEE_ALL) else [col(Lesson.id).in_(own)]),
@@ -174,7 +177,7 @@ async def _records(session: AsyncSession, actor: Actor, rows: list[Lesson], only
 def _record(row: Lesson, found: _Found, profile: Profile, now: datetime, may_correct: bool, only: str) -> LessonRecord:
     doors = planning.doors(row.starts_at, row.ends_at, profile)
     window = Window(doors.staff_from, row.starts_at, row.ends_at, doors.until)
-    register = rules.register(found.entries.get(row.id, []), window, now)
+    register = rules.register(found.entries.get(row.id, []), window, now, found.breakouts.get(row.id, []))
     here = [found.people[person] for person in register.people if person in found.people]
     planned = [view for view in found.classes[row.group_id] if row.pupil_id in (None, view.id)]
     expected = {view.id: view for view in (*planned, *here) if view.is_child and only in ("", view.id)}
@@ -204,9 +207,12 @@ def _name(known: Mapping[str, PersonView], person_id: str) -> str:
 
 async def _read(session: AsyncSession, school_id: str, rows: list[Lesson]) -> _Found:
     ids = [row.id for row in rows]
+    rooms = dict((await session.exec(
+        select(Lesson.id, Lesson.breakout_of).where(col(Lesson.breakout_of).in_(ids))
+    )).all())
     entries: dict[str, list[Entry]] = {}
     for line in (await session.exec(select(JournalEntry).where(
-        col(JournalEntry.lesson_id).in_(ids), col(JournalEntry.kind).in_(READ)
+        col(JournalEntry.lesson_id).in_([*ids, *rooms]), col(JournalEntry.kind).in_(READ)
     ).order_by(col(JournalEntry.seq)))).all():
         entries.setdefault(line.lesson_id, []).append(entry_of(line))
     corrections: dict[tuple[str, str], list[AttendanceCorrection]] = {}
@@ -217,9 +223,12 @@ async def _read(session: AsyncSession, school_id: str, rows: list[Lesson]) -> _F
     today = session.info["clock"].now().date()
     classes = {g: await people.members(session, school_id, g, "pupil", today) for g in {row.group_id for row in rows}}
     groups = {group: (await people.group(session, school_id, group)).name for group in classes}
+    breakouts: dict[str, list[list[Entry]]] = {}
+    for room, main in rooms.items():
+        breakouts.setdefault(str(main), []).append(entries.get(room, []))
     named = {entry.person_id for lines in entries.values() for entry in lines}
     named |= {row.made_by for found in corrections.values() for row in found}
-    return _Found(entries, corrections, classes, groups, await people.people(session, school_id, named - {""}))
+    return _Found(entries, breakouts, corrections, classes, groups, await people.people(session, school_id, named - {""}))
 
 
 def entry_of(line: JournalEntry) -> Entry:

@@ -129,18 +129,38 @@ class Register:
         return tuple(Interval(a.end, b.start) for a, b in zip(self.open, self.open[1:], strict=False))
 
 
-def register(entries: Iterable[Entry], window: Window, now: datetime) -> Register:
-    """Who was in the lesson, for everybody whom the journal names. The order of `entries` does not matter."""
+def register(
+    entries: Iterable[Entry], window: Window, now: datetime, breakouts: Iterable[Iterable[Entry]] = (),
+) -> Register:
+    """Who was in the lesson, for everybody whom its journals name. The order of `entries` does not matter.
+
+    `breakouts`: the journals of its breakout rooms. Time in any of its rooms is time in the lesson, and the way from one to
+    another is a reconnect. The lesson is open while one of its rooms is; each person could see and hear while theirs was.
+    """
+    main, *others = [_told(journal, window, now) for journal in (entries, *breakouts)]
+    rooms = (main, *others)
+    ended = next((entry.at for entry in reversed(main.entries) if entry.kind == "ended"), None)
+    end = min(window.ends_at, ended or window.ends_at)
+    opened = union(interval for room in rooms for interval in room.opened)
+    named = {entry.person_id for room in rooms for entry in room.entries if entry.kind == "joined"}
+    is_over = main.last < now or bool(ended)
+    people = {person: _attendance(person, rooms, window, end, is_over=is_over) for person in sorted(named)}
+    return Register(opened[0].start if opened else None, ended, opened, people)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """One room's journal, mended, and until when it vouches for anybody."""
+
+    entries: list[Entry]
+    last: datetime
+    opened: tuple[Interval, ...]
+
+
+def _told(entries: Iterable[Entry], window: Window, now: datetime) -> _Told:
     told = mended(sorted(entries, key=lambda entry: (entry.at, RANK.get(entry.kind, 2), entry.person_id)))
     last = _last_known(told, window, now)
-    opened = _open(told, last)
-    ended = next((entry.at for entry in reversed(told) if entry.kind == "ended"), None)
-    end = min(window.ends_at, ended or window.ends_at)
-    people = {
-        person: _attendance(person, presence(told, person, last), opened, window, end, told, is_over=last < now or bool(ended))
-        for person in sorted({entry.person_id for entry in told if entry.kind == "joined"})
-    }
-    return Register(opened[0].start if opened else None, ended, opened, people)
+    return _Told(told, last, _open(told, last))
 
 
 RANK = {"left": 0, "held": 0, "joined": 1, "opened": 1, "ended": 3}
@@ -210,22 +230,25 @@ def _open(told: Iterable[Entry], last: datetime) -> tuple[Interval, ...]:
     return tuple(found)
 
 
-def _attendance(
-    person_id: str, raw: list[Interval], opened: tuple[Interval, ...], window: Window, end: datetime, told: list[Entry], *,
-    is_over: bool,
-) -> Attendance:
+def _attendance(person_id: str, rooms: tuple[_Told, ...], window: Window, end: datetime, *, is_over: bool) -> Attendance:
     allowed = Interval(window.doors, window.hard_end)
-    there = union(clip(raw, allowed))
+    each = [(clip(presence(room.entries, person_id, room.last), allowed), room) for room in rooms]
+    there = union(interval for intervals, _ in each for interval in intervals)
     stays = merged(there)
-    counted = clip(there, window.lesson)
-    still_in = [entry.kind for entry in told if entry.person_id == person_id and entry.kind in ("joined", "left")]
-    here = not is_over and still_in[-1:] == ["joined"]
+    open_to = union(i for intervals, room in each for i in common(clip(intervals, window.lesson), union(room.opened)))
+    here = not is_over and any(_is_in(room, person_id) for room in rooms)
     return Attendance(
-        person_id, stays, total(counted), total(common(counted, union(opened))),
+        person_id, stays, total(clip(there, window.lesson)), total(open_to),
         _more(stays[0].start - window.starts_at, LATE_AFTER) if stays else None,
         _more(end - stays[-1].end, EARLY_BEFORE) if stays and not here else None,
-        len(there) - len(stays), here, next((e.beside for e in told if e.person_id == person_id and e.beside), ""),
+        len(there) - len(stays), here,
+        next((e.beside for room in rooms for e in room.entries if e.person_id == person_id and e.beside), ""),
     )
+
+
+def _is_in(room: _Told, person_id: str) -> bool:
+    kinds = [entry.kind for entry in room.entries if entry.person_id == person_id and entry.kind in ("joined", "left")]
+    return kinds[-1:] == ["joined"] and not any(entry.kind == "ended" for entry in room.entries)
 
 
 def _more(length: timedelta, limit: timedelta) -> timedelta | None:

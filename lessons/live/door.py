@@ -12,10 +12,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons import roster as rosters
 from lessons import rules
+from lessons.breakouts.family import ids_of
 from lessons.live import reading
 from lessons.live.facts import DoorAnswered
 from lessons.live.host import Host
-from lessons.live.plan import Person, Plan
+from lessons.live.plan import Person, Place, Plan
 from lessons.live.registry import Registry
 from lessons.live.tickets import LIFETIME
 from lessons.roster import Roster
@@ -53,6 +54,15 @@ class Over(Conflict):
     """This lesson has ended."""
 
     code = "over"
+
+
+class Moved(Conflict):
+    """You belong in another room of this lesson."""
+
+    code = "moved"
+
+    def __init__(self, place: Place):
+        super().__init__(fields={"lesson": place.lesson_id, "name": place.name})
 
 
 class NotStarted(Conflict):
@@ -108,7 +118,7 @@ async def door(request: Request, lesson_id: str, answers: Answers, actor: Anybod
     person = admissible(plan, roster, actor, registry.live(lesson_id), now, zone)
     host = await registry.host(lesson_id)
     async with state.database.writing() as session:
-        kept = await _keep(session, actor, lesson_id, answers, now)
+        kept = await _keep(session, actor, plan, answers, now)
         assert host.recorder is not None
         await recordings.admit(session, actor, recording_id=host.recorder.recording_id, person_id=person.id,
                                role=person.role, now=now)
@@ -122,11 +132,14 @@ async def door(request: Request, lesson_id: str, answers: Answers, actor: Anybod
 
 def admissible(plan: Plan, roster: Roster, actor: Actor, host: Host | None, now: datetime, zone: str) -> Person:
     """Whoever may come in now, or the reason why not in plain words."""
-    person = plan.person(actor.person_id)
-    if person is None or plan.school_id != actor.school_id:
+    person, belongs = plan.person(actor.person_id), plan.belongs(actor.person_id)
+    if (person is None and belongs is None) or plan.school_id != actor.school_id:
         raise NotOnTheList()
     if actor.person_id in plan.removed or (host is not None and actor.person_id in host.room.removed):
         raise Removed()
+    if belongs is not None:
+        raise Moved(belongs)
+    assert person is not None
     if roster.ended_at is not None or roster.status == "cancelled" or now >= plan.hard_end_at:
         raise Over()
     if roster.status != "planned":
@@ -140,15 +153,17 @@ def admissible(plan: Plan, roster: Roster, actor: Actor, host: Host | None, now:
     return person
 
 
-async def _keep(session: AsyncSession, actor: Actor, lesson_id: str, answers: Answers, now: datetime) -> DoorAnswer:
-    """Keep what was answered; a reconnect answers nothing, and what was kept stands."""
+async def _keep(session: AsyncSession, actor: Actor, plan: Plan, answers: Answers, now: datetime) -> DoorAnswer:
+    """Keep what was answered; a reconnect answers nothing, nor does a move to another room of the lesson, and what was kept
+    stands. A device is known by the same name in all rooms of one lesson, and in no other lesson."""
+    lesson_id = plan.lesson_id
     earlier = (await session.exec(
-        select(DoorAnswer).where(DoorAnswer.lesson_id == lesson_id, DoorAnswer.person_id == actor.person_id)
+        select(DoorAnswer).where(col(DoorAnswer.lesson_id).in_(ids_of(lesson_id)), DoorAnswer.person_id == actor.person_id)
         .order_by(col(DoorAnswer.answered_at).desc()).limit(1)
     )).first()
     if earlier is not None and not answers.model_fields_set:
         return earlier
-    device = token_hash(f"{lesson_id} {answers.device or actor.session_id}")
+    device = token_hash(f"{plan.family} {answers.device or actor.session_id}")
     kept = DoorAnswer(
         school_id=actor.school_id, lesson_id=lesson_id, person_id=actor.person_id, clothing=answers.clothing,
         place=answers.place, people_near=answers.people_near, beside=answers.beside, media=answers.media, device=device,

@@ -27,6 +27,7 @@ class Close(StrEnum):
     LEFT = "left"
     ENDED = "ended"
     SILENT = "silent"
+    MOVED = "moved"
 
 
 @dataclass(frozen=True)

@@ -75,10 +75,37 @@ class AddressShared:
 
 
 @dataclass(frozen=True)
+class CameElsewhere:
+    """This person is coming into another room of the same lesson."""
+
+    person: str
+
+
+@dataclass(frozen=True)
+class RemovedElsewhere:
+    """Staff sent this person out of another room of the same lesson, and so out of all of them."""
+
+    person: str
+
+
+@dataclass(frozen=True)
+class MainStopped:
+    """A leader stopped the lesson that this is a breakout room of."""
+
+
+@dataclass(frozen=True)
+class MainEnded:
+    """The lesson that this is a breakout room of is over."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Ticked:
     """Time has passed."""
 
 
 RoomEvent = (
-    Joined | Dropped | Sent | Proved | RecorderFailed | PlanRead | OpeningJournalled | AddressShared | Ticked
+    Joined | Dropped | Sent | Proved | RecorderFailed | PlanRead | OpeningJournalled | AddressShared | CameElsewhere
+    | RemovedElsewhere | MainStopped | MainEnded | Ticked
 )

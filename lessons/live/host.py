@@ -75,6 +75,8 @@ class Connected:
     line: Line
     page_at: float = -inf
     large: bool = False
+    rooms: str = ""
+    """What this page was last told of the rooms of its lesson."""
     sdp_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -82,6 +84,16 @@ def screener(found: WordsAndLinks) -> Callable[[str], Screening]:
     """The school's lists and the lesson's previewed links, compiled once a version (policy: IN6, RL10)."""
     lists = Lists(found.version, phrase_automaton(found.words), found.links, phrase_automaton(NOT_SAFE))
     return lambda text: screen(text, lists)
+
+
+@dataclass
+class Kin:
+    """The other rooms of a host's lesson. `tell`: what happened here that holds for them too; `changed`: this room looks
+    different now. Both act in the turn in which they are called."""
+
+    doubted: set[str] = field(default_factory=set)
+    tell: Callable[["Host", fx.Journal], None] = lambda host, effect: None
+    changed: Callable[["Host"], None] = lambda host: None
 
 
 @dataclass(frozen=True)
@@ -101,8 +113,10 @@ class Host:
     """Made by the registry. `read` gives the plan as it stands; `check` says cheaply whether it could have changed."""
 
     def __init__(self, first: Read, *, clock: Clock, gate: Gate, journal: Journal,
-                 read: Callable[[], Awaitable[Read]], check: Callable[[int, set[str]], Awaitable[Check]]):
-        self.room = Room(first.plan, screener(first.lists))
+                 read: Callable[[], Awaitable[Read]], check: Callable[[int, set[str]], Awaitable[Check]],
+                 kin: "Kin | None" = None):
+        self.kin = kin or Kin()
+        self.room = Room(first.plan, screener(first.lists), doubted=self.kin.doubted)
         self.gate, self.clock, self.journal = gate, clock, journal
         self.connections: dict[str, Connected] = {}
         self.finished = asyncio.Event()
@@ -184,6 +198,17 @@ class Host:
     def refresh(self) -> None:
         """Something about this lesson was decided: read the plan now."""
         self._stale.set()
+
+    def staff(self) -> list[Connected]:
+        """The connections of cleared staff who run this lesson: not guests, nor leaders who look in."""
+        found = [(c, self.room.plan.person(c.person)) for c in self.connections.values()]
+        return [c for c, p in found if p is not None and p.may.moderate and p.role is not Role.LEADER]
+
+    def tell_rooms(self, connected: Connected, text: str) -> None:
+        """Once for each change."""
+        if text != connected.rooms:
+            connected.rooms = text
+            connected.line.send(text)
 
     def recorded(self, at: float) -> None:
         self._recorded_at = at
@@ -283,6 +308,7 @@ class Host:
                 if id(view) not in words:
                     words[id(view)] = encode(view)
                 connected.line.send(words[id(view)])
+        self.kin.changed(self)
 
     def _say(self, effect: fx.Say) -> None:
         """Chat: the gate is asked at this moment, and the recording takes it first."""
@@ -301,6 +327,7 @@ class Host:
         kind, body = _note_of(effect)
         self._note(kind, body)
         self.journal.write(Entry(effect.kind, self.clock.now(), effect.person or "", effect.facts))
+        self.kin.tell(self, effect)
 
     def _write_opening(self, effect: fx.JournalOpening) -> None:
         def durable() -> None:

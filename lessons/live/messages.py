@@ -226,6 +226,8 @@ class State:
     people: tuple[Participant, ...]
     chat: bool
     presenter: str | None
+    breakouts: bool = False
+    """The lesson's people are in breakout rooms, and this is the room that they left."""
 
 
 @dataclass(frozen=True)
@@ -311,13 +313,53 @@ class TimeLeft:
 
 
 @dataclass(frozen=True)
+class Move:
+    """Go to another room of this lesson, through its own door (policy: RL1). Nothing more comes on this connection."""
+
+    lesson: str
+    name: str
+    is_main: bool
+
+
+@dataclass(frozen=True)
+class RoomLine:
+    """One room of a lesson as its staff see it from any of them: its state, and numbers of people."""
+
+    lesson: str
+    name: str
+    room: str
+    hold: tuple[str, ...]
+    adults: int
+    pupils: int
+    expected: int
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where one pupil belongs, and whether they are there."""
+
+    person: str
+    name: str
+    lesson: str
+    here: bool
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """To the lesson's own staff alone. The main room comes first; empty when there are no breakout rooms."""
+
+    rooms: tuple[RoomLine, ...]
+    pupils: tuple[Placed, ...]
+
+
+@dataclass(frozen=True)
 class Ended:
     reason: str
 
 
 ServerMessage = (
     Welcome | State | Published | Subscribe | ChatMessage | ChatHeld | ChatRefused | Asked | Changed | Flagged | Layers
-    | Refused | TimeLeft | Ended
+    | Refused | TimeLeft | Move | Rooms | Ended
 )
 
 

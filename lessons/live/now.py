@@ -97,7 +97,7 @@ async def _paused_since(session: AsyncSession, lesson_ids: list[str]) -> dict[st
 async def next_start(session: AsyncSession, school_id: str, now: datetime) -> datetime | None:
     """When the next lesson of today or later starts."""
     return (await session.exec(select(Lesson.starts_at).where(
-        Lesson.school_id == school_id, Lesson.status == "planned", Lesson.starts_at > now
+        Lesson.school_id == school_id, Lesson.status == "planned", Lesson.starts_at > now, col(Lesson.breakout_of).is_(None)
     ).order_by(col(Lesson.starts_at)).limit(1))).first()
 
 

@@ -73,6 +73,14 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Place:
+    """A room of a lesson that has breakout rooms: the main one, or one of those."""
+
+    lesson_id: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """`version` grows with every change that matters here. Times are aware. `latest_end_at`: how far it may be extended."""
 
@@ -97,6 +105,35 @@ class Plan:
     """For one pupil and one adult: nothing passes without an approval, whoever else looks in (policy: RL1)."""
     ticket_approval: str = ""
     """The approval that a ticket into this room has to name; empty but for a one-to-one."""
+    main: Place | None = None
+    """Of a breakout room, the room that everybody comes back to."""
+    rooms: tuple[Place, ...] = ()
+    """The breakout rooms of the lesson that are open now, whichever of its rooms this is."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Every pupil of a lesson with breakout rooms, to the room they belong in."""
+    posts: Mapping[str, str] = field(default_factory=dict)
+    """Adult to the breakout room they were named for. They may look into the others."""
+    over: str = ""
+    """Why a breakout room is over: its lesson's own reason, or `brought-back` while that goes on."""
+
+    @property
+    def family(self) -> str:
+        """What a lesson and its breakout rooms have in common."""
+        return self.main.lesson_id if self.main else self.lesson_id
+
+    def belongs(self, person_id: str) -> Place | None:
+        """The other room of the lesson that this person has to be in; None when it is this one, or no business of theirs."""
+        if self.over == "brought-back" and (person_id in self.places or person_id in self.people):
+            return self.main
+        place = self.places.get(person_id, self.lesson_id)
+        if place == self.lesson_id or self.over:
+            return None
+        return next((room for room in (*self.rooms, self.main) if room is not None and room.lesson_id == place), None)
+
+    def post(self, person_id: str) -> Place | None:
+        """The other room that this adult was named for."""
+        place = self.posts.get(person_id, "")
+        return next((room for room in self.rooms if room.lesson_id == place != self.lesson_id), None)
 
     def person(self, person_id: str) -> Person | None:
         return self.people.get(person_id)

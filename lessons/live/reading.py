@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -11,7 +12,7 @@ from lessons import rules
 from lessons.live import words as default_words
 from lessons.live.chat import address
 from lessons.live.facts import DoorAnswered, RoomJournalled, RoomOpened
-from lessons.live.plan import ApprovedPair, Link, May, Person, Plan, Role
+from lessons.live.plan import ApprovedPair, Link, May, Person, Place, Plan, Role
 from lessons.live.supervision import Kind
 from lessons.roster import Adult, PairApproval, Pupil, Roster
 from lessons.tables import JournalEntry
@@ -96,12 +97,12 @@ async def plan(session: AsyncSession, roster: Roster) -> Plan:
 
 async def _plan(session: AsyncSession, roster: Roster, words: rules.WordList) -> Plan:
     found = plan_of(roster, str(words.version))
-    return replace(found, stopped=found.stopped or await _was_stopped(session, roster.lesson_id))
+    return replace(found, stopped=found.stopped or await _was_stopped(session, {roster.lesson_id, found.family}))
 
 
-async def _was_stopped(session: AsyncSession, lesson_id: str) -> bool:
-    """A leader stopped it: for good, through a restart as well."""
-    stopped = select(JournalEntry.id).where(JournalEntry.lesson_id == lesson_id, JournalEntry.kind == "stopped")
+async def _was_stopped(session: AsyncSession, lesson_ids: set[str]) -> bool:
+    """A leader stopped it, or the lesson that it is a breakout room of: for good, through a restart as well."""
+    stopped = select(JournalEntry.id).where(col(JournalEntry.lesson_id).in_(lesson_ids), JournalEntry.kind == "stopped")
     return (await session.exec(stopped.limit(1))).first() is not None
 
 
@@ -135,7 +136,20 @@ def plan_of(roster: Roster, words_version: str) -> Plan:
         links=tuple(Link(link.url, rules.shown_address(link.url)) for link in roster.links if link.is_previewed),
         removed=roster.removed, stopped=roster.status != "planned", chat=stage >= profile.chat_from_key_stage,
         pupils_see_each_other=profile.pupils_see_each_other, words_version=words_version,
+        **_rooms(roster),
     )
+
+
+def _rooms(roster: Roster) -> dict[str, Any]:
+    """The rooms beside this one, and who belongs where."""
+    whole, family = roster.main or roster, roster.family
+    if not family.rooms and roster.main is None:
+        return {}
+    return {
+        "main": Place(whole.lesson_id, whole.title) if roster.main else None, "over": roster.over, "posts": family.posts,
+        "rooms": tuple(Place(room.lesson_id, room.name) for room in family.rooms),
+        "places": {pupil.id: family.places.get(pupil.id, whole.lesson_id) for pupil in whole.pupils},
+    }
 
 
 ROLES = {"teacher": Role.TEACHER, "cover": Role.TEACHER, "second": Role.STAFF, "guest": Role.GUEST, "leader": Role.LEADER}

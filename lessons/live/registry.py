@@ -9,12 +9,16 @@ import structlog
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from lessons.live import events as ev
 from lessons.live import reading
-from lessons.live.host import Check, Host
+from lessons.live.effects import Journal as Journalled
+from lessons.live.host import Check, Connected, Host, Kin, Line
 from lessons.live.journal import Journal
 from lessons.live.pace import Pace
+from lessons.live.protocol import encode
 from lessons.live.recorder import Recorder
-from lessons.live.tickets import Tickets, ticket_key
+from lessons.live.rooms import rooms_of
+from lessons.live.tickets import Ticket, Tickets, ticket_key
 from lessons.media.gate import Gate
 from lessons.media.plane import Plane
 from recordings.commands import LessonFacts
@@ -49,6 +53,7 @@ class Registry:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._beginning: dict[str, asyncio.Lock] = {}
         self._knocks: dict[str, Pace] = {}
+        self._doubted: dict[str, set[str]] = {}
         self._closing = False
 
     def knock(self, person_id: str) -> None:
@@ -81,6 +86,7 @@ class Registry:
             journal=Journal(self.database, actor, lesson_id, f"{plan.title}, {plan.class_name}"),
             read=lambda: self._glance(lambda session: reading.read(session, lesson_id)),
             check=self._check,
+            kin=Kin(self._doubted.setdefault(plan.family, set()), tell=self._tell_kin, changed=self._rooms_changed),
         )
         facts = LessonFacts(lesson_id, plan.title, plan.class_name, plan.starts_at, plan.ends_at)
         recorder = Recorder(
@@ -94,6 +100,41 @@ class Registry:
         self._hosts[lesson_id] = host
         self._tasks[lesson_id] = asyncio.create_task(self._live(lesson_id, host, recorder), name=f"lesson {lesson_id}")
         return host
+
+    # The rooms of one lesson
+
+    def admit(self, host: Host, ticket: Ticket, line: Line, *, loopback: bool = False) -> Connected:
+        """Into one room of a lesson, and at once out of any other: a person is in one room at a time (policy: RL1, AC1)."""
+        for other in self._kin(host):
+            _say(other, ev.CameElsewhere(ticket.person))
+            if ticket.device and any(s.connection and s.device == ticket.device for s in other.room.seats.values()):
+                host.kin.doubted.add(ticket.device)
+        return host.admit(ticket, line, loopback=loopback)
+
+    def _kin(self, host: Host) -> list[Host]:
+        """The other live rooms of a host's lesson."""
+        family = host.room.plan.family
+        return [other for other in self._hosts.values() if other is not host and other.room.plan.family == family]
+
+    def _tell_kin(self, host: Host, happened: Journalled) -> None:
+        """What is true of all rooms of a lesson as soon as it is of one. The plan, read anew, says the same a moment later."""
+        is_main = host.room.plan.main is None
+        for other in self._kin(host):
+            if happened.kind == "removed":
+                _say(other, ev.RemovedElsewhere(happened.person or ""))
+            elif happened.kind == "stopped" and is_main:
+                _say(other, ev.MainStopped())
+            elif happened.kind == "ended" and is_main:
+                _say(other, ev.MainEnded(str(happened.facts["reason"])))
+
+    def _rooms_changed(self, host: Host) -> None:
+        """Every member of the lesson's staff sees every room of it, from whichever they are in."""
+        family = [host, *self._kin(host)]
+        rooms = rooms_of([other.room for other in family])
+        for each in family:
+            for connected in each.staff():
+                if rooms.rooms or connected.rooms:
+                    each.tell_rooms(connected, encode(rooms))
 
     async def _live(self, lesson_id: str, host: Host, recorder: Recorder) -> None:
         reason = ""
@@ -141,7 +182,7 @@ class Registry:
     def refresh(self, lesson_id: str = "") -> None:
         """Something was decided about a lesson, or about anybody: read the plan now, not at the next second."""
         for each, host in self._hosts.items():
-            if lesson_id in ("", each):
+            if lesson_id in ("", each, host.room.plan.family):
                 host.refresh()
 
     async def close(self) -> None:
@@ -151,6 +192,14 @@ class Registry:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _say(host: Host, event: ev.RoomEvent) -> None:
+    """To another room of a lesson. What breaks there has shut that room, and is no reason to shut this one."""
+    try:
+        host.handle(event)
+    except Exception:
+        log.exception("host.failed", lesson_id=host.room.plan.lesson_id)
 
 
 def open_registry(state: Any, plane: Plane | None) -> Registry:

@@ -30,18 +30,22 @@ from lessons.live.effects import (
 )
 from lessons.live.events import (
     AddressShared,
+    CameElsewhere,
     Dropped,
     Joined,
+    MainEnded,
+    MainStopped,
     OpeningJournalled,
     PlanRead,
     Proved,
     RecorderFailed,
+    RemovedElsewhere,
     RoomEvent,
     Sent,
     Ticked,
 )
-from lessons.live.messages import Changed, Ended, Leave, ServerMessage, State, TimeLeft
-from lessons.live.plan import Person, Plan
+from lessons.live.messages import Changed, Ended, Leave, Move, ServerMessage, State, TimeLeft
+from lessons.live.plan import Person, Place, Plan
 from lessons.live.routes import Live, routes
 from lessons.live.seat import SILENT, Seat
 from lessons.live.supervision import (
@@ -90,6 +94,9 @@ class Room:
     owner_at: float = -inf
     counter: int = 0
     """Numbers hands, messages and flags in the order in which they came."""
+    doubted: set[str] = field(default_factory=set)
+    """Devices on which no pupil counts: each that an adult used here, or that was in two rooms of this lesson at once. The
+    rooms of one lesson share it (threat T3)."""
     _opening: int = 0
     _opening_asked: bool = False
     _opening_durable: bool = False
@@ -101,7 +108,6 @@ class Room:
     _unattended_since: float = inf
     _told_unattended: bool = False
     _had_adult: bool = False
-    _adult_devices: set[str] = field(default_factory=set)
     _deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __post_init__(self) -> None:
@@ -167,6 +173,15 @@ class Room:
                 return [Journal("recorder-failed", facts=facts), Alert("recorder-failed", facts=facts)]
             case AddressShared(person, other):
                 return [Alert("address-shared", person, {"other": other})]
+            case CameElsewhere(person):
+                return self._send_away(person, Close.REPLACED, "replaced")
+            case RemovedElsewhere(person):
+                self.removed |= {person}
+                return self._send_away(person, Close.REMOVED, "removed")
+            case MainStopped():
+                self.stopped = True
+            case MainEnded(reason):
+                return self.finish(reason, with_main=True)
             case Ticked():
                 pass
         return []
@@ -176,7 +191,9 @@ class Room:
 
     def _admit(self, event: Joined, now: Moment) -> list[Effect]:
         """A reconnect is a full admission; the newest connection of a person is the one that counts (policy: AC1)."""
-        person = self.plan.person(event.person)
+        person, belongs = self.plan.person(event.person), self.plan.belongs(event.person)
+        if belongs is not None and event.person not in self.removed | self.plan.removed:
+            return [Tell(event.person, _move(self.plan, belongs), event.connection), Hangup(event.connection, Close.MOVED)]
         if person is None or self._is_over(person, now):
             return [Hangup(event.connection, Close.NOT_ADMITTED)]
         if event.person in self.removed | self.plan.removed:
@@ -199,9 +216,9 @@ class Room:
             return []
         connected = [s for s in self.seats.values() if s.connection and s is not seat]
         others = sorted(s.person.id for s in connected if s.device == seat.device)
-        known = seat.is_child and seat.device in self._adult_devices
+        known = seat.is_child and seat.device in self.doubted
         if not seat.is_child:
-            self._adult_devices.add(seat.device)
+            self.doubted.add(seat.device)
         return [Alert("device-shared", seat.person.id, {"others": others})] if others or known else []
 
     def _vacate(self, seat: Seat | None, reason: str) -> list[Effect]:
@@ -218,6 +235,18 @@ class Room:
             return []
         left = self._vacate(seat, str(why))
         return [Tell(seat.person.id, Ended(ended), connection), Hangup(connection, why), *left]
+
+    def _send_away(self, person_id: str, why: Close, ended: str) -> list[Effect]:
+        seat = self.seats.get(person_id)
+        return self.hang_up(seat, why, ended) if seat is not None else []
+
+    def _send_to(self, seat: Seat, place: Place) -> list[Effect]:
+        """Into another room of the lesson, through its door: a full admission there."""
+        connection = seat.connection
+        if connection is None:
+            return []
+        left = self._vacate(seat, str(Close.MOVED))
+        return [Tell(seat.person.id, _move(self.plan, place), connection), Hangup(connection, Close.MOVED), *left]
 
     def _answer(self, seat: Seat | None, message: object, now: Moment) -> list[Effect]:
         if seat is None:
@@ -243,12 +272,18 @@ class Room:
             self.ends_at = plan.ends_at
         if plan.chat != self.plan.chat:
             self.chat = plan.chat
-        self.plan = plan
-        return [effect for seat in self.seats.values() for effect in self._readmit(seat)]
+        before, self.plan = self.plan, plan
+        if plan.over:
+            return self.finish(plan.over, with_main=plan.over != "brought-back")
+        return [effect for seat in self.seats.values() for effect in self._readmit(seat, before)]
 
-    def _readmit(self, seat: Seat) -> list[Effect]:
+    def _readmit(self, seat: Seat, before: Plan) -> list[Effect]:
         """A missing consent keeps out that person, or that camera or microphone, and never holds the room (policy: CO2)."""
         person, was = self.plan.person(seat.person.id), seat.person
+        post = self.plan.post(was.id)
+        to = self.plan.belongs(was.id) or (post if post != before.post(was.id) else None)
+        if to is not None and was.id not in self.plan.removed:
+            return self._send_to(seat, to)
         if person is None or person.id in self.plan.removed:
             self.removed |= self.plan.removed
             return self.hang_up(seat, Close.REMOVED if person else Close.NOT_ADMITTED, "removed")
@@ -302,7 +337,7 @@ class Room:
         counted: set[str] = set()
         devices: set[str] = set()
         for seat in sorted(here, key=lambda s: (not s.is_staff, s.is_child, s.joined_at)):
-            twice = bool(seat.device) and (seat.device in devices or (seat.is_child and seat.device in self._adult_devices))
+            twice = bool(seat.device) and (seat.device in devices or (seat.is_child and seat.device in self.doubted))
             devices.add(seat.device)
             if seat.person.protects and not twice:
                 counted.add(seat.person.id)
@@ -408,10 +443,14 @@ class Room:
         kind = "teacher-away" if self._had_adult else "teacher-not-arrived"
         return [Alert(kind, facts={"pupils": sum(s.is_child for s in here)})]
 
-    def finish(self, reason: str) -> list[Effect]:
-        """The end for everyone. Staff are last out."""
+    def finish(self, reason: str, *, with_main: bool = False) -> list[Effect]:
+        """The end for everyone. Staff are last out. From a breakout room that ends alone everybody goes back."""
         seats = sorted((s for s in self.seats.values() if s.connection), key=lambda s: s.is_staff)
-        parting = [effect for seat in seats for effect in self.hang_up(seat, Close.ENDED, reason)]
+        back = self.plan.main if reason != "time" and not with_main else None
+        parting = [
+            effect for seat in seats
+            for effect in (self.hang_up(seat, Close.ENDED, reason) if back is None else self._send_to(seat, back))
+        ]
         self.phase, self.until, self.reasons = Phase.ENDED, -inf, ()
         return [Gate(-inf), *parting, Journal("ended", facts={"reason": reason}), Finish(reason)]
 
@@ -432,6 +471,7 @@ class Room:
         staff = view.state(
             room=str(self.phase), hold=self.reasons, here=self.here(), ends_at=self.ends_at,
             recording=now.boot < self.recorder_at + RECORDER_PROOF, chat=self.chat, now=now.boot,
+            breakouts=bool(self.plan.rooms) and self.plan.main is None,
         )
         others = view.for_others(staff)
         if self._shown == (staff, others):
@@ -443,6 +483,10 @@ class Room:
 def _sending(seat: Seat) -> list[Source]:
     sources = {Source.MICROPHONE: seat.microphone, Source.CAMERA: seat.camera, Source.SCREEN: seat.screen}
     return [source for source, on in sources.items() if on]
+
+
+def _move(plan: Plan, place: Place) -> Move:
+    return Move(place.lesson_id, place.name, is_main=place.lesson_id == plan.family)
 
 
 def _turned_away(event: RoomEvent) -> tuple[Effect, ...]:

@@ -119,7 +119,7 @@ async def _admit(socket: WebSocket, lesson_id: str, actor: Actor, line: SocketLi
         line.close(protocol.RESTARTING)
         return None
     local = socket.client is not None and socket.client.host in ("127.0.0.1", "::1", "localhost", "testclient")
-    return host, host.admit(ticket, line, loopback=local)
+    return host, rooms.admit(host, ticket, line, loopback=local)
 
 
 async def _read(socket: WebSocket, host: Host, connected: Connected, session_id: str) -> None:

@@ -50,6 +50,7 @@ def waiting(here: Iterable[Seat], *, recording: bool) -> Waiting:
 
 def state(
     *, room: str, hold: tuple[Hold, ...], here: list[Seat], ends_at: datetime, recording: bool, chat: bool, now: float,
+    breakouts: bool = False,
 ) -> State:
     """The room as staff see it."""
     shown = [s for s in here if not s.is_child] if room == "lobby" else here
@@ -57,7 +58,7 @@ def state(
     return State(
         room=room, hold=tuple(map(str, hold)), waiting=waiting(here, recording=recording), ends_at=instant(ends_at),
         recording=recording, people=tuple(participant(s, now) for s in shown), chat=chat,
-        presenter=presenter,
+        presenter=presenter, breakouts=breakouts,
     )
 
 

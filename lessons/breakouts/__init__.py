@@ -1,0 +1,1 @@
+"""Breakout rooms: lessons of their own inside a lesson, each with its own adult, roster, recording and journal."""
