@@ -110,6 +110,7 @@ async def door(request: Request, lesson_id: str, answers: Answers, actor: Anybod
     """A ticket for who may come in now. The admission is in the audit before anybody can be let in (invariant I7)."""
     state = request.app.state
     state.rooms.knock(actor.person_id)
+    await state.rooms.settled(lesson_id)
     async with state.database.glance() as session:
         roster = await state.rosters.current(session, lesson_id)
         plan = await reading.plan(session, roster)
@@ -117,6 +118,9 @@ async def door(request: Request, lesson_id: str, answers: Answers, actor: Anybod
     registry: Registry = state.rooms
     person = admissible(plan, roster, actor, registry.live(lesson_id), now, zone)
     host = await registry.host(lesson_id)
+    if host.room.plan.belongs(person.id) is not None:  # it has yet to read what was just decided
+        host.refresh()
+        await host.confirm()
     async with state.database.writing() as session:
         kept = await _keep(session, actor, plan, answers, now)
         assert host.recorder is not None

@@ -3,6 +3,7 @@ life, keeps every other process away (invariant I8)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import structlog
@@ -31,6 +32,7 @@ from service.people.tables import SignIn
 
 log = structlog.get_logger(__name__)
 Found = TypeVar("Found")
+SETTLED = 2.0
 STOPPED = "the service stopped"
 KNOCKS, KNOCKS_SECONDS = 30, 30.0
 """How often one person may come to the doors: each time is written down, and there is one writer for everybody."""
@@ -110,6 +112,14 @@ class Registry:
             if ticket.device and any(s.connection and s.device == ticket.device for s in other.room.seats.values()):
                 host.kin.doubted.add(ticket.device)
         return host.admit(ticket, line, loopback=loopback)
+
+    async def settled(self, lesson_id: str) -> None:
+        """That one of its rooms ended is in the database before anybody is told at a door where they belong."""
+        with suppress(TimeoutError):
+            for host in list(self._hosts.values()):
+                if host.end_reason and lesson_id in (host.room.plan.lesson_id, host.room.plan.family):
+                    async with asyncio.timeout(SETTLED):
+                        await host.journal.drained()
 
     def _kin(self, host: Host) -> list[Host]:
         """The other live rooms of a host's lesson."""

@@ -47,6 +47,19 @@ def test_a_reconnect_within_a_minute_is_one_stay_and_its_gap_is_not_presence() -
     assert (longer.breaks, longer.reconnects) == (1, 0)
 
 
+def test_time_in_a_breakout_room_is_time_in_the_lesson_and_the_way_there_is_a_reconnect() -> None:
+    main = [(0, "joined", "ali"), (0, "joined", "bea"), (1, "opened"), (10, "left", "ali"), (10, "held"), (30, "joined", "ali"),
+            (30, "opened"), (45, "ended")]
+    room = [(10.5, "joined", "ali"), (11, "opened"), (25, "held"), (26, "opened"), (29.5, "left", "ali"), (29.5, "ended")]
+    journals = [[Entry(at(minutes), *more) for minutes, *more in lines] for lines in (main, room)]
+    found = rules.register(journals[0], WINDOW, AFTER, [journals[1]])
+    one = found.people["ali"]
+    assert (one.minutes, one.breaks, one.reconnects, one.left_early) == (44, 0, 2, None)
+    assert one.seconds_open == (9 + 14 + 3.5 + 15) * 60, "in each room while that room was open"
+    assert found.people["bea"].seconds_open == (9 + 15) * 60, "another room's opening is nothing to who is not in it"
+    assert found.ended == at(45), "a room's end is not the lesson's"
+
+
 def test_five_minutes_are_not_late_and_six_are() -> None:
     assert ali((5, "joined", "ali"), (45, "ended")).late is None
     assert ali((6, "joined", "ali"), (45, "ended")).late == timedelta(minutes=6)
