@@ -566,6 +566,7 @@ def upgrade() -> None:
     sa.Column('group_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('series_id', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('pupil_id', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('breakout_of', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('title', sqlmodel.sql.sqltypes.AutoString(length=120), nullable=False),
     sa.Column('about', sqlmodel.sql.sqltypes.AutoString(length=1000), nullable=False),
     sa.Column('platform_id', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
@@ -586,6 +587,7 @@ def upgrade() -> None:
     sa.Column('version', sa.Integer(), nullable=False),
     sa.CheckConstraint("status IN ('planned', 'waiting', 'refused', 'cancelled')"),
     sa.CheckConstraint('starts_at < ends_at'),
+    sa.ForeignKeyConstraint(['breakout_of'], ['lesson.id'], ),
     sa.ForeignKeyConstraint(['group_id'], ['teaching_group.id'], ),
     sa.ForeignKeyConstraint(['platform_id'], ['approved_platform.id'], ),
     sa.ForeignKeyConstraint(['pupil_id'], ['person.id'], ),
@@ -594,6 +596,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id')
     )
     with op.batch_alter_table('lesson', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_lesson_breakout_of'), ['breakout_of'], unique=False)
         batch_op.create_index(batch_op.f('ix_lesson_group_id'), ['group_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_lesson_pupil_id'), ['pupil_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_lesson_school_id'), ['school_id'], unique=False)
@@ -884,6 +887,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_attendance_correction_person_id'), ['person_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_attendance_correction_school_id'), ['school_id'], unique=False)
 
+    op.create_table('breakout_place',
+    sa.Column('main_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('lesson_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.ForeignKeyConstraint(['lesson_id'], ['lesson.id'], ),
+    sa.ForeignKeyConstraint(['main_id'], ['lesson.id'], ),
+    sa.ForeignKeyConstraint(['person_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('main_id', 'person_id')
+    )
+    with op.batch_alter_table('breakout_place', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_breakout_place_lesson_id'), ['lesson_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_breakout_place_school_id'), ['school_id'], unique=False)
+
     op.create_table('door_answer',
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -1158,6 +1176,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_door_answer_lesson_id'))
 
     op.drop_table('door_answer')
+    with op.batch_alter_table('breakout_place', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_breakout_place_school_id'))
+        batch_op.drop_index(batch_op.f('ix_breakout_place_lesson_id'))
+
+    op.drop_table('breakout_place')
     with op.batch_alter_table('attendance_correction', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_attendance_correction_school_id'))
         batch_op.drop_index(batch_op.f('ix_attendance_correction_person_id'))
@@ -1236,6 +1259,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_lesson_school_id'))
         batch_op.drop_index(batch_op.f('ix_lesson_pupil_id'))
         batch_op.drop_index(batch_op.f('ix_lesson_group_id'))
+        batch_op.drop_index(batch_op.f('ix_lesson_breakout_of'))
 
     op.drop_table('lesson')
     with op.batch_alter_table('guest_pass', schema=None) as batch_op:
