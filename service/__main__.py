@@ -72,15 +72,27 @@ def _dev(given: argparse.Namespace) -> int:
     return 0
 
 
-class _DevServer(uvicorn.Server):
-    """uvicorn, which seeds the demo school and prints the links once it listens."""
+class _Server(uvicorn.Server):
+    """uvicorn, which when it stops keeps no page waiting for news."""
+
+    def __init__(self, app: FastAPI, config: uvicorn.Config):
+        super().__init__(config)
+        self.app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.app.state.bell.close()
+        await super().shutdown(sockets)
+
+
+class _DevServer(_Server):
+    """It seeds the demo school and prints the links once it listens."""
 
     def __init__(self, app: FastAPI, settings: Settings, given: argparse.Namespace):
-        super().__init__(uvicorn.Config(
+        super().__init__(app, uvicorn.Config(
             app, host=settings.host, port=settings.port, log_level="warning", ws="websockets-sansio",
             ws_max_size=256 * 1024, server_header=False,
         ))
-        self.app, self.given = app, given
+        self.given = given
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -154,12 +166,8 @@ def believes_everybody(trusted_proxy: str) -> bool:
     return any(each.strip() == "*" or each.strip().endswith("/0") for each in trusted_proxy.split(","))
 
 
-class _RealServer(uvicorn.Server):
-    """uvicorn, which says how to set up the school while there is none. The code is only ever in memory and on this console."""
-
-    def __init__(self, app: FastAPI, config: uvicorn.Config):
-        super().__init__(config)
-        self.app = app
+class _RealServer(_Server):
+    """It says how to set up the school while there is none. The code is only ever in memory and on this console."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -31,7 +31,7 @@ from recordings.commands import recover as recover_recordings
 from recordings.shelf import Shelf
 from recordings.vault import Vault
 from service import files, metrics
-from service.foundation import audit, bus, health, jobs, web
+from service.foundation import audit, banners, bus, health, jobs, web
 from service.foundation.clock import Clock, SystemClock
 from service.foundation.db import Database
 from service.foundation.errors import Unavailable
@@ -45,6 +45,7 @@ from service.wiring import SUBSCRIBERS
 
 ROUTERS = (
     health.router,
+    banners.router,
     metrics.router,
     *people_pages.ROUTERS,
     consent_pages.router,
@@ -82,7 +83,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.authenticate = authenticate
     app.state.seen = {}
     app.state.frame = frame
-    app.state.notices = (safeguarding_pages.notice, consent_signing.notice)
+    app.state.notices = (banners.on_page, consent_signing.notice)
+    app.state.banners = (safeguarding_pages.banners,)
+    app.state.bell = banners.Bell()
     app.state.audiences = audiences(ROUTERS)
     app.state.passwords = hashing.Passwords()
     app.state.tries = Tries()

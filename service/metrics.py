@@ -43,7 +43,8 @@ class Metrics:
         """The route's template, never the path: paths carry ids."""
         route = getattr(scope.get("route"), "path", "other")
         self.requests.labels(route, f"{status // 100}xx").inc()
-        self.seconds.labels(route).observe(seconds)
+        if not scope.get("state", {}).get("waits"):  # a page that waits for news says nothing about how fast we are
+            self.seconds.labels(route).observe(seconds)
 
 
 class Measured:

@@ -8,9 +8,11 @@ from lessons.guests import events as guests
 from lessons.live.facts import LessonStopped
 from lessons.live.registry import refresh_rooms
 from lessons.one_to_one.commands import cancel_what_is_to_come
+from service.foundation.banners import ring
 from service.foundation.bus import AfterCommit, InTransaction, Subscribers
 from service.foundation.events import Event
 from service.people import events as people
+from service.safeguarding import events as safeguarding
 from service.safeguarding.approvals import events as approvals
 from service.safeguarding.approvals.revocation import end_what_nobody_may_approve_any_more
 
@@ -23,7 +25,15 @@ CHANGES_A_ROOM: tuple[type[Event], ...] = (
     guests.GuestApproved, guests.GuestPassEnded,
     breakouts.BreakoutOpened, breakouts.PupilPlaced, breakouts.BreakoutsClosed,
 )
-AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = dict.fromkeys(CHANGES_A_ROOM, (refresh_rooms,))
+CALLS_SOMEBODY: tuple[type[Event], ...] = (
+    safeguarding.AlertRaised, safeguarding.AlertMoved, safeguarding.AlertNoted, safeguarding.AlertTaken,
+    safeguarding.AlertClosed, people.SignedOut, people.SessionsEnded, people.RolesChanged, people.PersonLeft,
+)
+"""Or calls them no longer; and who is signed out is not kept waiting for news."""
+AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = {
+    event: ((ring,) if event in CALLS_SOMEBODY else ()) + ((refresh_rooms,) if event in CHANGES_A_ROOM else ())
+    for event in (*CALLS_SOMEBODY, *CHANGES_A_ROOM)
+}
 
 IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     approvals.OneToOneRevoked: (cancel_what_is_to_come,),

@@ -1,10 +1,13 @@
 """The safeguarding team's inbox of alerts. Nothing outside an opened alert says what it is about: the screen may be shared."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.foundation.banners import Banner
 from service.foundation.errors import Invalid
 from service.foundation.events import Actor
 from service.foundation.web import Audience, Now, Reading, Writing, render, say_moment, say_time, see_other
@@ -33,12 +36,6 @@ async def closed(request: Request, actor: Team, session: Reading, now: Now) -> R
     return await render(request, "safeguarding/closed.html", title="Closed alerts", alerts=found, kinds=KINDS)
 
 
-@router.get("/feed")
-async def feed(actor: Team, session: Reading, now: Now) -> dict[str, Any]:
-    """What a page asks every few seconds: whether something waits, and since when. No content."""
-    return banner(await queries.waiting(session, actor, now), (await people.school(session, actor.school_id)).zone)
-
-
 @router.get("/rows")
 async def rows(actor: Team, session: Reading, now: Now) -> list[dict[str, Any]]:
     """The inbox as rows, for the open page to bring itself up to date."""
@@ -50,20 +47,13 @@ async def rows(actor: Team, session: Reading, now: Now) -> list[dict[str, Any]]:
     ]
 
 
-def banner(waiting: list[queries.AlertView], zone: str) -> dict[str, Any]:
-    """How many alerts call somebody and when the oldest was raised: all that may stand on a page that others can see."""
-    return {"waiting": len(waiting), "since": say_time(waiting[0].raised_at, zone) if waiting else ""}
-
-
-async def notice(request: Request, actor: Actor | None) -> dict[str, Any]:
-    """The frame's banner, on every page of those who may open alerts."""
-    if actor is None or not actor.is_any(INBOX):
-        return {}
-    state = request.app.state
-    async with state.database.glance() as session:
-        found = await queries.waiting(session, actor, state.clock.now())
-        zone = (await people.school(session, actor.school_id)).zone
-    return {"alert_banner": banner(found, zone)}
+async def banners(session: AsyncSession, actor: Actor, now: datetime) -> list[Banner]:
+    """That something waits and since when: all that may stand on a page that others can see."""
+    waiting = await queries.waiting(session, actor, now)
+    if not waiting:
+        return []
+    since = say_time(waiting[0].raised_at, (await people.school(session, actor.school_id)).zone)
+    return [Banner("Safeguarding alert", f"Safeguarding alert, {since}.", "/safeguarding")]
 
 
 @router.get("/{alert_id}")

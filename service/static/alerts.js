@@ -1,28 +1,9 @@
 // @ts-check
-/**
- * The safeguarding banner, kept up to date on every page of those who may open alerts, and the inbox when it is open.
- * It learns only that something waits and since when: the screen may be shared.
- */
+/** The inbox of alerts, kept up to date while it is open. */
 
 import { ask, cell, element, every, link, replaceRows, rowHeader } from "./poll.js";
 
 const EVERY = 3000;
-
-/** @param {{waiting: number, since: string}} told */
-function showBanner(told) {
-  const banner = document.getElementById("alert-banner");
-  const now = told.waiting ? `Safeguarding alert, ${told.since}. ` : "";
-  if (!banner || banner.dataset.shown === now) return;
-  banner.dataset.shown = now;
-  if (!now) return banner.replaceChildren();
-  const open = link("/safeguarding", "Open");
-  open.className = "govuk-notification-banner__link";
-  const box = element("div", "govuk-notification-banner govuk-!-margin-top-4",
-    element("div", "govuk-notification-banner__content", element("p", "govuk-notification-banner__heading", now, open, ".")));
-  box.setAttribute("role", "region");
-  box.setAttribute("aria-label", "Safeguarding alert");
-  banner.replaceChildren(box);
-}
 
 /** @param {{id: string, at: string, kind: string, owner: string, mine: boolean, late: string}} row */
 function rowOf(row) {
@@ -47,7 +28,6 @@ async function refreshInbox(body) {
 }
 
 every(EVERY, async () => {
-  showBanner(await ask("/safeguarding/feed"));
   const body = document.getElementById("alerts");
   if (body) await refreshInbox(body);
 });

@@ -105,6 +105,26 @@ async def test_a_worry_reaches_the_dsl_s_open_page_within_seconds_without_a_relo
         assert [rule["id"] for rule in found] == []
 
 
+async def test_every_page_shows_it_without_a_reload_and_one_tab_waits_for_all_of_them(browser: Browser, service: Service) -> None:
+    async with signed_in(browser, service, "deputy_dsl") as page:
+        tabs = [page, *[await page.context.new_page() for _ in range(7)]]  # a browser keeps six connections to a site
+        asked: list[str] = []
+        for tab in tabs:
+            tab.on("request", lambda request: asked.append(request.url) if "/banners" in request.url else None)
+            await tab.goto("/account", wait_until="networkidle")
+            await tab.evaluate("window.sameDocument = true")
+        known = await page.locator("#banners").get_attribute("data-shown")
+        await worry(browser, service)
+        for tab in tabs:
+            await expect(tab.locator("#banners")).not_to_have_attribute("data-shown", known or "", timeout=2500)
+            await expect(tab.get_by_role("region", name="Safeguarding alert")).to_be_visible()
+            assert await tab.evaluate("window.sameDocument")
+        assert len([url for url in asked if "shown=" in url]) <= 3, "one tab waits for all"
+        await tabs[1].bring_to_front()
+        await tabs[1].get_by_role("button", name="Sign out", exact=True).click()
+        await expect(tabs[2].get_by_role("region", name="Safeguarding alert")).to_have_count(0, timeout=5000)
+
+
 async def test_the_teacher_s_page_shows_nothing_of_it(browser: Browser, service: Service) -> None:
     async with signed_in(browser, service, "teacher") as page:
         await worry(browser, service)

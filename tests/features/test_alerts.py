@@ -29,14 +29,13 @@ async def worry(school: Running, *, present: tuple[str, ...] = (), about: str = 
                                           about_id=about_id, words=words, now=school.clock.now())
 
 
-async def told(school: Running, role: str) -> dict[str, object]:
+async def told(school: Running, role: str) -> list[str]:
     async with await school.signed_in(role) as client:
-        found: dict[str, object] = (await client.get("/safeguarding/feed")).json()
-        return found
+        return [banner["words"] for banner in (await client.get("/banners?wait=false")).json()["banners"]]
 
 
-NOTHING: dict[str, object] = {"waiting": 0, "since": ""}
-ONE: dict[str, object] = {"waiting": 1, "since": "10am"}
+NOTHING: list[str] = []
+ONE = ["Safeguarding alert, 10am."]
 
 
 async def test_a_worry_calls_the_dsl_on_every_page_without_saying_what_it_is(school: Running) -> None:
@@ -57,7 +56,7 @@ async def test_the_feed_carries_no_content(school: Running) -> None:
 async def test_nobody_outside_the_circle_finds_an_inbox(school: Running, role: str) -> None:
     alert = await worry(school)
     async with await school.signed_in(role) as client:
-        for path in ("/safeguarding", "/safeguarding/feed", "/safeguarding/rows", f"/safeguarding/{alert}"):
+        for path in ("/safeguarding", "/safeguarding/rows", f"/safeguarding/{alert}"):
             assert (await client.get(path)).status_code == 404
         assert "Safeguarding alert" not in (await client.get("/account")).text
 
@@ -207,10 +206,10 @@ async def test_a_page_that_asks_by_itself_keeps_nobody_signed_in(school: Running
     async with await school.signed_in("dsl") as client:
         for _ in range(16):
             school.clock.advance(60)
-            last = await client.get("/safeguarding/feed", headers={"chaperone-background": "yes", "accept": "application/json"})
+            last = await client.get("/banners?wait=false", headers={"chaperone-background": "yes", "accept": "application/json"})
         assert last.status_code == 401
     async with await school.signed_in("dsl") as client:
         for _ in range(16):
             school.clock.advance(60)
-            last = await client.get("/safeguarding/feed")
+            last = await client.get("/banners?wait=false")
         assert last.status_code == 200, "somebody who does something stays signed in"

@@ -93,4 +93,4 @@ async def test_a_worry_is_on_no_page_about_the_child_and_in_no_copy(school: Runn
                 assert "worr" not in page.text.lower(), path
                 assert "He shouts" not in page.text, path
     async with await school.signed_in("dsl") as client:
-        assert (await client.get("/safeguarding/feed")).json()["waiting"] == 1
+        assert len((await client.get("/banners?wait=false")).json()["banners"]) == 1
