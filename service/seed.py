@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent.tables import Agreement, AgreementSignature, ConsentResponse
 from lessons.tables import Lesson, LessonAdult
+from service import seed_one_to_one
 from service.foundation.db import new_id
 from service.foundation.events import Role
 from service.people import one_time_codes
@@ -102,7 +103,8 @@ async def existing(session: AsyncSession) -> dict[str, Any] | None:
         "lessons": [{
             "id": row.id, "title": row.title, "starts_at": row.starts_at.isoformat(), "ends_at": row.ends_at.isoformat(),
             "adult_ids": [a.person_id for a in adults if a.lesson_id == row.id],
-            "pupil_ids": [m.person_id for m in members if m.group_id == row.group_id and m.part == "pupil"],
+            "pupil_ids": [m.person_id for m in members if m.group_id == row.group_id and m.part == "pupil"
+                          and row.pupil_id in (None, m.person_id)],
         } for row in lessons],
     }
 
@@ -138,6 +140,7 @@ async def demo_school(session: AsyncSession, now: datetime, seed: int = 7) -> di
     await _some_families_differ(session, made, groups[1], now)
     staff = {person.family_name: person for person in made.people[:len(STAFF_PEOPLE)]}
     await Timetable(session, school, staff, now).write(*groups)
+    await seed_one_to_one.write(session, school, staff, groups[2], now)
     described = await existing(session)
     assert described is not None
     return described

@@ -248,4 +248,4 @@ async def test_the_probe_would_notice_a_database_without_triggers(school: Runnin
     await change(school, "DROP TRIGGER approval_ends_once")
     await change(school, "UPDATE approval SET conditions = 'any'")
     async with school.database.reading() as session:
-        assert (await session.exec(sql("SELECT conditions FROM approval"))).one()[0] == "any"  # type: ignore[call-overload]
+        assert (await session.exec(sql("SELECT conditions FROM approval"))).all()[0][0] == "any"  # type: ignore[call-overload]
