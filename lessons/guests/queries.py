@@ -186,7 +186,8 @@ async def choices(session: AsyncSession, actor: Actor, lesson_id: str) -> Choice
     mine = select(LessonAdult.lesson_id).where(LessonAdult.person_id == actor.person_id, LessonAdult.part != "guest")
     found = select(Lesson).where(
         Lesson.school_id == actor.school_id, Lesson.group_id == lesson.group_id, Lesson.ends_at > now,
-        Lesson.starts_at < now + rules.LONGEST, col(Lesson.status).in_(("planned", "waiting")), col(Lesson.ended_at).is_(None))
+        Lesson.starts_at < now + rules.LONGEST, col(Lesson.status).in_(("planned", "waiting")), col(Lesson.ended_at).is_(None),
+        col(Lesson.pupil_id).is_(None))  # a one-to-one is for the two whom its approval names
     if not actor.is_any(LEADERS):
         found = found.where(col(Lesson.id).in_(mine))
     rows = (await session.exec(found.order_by(col(Lesson.starts_at)))).all()

@@ -171,6 +171,16 @@ async def test_who_works_here_is_no_guest(school: Running) -> None:
     assert "Who works here is no guest" in refused.text
 
 
+async def test_nobody_asks_for_a_guest_in_a_one_to_one(school: Running) -> None:
+    hall, lesson = await school.signed_in("teacher"), school.lesson()
+    assert (await hall.get(f"/guests/ask?lesson={lesson['id']}")).status_code == 200
+    async with school.database.writing() as session:
+        await session.exec(text("UPDATE lesson SET pupil_id = :child WHERE id = :id").bindparams(
+            child=lesson["pupil_ids"][0], id=lesson["id"]))
+    assert (await hall.get(f"/guests/ask?lesson={lesson['id']}")).status_code == 404
+    assert (await hall.post("/guests/ask", data=form(school, lesson["id"]))).status_code == 404
+
+
 # -- which lessons, and when --------------------------------------------------------------------------------------------
 
 
