@@ -38,9 +38,12 @@ def lesson(service: Service, title: str) -> str:
 
 def paths(service: Service, role: str) -> list[str]:
     return {
-        "teacher": ["/today", "/lessons/plan", "/calendar", lesson(service, "Algebra: brackets"),
-                    lesson(service, "Algebra: brackets") + "/change", lesson(service, "Science: forces") + "/change"],
-        "pupil": ["/today"], "parent": ["/family"], "headteacher": ["/today", "/lessons/waiting"], "dsl": ["/school/words"],
+        "teacher": ["/today", "/lessons/plan", "/calendar", "/one-to-one", "/one-to-one/ask",
+                    lesson(service, "Algebra: brackets"), lesson(service, "Algebra: brackets") + "/change",
+                    lesson(service, "Science: forces") + "/change"],
+        "pupil": ["/today"], "parent": ["/family"],
+        "headteacher": ["/today", "/lessons/waiting", "/one-to-one/in-force"],
+        "dsl": ["/school/words", "/safeguarding/one-to-ones", "/safeguarding/marks"],
     }[role]
 
 

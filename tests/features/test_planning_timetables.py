@@ -242,7 +242,10 @@ async def test_the_demo_school_keeps_its_own_rules(school: Running) -> None:
                                                                         school.clock.now()) for refusal in one.refusals]
             for row in planned
         }
-        waiting = (await session.exec(select(Lesson).where(Lesson.status == "waiting"))).one()
+        both = (await session.exec(select(Lesson).where(Lesson.status == "waiting").order_by(Lesson.starts_at))).all()
+        waiting, one_to_one = both
+        alone = await proposals.measure(session, one_to_one.school_id, await as_wanted(session, one_to_one), school.clock.now())
         asked = await proposals.measure(session, waiting.school_id, await as_wanted(session, waiting), school.clock.now())
     assert {title: broken for title, broken in found.items() if broken} == {}
     assert [refusal.rule for refusal in asked[0].refusals] == [rules.Rule.LENGTH]
+    assert (one_to_one.pupil_id is not None, alone[0].refusals) == (True, ())
