@@ -52,6 +52,7 @@ bench: setup ## Measure the hot paths, beside Janus where it is installed; print
 
 prove: setup browsers ## Run the long proofs at full size
 	$(PY) -m tests.room.explore
+	$(PY) -m tests.mutants
 	CHAPERONE_PROOF=full $(PY) -m pytest -n $(WORKERS) -m proof
 
 setup: ## Install everything that running, checking and testing need

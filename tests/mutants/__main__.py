@@ -1,0 +1,166 @@
+"""Mistakes that a mutation tool makes in the rule, the lease and every place that sends: each has to be noticed by a test.
+
+`python -m tests.mutants [rule|sends]` prints how many were made and every one that survived. In the rule none may; of the
+places that send, a seeded sample is made (CHAPERONE_MUTANTS says how many), and survivors are listed to be read.
+Mistakes that somebody thought of are in tests/room/test_mutants.py.
+"""
+
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import libcst as cst
+from mutmut.mutation.file_mutation import Mutation, create_mutations, deep_replace
+
+ROOT = Path(__file__).resolve().parents[2]
+SENDS_SAMPLE = int(os.environ.get("CHAPERONE_MUTANTS", "60"))
+SECONDS = 240
+"""A mutant that makes a test wait for ever is noticed too."""
+RULE_TESTS = ("--noconftest", "tests/rules/test_supervision.py", "tests/room/test_room.py", "tests/room/test_exploration.py",
+              "tests/room/test_histories.py")
+MEDIA_TESTS = ("tests/media/test_gate.py", "tests/media/test_forwarding.py", "tests/media/test_records.py",
+               "tests/media/test_layers.py", "tests/media/test_repair.py", "tests/media/test_sending.py")
+HOST_TESTS = ("tests/features/test_live_room.py", "tests/threats")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A module to make mistakes in: in these functions of it (all when empty), noticed by these tests."""
+
+    module: str
+    tests: tuple[str, ...]
+    """And what else pytest is told: the rule's tests need none of the application."""
+    functions: frozenset[str] = frozenset()
+
+    @property
+    def path(self) -> Path:
+        return ROOT / f"{self.module.replace('.', '/')}.py"
+
+
+RULE = (
+    Place("lessons.live.supervision", RULE_TESTS),
+    Place("lessons.live.deadlines", RULE_TESTS),
+    Place("lessons.live.seat", RULE_TESTS, frozenset({"alive_until", "is_here", "sit", "stand"})),
+)
+SENDS = (
+    Place("lessons.media.gate", MEDIA_TESTS),
+    Place("lessons.media.source", MEDIA_TESTS, frozenset({
+        "permits", "deliver", "_taken", "_forward", "_admit", "_fan_of", "_grouped", "_packets", "_send_tcp", "repeat", "shut",
+    })),
+    Place("lessons.media.downlink", MEDIA_TESTS, frozenset({"route", "_may_deliver", "_settle", "vanish"})),
+    Place("lessons.media.record", MEDIA_TESTS, frozenset({"take", "stop"})),
+    Place("lessons.live.host", HOST_TESTS, frozenset({"_set_gate", "_set_routes", "_say", "_tell", "_hang_up", "break_off"})),
+)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    place: Place
+    name: str
+    source: str
+
+
+def mutants(place: Place) -> Iterator[Mutant]:
+    """Every mistake the tool makes in a place: only what changes the code, and not its words for people."""
+    source = place.path.read_text()
+    module, mutations, _, _ = create_mutations(str(place.path), source)
+    for mutation in mutations:
+        name = _function(module, mutation)
+        if place.functions and name not in place.functions:
+            continue
+        made = deep_replace(module, mutation.original_node, mutation.mutated_node)
+        if isinstance(made, cst.Module) and _means_something(mutation):
+            said = f"{_says(mutation.original_node)}  →  {_says(mutation.mutated_node)}"
+            yield Mutant(place, f"{place.module} {name or 'itself'}: {said}", made.code)
+
+
+class _Finder(cst.CSTVisitor):
+    """The innermost function around a node."""
+
+    def __init__(self, node: cst.CSTNode):
+        self.node, self.around, self.found = node, list[str](), ""
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
+        self.around.append(node.name.value)
+
+    def leave_FunctionDef(self, original_node: cst.FunctionDef) -> None:
+        self.around.pop()
+
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        if node is self.node:
+            self.found = self.around[-1] if self.around else ""
+        return super().on_visit(node)
+
+
+def _function(module: cst.Module, mutation: Mutation) -> str:
+    finder = _Finder(mutation.original_node)
+    module.visit(finder)
+    return finder.found
+
+
+def _means_something(mutation: Mutation) -> bool:
+    """Not a string's letters: those are words for people, and codes that the protocol's own tests compare."""
+    return not isinstance(mutation.original_node, cst.SimpleString | cst.FormattedString | cst.ConcatenatedString)
+
+
+def _says(node: cst.CSTNode) -> str:
+    return re.sub(r"\s+", " ", cst.Module([]).code_for_node(node)).strip()[:90]
+
+
+def is_noticed(mutant: Mutant) -> bool:
+    """Whether a test fails with this mistake in the product."""
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+        file.write(mutant.source)
+        file.flush()
+        try:
+            run = subprocess.run(
+                [sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.mutants.plugin", "-p", "no:cacheprovider",
+                 *mutant.place.tests],
+                env={**os.environ, "CHAPERONE_MUTANT": f"{mutant.place.module}={file.name}"}, cwd=ROOT, capture_output=True,
+                timeout=SECONDS, check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return True
+    return run.returncode != 0
+
+
+def survivors(made: list[Mutant]) -> Iterator[Mutant]:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for mutant, noticed in zip(made, pool.map(is_noticed, made), strict=True):
+            if not noticed:
+                yield mutant
+
+
+def report(title: str, made: list[Mutant]) -> int:
+    print(f"{title}: {len(made)} mistakes made", flush=True)
+    left = []
+    for mutant in survivors(made):
+        print(f"  survived: {mutant.name}", flush=True)
+        left.append(mutant)
+    print(f"{title}: {len(made) - len(left)} noticed, {len(left)} survived")
+    return len(left)
+
+
+def all_of(places: Iterable[Place]) -> list[Mutant]:
+    return [mutant for place in places for mutant in mutants(place)]
+
+
+def main(wanted: list[str]) -> int:
+    in_the_rule = 0
+    if not wanted or "rule" in wanted:
+        in_the_rule = report("The rule and its lease", all_of(RULE))
+    if not wanted or "sends" in wanted:
+        made = all_of(SENDS)
+        report("Where something is sent", random.Random(7).sample(made, min(SENDS_SAMPLE, len(made))))
+    return 1 if in_the_rule else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
