@@ -38,7 +38,7 @@ def pupil(id: str, **may: bool) -> Person:
 TEACHER, ASSISTANT, LEADER = staff("teacher"), staff("assistant"), leader("leader")
 SPEAKER, SIGNER = guest("speaker"), guest("signer", "ali")
 ALI, BEA, CAL, DAN = pupil("ali"), pupil("bea"), pupil("cal"), pupil("dan")
-EVERYONE = (TEACHER, ASSISTANT, LEADER, SPEAKER, SIGNER, ALI, BEA, CAL)
+EVERYONE = (TEACHER, ASSISTANT, LEADER, SPEAKER, SIGNER, ALI, BEA, CAL, DAN)
 
 
 def plan_of(*people: Person, **changes: object) -> Plan:

@@ -23,7 +23,7 @@ from lessons.live import events as ev
 from lessons.live import messages as m
 from lessons.live.room import Room
 from tests.room.oracle import ADULTS, CHILDREN, GUESTS, World
-from tests.room.stage import ALI, ASSISTANT, BEA, CAL, SIGNER, START, TEACHER, Stage, approved, plan_of
+from tests.room.stage import ALI, ASSISTANT, BEA, CAL, DAN, SIGNER, START, TEACHER, Stage, approved, plan_of
 
 FULL = os.environ.get("CHAPERONE_PROOF") == "full"
 PEOPLE = sorted(ADULTS | GUESTS | CHILDREN)
@@ -40,7 +40,7 @@ class Trial:
 
     def __init__(self, make: Callable[..., Room] = Room) -> None:
         plan = plan_of(
-            TEACHER, ASSISTANT, SIGNER, ALI, BEA, CAL, starts_at=START, ends_at=START + timedelta(seconds=540),
+            TEACHER, ASSISTANT, SIGNER, ALI, BEA, CAL, DAN, starts_at=START, ends_at=START + timedelta(seconds=540),
             hard_end_at=START + timedelta(seconds=600),
         )
         self.stage = Stage(plan=plan, boot=0.0, wall=START, make=make)
