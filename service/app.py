@@ -13,8 +13,10 @@ from fastapi import FastAPI
 import consent.pages as consent_pages
 import consent.signing as consent_signing
 import lessons.attendance.pages as attendance_pages
+import lessons.attention.pages as attention_pages
 import lessons.breakouts.pages as breakouts_pages
 import lessons.guests.pages as guests_pages
+import lessons.live.alone as lesson_alone
 import lessons.live.door as lesson_door
 import lessons.live.now as lesson_now
 import lessons.live.socket as lesson_socket
@@ -53,6 +55,8 @@ ROUTERS = (
     lesson_door.router,
     lesson_socket.router,
     lesson_now.router,
+    lesson_alone.router,
+    attention_pages.router,
     one_to_one_pages.router,
     one_to_one_pages.team_router,
     safeguarding_pages.router,
@@ -84,7 +88,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.seen = {}
     app.state.frame = frame
     app.state.notices = (banners.on_page, consent_signing.notice)
-    app.state.banners = (safeguarding_pages.banners,)
+    app.state.banners = (safeguarding_pages.banners, attention_pages.banners)
     app.state.bell = banners.Bell()
     app.state.audiences = audiences(ROUTERS)
     app.state.passwords = hashing.Passwords()

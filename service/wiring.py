@@ -2,6 +2,7 @@
 
 from consent import events as consents
 from lessons import events as lessons
+from lessons.attention import events as attention
 from lessons.breakouts import events as breakouts
 from lessons.guards import refuse_adults_of_their_lessons
 from lessons.guests import events as guests
@@ -27,7 +28,9 @@ CHANGES_A_ROOM: tuple[type[Event], ...] = (
 )
 CALLS_SOMEBODY: tuple[type[Event], ...] = (
     safeguarding.AlertRaised, safeguarding.AlertMoved, safeguarding.AlertNoted, safeguarding.AlertTaken,
-    safeguarding.AlertClosed, people.SignedOut, people.SessionsEnded, people.RolesChanged, people.PersonLeft,
+    safeguarding.AlertClosed, attention.LessonNeedsAttention, attention.AttentionTaken, attention.AttentionOver,
+    approvals.OneToOneApproved, approvals.OneToOneRefused, approvals.OneToOneWithdrawn, people.SignedOut,
+    people.SessionsEnded, people.RolesChanged, people.PersonLeft,
 )
 """Or calls them no longer; and who is signed out is not kept waiting for news."""
 AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = {

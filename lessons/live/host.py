@@ -25,9 +25,10 @@ from lessons.live.plan import Role
 from lessons.live.protocol import CLOSE_CODE, RESTARTING, TICKET_REFUSED, encode
 from lessons.live.reading import Read, WordsAndLinks
 from lessons.live.recorder import Recorder, Tape
-from lessons.live.room import Room
+from lessons.live.room import Phase, Room
 from lessons.live.supervision import Kind
 from lessons.live.tickets import Ticket
+from lessons.live.watch import Watch
 from lessons.live.words import NOT_SAFE
 from lessons.media.gate import Gate
 from lessons.media.keys import Codec, FrameSink, Offer, SourceKey, SourceKind
@@ -131,6 +132,7 @@ class Host:
         self._tapes: dict[SourceKey, dict[str | None, Tape]] = {}
         self._routed: frozenset[SourceKey] = frozenset()
         self._same_address: set[tuple[str, str]] = set()
+        self._watch = Watch()
         self._broken = False
         self._failure: Exception | None = None
 
@@ -224,6 +226,7 @@ class Host:
         page = {c.person: c.page_at for c in self.connections.values()}
         self.handle(ev.Proved(media, page, self._recorded_at, self._owned_at))
         self._compare_addresses()
+        self._call_somebody()
         self._choose_layers()
 
     async def confirm(self) -> None:
@@ -419,6 +422,13 @@ class Host:
                 if pair not in self._same_address:
                     self._same_address.add(pair)
                     self.handle(ev.AddressShared(*pair))
+
+    def _call_somebody(self) -> None:
+        """A pause that goes on is told to those on duty (screens N3)."""
+        room, now = self.room, self.clock.boottime()
+        why = self._watch.look(room.phase is Phase.HELD, room.reasons, bool(room.here()), now)
+        if why:
+            self.journal.write(Entry("paused", self.clock.now(), facts={"why": why}, calls=True))
 
     def _kind(self, person: str) -> Kind | None:
         found = self.room.plan.person(person)

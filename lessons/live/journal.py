@@ -5,11 +5,14 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import structlog
 from sqlmodel import func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from lessons.attention import commands as attention
+from lessons.attention.rules import OVER_WHEN_AN_ADULT_COMES, OVER_WHEN_OPEN, Reason
 from lessons.live.facts import LessonEnded, LessonStopped, RoomJournalled, RoomOpened
 from lessons.tables import JournalEntry, Lesson
 from service.foundation.bus import publish
@@ -24,11 +27,14 @@ BATCH = 8
 PATIENCE = 0.5
 ABOUT = {"seen": About.SAW}
 NOTICED_BY_PEOPLE = frozenset({"flag", "stopped"})
+CALLS = frozenset({Reason.NOT_ARRIVED, Reason.AWAY, Reason.STOPPED})
+"""The alerts that those on duty are called for as well."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """`durable` is called once it is. An `alert` goes to the safeguarding team instead of the journal, with `words`."""
+    """`durable` is called once it is. An `alert` goes to the safeguarding team instead of the journal, with `words`; what
+    `calls` goes to those on duty."""
 
     kind: str
     at: datetime
@@ -36,6 +42,7 @@ class Entry:
     facts: Mapping[str, object] = field(default_factory=dict)
     words: str = ""
     alert: bool = False
+    calls: bool = False
     in_the_lesson: frozenset[str] = frozenset()
     durable: Callable[[], None] | None = None
 
@@ -84,9 +91,15 @@ class Journal:
 
     async def _write(self, session: AsyncSession, entry: Entry) -> None:
         facts = json.dumps(dict(entry.facts), sort_keys=True)
+        if entry.calls or (entry.alert and entry.kind in CALLS):
+            await attention.call(session, self._actor_of(entry), lesson_id=self._lesson_id, reason=Reason(entry.kind),
+                                 why=str(entry.facts.get("why", "")), now=entry.at)
+        if entry.calls:
+            return
         if entry.alert:
             await self._alert(session, entry)
             return
+        await self._call_off(session, entry)
         if entry.kind == "joined" and entry.facts.get("role") != "pupil":
             await safeguarding.bar(
                 session, school_id=self._actor.school_id, lesson_id=self._lesson_id, person_id=entry.person
@@ -98,6 +111,17 @@ class Journal:
         ))
         await self._mark_lesson(session, entry)
         await publish(session, self._event(entry, facts), self._actor_of(entry))
+
+    async def _call_off(self, session: AsyncSession, entry: Entry) -> None:
+        """Whom the lesson waited for has come, or it is open again, or over."""
+        settle = partial(attention.over, session, self._actor, lesson_id=self._lesson_id, now=entry.at)
+        if entry.kind == "opened":
+            await settle(reasons=OVER_WHEN_OPEN)
+        elif entry.kind == "ended":
+            await settle()
+        elif entry.kind == "joined" and entry.facts.get("role") != "pupil":
+            await settle(reasons=OVER_WHEN_AN_ADULT_COMES)
+            await settle(reasons=(Reason.INVITED,), person_id=entry.person)
 
     async def _alert(self, session: AsyncSession, entry: Entry) -> None:
         """An adult of the lesson never learns of it (policy: RC4); a later note joins the flag it is about.

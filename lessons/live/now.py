@@ -13,6 +13,8 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons import roster as rosters
+from lessons.attention import commands as attention
+from lessons.attention.rules import Reason
 from lessons.live.facts import LessonStopped
 from lessons.live.host import Host
 from lessons.live.registry import Registry
@@ -114,6 +116,7 @@ async def stop(session: AsyncSession, actor: Actor, *, lesson_id: str, reason: s
     session.add(JournalEntry(school_id=actor.school_id, lesson_id=lesson_id, seq=(last or 0) + 1, at=now, kind="stopped",
                              person_id=actor.person_id))
     await publish(session, LessonStopped(lesson_id, actor.person_id), actor)
+    await attention.call(session, actor, lesson_id=lesson_id, reason=Reason.STOPPED, now=now)
     await safeguarding.raise_alert(
         session, actor, kind=Kind.STOPPED, now=now, lesson_id=lesson_id, place=f"{roster.title}, {roster.group.name}",
         present=[adult.id for adult in roster.adults], words=reason,

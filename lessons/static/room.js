@@ -4,6 +4,7 @@
  * WebRTC here (that is protocol.js), and no picture or sound stays on the page unless the room is open.
  */
 
+import { Alone } from "./alone.js";
 import { Chat } from "./chat.js";
 import { drawControls } from "./controls.js";
 import { Door, offerListening } from "./door.js";
@@ -73,6 +74,7 @@ const chat = new Chat({ send, flag: (words) => flag?.raiseMessage(words), isOpen
 const worried = staff ? null : new Worried({
   address: main.dataset.worriedUrl ?? "/worried", lesson: main.dataset.lesson ?? "", closed: () => maybe('[data-do="worried"]')?.focus(),
 });
+const alone = document.getElementById("alone") ? new Alone(main.dataset.lesson ?? "") : null;
 const keyboard = new Keyboard((control) => press(control));
 const door = maybe("[data-door]") ? new Door({
   media, may, office: main.dataset.office ?? "the office", enter: (given) => void enter(given), speakerChosen: (id) => stage.setSpeaker(id),
@@ -181,7 +183,8 @@ function stateChanged(next) {
   people.setState(next, me);
   chat.setState(next);
   if (next.room === "lobby") drawLobby(next, staff);
-  const why = next.room === "held" ? drawHeld(next, { staff, starts: main.dataset.starts ?? "", office: main.dataset.office ?? "the office" }) : "";
+  const why = next.room === "held" ? drawHeld(next, { staff, starts: main.dataset.starts ?? "", office: main.dataset.office ?? "the office", alone }) : "";
+  if (next.room !== "held") alone?.offer(null);
   if (next.room !== "open") removeNotice("asked");
   if (before?.room !== next.room) announce(before, next, why);
   else if (next.room === "open") noteChanges(before, next);
@@ -321,7 +324,6 @@ const PRESSES = {
   "sound-only": () => { setSoundOnly(!soundOnly); send({ type: "sound_only", on: soundOnly }); },
   "speak-joins": (control) => { sayJoins = !sayJoins; if (control) mark(control, "aria-pressed", String(sayJoins)); },
   keys: (control) => { keyboard.on = !keyboard.on; if (control) mark(control, "aria-pressed", String(keyboard.on)); },
-  "second-adult": () => show(maybe("[data-second-adult]"), true),
   rejoin: () => location.reload(),
 };
 

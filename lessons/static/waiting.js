@@ -37,11 +37,17 @@ function tick(name, done, words) {
   if (words) write(find("span", item), words);
 }
 
-/** @param {State} next @param {{staff: boolean, starts: string, office: string}} facts @returns {string} why */
-export function drawHeld(next, { staff, starts, office }) {
+/**
+ * @param {State} next
+ * @param {{staff: boolean, starts: string, office: string, alone: import("./alone.js").Alone | null}} facts
+ * @returns {string} why
+ */
+export function drawHeld(next, { staff, starts, office, alone }) {
   const words = heldWords(next.hold, { who: staff ? "teacher" : "pupil", starts, ends: clock(next.ends_at), office });
   write(find("[data-held-reason]"), words.reason);
-  if (staff) show(maybe("[data-held-help]"), next.hold[0] === "lone-adult");
+  const help = next.hold[0] === "lone-adult" ? maybe("[data-held-help]") : null;
+  if (staff) show(maybe("[data-held-help]"), Boolean(help && alone));
+  if (staff) alone?.offer(help);
   else write(find("[data-held-grown-up]"), words.nearby);
   return words.reason;
 }

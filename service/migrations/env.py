@@ -8,7 +8,7 @@ from sqlmodel import SQLModel
 TABLES = (
     "service.foundation.audit", "service.foundation.bus", "service.people.tables", "service.safeguarding.tables",
     "service.safeguarding.approvals.tables",
-    "consent.tables", "recordings.tables", "lessons.tables", "lessons.guests.tables",
+    "consent.tables", "recordings.tables", "lessons.tables", "lessons.guests.tables", "lessons.attention.tables",
 )
 for module in TABLES:
     importlib.import_module(module)
