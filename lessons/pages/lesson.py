@@ -13,7 +13,7 @@ from lessons.live import reading
 from lessons.pages.day import DAY
 from lessons.queries import LessonView
 from service.foundation.events import Actor
-from service.foundation.web import Audience, Now, Reading, render, say_day, say_time
+from service.foundation.web import Audience, Now, Reading, render, say_day, say_time, see_other
 from service.people import queries as people
 
 router = APIRouter()
@@ -23,6 +23,9 @@ Anybody = Annotated[Actor, Depends(Audience(DAY))]
 @router.get("/lessons/{lesson_id}")
 async def lesson(request: Request, lesson_id: str, actor: Anybody, session: Reading, now: Now, planned: int = 0) -> Response:
     roster = await request.app.state.rosters.current(session, lesson_id)
+    place = reading.plan_of(roster, "").belongs(actor.person_id)
+    if place is not None and roster.school_id == actor.school_id and not planned:
+        return see_other(f"/lessons/{place.lesson_id}")  # they belong in another room of this lesson
     view = await queries.lesson_view(session, actor, lesson_id, known=roster)
     if view.is_at_the_door(now) and not planned:
         return await render(request, "lessons/room.html", **await room(session, actor, view))
@@ -46,9 +49,10 @@ async def room(session: AsyncSession, actor: Actor, view: LessonView) -> dict[st
     address = f"/lessons/{card.id}"
     knows_the_class = view.is_staff and view.part != "guest" and view.may_take_part
     return {
-        "title": card.title,
+        "title": roster.title,
         "lesson": {
-            "id": card.id, "title": card.title, "class_name": card.group, "starts": say_time(card.starts_at, school.zone),
+            "id": card.id, "main_id": roster.main.lesson_id if roster.main else "", "title": roster.title,
+            "class_name": card.group, "starts": say_time(card.starts_at, school.zone),
             "when": _when(card.starts_at, card.ends_at, school.zone),
             "links": [{"url": link.url, "title": rules.shown_address(link.url)} for link in roster.links if link.is_previewed],
         },

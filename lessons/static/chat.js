@@ -106,6 +106,16 @@ export class Chat {
     if (this.#waiting) this.refused({ own: this.#waiting, reason: "lost" });
   }
 
+  /** Another room: what was said in the one before is not shown in this one. Words that were not sent stay. */
+  clear() {
+    this.lost();
+    this.#seen.clear();
+    this.#state = null;
+    this.#log.replaceChildren();
+    show(maybe("[data-chat-empty]"), true);
+    this.opened();
+  }
+
   opened() {
     this.#unread = 0;
     this.#badge();

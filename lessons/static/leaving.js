@@ -6,6 +6,8 @@ import { count, endedWords, isAdult } from "./words.js";
 
 /** @typedef {import("./messages.js").State} State */
 
+const ENDS = "Everybody leaves, and recording stops. It cannot start again.";
+
 /** Whether to leave: only the last adult of an open room is asked, because it pauses for everyone. @param {State | null} state @param {string} me */
 export async function mayLeave(state, me) {
   const adults = state?.people.filter((person) => isAdult(person) && person.role !== "guest") ?? [];
@@ -14,13 +16,14 @@ export async function mayLeave(state, me) {
   return !last || !dialog || ask(dialog);
 }
 
-/** @param {State | null} state @param {string} title */
-export async function mayEnd(state, title) {
+/** @param {State | null} state @param {string} title @param {boolean} breakout only this room of the lesson */
+export async function mayEnd(state, title, breakout) {
   const dialog = dialogOf("end");
   if (!dialog) return false;
   const here = state?.people.filter((person) => !isAdult(person)).length ?? 0;
   const pupils = state?.room === "lobby" ? state.waiting.pupils : here;
   write(find("[data-end-heading]", dialog), `End ${title} for ${count(pupils, "pupil")}?`);
+  write(find("[data-end-words]", dialog), breakout ? "Everybody in this room goes back to the main room." : ENDS);
   return ask(dialog);
 }
 

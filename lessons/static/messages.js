@@ -41,10 +41,26 @@
  * @property {Person[]} people
  * @property {boolean} chat
  * @property {string | null} presenter
+ * @property {boolean} [breakouts] this is the main room, and breakout rooms are open
  */
 
 /** @typedef {{mid: string, person: string, source: Source, track: MediaStreamTrack}} Stream */
-/** @typedef {{status: number, code: string, title: string, detail: string}} Problem */
+/** @typedef {{lesson: string, name: string, is_main: boolean}} Move */
+/** @typedef {{status: number, code: string, title: string, detail: string, place?: {lesson: string, name: string}}} Problem */
+
+/**
+ * One room of a lesson with breakout rooms, as its staff see it.
+ * @typedef {object} RoomLine
+ * @property {string} lesson
+ * @property {string} name
+ * @property {RoomState} room
+ * @property {string[]} hold
+ * @property {number} adults
+ * @property {number} pupils who are there
+ * @property {number} expected who belong there
+ */
+
+/** @typedef {{rooms: RoomLine[], pupils: {person: string, name: string, lesson: string, here: boolean}[]}} Rooms */
 /** @typedef {{id: string, person: string, name: string, text: string, at: string, own?: string | null}} ChatMessage */
 /** @typedef {{own?: string | null, id?: string | null, person?: string, name?: string | null, text?: string | null, reason: "word" | "link"}} ChatHeld */
 /** @typedef {"paused" | "off" | "not-permitted" | "too-long" | "too-fast" | "empty"} ChatRefusal */
@@ -63,6 +79,8 @@
  * @property {{type_refused: string, code: string, detail: string}} refused
  * @property {{minutes: number}} time_left
  * @property {{flag: string}} flagged
+ * @property {Rooms} rooms
+ * @property {Move} move this person is on the way to another room of the lesson
  * @property {{reason: string, problem?: Problem}} over nothing more will come; why
  * @property {{status: "connecting" | "connected" | "lost", since: number}} connection
  * @property {Stream[]} streams everything that may be shown or played now

@@ -11,6 +11,7 @@ import { Downlink, Uplink } from "./peers.js";
 
 /** @typedef {import("./messages.js").Answers} Answers */
 /** @typedef {import("./messages.js").Events} Events */
+/** @typedef {import("./messages.js").Move} Move */
 /** @typedef {import("./messages.js").Problem} Problem */
 /** @typedef {import("./messages.js").Source} Source */
 /** @typedef {import("./messages.js").Welcome} Welcome */
@@ -34,6 +35,12 @@ export class DoorRefused extends Error {
   }
 }
 
+/** The other room of the lesson that the door sent this person to, if it did. @param {unknown} error @returns {Move | null} */
+function sentTo(error) {
+  const place = error instanceof DoorRefused && error.problem.code === "moved" ? error.problem.place : undefined;
+  return place ? { ...place, is_main: false } : null;
+}
+
 /**
  * Ask the door for a ticket (good once, for 60 seconds).
  * @param {string} address
@@ -49,7 +56,8 @@ async function askDoor(address, answers) {
   });
   const body = await response.json().catch(() => ({}));
   if (!response.ok) {
-    throw new DoorRefused({ status: response.status, code: body.code ?? "", title: body.title ?? "", detail: body.detail ?? "" });
+    throw new DoorRefused({ status: response.status, code: body.code ?? "", title: body.title ?? "", detail: body.detail ?? "",
+      place: body.errors });
   }
   return body.ticket;
 }
@@ -109,7 +117,23 @@ export class RoomConnection {
   async enter(answers) {
     this.#over = false;
     this.#tell("connection", { status: "connecting", since: 0 });
-    this.#open(await askDoor(this.#addresses.door, answers));
+    for (;;) {
+      try {
+        return this.#open(await askDoor(this.#addresses.door, answers));
+      } catch (error) {
+        const place = sentTo(error);
+        if (!place || !this.#turnTo(place)) throw error;
+      }
+    }
+  }
+
+  /** Go to another room of this lesson: its own door, without its questions, and its own connections. @param {Move} place */
+  moveTo(place) {
+    if (this.#over || !this.#turnTo(place)) return;
+    clearTimeout(this.#waiting);
+    this.#lostSince = 0;
+    this.#attempt = 0;
+    void this.#readmit();
   }
 
   /**
@@ -165,6 +189,17 @@ export class RoomConnection {
     this.#again(0);
   }
 
+  /** @param {Move} place @returns {boolean} whether it is another room */
+  #turnTo(place) {
+    if (this.#addresses.door === `/lessons/${place.lesson}/door`) return false;
+    const { door, socket } = this.#addresses;
+    const before = door.replace(/\/door$/, "");
+    this.#addresses = { door: `/lessons/${place.lesson}/door`, socket: socket.replace(`${before}/socket`, `/lessons/${place.lesson}/socket`) };
+    this.#tell("streams", []);
+    this.#tell("move", place);
+    return true;
+  }
+
   // ---- one admission ------------------------------------------------------------------------------------------
 
   /** @param {string} ticket */
@@ -186,6 +221,7 @@ export class RoomConnection {
       case "published": return void this.#uplink?.accept(message.sdp).catch(() => this.#lost());
       case "subscribe": return void this.#subscribe(message);
       case "layers": return this.#uplink?.setLargeLayer(message.h);
+      case "move": return this.moveTo(message);
       case "ended": return this.#finish(message.reason);
       default: return this.#tell(type, message);
     }
@@ -282,7 +318,9 @@ export class RoomConnection {
       if (round === this.#round && !this.#over) this.#open(ticket);
     } catch (error) {
       if (round !== this.#round || this.#over) return;
-      if (!(error instanceof DoorRefused)) this.#lost();
+      const place = sentTo(error);
+      if (place) this.moveTo(place);
+      else if (!(error instanceof DoorRefused)) this.#lost();
       else if (error.problem.status === 401) this.#finish("signed-out");
       else if (FOR_GOOD.has(error.problem.code)) this.#finish(error.problem.code, error.problem);
       else this.#lost();

@@ -5,10 +5,11 @@
  */
 
 import { Alone } from "./alone.js";
+import { Breakouts } from "./breakouts.js";
 import { Chat } from "./chat.js";
 import { drawControls } from "./controls.js";
 import { Door, offerListening } from "./door.js";
-import { all, find, mark, maybe, say, show } from "./dom.js";
+import { all, find, mark, maybe, say, show, write } from "./dom.js";
 import { Flag } from "./flag.js";
 import { Keyboard } from "./keyboard.js";
 import { drawEnded, mayEnd, mayLeave, stopReason } from "./leaving.js";
@@ -28,6 +29,7 @@ import { count } from "./words.js";
 /** @typedef {import("./messages.js").State} State */
 /** @typedef {import("./messages.js").Person} Person */
 /** @typedef {import("./messages.js").Welcome} Welcome */
+/** @typedef {import("./messages.js").Move} Move */
 /** @typedef {"door" | "lobby" | "open" | "held" | "ended"} View */
 
 const SPEAKING_EVERY = 400; // milliseconds
@@ -74,7 +76,10 @@ const chat = new Chat({ send, flag: (words) => flag?.raiseMessage(words), isOpen
 const worried = staff ? null : new Worried({
   address: main.dataset.worriedUrl ?? "/worried", lesson: main.dataset.lesson ?? "", closed: () => maybe('[data-do="worried"]')?.focus(),
 });
-const alone = document.getElementById("alone") ? new Alone(main.dataset.lesson ?? "") : null;
+const alone = document.getElementById("alone") ? new Alone(main.dataset.main ?? "") : null;
+const breakouts = maybe("[data-rooms]") ? new Breakouts({
+  main: main.dataset.main ?? "", here: () => main.dataset.lesson ?? "", go: (place) => room?.moveTo(place),
+}) : null;
 const keyboard = new Keyboard((control) => press(control));
 const door = maybe("[data-door]") ? new Door({
   media, may, office: main.dataset.office ?? "the office", enter: (given) => void enter(given), speakerChosen: (id) => stage.setSpeaker(id),
@@ -127,6 +132,8 @@ function connect() {
   connection.on("flagged", (flagged) => flag?.raised(flagged.flag));
   connection.on("refused", (what) => sending.refused(what));
   connection.on("time_left", timeLeft);
+  connection.on("rooms", (rooms) => breakouts?.setRooms(rooms));
+  connection.on("move", moved);
   connection.on("over", ({ reason, problem }) => over(reason, problem?.detail));
   return connection;
 }
@@ -163,9 +170,33 @@ function welcomed(welcome) {
   me = welcome.you.person;
   may.clear();
   for (const what of welcome.you.may) may.add(what);
+  inRoom(welcome.lesson.id, welcome.lesson.title);
   bar.setClock(welcome.now);
   sending.begin();
   if (soundOnly) send({ type: "sound_only", on: true });
+}
+
+/** On the way to another room of this lesson: nothing of the one before stays on the page. @param {Move} place */
+function moved(place) {
+  state = null;
+  if (!staff) sending.allOff();
+  media.setOpen(false);
+  stage.clear();
+  chat.clear();
+  panel.close();
+  inRoom(place.lesson, place.name);
+  mark(main, "data-hold", "");
+  if (view !== "door") setView("lobby");
+  notice(place.is_main ? "Everybody is coming back together." : `You are going to ${place.name}.`, [["Close", () => {}]], "moved");
+}
+
+/** @param {string} lesson @param {string} title */
+function inRoom(lesson, title) {
+  mark(main, "data-lesson", lesson);
+  mark(main, "data-title", title);
+  bar.setTitle(title);
+  write(find("#open-heading"), title);
+  worried?.setLesson(lesson);
 }
 
 // ---- what the room says -----------------------------------------------------------------------------------------------
@@ -186,6 +217,7 @@ function stateChanged(next) {
   const why = next.room === "held" ? drawHeld(next, { staff, starts: main.dataset.starts ?? "", office: main.dataset.office ?? "the office", alone }) : "";
   if (next.room !== "held") alone?.offer(null);
   if (next.room !== "open") removeNotice("asked");
+  else removeNotice("moved");
   if (before?.room !== next.room) announce(before, next, why);
   else if (next.room === "open") noteChanges(before, next);
   sending.tell();
@@ -313,7 +345,7 @@ const PRESSES = {
   flag: () => flag?.raise(),
   worried: () => (worried?.isOpen ? worried.close() : worried?.open()),
   leave: async () => (await mayLeave(state, me)) && room?.leave(),
-  end: async () => (await mayEnd(state, main.dataset.title ?? "")) && send({ type: "end" }),
+  end: async () => (await mayEnd(state, main.dataset.title ?? "", main.dataset.lesson !== main.dataset.main)) && send({ type: "end" }),
   stop: async () => {
     const reason = await stopReason();
     if (reason !== null) send({ type: "stop", reason });
@@ -324,6 +356,8 @@ const PRESSES = {
   "sound-only": () => { setSoundOnly(!soundOnly); send({ type: "sound_only", on: soundOnly }); },
   "speak-joins": (control) => { sayJoins = !sayJoins; if (control) mark(control, "aria-pressed", String(sayJoins)); },
   keys: (control) => { keyboard.on = !keyboard.on; if (control) mark(control, "aria-pressed", String(keyboard.on)); },
+  breakouts: () => breakouts?.open(),
+  "bring-back": () => breakouts?.bringBack(),
   rejoin: () => location.reload(),
 };
 

@@ -21,6 +21,11 @@ export class StateBar {
     setInterval(() => this.#drawTime(), 5000);
   }
 
+  /** Another room of the lesson has a name of its own. @param {string} title */
+  setTitle(title) {
+    this.#title = title;
+  }
+
   /** @param {string} now of the server */
   setClock(now) {
     this.#skew = Date.parse(now) - Date.now();

@@ -2,14 +2,14 @@
 /** The two states in which nobody sees or hears anybody: the waiting room, and paused. */
 
 import { drawing, find, maybe, show, write } from "./dom.js";
-import { clock, count, heldWords } from "./words.js";
+import { awayWords, clock, count, heldWords } from "./words.js";
 
 /** @typedef {import("./messages.js").State} State */
 
-/** @param {State} next @param {boolean} staff */
-export function drawLobby({ waiting, people }, staff) {
-  if (staff) drawTicks(waiting);
-  else drawCompany(waiting, people.some((person) => person.role === "teacher"));
+/** @param {State} state @param {boolean} staff */
+export function drawLobby(state, staff) {
+  if (staff) drawTicks(state.waiting);
+  else drawCompany(state, state.people.some((person) => person.role === "teacher"));
 }
 
 /** @param {State["waiting"]} waiting */
@@ -20,9 +20,10 @@ function drawTicks(waiting) {
   tick("time", true);
 }
 
-/** What a pupil is told: numbers, never names. @param {State["waiting"]} waiting @param {boolean} teacher */
-function drawCompany(waiting, teacher) {
-  write(find("[data-lobby-teacher]"), teacher ? "Your teacher is here." : "Your teacher is not here yet.");
+/** What a pupil is told: numbers, never names. @param {State} state @param {boolean} teacher */
+function drawCompany(state, teacher) {
+  const { waiting } = state;
+  write(find("[data-lobby-teacher]"), awayWords(state, "pupil")?.reason ?? (teacher ? "Your teacher is here." : "Your teacher is not here yet."));
   const almost = waiting.adults > 0 && waiting.pupils === waiting.needed - 1;
   const total = waiting.adults + waiting.pupils;
   const here = total === 1 ? "1 person is here." : `${total} people are here.`;
@@ -43,9 +44,10 @@ function tick(name, done, words) {
  * @returns {string} why
  */
 export function drawHeld(next, { staff, starts, office, alone }) {
-  const words = heldWords(next.hold, { who: staff ? "teacher" : "pupil", starts, ends: clock(next.ends_at), office });
+  const who = staff ? "teacher" : "pupil";
+  const words = awayWords(next, who) ?? heldWords(next.hold, { who, starts, ends: clock(next.ends_at), office });
   write(find("[data-held-reason]"), words.reason);
-  const help = next.hold[0] === "lone-adult" ? maybe("[data-held-help]") : null;
+  const help = next.hold[0] === "lone-adult" && !next.breakouts ? maybe("[data-held-help]") : null;
   if (staff) show(maybe("[data-held-help]"), Boolean(help && alone));
   if (staff) alone?.offer(help);
   else write(find("[data-held-grown-up]"), words.nearby);

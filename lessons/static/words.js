@@ -71,6 +71,36 @@ export function heldWords(reasons, facts) {
   return { reason: fill(words[facts.who]), nearby: fill(words.nearby) };
 }
 
+const AWAY = {
+  teacher: "Everybody is in a breakout room.",
+  pupil: `Everybody is in a breakout room. Wait here: your teacher will find you one. ${BLAMELESS}`,
+  nearby: "The class is working in smaller rooms, each with an adult. The teacher can see that your child is here.",
+};
+const BECAUSE_AWAY = new Set(["no-adult", "lone-adult", "starting"]);
+
+/**
+ * What the main room says while breakout rooms are open, when that is all there is to say. The rule is asked all the same.
+ * @param {State} state
+ * @param {"teacher" | "pupil"} who
+ */
+export function awayWords(state, who) {
+  const away = state.breakouts && BECAUSE_AWAY.has(state.hold[0] ?? "starting");
+  return away ? { reason: AWAY[who], nearby: AWAY.nearby } : null;
+}
+
+/** @type {Record<string, string>} why another room is paused, in few words */
+const ELSEWHERE = {
+  "stopped-by-school": "stopped by the school", "approval-ended": "an approval ended", "not-recorded": "not recorded",
+  "no-adult": "no adult", "lone-adult": "an adult alone with one pupil", "not-permitted": "a permission is missing",
+  "outside-window": "outside its time", starting: "opening in a moment",
+};
+
+/** “Paused: no adult” @param {import("./messages.js").RoomLine} line */
+export function roomWords({ room, hold, adults, pupils, expected }) {
+  const state = hold.length ? `${STATE_WORDS[room]}: ${ELSEWHERE[hold[0] ?? ""] ?? "not safe yet"}` : STATE_WORDS[room];
+  return { state, people: `${count(adults, "adult")}, ${pupils === expected ? count(pupils, "pupil") : `${pupils} of ${count(expected, "pupil")}`}` };
+}
+
 /** @type {Record<string, {heading: string, pupil: string, staff: string, rejoin?: boolean}>} */
 const ENDINGS = {
   "ended-by-staff": { heading: "The lesson has ended", pupil: "Well done.", staff: "You were the last to leave." },

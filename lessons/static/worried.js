@@ -16,6 +16,11 @@ export class Worried {
   #closed;
   #worry = ""; // the id of what was sent, so that more words join it
 
+  /** Where a worry comes from, after a move to another room of the lesson. @param {string} lesson */
+  setLesson(lesson) {
+    this.#lesson = lesson;
+  }
+
   /** @param {{address: string, lesson: string, closed: () => void}} given */
   constructor({ address, lesson, closed }) {
     this.#address = address;
