@@ -72,6 +72,9 @@ class Link:
     title: str = ""
 
 
+MAIN = "Main room"
+
+
 @dataclass(frozen=True)
 class Place:
     """A room of a lesson that has breakout rooms: the main one, or one of those."""

@@ -12,7 +12,7 @@ from lessons import rules
 from lessons.live import words as default_words
 from lessons.live.chat import address
 from lessons.live.facts import DoorAnswered, RoomJournalled, RoomOpened
-from lessons.live.plan import ApprovedPair, Link, May, Person, Place, Plan, Role
+from lessons.live.plan import MAIN, ApprovedPair, Link, May, Person, Place, Plan, Role
 from lessons.live.supervision import Kind
 from lessons.roster import Adult, PairApproval, Pupil, Roster
 from lessons.tables import JournalEntry
@@ -146,7 +146,7 @@ def _rooms(roster: Roster) -> dict[str, Any]:
     if not family.rooms and roster.main is None:
         return {}
     return {
-        "main": Place(whole.lesson_id, whole.title) if roster.main else None, "over": roster.over, "posts": family.posts,
+        "main": Place(whole.lesson_id, MAIN) if roster.main else None, "over": roster.over, "posts": family.posts,
         "rooms": tuple(Place(room.lesson_id, room.name) for room in family.rooms),
         "places": {pupil.id: family.places.get(pupil.id, whole.lesson_id) for pupil in whole.pupils},
     }

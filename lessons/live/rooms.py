@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lessons.live.messages import Placed, RoomLine, Rooms
-from lessons.live.plan import Place, Plan
+from lessons.live.plan import MAIN, Place, Plan
 from lessons.live.room import Phase, Room
 
 NOBODY = Rooms((), ())
@@ -14,7 +14,7 @@ def rooms_of(live: Sequence[Room]) -> Rooms:
     if not live or not live[0].plan.rooms:
         return NOBODY
     plan, known = live[0].plan, {room.plan.lesson_id: room for room in live}
-    places = (plan.main or Place(plan.lesson_id, plan.title), *plan.rooms)
+    places = (plan.main or Place(plan.lesson_id, MAIN), *plan.rooms)
     return Rooms(tuple(_line(place, known.get(place.lesson_id), plan) for place in places), _placed(plan, known))
 
 

@@ -5,7 +5,7 @@
  */
 
 import { all, arrangeChildren, dialogOf, drawing, find, mark, maybe, piece, say, show, write } from "./dom.js";
-import { STATE_SHAPES, roomWords } from "./words.js";
+import { roomWords } from "./words.js";
 
 /** @typedef {import("./messages.js").Move} Move */
 /** @typedef {import("./messages.js").Rooms} Rooms */
@@ -79,11 +79,11 @@ export class Breakouts {
     this.#lines.set(line.lesson, item);
     const words = roomWords(line);
     const isHere = line.lesson === this.#here();
-    mark(item, "data-line", line.room);
+    mark(item, "data-line", words.look);
     mark(item, "data-lesson", line.lesson);
     write(find("[data-name]", item), line.name);
     write(find("[data-line-state]", item), words.state);
-    drawing(find(".x-state", item), STATE_SHAPES[line.room]);
+    drawing(find(".x-state", item), words.shape);
     write(find("[data-line-people]", item), words.people);
     show(find("[data-line-here]", item), isHere);
     show(find("[data-line-go]", item), !isHere);

@@ -95,10 +95,11 @@ const ELSEWHERE = {
   "outside-window": "outside its time", starting: "opening in a moment",
 };
 
-/** “Paused: no adult” @param {import("./messages.js").RoomLine} line */
+/** “Paused: no adult”; an empty room is not a pause that somebody has to see to. @param {import("./messages.js").RoomLine} line */
 export function roomWords({ room, hold, adults, pupils, expected }) {
+  if (adults + pupils === 0) return { state: "Nobody here", shape: STATE_SHAPES.lobby, look: "lobby", people: expected ? `0 of ${count(expected, "pupil")}` : "" };
   const state = hold.length ? `${STATE_WORDS[room]}: ${ELSEWHERE[hold[0] ?? ""] ?? "not safe yet"}` : STATE_WORDS[room];
-  return { state, people: `${count(adults, "adult")}, ${pupils === expected ? count(pupils, "pupil") : `${pupils} of ${count(expected, "pupil")}`}` };
+  return { state, shape: STATE_SHAPES[room], look: room, people: `${count(adults, "adult")}, ${pupils === expected ? count(pupils, "pupil") : `${pupils} of ${count(expected, "pupil")}`}` };
 }
 
 /** @type {Record<string, {heading: string, pupil: string, staff: string, rejoin?: boolean}>} */

@@ -35,7 +35,8 @@ def context(role: str, **changes: Any) -> dict[str, Any]:
     may = ["microphone", "camera", "chat"] + (["screen", "moderate"] if role == "teacher" else [])
     names = NAMES[:8] if staff else []
     return {
-        "lesson": {"id": "demo", "main_id": "", "title": "Maths", "class_name": "5 Oak", "when": "Tuesday 3 March, 10:15am to 11am",
+        "lesson": {"id": "demo", "main_id": "", "title": "Maths", "class_name": "5 Oak",
+                   "when": "Tuesday 3 March, 10:15am to 11am",
                    "starts": "10:15am", "links": [{"url": "https://www.bbc.co.uk/bitesize", "title": "BBC Bitesize: fractions"}]},
         "me": {"name": "Mr Hall" if role == "teacher" else "Ali", "role": role, "may": may, "young": False, "blur": "off"},
         "adults": [{"name": "Mr Hall", "role": "teacher"}, {"name": "Ms Cole", "role": "teaching assistant"}],
@@ -139,7 +140,7 @@ class ScriptedRoom:
         me = self.given["me"]
         you = {"person": "t" if self.role == "teacher" else "p0", "name": me["name"], "role": self.role, "may": me["may"]}
         return {"type": "welcome", "you": you,
-                "lesson": {"id": "demo", "main_id": "", "title": "Maths", "class_name": "5 Oak", "starts_at": "2026-03-03T10:15:00Z",
+                "lesson": {"id": "demo", "title": "Maths", "class_name": "5 Oak", "starts_at": "2026-03-03T10:15:00Z",
                            "ends_at": "2026-03-03T11:00:00Z", "hard_end_at": "2026-03-03T11:05:00Z", "links": []},
                 "now": "2026-03-03T10:36:20Z", "heartbeat_every": 1}
 
