@@ -15,7 +15,7 @@ WIDTH, HEIGHT, FRAMES_PER_SECOND = 320, 180, 10
 BARS = 5
 SCREEN = 8
 """The code for what Chromium shows as its fake screen: a green ground."""
-TONES = {1: 500, 2: 700, 3: 1100, 4: 1300, 5: 1700}
+TONES = {1: 500, 2: 700, 3: 1100, 4: 1300, 5: 1700, 6: 1900}
 """Hertz of each code's microphone: apart, and none a multiple of another."""
 
 # In the page: the mean red, green and blue in the middle of each bar, for every picture of another person that is shown.

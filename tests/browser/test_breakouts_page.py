@@ -107,7 +107,8 @@ async def test_the_teacher_opens_what_is_proposed_after_a_change(teacher: tuple[
     await dialog.get_by_role("button", name="Open the rooms").click()
     await expect(dialog).to_be_hidden()
     assert school.asked[-1] == ("", {"rooms": [
-        {"name": "Red", "adults": ["t", "a"], "pupils": ["p0"]}, {"name": "Room 2", "adults": ["a"], "pupils": ["p1", "p3", "p2"]},
+        {"name": "Red", "adults": ["t", "a"], "pupils": ["p0"]},
+        {"name": "Room 2", "adults": ["a"], "pupils": ["p1", "p3", "p2"]},
     ]})
 
 
