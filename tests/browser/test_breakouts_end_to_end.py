@@ -81,7 +81,8 @@ async def who_is_where(day: Day, teacher: Person, expected: list[int]) -> dict[s
     """Wait until everybody is in a breakout room, by what their own pages say: person to room."""
     async with asyncio.timeout(60):
         while True:
-            places = {p.id: str(await p.page.locator("main").get_attribute("data-lesson")) for p in day.people if isinstance(p, Person)}
+            people = [person for person in day.people if isinstance(person, Person)]
+            places = {p.id: str(await p.page.locator("main").get_attribute("data-lesson")) for p in people}
             if day.lesson["id"] not in places.values() and sorted(Counter(places.values()).values()) == expected:
                 return places
             await asyncio.sleep(0.2)
@@ -107,7 +108,6 @@ async def that_room_is_silent_and_the_other_is_not(
         assert len(going_on) >= len(first), "the other room's sound goes on"
         assert len(silent) >= len(second), "that room's people had been sent something"
         assert max(silent.values()) <= LATEST, silent
-        print(f"last packet to the room {max(silent.values())} s after its adult's browser died")
     assert [sound for person in left for sound in (await person.sounds()).values() if sound is not None] == []
 
 
