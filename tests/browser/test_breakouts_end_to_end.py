@@ -46,7 +46,7 @@ async def test_each_room_hears_its_own_and_the_death_of_one_adult_silences_that_
 
         first, second = together[places[teacher.id]], together[places[assistant.id]]
         await that_room_is_silent_and_the_other_is_not(day, assistant_browser, assistant, first, second)
-        await teacher.page.get_by_text("Paused: no adult").wait_for()
+        await teacher.page.locator("[data-rooms]").get_by_text("Paused: no adult").wait_for()
         await picture(teacher, "real-one-paused")
         others = {other.id: codes[other.id] for other in first if other is not teacher}
         await day.until_hears(teacher, others)
