@@ -11,11 +11,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from sqlmodel import col, func, select
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lessons.live.monitor import Watched
 from service.foundation.bus import Outbox
 from service.foundation.db import WRITE_SECONDS
 from service.foundation.errors import NotFound
@@ -73,10 +74,11 @@ class Measured:
 class _Gauges:
     """States at the moment of asking, as a Prometheus collector."""
 
-    def __init__(self, phases: dict[str, int], connections: int, waiting: int, alerts: int):
+    def __init__(self, phases: dict[str, int], connections: int, waiting: int, alerts: int, watched: Watched):
         self.phases, self.connections, self.waiting, self.alerts = phases, connections, waiting, alerts
+        self.watched = watched
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         rooms = GaugeMetricFamily("chaperone_rooms", "Live rooms by state.", labels=("state",))
         for phase, number in self.phases.items():
             rooms.add_metric((phase,), number)
@@ -84,6 +86,9 @@ class _Gauges:
         yield GaugeMetricFamily("chaperone_connections", "People connected to rooms.", self.connections)
         yield GaugeMetricFamily("chaperone_outbox_waiting", "Events not yet delivered.", self.waiting)
         yield GaugeMetricFamily("chaperone_alerts_untaken", "Alerts that nobody has taken.", self.alerts)
+        yield CounterMetricFamily("chaperone_deliveries", "Deliveries that the wire monitor saw.", self.watched.deliveries)
+        yield CounterMetricFamily("chaperone_forbidden_deliveries", "Deliveries that should not have been; always 0.",
+                                  self.watched.forbidden)
 
 
 @router.get("/metrics")
@@ -111,4 +116,4 @@ async def _now(state: Any) -> _Gauges:
     async with state.database.glance() as session:
         waiting = (await session.exec(select(func.count()).select_from(Outbox).where(col(Outbox.done_at).is_(None)))).one()
         alerts = (await session.exec(select(func.count()).select_from(Alert).where(Alert.taken_by == ""))).one()
-    return _Gauges(phases, sum(len(host.connections) for host in hosts), waiting, alerts)
+    return _Gauges(phases, sum(len(host.connections) for host in hosts), waiting, alerts, state.rooms.watched)

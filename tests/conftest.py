@@ -1,10 +1,27 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from lessons.live.host import Host
+from lessons.live.monitor import Forbidden
 from tests.school import Running, running
+
+
+@pytest.fixture(autouse=True)
+def forbidden(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Forbidden]]:
+    """The wire monitor watches every room of every test: one forbidden delivery fails it. A negative control clears the list."""
+    found: list[Forbidden] = []
+    stops = Host._seen_on_the_wire
+
+    def seen(host: Host, one: Forbidden) -> None:
+        found.append(one)
+        stops(host, one)
+
+    monkeypatch.setattr(Host, "_seen_on_the_wire", seen)
+    yield found
+    assert found == []
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -101,11 +101,18 @@ class MainEnded:
 
 
 @dataclass(frozen=True)
+class ForbiddenDelivery:
+    """The wire monitor saw something pass that may not have; `broken`: which invariants."""
+
+    broken: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Ticked:
     """Time has passed."""
 
 
 RoomEvent = (
     Joined | Dropped | Sent | Proved | RecorderFailed | PlanRead | OpeningJournalled | AddressShared | CameElsewhere
-    | RemovedElsewhere | MainStopped | MainEnded | Ticked
+    | ForbiddenDelivery | RemovedElsewhere | MainStopped | MainEnded | Ticked
 )

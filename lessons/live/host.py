@@ -21,7 +21,8 @@ from lessons.live.chat import Lists, Screening, screen
 from lessons.live.deadlines import Moment
 from lessons.live.journal import Entry, Journal
 from lessons.live.matcher import phrase_automaton
-from lessons.live.plan import Role
+from lessons.live.monitor import Facts, Forbidden, Known, Monitor
+from lessons.live.plan import Plan, Role
 from lessons.live.protocol import CLOSE_CODE, RESTARTING, TICKET_REFUSED, encode
 from lessons.live.reading import Read, WordsAndLinks
 from lessons.live.recorder import Recorder, Tape
@@ -134,7 +135,10 @@ class Host:
         self._same_address: set[tuple[str, str]] = set()
         self._watch = Watch()
         self._broken = False
+        self._condemned = False
         self._failure: Exception | None = None
+        self.monitor = Monitor(self._heard, self._seen_on_the_wire)
+        self.monitor.planned(_facts(first.plan, self.now()))
 
     # What happens
 
@@ -165,6 +169,7 @@ class Host:
             return connected
         before = self._connection_of(ticket.person)
         self.connections[connected.id] = connected
+        self.monitor.came(connected.id, ticket.person, ticket.device)
         if self.media is not None:
             if before is not None:
                 self.media.leave(ticket.person)
@@ -193,6 +198,7 @@ class Host:
     def lost(self, connected: Connected, reason: str = "dropped") -> None:
         """The line is provably gone."""
         if self.connections.pop(connected.id, None) is not None:
+            self.monitor.went(connected.id)
             if self.media is not None and self._connection_of(connected.person) is None:
                 self.media.leave(connected.person)
             self.handle(ev.Dropped(connected.id, reason))
@@ -214,10 +220,12 @@ class Host:
 
     def recorded(self, at: float) -> None:
         self._recorded_at = at
+        self.monitor.durable(at)
         self.handle(ev.Proved(recorder=at))
 
     def recorder_failed(self, reason: str) -> None:
         self._recorded_at = -inf
+        self.monitor.durable(-inf)
         self.handle(ev.RecorderFailed(reason))
 
     def tick(self) -> None:
@@ -241,12 +249,14 @@ class Host:
         if stale or found.changed or asked - self._read_at >= REREAD:
             self._take_plan(await self._read(), asked)
         self._owned_at = asked
+        self.monitor.owned(asked)
 
     def _take_plan(self, found: Read, asked: float) -> None:
         self._seen, self._read_at = found.seen, asked
         if found.lists != self._lists:
             self._lists = found.lists
             self.room.screen = screener(found.lists)
+        self.monitor.planned(_facts(found.plan, self.now()))
         self.handle(ev.PlanRead(found.plan, asked))
 
     # Effects
@@ -276,6 +286,7 @@ class Host:
                 self.finished.set()
 
     def _set_gate(self, until: float) -> None:
+        until = -inf if self._condemned else until
         opening = self.gate.until == -inf and until > -inf
         self.gate.until = until
         if until == -inf:
@@ -315,13 +326,18 @@ class Host:
 
     def _say(self, effect: fx.Say) -> None:
         """Chat: the gate is asked at this moment, and the recording takes it first."""
-        allowed = self.gate.permits(self.clock.boottime()) and self._note("chat", effect.record)
+        now = self.clock.boottime()
+        allowed = self.gate.permits(now) and self._note("chat", effect.record)
+        if allowed:
+            text = str(effect.record["text"])
+            self.monitor.chat(str(effect.record["person"]), frozenset(t.person for t in effect.tells), len(text), now)
         for tell in effect.tells if allowed else (effect.refused,):
             self._tell(tell.person, encode(tell.message), tell.connection)
 
     def _hang_up(self, connection: str, code: int) -> None:
         connected = self.connections.pop(connection, None)
         if connected is not None:
+            self.monitor.went(connection)
             connected.line.close(code)
             if self.media is not None and self._connection_of(connected.person) is None:
                 self.media.leave(connected.person)
@@ -329,11 +345,14 @@ class Host:
     def _write(self, effect: fx.Journal) -> None:
         kind, body = _note_of(effect)
         self._note(kind, body)
+        opening = effect.facts.get("opening", 0)
+        self.monitor.wrote(effect.kind, effect.person or "", opening if isinstance(opening, int) else 0)
         self.journal.write(Entry(effect.kind, self.clock.now(), effect.person or "", effect.facts))
         self.kin.tell(self, effect)
 
     def _write_opening(self, effect: fx.JournalOpening) -> None:
         def durable() -> None:
+            self.monitor.opened(effect.opening)
             self.handle(ev.OpeningJournalled(effect.opening))
 
         facts = {"opening": effect.opening, **effect.facts}
@@ -441,6 +460,29 @@ class Host:
     def _refuse(self, connected: Connected, what: str, words: str) -> None:
         connected.line.send(encode(m.Refused(what, "bad-message", words)))
 
+    # The wire monitor
+
+    def delivered(self, key: SourceKey, to: frozenset[str], viewers: tuple[str, ...], size: int, at: float) -> None:
+        """The media's word that a frame, or a packet again, goes to these viewers now."""
+        self.monitor.media(key.peer, key.kind, to, viewers, size, at)
+
+    def _heard(self, person: str) -> tuple[float, float]:
+        pages = [c.page_at for c in self.connections.values() if c.person == person]
+        return (self.media.last_media(person) if self.media is not None else -inf), max(pages, default=-inf)
+
+    def _seen_on_the_wire(self, found: Forbidden) -> None:
+        """Something passed that may not have. Whatever the rule says, nothing passes here again (invariant I9)."""
+        first, self._condemned = not self._condemned, True
+        self.gate.until = -inf
+        if first:
+            log.critical("monitor.forbidden", lesson_id=self.room.plan.lesson_id, broken=found.broken)
+            asyncio.get_running_loop().call_soon(self._stop_condemned, found.broken)
+
+    def _stop_condemned(self, broken: tuple[str, ...]) -> None:
+        if self.media is not None:
+            self.media.hold()
+        self.handle(ev.ForbiddenDelivery(broken))
+
     # Life
 
     async def run(self) -> None:
@@ -488,6 +530,20 @@ class Host:
         if self.media is not None:
             self.media.close()
             self.media = None
+
+
+def _facts(plan: Plan, now: Moment) -> Facts:
+    """What the register and the school's decisions say, in the monitor's own words."""
+    kinds = ("attend", "microphone", "camera", "screen", "chat")
+    people = {
+        p.id: Known({Kind.STAFF: "staff", Kind.GUEST: "guest", Kind.CHILD: "child"}[p.kind], p.cleared,
+                    frozenset(what for what in kinds if getattr(p.may, what)))
+        for p in plan.people.values()
+    }
+    return Facts(
+        people, now.until(plan.starts_at), now.until(plan.hard_end_at), plan.removed, plan.stopped, plan.needs_approval,
+        tuple((a.adult, a.child, now.until(a.start), now.until(a.end)) for a in plan.approvals),
+    )
 
 
 def _kind(source: fx.Source) -> SourceKind:

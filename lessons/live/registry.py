@@ -15,6 +15,7 @@ from lessons.live import reading
 from lessons.live.effects import Journal as Journalled
 from lessons.live.host import Check, Connected, Host, Kin, Line
 from lessons.live.journal import Journal
+from lessons.live.monitor import Watched
 from lessons.live.pace import Pace
 from lessons.live.protocol import encode
 from lessons.live.recorder import Recorder
@@ -57,6 +58,7 @@ class Registry:
         self._knocks: dict[str, Pace] = {}
         self._doubted: dict[str, set[str]] = {}
         self._closing = False
+        self.watched = Watched()
 
     def knock(self, person_id: str) -> None:
         """Somebody is at a door. Raises TooOften before anything is read or written for them."""
@@ -96,9 +98,10 @@ class Registry:
             on_fault=host.recorder_failed,
         )
         await recorder.begin()
-        host.recorder = recorder
+        host.recorder, host.monitor.watched = recorder, self.watched
         if self.plane is not None:
-            host.media = self.plane.room(gate=gate, lesson_clock_start=recorder.zero, sink=host.tape, on_offer=host.offered)
+            host.media = self.plane.room(gate=gate, lesson_clock_start=recorder.zero, sink=host.tape, on_offer=host.offered,
+                                         watch=host.delivered)
         self._hosts[lesson_id] = host
         self._tasks[lesson_id] = asyncio.create_task(self._live(lesson_id, host, recorder), name=f"lesson {lesson_id}")
         return host

@@ -32,6 +32,7 @@ from lessons.live.events import (
     AddressShared,
     CameElsewhere,
     Dropped,
+    ForbiddenDelivery,
     Joined,
     MainEnded,
     MainStopped,
@@ -182,6 +183,10 @@ class Room:
                 self.stopped = True
             case MainEnded(reason):
                 return self.finish(reason, with_main=True)
+            case ForbiddenDelivery(broken):
+                self.stopped = True
+                why = {"reason": ", ".join(broken)}
+                return [Journal("stopped", facts=why), Alert("forbidden-delivery", facts=why)]
             case Ticked():
                 pass
         return []

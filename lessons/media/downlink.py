@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lessons.media.plane import MediaRoom
 
 COALESCE_SECONDS, ANSWER_SECONDS, KEY_REQUEST_PAUSE = 0.1, 10.0, 1.0
+WRITE_SECONDS = 0.005
+"""Between the gate's answer for what waits for TCP and its going out, at most."""
 MOST_REPEATS = 800
 """Packets sent again to one viewer in a second, at most."""
 MANY_PICTURES = 4
@@ -42,7 +44,7 @@ class Downlink:
         self.quality = Quality()
         self.transport = Transport(room.port, room.certificate, room.clock, on_rtp=lambda packet, received: None,
                                    on_rtcp=self._rtcp, on_change=self._changed)
-        self.transport.may_deliver = self._may_deliver
+        self.transport.may_deliver, self.transport.delivers = self._may_deliver, self._delivers
         self._addresses = addresses
         self._session = answers.new_session()
         self._lines = [_Line("0", "audio")]         # free: the handshake is done before the first source is there
@@ -127,6 +129,10 @@ class Downlink:
     def _may_deliver(self, owner: object) -> bool:
         return not isinstance(owner, ViewerStream) or (
             owner.routed and owner.source.permits(self.room.clock.boottime()))
+
+    def _delivers(self, owner: object, size: int) -> None:
+        if isinstance(owner, ViewerStream):
+            owner.source.delivers(owner.viewer, size, self.room.clock.boottime() - WRITE_SECONDS)
 
     # -- offers
 

@@ -35,6 +35,18 @@ class Offer:
     streams: tuple[Stream, ...]
 
 
+class Watch(Protocol):
+    """Told of every delivery at the moment before it is made: one frame, one packet again, or one that waited for TCP."""
+
+    def __call__(self, key: SourceKey, to: frozenset[str], viewers: tuple[str, ...], size: int, at: float, /) -> None:
+        """`to`: the source's whole route; `viewers`: who gets `size` bytes of it now, at boottime `at`."""
+        ...
+
+
+def unwatched(key: SourceKey, to: frozenset[str], viewers: tuple[str, ...], size: int, at: float, /) -> None:
+    """Nobody watches."""
+
+
 class FrameSink(Protocol):
     """The record of one layer of one source. Given by `recordings.capture`."""
 

@@ -77,6 +77,7 @@ class TcpPath:
         self.closed = False
         self.dropped: Counter[Priority] = Counter()
         self.may_deliver: Callable[[object], bool] = lambda owner: True
+        self.delivers: Callable[[object, int], None] = lambda owner, size: None
         self._received, self._gone = received, gone
         self._loop = asyncio.get_running_loop()
         self._in = bytearray()
@@ -145,6 +146,8 @@ class TcpPath:
         self.purge(lambda owner: not self.may_deliver(owner))
         while self._queue:
             head = self._queue[0]
+            if not head.started:
+                self.delivers(head.owner, len(head.data))
             sent = self._write(head.data)
             if self.closed:
                 return

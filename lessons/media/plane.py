@@ -16,7 +16,7 @@ from lessons.media import adapter, answers, sdp, uplink
 from lessons.media.addresses import LOOPBACK, Announcement, is_loopback, of_this_machine
 from lessons.media.downlink import Downlink
 from lessons.media.gate import Gate
-from lessons.media.keys import Codec, FrameSink, Offer, Sinks, SourceKey, SourceKind, Stream
+from lessons.media.keys import Codec, FrameSink, Offer, Sinks, SourceKey, SourceKind, Stream, Watch, unwatched
 from lessons.media.port import Port
 from lessons.media.sdp import BadOffer
 from lessons.media.source import Source
@@ -85,11 +85,11 @@ class Plane:
         return self.sockets.number
 
     def room(self, *, gate: Gate, lesson_clock_start: float, sink: Sinks,
-             on_offer: Callable[[str, Offer], None]) -> "MediaRoom":
+             on_offer: Callable[[str, Offer], None], watch: Watch = unwatched) -> "MediaRoom":
         """The media of one room. `lesson_clock_start`: boottime of 0 ms on the lesson's clock. `sink` gives the record of
         a layer of a source, None while there is none (then nothing of it is forwarded). `on_offer` is told what a peer may
-        receive."""
-        room = MediaRoom(self, gate, lesson_clock_start, sink, on_offer)
+        receive. `watch` is told of every delivery."""
+        room = MediaRoom(self, gate, lesson_clock_start, sink, on_offer, watch)
         self._rooms.add(room)
         return room
 
@@ -128,8 +128,9 @@ class MediaRoom:
     """See `Plane.room`. All methods are called from the loop's thread; a peer is an admitted connection, not a person."""
 
     def __init__(self, plane: Plane, gate: Gate, lesson_clock_start: float,
-                 sink: Sinks, on_offer: Callable[[str, Offer], None]) -> None:
+                 sink: Sinks, on_offer: Callable[[str, Offer], None], watch: Watch = unwatched) -> None:
         self.gate, self.lesson_clock_start, self.sink, self.on_offer = gate, lesson_clock_start, sink, on_offer
+        self.watch = watch
         self.port, self.certificate, self.clock = plane.sockets, plane.certificate, plane.clock
         self.outbox = plane.sockets.outbox
         self._plane = plane

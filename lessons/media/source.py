@@ -24,14 +24,19 @@ OPUS, VP8, VP8_REPAIR = 111, 96, 97
 """Payload types in every offer to viewers, so that one rewritten packet fits all."""
 KEY_FRAME_EVERY, KEY_FRAME_LIMIT, KEY_FRAME_LIMIT_STILL = 5.0, 0.4, 2.0
 _TAKEN_FOR, _HEARD_FOR, _NEVER = 1.0, 2.0, float("-inf")
+_NOBODY: frozenset[str] = frozenset()
 
 
 class _Fan(NamedTuple):
-    """Who gets the packets of one layer: by UDP, grouped by our socket, and by TCP. `watched`: whether anybody is on it."""
+    """Who gets the packets of one layer: by UDP, grouped by our socket, and by TCP. `viewers`: all of them, by name."""
 
     udp: "list[tuple[socket.socket, list[ViewerStream]]]"
     tcp: list[ViewerStream]
-    watched: bool
+    viewers: tuple[str, ...]
+
+    @property
+    def watched(self) -> bool:
+        return bool(self.viewers)
 
 
 class Source:
@@ -150,6 +155,8 @@ class Source:
             self._admit(layer, frame, now)
         fan = self._fan_of(layer)
         packets = self._packets(layer, frame, now)
+        if fan.viewers:
+            self.delivers(fan.viewers, len(frame.content), now)
         for sock, streams in fan.udp:
             self.room.outbox.fan_out(sock, streams, packets)
         for stream in fan.tcp:
@@ -179,7 +186,8 @@ class Source:
             path = stream.downlink.transport.path
             if isinstance(path, UdpPath):
                 groups.setdefault(path.sock.fileno(), (path.sock, []))[1].append(stream)
-        return _Fan(list(groups.values()), [stream for stream in here if stream.tcp], bool(here))
+        return _Fan(list(groups.values()), [stream for stream in here if stream.tcp],
+                    tuple(stream.downlink.peer for stream in here))
 
     def _packets(self, layer: Layer, frame: Frame, now: float) -> list[Packet]:
         number = layer.number(frame)
@@ -213,6 +221,10 @@ class Source:
                 stream.downlink.refused_by_queue()
                 return
 
+    def delivers(self, viewers: tuple[str, ...], size: int, now: float) -> None:
+        """Say to whoever watches what goes out now. Nothing is asked: a watch that decided would be another rule."""
+        self.room.watch(self.key, self.recipients if self.recipients is not None else _NOBODY, viewers, size, now)
+
     def repeat(self, stream: ViewerStream, sequences: tuple[int, ...], now: float) -> None:
         """Send packets again that a viewer misses, behind the same gate and route as the first time."""
         for sequence in sequences:
@@ -220,6 +232,7 @@ class Source:
                 return
             packet = stream.repeat(sequence)
             if packet is not None:
+                self.delivers(stream.viewer, len(packet), now)
                 stream.downlink.transport.send_rtp(packet, Priority.VIDEO if self.is_video else Priority.AUDIO, stream)
 
     # -- routes

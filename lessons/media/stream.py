@@ -67,6 +67,7 @@ class ViewerStream:
 
     def __init__(self, downlink: "Downlink", source: "Source", mid: str) -> None:
         self.downlink, self.source, self.mid = downlink, source, mid
+        self.viewer = (downlink.peer,)
         self.routed = False
         self.want: Layer | None = None
         self.segment: Segment | None = None

@@ -42,6 +42,7 @@ class Transport:
         self.consent_at = -math.inf
         self.ufrag, self.password = b"", b""
         self.may_deliver: Callable[[object], bool] = lambda owner: True
+        self.delivers: Callable[[object, int], None] = lambda owner, size: None
         self._port, self._clock = port, clock
         self._on_rtp, self._on_rtcp, self._on_change = on_rtp, on_rtcp, on_change
         self._dtls = adapter.Dtls(certificate, self._send_dtls, self.close)
@@ -113,7 +114,7 @@ class Transport:
         if self.path is not path and not self.closed:
             self.path = path
             if isinstance(path, TcpPath):
-                path.may_deliver = self.may_deliver
+                path.may_deliver, path.delivers = self.may_deliver, self.delivers
             self._checked.set()
             self._on_change()
 

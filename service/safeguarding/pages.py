@@ -21,6 +21,7 @@ KINDS = {
     "worry": "Worry", "flag": "Flag", "chat-held": "Chat", "teacher-not-arrived": "No teacher", "teacher-away": "Teacher away",
     "recorder-failed": "Recording fault", "address-shared": "Shared address", "device-shared": "Shared device",
     "stopped": "Lesson stopped", "one-pupil": "One pupil, two adults planned",
+    "forbidden-delivery": "Stopped by the monitor",
 }
 
 
@@ -94,4 +95,5 @@ TITLES = {
     "teacher-not-arrived": "The teacher has not arrived", "teacher-away": "The teacher has gone",
     "recorder-failed": "Recording stopped", "address-shared": "A pupil and an adult at one address",
     "device-shared": "One device for two people", "stopped": "A lesson was stopped",
+    "forbidden-delivery": "The monitor stopped a lesson",
 }

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     DEVICE_SHARED = "device-shared"
     STOPPED = "stopped"
     ONE_PUPIL = "one-pupil"
+    FORBIDDEN_DELIVERY = "forbidden-delivery"
 
 
 class About(StrEnum):

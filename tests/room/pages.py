@@ -21,8 +21,8 @@ DOOR = {"clothing": "yes", "place": "yes", "people_near": "yes", "beside": "nobo
 class PlayedMedia:
     """The media of one room: who is heard is what the test says. What passes is decided by the gate and the routes alone."""
 
-    def __init__(self, gate: Any, clock: Any):
-        self.gate, self.clock = gate, clock
+    def __init__(self, gate: Any, clock: Any, watch: Any):
+        self.gate, self.clock, self.watch = gate, clock, watch
         self.routes: dict[SourceKey, frozenset[str]] = {}
         self.heard: dict[str, float] = {}
         self.addresses: dict[str, str] = {}
@@ -65,8 +65,12 @@ class PlayedMedia:
         return bool(self.routes.get(SourceKey(peer, "camera")))
 
     def delivers(self, peer: str, kind: Any = "microphone") -> frozenset[str]:
-        """Who would get a packet of this source at this moment."""
-        return self.routes.get(SourceKey(peer, kind), frozenset()) if self.gate.permits(self.clock.boottime()) else frozenset()
+        """Who gets a packet of this source at this moment; the wire monitor sees it, as on the application's own plane."""
+        now, key = self.clock.boottime(), SourceKey(peer, kind)
+        to = self.routes.get(key, frozenset()) if self.gate.permits(now) else frozenset()
+        if to:
+            self.watch(key, to, tuple(to), 1, now)
+        return to
 
 
 class PlayedPlane:
@@ -74,8 +78,8 @@ class PlayedPlane:
         self.clock = clock
         self.rooms: list[PlayedMedia] = []
 
-    def room(self, *, gate: Any, **_: Any) -> PlayedMedia:
-        self.rooms.append(PlayedMedia(gate, self.clock))
+    def room(self, *, gate: Any, watch: Any, **_: Any) -> PlayedMedia:
+        self.rooms.append(PlayedMedia(gate, self.clock, watch))
         return self.rooms[-1]
 
 
