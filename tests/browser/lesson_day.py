@@ -126,6 +126,7 @@ async def school_day(folder: Path) -> AsyncIterator[Day]:
                 day = Day(service, folder, playwright, wire)
                 try:
                     yield day
+                    assert await asyncio.to_thread(service.forbidden) == 0, "the service's wire monitor saw what may not be"
                 finally:
                     for browser in day.browsers:
                         browser.kill()

@@ -3,12 +3,14 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -60,6 +62,12 @@ class Service(Program):
     @property
     def url(self) -> str:
         return str(self.made["base_url"])
+
+    def forbidden(self) -> int:
+        """How many deliveries the service's own wire monitor found that should not have been."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=PATIENCE) as answer:
+            text = answer.read().decode()
+        return int(float(re.search(r"^chaperone_forbidden_deliveries_total (\S+)$", text, re.M)[1]))  # type: ignore[index]
 
     def person(self, person_id: str) -> dict[str, Any]:
         return next(person for person in self.made["people"] if person["id"] == person_id)

@@ -16,6 +16,7 @@ from aiortc.mediastreams import MediaStreamTrack
 from lessons.media.gate import Gate
 from lessons.media.keys import Offer, SourceKey
 from lessons.media.plane import MediaRoom, Plane
+from tests.media.watch import Watch
 
 aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]     # aioice leaves loopback out
 
@@ -187,8 +188,10 @@ class School:
         self.gate = Gate()
         self.record = Record()
         self.people: dict[str, Person] = {}
+        self.watch = Watch(self)
         self.room: MediaRoom = plane.room(gate=self.gate, lesson_clock_start=clock.boottime(), sink=self.record,
-                                          on_offer=lambda peer, offer: self.people[peer].offered(offer))
+                                          on_offer=lambda peer, offer: self.people[peer].offered(offer),
+                                          watch=self.watch)
 
     def open(self) -> None:
         self.gate.until = float("inf")
@@ -206,6 +209,7 @@ class School:
         for person in self.people.values():
             await person.close()
         await self.plane.close()
+        assert self.watch.wrong == []
 
 
 def brightness(frame: Any) -> float:

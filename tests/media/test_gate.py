@@ -2,7 +2,10 @@
 
 import asyncio
 
+import pytest
+
 from lessons.media import rtcp, rtp
+from lessons.media.gate import Gate
 from lessons.media.keys import SourceKey
 from tests.media.conftest import Room
 from tests.media.raw import Camera, Microphone, RawPeer
@@ -209,6 +212,17 @@ async def test_the_rest_of_a_half_sent_packet_is_blanked(room: Room) -> None:
     room.open()
     await settle(room, anna, microphone)
     await ben.until(lambda: len(ben.rtp) == 1)
+
+
+async def test_a_gate_that_is_not_asked_is_noticed_by_whoever_watches(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    _anna, camera, _microphone, ben = await lesson(room)
+    assert (room.watch.deliveries, room.watch.wrong) == (2, [])
+    monkeypatch.setattr(Gate, "permits", lambda gate, now: True)
+    room.gate.until = float("-inf")
+    camera.frame()
+    await ben.until(lambda: len(ben.rtp) == 7)
+    assert room.watch.wrong == [f"{CAMERA} to ('ben',): the gate is shut"]
+    room.watch.wrong.clear()
 
 
 async def test_leaving_ends_everything_at_once(room: Room) -> None:

@@ -2,92 +2,22 @@
 somebody changed can put anything on either. Whatever of either reaches anybody is found in the decrypted recording."""
 
 import asyncio
-import contextlib
-import itertools
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlmodel import select
 
-from lessons.media import rtp, vp8
 from lessons.media.quality import Level
 from lessons.media.record import Record
 from recordings import queries, review
 from recordings.tables import Recording
 from recordings.verify import verify
 from service.foundation.clock import SystemClock
-from tests.media.raw import VIDEO, Camera, Microphone, RawPeer, answer, offer
-from tests.room.pages import Lesson, Page
+from tests.room.pages import Lesson
 from tests.school import running
-
-SMALL, LARGE = 300, 400
-"""Bytes in each packet, so that the two pictures are never the same bytes."""
-
-
-class Modified:
-    """A page whose packets are made by hand, so that its camera's two sizes are two pictures."""
-
-    def __init__(self, page: Page) -> None:
-        self.page, self.up, self.down = page, RawPeer(), RawPeer()
-        self._tasks = [asyncio.create_task(each) for each in (self._beat(), self._send(), self._receive())]
-
-    async def _beat(self) -> None:
-        for n in itertools.count():
-            self.page.say("heartbeat", n=n, visible=True)
-            await asyncio.sleep(1)
-
-    async def _send(self) -> None:
-        self.page.say("publish", sdp=offer(self.up.certificate))
-        await self.page.until(lambda: self.page.last("published") is not None, 20)
-        await self.up.connect(self.page.all("published")[0]["sdp"])
-        microphone = Microphone(self.up)
-        while True:
-            microphone.frame()
-            await asyncio.sleep(0.1)
-
-    async def _receive(self) -> None:
-        for n in itertools.count():
-            await self.page.until(lambda n=n: len(self.page.all("subscribe")) > n, 600)  # type: ignore[misc]
-            told = self.page.all("subscribe")[n]
-            self.page.say("subscribed", version=told["version"], sdp=answer(self.down.certificate, told["sdp"]))
-            if n == 0:
-                await self.down.connect(told["sdp"])
-
-    async def film(self, enough: Callable[[], bool]) -> None:
-        """Send both pictures until it is enough."""
-        low = Camera(self.up, rid="l", ssrc=0x1111, start=100, timestamp=5_000, picture=300)
-        high = Camera(self.up, rid="h", ssrc=0x3333, start=60_000, timestamp=900_000, picture=5_000)
-        async with asyncio.timeout(20):
-            for n in itertools.count():
-                low.frame(key=n % 15 == 0, size=SMALL)
-                high.frame(key=n % 15 == 0, size=LARGE)
-                await asyncio.sleep(0.05)
-                if enough():
-                    return
-
-    def shown(self) -> set[bytes]:
-        """The whole pictures that arrived here, as a decoder gets them."""
-        found: dict[int, list[tuple[int, bool, bytes]]] = defaultdict(list)
-        for packet in map(rtp.parse, self.down.rtp):
-            descriptor = vp8.parse(packet.payload) if packet is not None and packet.payload_type == VIDEO else None
-            if packet is not None and descriptor is not None:
-                found[packet.timestamp].append((packet.sequence, packet.marker, packet.payload[descriptor.size:]))
-        whole = (sorted(parts) for parts in found.values() if any(marker for _, marker, _ in parts))
-        return {b"".join(content for _, _, content in parts) for parts in whole}
-
-    def saw(self, size: int) -> int:
-        return sum(len(picture) // 3 in range(size, size + 10) for picture in self.shown())
-
-    async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        self.up.close()
-        self.down.close()
+from tests.threats.modified import LARGE, SMALL, Modified
 
 
 @pytest.fixture

@@ -1,0 +1,80 @@
+"""The wire monitor beside the running service: what it sees stops the lesson, tells the DSL and is counted (invariant I9)."""
+
+from collections.abc import AsyncIterator, Callable
+from math import inf
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from lessons.live.monitor import Forbidden
+from lessons.live.supervision import Snapshot, Verdict
+from lessons.media.gate import Gate
+from service.safeguarding.tables import Alert
+from tests.room.pages import Lesson, Page
+from tests.school import Running
+
+
+@pytest.fixture
+async def lesson(school: Running) -> AsyncIterator[Lesson]:
+    lesson = Lesson(school)
+    yield lesson
+    await lesson.end()
+
+
+async def teaching(lesson: Lesson) -> tuple[Page, Page, Page]:
+    teacher, ali, bea = await lesson.teacher(), await lesson.pupil(0), await lesson.pupil(1)
+    await lesson.opened()
+    teacher.say("microphone", on=True)
+    await ali.until(lambda: any(person["microphone"] for person in ali.state["people"]))
+    assert lesson.media.delivers(teacher.person) == {ali.person, bea.person}
+    return teacher, ali, bea
+
+
+def without_the_gate(lesson: Lesson, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Gate, "permits", lambda gate, now: True)
+
+
+def without_the_rule(lesson: Lesson, patch: pytest.MonkeyPatch) -> None:
+    def careless(snapshot: Snapshot, now: float) -> Verdict:
+        return Verdict(inf, ())
+
+    patch.setattr("lessons.live.room.lease", careless)
+
+
+@pytest.mark.parametrize("sabotage", [without_the_gate, without_the_rule])
+async def test_a_broken_guard_is_noticed_at_the_first_packet_to_a_child_alone_with_an_adult(
+    lesson: Lesson, forbidden: list[Forbidden], monkeypatch: pytest.MonkeyPatch, sabotage: Callable[..., Any],
+) -> None:
+    teacher, ali, bea = await teaching(lesson)
+    assert forbidden == []
+    sabotage(lesson, monkeypatch)
+    bea.vanish()
+    await teacher.until(lambda: bea.person not in [p["person"] for p in teacher.state["people"]])
+    lesson.media.delivers(teacher.person)
+    assert "I1 never alone" in forbidden[0].broken
+    assert forbidden[0].delivery.viewers == (ali.person,)
+    assert lesson.host.gate.until == -inf
+    monkeypatch.undo()
+    await ali.until(lambda: ali.state["hold"][:1] == ["stopped-by-school"])
+    await lesson.host.journal.drained()
+    async with lesson.school.database.reading() as session:
+        assert "forbidden-delivery" in (await session.exec(select(Alert.kind))).all()
+    async with lesson.school.client() as client:
+        text = (await client.get("/metrics")).text
+    assert "chaperone_forbidden_deliveries_total 1.0" in text
+    forbidden.clear()
+
+
+async def test_a_rule_that_would_open_again_is_not_asked(lesson: Lesson, forbidden: list[Forbidden],
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    teacher, _, bea = await teaching(lesson)
+    without_the_rule(lesson, monkeypatch)
+    bea.vanish()
+    await teacher.until(lambda: bea.person not in [p["person"] for p in teacher.state["people"]])
+    lesson.media.delivers(teacher.person)
+    assert forbidden.pop()
+    forbidden.clear()
+    await lesson.settle(3)
+    assert lesson.host.gate.until == -inf
+    assert lesson.media.delivers(teacher.person) == frozenset()
