@@ -1,4 +1,4 @@
-"""The wire monitor alone: from a lesson in which all is well, one thing goes wrong, and a delivery breaks exactly that invariant."""
+"""The wire monitor alone: from a lesson in which all is well one thing goes wrong, and a delivery breaks just that invariant."""
 
 from collections.abc import Callable
 from dataclasses import replace
