@@ -11,6 +11,7 @@ import pytest
 from lessons.breakouts import queries
 from lessons.live import messages as m
 from lessons.live import requests
+from lessons.live.monitor import Forbidden
 from lessons.live.plan import Plan
 from lessons.live.tickets import Ticket, Tickets
 from lessons.media.gate import Gate
@@ -156,7 +157,9 @@ async def test_one_adult_does_not_hold_two_rooms(family: Family, monkeypatch: py
 
 
 @pytest.mark.parametrize("guarded", [False, True], ids=["without the gate", "with the gate"])
-async def test_nothing_reaches_the_last_pupil_of_a_room_once_the_other_is_unheard(family: Family, guarded: bool) -> None:
+async def test_nothing_reaches_the_last_pupil_of_a_room_once_the_other_is_unheard(
+    family: Family, guarded: bool, forbidden: list[Forbidden],
+) -> None:
     _, second = await family.separated()
     second[0].say("microphone", on=True)
     await second[1].until(lambda: any(person["microphone"] for person in second[1].state["people"]))
@@ -171,6 +174,8 @@ async def test_nothing_reaches_the_last_pupil_of_a_room_once_the_other_is_unhear
             delivered.append(clock.boottime() - last)
     assert delivered, "a gate that never opened proves nothing"
     assert (max(delivered) < 2.0) is guarded
+    assert bool(forbidden) is not guarded, "the wire monitor sees it too"
+    forbidden.clear()
 
 
 @pytest.mark.parametrize("guarded", [False, True], ids=["without the shared memory", "with the shared memory"])
