@@ -17,8 +17,9 @@ SMALL, LARGE = 300, 400
 class Modified:
     """A page whose packets are made by hand, so that its camera's two sizes are two pictures."""
 
-    def __init__(self, page: Page) -> None:
-        self.page, self.up, self.down = page, RawPeer(), RawPeer()
+    def __init__(self, page: Page, up: RawPeer | None = None, down: RawPeer | None = None) -> None:
+        self.page, self.up, self.down = page, up or RawPeer(), down or RawPeer()
+        self.speaks = False
         self._tasks = [asyncio.create_task(each) for each in (self._beat(), self._send(), self._receive())]
 
     async def _beat(self) -> None:
@@ -33,7 +34,7 @@ class Modified:
         microphone = Microphone(self.up)
         while True:
             microphone.frame()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.03 if self.speaks else 0.1)
 
     async def _receive(self) -> None:
         for n in itertools.count():
@@ -67,6 +68,10 @@ class Modified:
 
     def saw(self, size: int) -> int:
         return sum(len(picture) // 3 in range(size, size + 10) for picture in self.shown())
+
+    async def die(self) -> None:
+        """As by SIGKILL of the browser on a machine that is cut off: nothing more is sent, nothing is said."""
+        await self.close()
 
     async def close(self) -> None:
         for task in self._tasks:
