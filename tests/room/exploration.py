@@ -99,7 +99,7 @@ def after(state: State, label: str) -> State:
     new.room, new.world = _like(state.room), _like(state.world)
     room, world = new.room, new.world
     room.seats = {person: _like(seat) for person, seat in room.seats.items()}
-    room._warned, room._adult_devices = set(room._warned), set(room._adult_devices)
+    room._warned, room.doubted = set(room._warned), set(room.doubted)
     room._deadlines = Deadlines(dict(room._deadlines._starts), dict(room._deadlines._ends))
     world.media, world.page = dict(world.media), dict(world.page)
     world.permitted, world.approvals, world.removed = dict(world.permitted), dict(world.approvals), set(world.removed)

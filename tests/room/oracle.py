@@ -51,6 +51,8 @@ class World:
                 wrong.append("I1 never alone")
         elif not adults or len(alive) < 2:
             wrong.append("nobody to meet")
+        elif self.media.keys() - self.exposed:
+            wrong.append("I6 somebody may not take part, and nobody else is here whom the lesson is for")
         if self.now - self.recorder >= 3.0:
             wrong.append("I2 recorded")
         if not self.opens <= self.now < self.closes:
