@@ -181,6 +181,11 @@ async def roster(session: AsyncSession, lesson_id: str) -> Roster:
     )
 
 
+def titled(lesson: str, room: str) -> str:
+    """What a breakout room is called where its lesson is not beside it: at most 120 letters, as a lesson's title."""
+    return f"{lesson[:118 - len(room)]}, {room}"
+
+
 async def _of_breakout(session: AsyncSession, lesson: Lesson, main: Roster) -> Roster:
     """A breakout room's roster: its own adults, those who run the lesson, and the pupils placed in it, as long as they are on
     the lesson's. Whatever is decided about the lesson holds for its rooms (policy: RL1)."""
@@ -190,7 +195,8 @@ async def _of_breakout(session: AsyncSession, lesson: Lesson, main: Roster) -> R
     visiting = [replace(adult, part="second") for adult in main.adults if adult.id not in parts and not adult.is_guest]
     placed = main.family.pupils_of(lesson.id)
     return replace(
-        main, lesson_id=lesson.id, version=main.version + lesson.version, title=f"{main.title}, {lesson.title}", main=main,
+        main, lesson_id=lesson.id, version=main.version + lesson.version, title=titled(main.title, lesson.title), main=main,
+        pupil_id="", approvals=(),  # an approval names one lesson exactly, and is never for a room of it
         starts_at=lesson.starts_at, started_at=lesson.started_at, ended_at=lesson.ended_at or main.ended_at,
         end_reason=lesson.end_reason, adults=(*(adult for adult in own if not adult.is_guest), *visiting, *guests_here),
         leaders=tuple(leader for leader in main.leaders if leader.id not in parts),

@@ -33,13 +33,14 @@ from service.people.step_up import Proof
 
 @dataclass(frozen=True)
 class LessonFacts:
-    """What a recording keeps of its lesson's plan."""
+    """What a recording keeps of its lesson's plan. `main_id`: of a breakout room, the lesson that it is part of."""
 
     lesson_id: str
     title: str
     class_name: str
     starts_at: datetime
     ends_at: datetime
+    main_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,8 @@ async def _recording(session: AsyncSession, actor: Actor, facts: LessonFacts, no
     if found is None:
         profile = await people.profile(session, actor.school_id)
         found = Recording(
-            school_id=actor.school_id, lesson_id=facts.lesson_id, title=facts.title, class_name=facts.class_name,
-            starts_at=facts.starts_at, ends_at=facts.ends_at, started_at=now,
+            school_id=actor.school_id, lesson_id=facts.lesson_id, main_id=facts.main_id, title=facts.title,
+            class_name=facts.class_name, starts_at=facts.starts_at, ends_at=facts.ends_at, started_at=now,
             kept_until=rules.kept_until(facts.ends_at, profile.retention_days),
         )
     found.outcome, found.reason, found.ended_at = "", "", None

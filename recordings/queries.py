@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from sqlmodel import col, func, select
+from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from recordings.format import Header
 from recordings.rules import Grant
@@ -25,7 +26,8 @@ class PartView:
 
 @dataclass(frozen=True)
 class RecordingDetails:
-    """One lesson's recording. `participants`: ids of everybody who was admitted."""
+    """One lesson's recording. `participants`: ids of everybody who was admitted, to this room or another of the lesson:
+    who was in a lesson reviews none of its rooms. `rooms`: (lesson, title) of its other recordings, the main room first."""
 
     id: str
     school_id: str
@@ -40,6 +42,8 @@ class RecordingDetails:
     kept_until: date
     parts: tuple[PartView, ...]
     participants: frozenset[str]
+    main_id: str = ""
+    rooms: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_destroyed(self) -> bool:
@@ -86,11 +90,13 @@ class OpenPart:
 async def listing(session: AsyncSession, school_id: str, person_id: str, limit: int = 200) -> list[Listed]:
     """The newest recordings of a school, newest first, as `person_id` may see them."""
     rows = (await session.exec(
-        select(Recording).where(Recording.school_id == school_id).order_by(col(Recording.starts_at).desc()).limit(limit)
+        select(Recording).where(Recording.school_id == school_id, Recording.main_id == "")
+        .order_by(col(Recording.starts_at).desc()).limit(limit)
     )).all()
-    mine = set((await session.exec(
-        select(RecordingParticipant.recording_id).where(RecordingParticipant.person_id == person_id)
-    )).all())
+    took_part = select(Recording.lesson_id, Recording.main_id).join(
+        RecordingParticipant, col(RecordingParticipant.recording_id) == Recording.id
+    ).where(RecordingParticipant.person_id == person_id)
+    mine = {main_id or lesson_id for lesson_id, main_id in (await session.exec(took_part)).all()}
     counted = await session.exec(
         select(RecordingView.recording_id, func.count()).where(RecordingView.school_id == school_id)
         .group_by(RecordingView.recording_id)
@@ -98,7 +104,7 @@ async def listing(session: AsyncSession, school_id: str, person_id: str, limit: 
     views = dict(counted.all())
     return [
         Listed(row.lesson_id, row.title, row.class_name, row.starts_at, row.outcome, row.reason, row.kept_until,
-               views.get(row.id, 0), row.id in mine)
+               views.get(row.id, 0), row.lesson_id in mine)
         for row in rows
     ]
 
@@ -114,8 +120,9 @@ async def recording(session: AsyncSession, school_id: str, lesson_id: str) -> Re
         select(RecordingPart, RecordingKey).join(RecordingKey, col(RecordingKey.part_id) == RecordingPart.id)
         .where(RecordingPart.recording_id == row.id).order_by(col(RecordingPart.part))
     )).all()
+    whole = (await session.exec(_of_one_lesson(school_id, row.main_id or row.lesson_id))).all()
     people = (await session.exec(
-        select(RecordingParticipant.person_id).where(RecordingParticipant.recording_id == row.id)
+        select(RecordingParticipant.person_id).where(col(RecordingParticipant.recording_id).in_({each.id for each in whole}))
     )).all()
     return RecordingDetails(
         row.id, row.school_id, row.lesson_id, row.title, row.class_name, row.starts_at, row.ends_at, row.started_at,
@@ -125,8 +132,16 @@ async def recording(session: AsyncSession, school_id: str, lesson_id: str) -> Re
                      key.destroyed_at)
             for part, key in parts
         ),
-        frozenset(people),
+        frozenset(people), row.main_id,
+        tuple((each.lesson_id, each.title) for each in whole if each.id != row.id),
     )
+
+
+def _of_one_lesson(school_id: str, main_id: str) -> "SelectOfScalar[Recording]":
+    """A lesson's recording and those of its breakout rooms, its own first."""
+    return select(Recording).where(
+        Recording.school_id == school_id, or_(col(Recording.lesson_id) == main_id, col(Recording.main_id) == main_id)
+    ).order_by(col(Recording.main_id), col(Recording.starts_at), col(Recording.title))
 
 
 async def views(session: AsyncSession, recording_id: str) -> list[Watched]:

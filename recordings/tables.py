@@ -19,6 +19,7 @@ class Recording(SQLModel, table=True):
     id: str = IdField()
     school_id: str = Field(foreign_key="school.id", index=True)
     lesson_id: str = Field(max_length=32, unique=True)
+    main_id: str = Field(default="", max_length=32, index=True, description="Of a breakout room, its lesson.")
     title: str = Field(max_length=120)
     class_name: str = Field(max_length=60)
     starts_at: datetime = Field(index=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons import rules as planning
@@ -142,7 +142,9 @@ async def pupil_record(session: AsyncSession, actor: Actor, pupil_id: str, limit
     if not pupil.is_child or not await _has_business(session, actor, pupil_id):
         raise NotFound()
     groups = select(GroupMember.group_id).where(GroupMember.person_id == pupil_id, GroupMember.part == "pupil")
-    journalled = select(JournalEntry.lesson_id).where(JournalEntry.person_id == pupil_id)
+    journalled = select(func.coalesce(Lesson.breakout_of, Lesson.id)).join(
+        JournalEntry, col(JournalEntry.lesson_id) == Lesson.id
+    ).where(JournalEntry.person_id == pupil_id)
     own = select(LessonAdult.lesson_id).where(LessonAdult.person_id == actor.person_id, LessonAdult.part != "guest")
     rows = (await session.exec(select(Lesson).where(
         Lesson.school_id == actor.school_id, Lesson.status == "planned",

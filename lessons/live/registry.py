@@ -92,7 +92,8 @@ class Registry:
             check=self._check,
             kin=Kin(self._doubted.setdefault(plan.family, set()), tell=self._tell_kin, changed=self._rooms_changed),
         )
-        facts = LessonFacts(lesson_id, plan.title, plan.class_name, plan.starts_at, plan.ends_at)
+        facts = LessonFacts(lesson_id, plan.title, plan.class_name, plan.starts_at, plan.ends_at,
+                            plan.main.lesson_id if plan.main else "")
         recorder = Recorder(
             self.database, self.vault, self.clock, actor, facts, ends_at=plan.hard_end_at, on_durable=host.recorded,
             on_fault=host.recorder_failed,

@@ -53,8 +53,7 @@ async def test_each_room_hears_its_own_and_the_death_of_one_adult_silences_that_
 
         await teacher.press("Bring everybody back")
         for person in (teacher, *pupils):
-            await person.sees("open")
-            assert await person.page.locator("main").get_attribute("data-lesson") == day.lesson["id"]
+            await person.page.locator(f'main[data-lesson="{day.lesson["id"]}"][data-room="open"]').wait_for(state="attached")
         await day.until_hears(teacher, {pupil.id: codes[pupil.id] for pupil in pupils})
         await teacher.page.set_viewport_size({"width": 320, "height": 640})
         await picture(teacher, "real-back-320")

@@ -1,11 +1,13 @@
 """Breakout rooms through the real application: each is a lesson of its own, with its own door, gate, journal and recording."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlmodel import col, select
 
+from lessons import roster as rosters
 from lessons.attendance.queries import lesson_record
 from lessons.tables import BreakoutPlace, JournalEntry
 from lessons.tables import Lesson as LessonRow
@@ -15,6 +17,7 @@ from service.foundation.errors import NotFound
 from service.people import sessions
 from service.safeguarding.tables import Alert
 from tests.room.family import Family
+from tests.room.pages import Page
 from tests.school import Running
 
 
@@ -261,3 +264,40 @@ async def test_rooms_are_in_no_timetable_list_or_family_s_page(family: Family) -
             assert "Room 1" not in page.text, address
     async with school.client(await school.cookie(family.pupil_ids[0])) as client:
         assert "Room 1" not in (await client.get("/today")).text
+
+
+async def test_the_lesson_s_recording_leads_to_its_rooms_and_each_room_s_to_its_lesson(family: Family) -> None:
+    await family.separated()
+    for room in (family.id, *family.rooms):
+        await family.host_of(room).journal.drained()
+    async with await family.school.signed_in("dsl") as client:
+        main = (await client.get(f"/recordings/{family.id}")).text
+        room = (await client.get(f"/recordings/{family.rooms[0]}")).text
+        listed = (await client.get("/recordings")).text
+    assert all(f"/recordings/{each}" in main for each in family.rooms)
+    assert f"/recordings/{family.id}" in room
+    assert f"/recordings/{family.rooms[1]}" not in room
+    assert f"/recordings/{family.id}" in listed
+    assert family.rooms[0] not in listed
+
+
+async def test_who_was_in_one_room_of_a_lesson_reviews_none_of_them(family: Family) -> None:
+    await family.separated()
+    dsl = family.school.person("dsl")
+    looking_in = Page(family, dsl, await family.school.cookie(dsl))
+    await family.come(looking_in, family.rooms[0])
+    async with await family.school.signed_in("dsl") as client:
+        for lesson in (family.id, *family.rooms):
+            assert (await client.get(f"/recordings/{lesson}")).status_code in (403, 404)
+        assert "You were in this lesson" in (await client.get("/recordings")).text
+
+
+async def test_an_approval_for_the_lesson_is_none_for_its_rooms(family: Family) -> None:
+    await family.separated()
+    async with family.school.database.reading() as session:
+        main = await rosters.roster(session, family.id)
+        assert main.family.rooms
+        approved = replace(main, pupil_id=family.pupil_ids[0], approvals=(object(),))  # type: ignore[arg-type]
+        row = await session.get_one(LessonRow, family.rooms[0])
+        room = await rosters._of_breakout(session, row, approved)
+    assert (room.approvals, room.pupil_id, room.needs_approval) == ((), "", False)

@@ -189,6 +189,7 @@ def upgrade() -> None:
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('lesson_id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('main_id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
     sa.Column('title', sqlmodel.sql.sqltypes.AutoString(length=120), nullable=False),
     sa.Column('class_name', sqlmodel.sql.sqltypes.AutoString(length=60), nullable=False),
     sa.Column('starts_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
@@ -205,6 +206,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('recording', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_recording_kept_until'), ['kept_until'], unique=False)
+        batch_op.create_index(batch_op.f('ix_recording_main_id'), ['main_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_recording_school_id'), ['school_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_recording_starts_at'), ['starts_at'], unique=False)
 
@@ -1406,6 +1408,7 @@ def downgrade() -> None:
     with op.batch_alter_table('recording', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_recording_starts_at'))
         batch_op.drop_index(batch_op.f('ix_recording_school_id'))
+        batch_op.drop_index(batch_op.f('ix_recording_main_id'))
         batch_op.drop_index(batch_op.f('ix_recording_kept_until'))
 
     op.drop_table('recording')
