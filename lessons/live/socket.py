@@ -106,20 +106,28 @@ async def _admit(socket: WebSocket, lesson_id: str, actor: Actor, line: SocketLi
     except (Malformed, WebSocketDisconnect):
         line.close(protocol.BAD_MESSAGE)
         return None
-    host = rooms.live(lesson_id)
     if not isinstance(hello, Hello):
         line.close(protocol.BAD_MESSAGE)
+        return None
+    if not await is_still_signed_in(socket):
+        line.close(protocol.TICKET_REFUSED)
         return None
     try:
         ticket = rooms.tickets.redeem(hello.ticket, lesson=lesson_id, person=actor.person_id, session=actor.session_id)
     except TicketRefused:
         line.close(protocol.TICKET_REFUSED)
         return None
+    host = rooms.live(lesson_id)
     if host is None:
         line.close(protocol.RESTARTING)
         return None
     local = socket.client is not None and socket.client.host in ("127.0.0.1", "::1", "localhost", "testclient")
     return host, rooms.admit(host, ticket, line, loopback=local)
+
+
+async def is_still_signed_in(socket: WebSocket) -> bool:
+    """Asked again at the hello: a socket may have waited with its ticket while the sign-in was ended (threat T13)."""
+    return await socket.app.state.authenticate(socket) is not None
 
 
 async def _read(socket: WebSocket, host: Host, connected: Connected, session_id: str) -> None:
