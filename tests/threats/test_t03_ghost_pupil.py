@@ -87,7 +87,8 @@ async def on_the_lesson_but_not_their_teacher(school: Running) -> tuple[queries.
     return actor, lesson["pupil_ids"][0]
 
 
-@guarded_by(Guard("adults of a lesson make no badge for its pupils", lambda patch: patch.setitem(IN_TRANSACTION, BadgeIssued, ())))
+@guarded_by(Guard("adults of a lesson make no badge for its pupils",
+                  lambda patch: patch.setitem(IN_TRANSACTION, BadgeIssued, ())))
 async def test_an_adult_of_the_lesson_cannot_make_themselves_a_pupil_s_badge(school: Running, attempt: Any) -> None:
     actor, child = await on_the_lesson_but_not_their_teacher(school)
     made: list[object] = []
