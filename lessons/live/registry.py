@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import structlog
 from sqlmodel import col, select
@@ -45,6 +46,10 @@ class TooOften(Unavailable):
     code = "too-often"
 
 
+class Devices(set[str]):
+    """What the rooms of one lesson remember together, for as long as one of them lives."""
+
+
 class Registry:
     """In the application's state as `rooms`. `plane` is None only where nothing of media is wanted (some tests)."""
 
@@ -56,7 +61,7 @@ class Registry:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._beginning: dict[str, asyncio.Lock] = {}
         self._knocks: dict[str, Pace] = {}
-        self._doubted: dict[str, set[str]] = {}
+        self._doubted: WeakValueDictionary[str, Devices] = WeakValueDictionary()
         self._closing = False
         self.watched = Watched()
 
@@ -90,7 +95,7 @@ class Registry:
             journal=Journal(self.database, actor, lesson_id, f"{plan.title}, {plan.class_name}"),
             read=lambda: self._glance(lambda session: reading.read(session, lesson_id)),
             check=self._check,
-            kin=Kin(self._doubted.setdefault(plan.family, set()), tell=self._tell_kin, changed=self._rooms_changed),
+            kin=Kin(self._doubted.setdefault(plan.family, Devices()), tell=self._tell_kin, changed=self._rooms_changed),
         )
         facts = LessonFacts(lesson_id, plan.title, plan.class_name, plan.starts_at, plan.ends_at,
                             plan.main.lesson_id if plan.main else "")

@@ -29,6 +29,8 @@ async def lesson(request: Request, lesson_id: str, actor: Anybody, session: Read
     view = await queries.lesson_view(session, actor, lesson_id, known=roster)
     if view.is_at_the_door(now) and not planned:
         return await render(request, "lessons/room.html", **await room(session, actor, view))
+    if roster.main is not None:  # what is planned and what was is the lesson's, not the room's
+        return see_other(f"/lessons/{roster.main.lesson_id}")
     if view.is_staff:
         known = {view.card.planned_by, *(link.previewed_by for link in view.roster.links)}
         names = await people.people(session, actor.school_id, known)
@@ -47,6 +49,7 @@ async def room(session: AsyncSession, actor: Actor, view: LessonView) -> dict[st
     all_mb, sound_mb = rules.expected_use(card.ends_at - card.starts_at)
     may_blur = view.is_staff or roster.profile.blur_may_be_off
     address = f"/lessons/{card.id}"
+    attendance = f"/lessons/{roster.main.lesson_id if roster.main else card.id}/attendance"
     knows_the_class = view.is_staff and view.part != "guest" and view.may_take_part
     return {
         "title": roster.title,
@@ -69,7 +72,7 @@ async def room(session: AsyncSession, actor: Actor, view: LessonView) -> dict[st
         "urls": {
             "door": f"{address}/door", "socket": f"{address}/socket", "worried": "/worried",
             "home": "/guest" if view.part == "guest" else "/today",
-            "attendance": f"{address}/attendance" if view.may_change else "", "call_home": "",
+            "attendance": attendance if view.may_change else "", "call_home": "",
         },
         "problem": _problem(view, actor),
     }

@@ -192,6 +192,7 @@ function moved(place) {
 
 /** @param {string} lesson @param {string} title */
 function inRoom(lesson, title) {
+  if (main.dataset.lesson !== lesson) history.replaceState(null, "", `/lessons/${lesson}`); // loaded anew, the page is this room's
   mark(main, "data-lesson", lesson);
   mark(main, "data-title", title);
   bar.setTitle(title);

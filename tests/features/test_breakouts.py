@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlmodel import col, select
 
+from consent.tables import ConsentResponse
 from lessons import roster as rosters
 from lessons.attendance.queries import lesson_record
 from lessons.tables import BreakoutPlace, JournalEntry
@@ -92,6 +93,22 @@ async def test_rooms_are_not_opened_twice_nor_inside_each_other(family: Family) 
     assert (await family.ask(family.teacher_id, body=again)).status_code == 409
     async with family.school.client(await family.school.cookie(family.teacher_id)) as client:
         assert (await client.post(f"/lessons/{family.rooms[0]}/breakouts", json=again)).status_code == 404
+
+
+async def test_a_colleague_who_is_named_finds_the_room_and_a_page_loaded_anew_is_the_room_s(family: Family) -> None:
+    school = family.school
+    colleague = next(p["id"] for p in (await family.ask(family.teacher_id, get=True)).json()["adults"]
+                     if p["id"] not in (family.teacher_id, family.assistant_id))
+    await family.split(([family.teacher_id], family.pupil_ids[:2]), ([colleague], family.pupil_ids[2:4]))
+    async with school.client(await school.cookie(colleague)) as client:
+        assert f"/lessons/{family.rooms[1]}" in (await client.get("/today")).text
+        assert f'data-main="{family.id}"' in (await client.get(f"/lessons/{family.rooms[1]}")).text
+    async with school.client(await school.cookie(family.pupil_ids[0])) as client:
+        sent = await client.get(f"/lessons/{family.id}")
+        assert (sent.status_code, sent.headers["location"]) == (303, f"/lessons/{family.rooms[0]}")
+    assert (await family.ask(family.teacher_id, "/close")).status_code == 200
+    async with school.client(await school.cookie(family.teacher_id)) as client:
+        assert (await client.get(f"/lessons/{family.rooms[0]}")).headers["location"] == f"/lessons/{family.id}"
 
 
 # The rule in each room
@@ -235,6 +252,23 @@ async def test_a_pupil_removed_in_one_room_is_out_of_all_of_them(family: Family)
     for room in (family.id, *family.rooms):
         answer = await family.at_the_door(first[1].person, room)
         assert answer.json()["code"] == "removed"
+
+
+async def test_a_consent_withdrawn_takes_the_child_out_of_the_room_they_are_in(family: Family) -> None:
+    first, _ = await family.separated()
+    clock = family.school.clock
+    async with family.school.database.writing() as session:
+        said = (await session.exec(select(ConsentResponse).where(
+            ConsentResponse.child_id == first[1].person, ConsentResponse.purpose == "attend"
+        ))).all()
+        session.add_all(ConsentResponse(
+            school_id=one.school_id, child_id=one.child_id, purpose="attend", answer="withdrawn", route="telephone",
+            respondent_id=one.respondent_id, signed_on=clock.now().date(), recorded_by="system", recorded_at=clock.now(),
+        ) for one in said)
+    family.school.app.state.rooms.refresh()
+    await first[1].until(lambda: first[1].state["hold"] == ["not-permitted"])
+    await first[0].until(lambda: first[0].state["hold"][:1] == ["lone-adult"])
+    assert family.media_of(family.rooms[0]).delivers(first[0].person) == frozenset()
 
 
 async def test_attendance_counts_the_time_in_the_rooms_as_time_in_the_lesson(family: Family) -> None:
