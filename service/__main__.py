@@ -137,7 +137,8 @@ async def seeded(app: FastAPI, number: int) -> dict[str, Any]:
 def _table(base: str, made: dict[str, Any]) -> str:
     rows = [f"{person['role']:<15} {person['name']:<20} {person['sign_in_url']}" for person in made["people"]]
     proof = f"Staff confirm decisions with the password {made['demo_proof']['password']} and the code that the page shows."
-    return "\n".join((f"Chaperone serves a demo school at {base}", "", *rows, "", proof, "Stop with Ctrl+C."))
+    mails = f"Mails that would be sent: {base}/demo/mail"
+    return "\n".join((f"Chaperone serves a demo school at {base}", "", *rows, "", proof, mails, "Stop with Ctrl+C."))
 
 
 def _serve(given: argparse.Namespace) -> int:

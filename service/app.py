@@ -33,7 +33,7 @@ from recordings.commands import recover as recover_recordings
 from recordings.shelf import Shelf
 from recordings.vault import Vault
 from service import files, metrics
-from service.foundation import audit, banners, bus, health, jobs, web
+from service.foundation import audit, banners, bus, health, jobs, mail, web
 from service.foundation.clock import Clock, SystemClock
 from service.foundation.db import Database
 from service.foundation.errors import Unavailable
@@ -41,6 +41,7 @@ from service.foundation.settings import Settings
 from service.migrations import upgrade
 from service.people import hashing, rules
 from service.people.frame import audiences, frame
+from service.people.queries import address
 from service.people.sessions import authenticate, keep_seen
 from service.people.sign_in import Tries
 from service.wiring import SUBSCRIBERS
@@ -115,9 +116,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.keys = state.settings.data / "keys"
         state.pepper = hashing.pepper(state.keys)
         state.outbox = asyncio.Event()
+        state.post = mail.post_of(state.settings)
         state.database = Database(state.settings.url, {
             "clock": state.clock, "subscribers": SUBSCRIBERS, "outbox": state.outbox,
-            "signing_key": audit.signing_key(state.keys),
+            "signing_key": audit.signing_key(state.keys), "post": state.post,
         })
         stack.push_async_callback(state.database.close)
         await upgrade.to_newest(state.database)
@@ -158,6 +160,8 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     yield "outbox", lambda: bus.run(state.database, state, SUBSCRIBERS, state.outbox)
     yield "checkpoint", lambda: jobs.every(60, sign)
     yield "seen", lambda: jobs.every(10, lambda: keep_seen(state))
+    yield "mail", lambda: mail.run(state.database, state.post, state.clock, address)
+    yield "old mails", lambda: jobs.every(86_400, lambda: mail.clear(state.database, state.clock))
 
 
 async def _finish(task: asyncio.Task[None]) -> None:

@@ -20,6 +20,7 @@ from lessons.live.monitor import Watched
 from service.foundation.bus import Outbox
 from service.foundation.db import WRITE_SECONDS
 from service.foundation.errors import NotFound
+from service.foundation.mail import Health, health
 from service.foundation.web import Public
 from service.safeguarding.tables import Alert
 
@@ -74,9 +75,10 @@ class Measured:
 class _Gauges:
     """States at the moment of asking, as a Prometheus collector."""
 
-    def __init__(self, phases: dict[str, int], connections: int, waiting: int, alerts: int, watched: Watched):
+    def __init__(self, phases: dict[str, int], connections: int, waiting: int, alerts: int, watched: Watched,
+                 mail: Health):
         self.phases, self.connections, self.waiting, self.alerts = phases, connections, waiting, alerts
-        self.watched = watched
+        self.watched, self.mail = watched, mail
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         rooms = GaugeMetricFamily("chaperone_rooms", "Live rooms by state.", labels=("state",))
@@ -86,6 +88,9 @@ class _Gauges:
         yield GaugeMetricFamily("chaperone_connections", "People connected to rooms.", self.connections)
         yield GaugeMetricFamily("chaperone_outbox_waiting", "Events not yet delivered.", self.waiting)
         yield GaugeMetricFamily("chaperone_alerts_untaken", "Alerts that nobody has taken.", self.alerts)
+        yield GaugeMetricFamily("chaperone_mail_waiting", "Mails not yet sent.", self.mail.waiting)
+        yield GaugeMetricFamily("chaperone_mail_failing", "Mails not yet sent whose last try failed.", self.mail.failing)
+        yield GaugeMetricFamily("chaperone_mail_given_up", "Mails given up in the last seven days.", self.mail.given_up)
         yield CounterMetricFamily("chaperone_deliveries", "Deliveries that the wire monitor saw.", self.watched.deliveries)
         yield CounterMetricFamily("chaperone_forbidden_deliveries", "Deliveries that should not have been; always 0.",
                                   self.watched.forbidden)
@@ -116,4 +121,5 @@ async def _now(state: Any) -> _Gauges:
     async with state.database.glance() as session:
         waiting = (await session.exec(select(func.count()).select_from(Outbox).where(col(Outbox.done_at).is_(None)))).one()
         alerts = (await session.exec(select(func.count()).select_from(Alert).where(Alert.taken_by == ""))).one()
-    return _Gauges(phases, sum(len(host.connections) for host in hosts), waiting, alerts, state.rooms.watched)
+        post = await health(session, state.post, state.clock.now())
+    return _Gauges(phases, sum(len(host.connections) for host in hosts), waiting, alerts, state.rooms.watched, post)

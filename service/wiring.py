@@ -2,6 +2,7 @@
 
 from consent import events as consents
 from lessons import events as lessons
+from lessons import mails
 from lessons.attention import events as attention
 from lessons.breakouts import events as breakouts
 from lessons.guards import refuse_adults_of_their_lessons
@@ -14,6 +15,7 @@ from service.foundation.bus import AfterCommit, InTransaction, Subscribers
 from service.foundation.events import Event
 from service.people import events as people
 from service.safeguarding import events as safeguarding
+from service.safeguarding import mails as alert_mails
 from service.safeguarding.approvals import events as approvals
 from service.safeguarding.approvals.revocation import end_what_nobody_may_approve_any_more
 
@@ -39,6 +41,14 @@ AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = {
 }
 
 IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
+    safeguarding.AlertRaised: (alert_mails.write,), safeguarding.AlertMoved: (alert_mails.write,),
+    safeguarding.AlertReopened: (alert_mails.write,), safeguarding.AlertTaken: (alert_mails.call_off,),
+    safeguarding.AlertClosed: (alert_mails.call_off,),
+    attention.LessonNeedsAttention: (mails.call,), attention.AttentionTaken: (mails.call_off,),
+    attention.AttentionOver: (mails.call_off,), LessonStopped: (mails.news,), lessons.CoverArranged: (mails.news,),
+    approvals.OneToOneAsked: (mails.ask_to_decide,), approvals.OneToOneQuestioned: (mails.answer,),
+    approvals.OneToOneRefused: (mails.answer,), approvals.OneToOneApproved: (mails.approve,),
+    approvals.OneToOneWithdrawn: (mails.decided,), approvals.OneToOneNotNeeded: (mails.decided,),
     approvals.OneToOneRevoked: (cancel_what_is_to_come,),
     people.RolesChanged: (end_what_nobody_may_approve_any_more,), people.PersonLeft: (end_what_nobody_may_approve_any_more,),
     people.BadgeIssued: (refuse_adults_of_their_lessons,), people.BadgeUnlocked: (refuse_adults_of_their_lessons,),

@@ -20,6 +20,12 @@ class Settings(BaseSettings):
     media_port: int = Field(0, description="UDP and TCP port for media; 0 picks a free one.")
     media_addresses: str = Field("", description="Addresses to bind for media, comma-separated; empty: all of the host.")
     media_public_addresses: str = Field("", description="Public addresses to announce as well (1:1 NAT).")
+    smtp_host: str = Field("", description="Mail server for notices; empty: nobody is told by e-mail.")
+    smtp_port: int = Field(587, description="Its port.")
+    smtp_tls: str = Field("starttls", description="`starttls`, `tls` (from the first byte) or `none`.")
+    smtp_user: str = Field("", description="Who signs in to it, if anybody.")
+    smtp_password_file: Path | None = Field(None, description="File with that user's password.")
+    smtp_sender: str = Field("", description="The address that notices come from.")
     metrics_token: str = Field("", description="Bearer token for /metrics; empty: only from the machine itself.")
     dev: bool = Field(False, description="Demo school and sign-in links. Never set by `serve`.")
 

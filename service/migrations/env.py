@@ -6,9 +6,11 @@ from alembic import context
 from sqlmodel import SQLModel
 
 TABLES = (
-    "service.foundation.audit", "service.foundation.bus", "service.people.tables", "service.safeguarding.tables",
+    "service.foundation.audit", "service.foundation.bus", "service.foundation.mail",
+    "service.people.tables", "service.safeguarding.tables",
     "service.safeguarding.approvals.tables",
-    "consent.tables", "recordings.tables", "lessons.tables", "lessons.guests.tables", "lessons.attention.tables",
+    "consent.tables", "recordings.tables", "lessons.tables", "lessons.guests.tables",
+    "lessons.attention.tables",
 )
 for module in TABLES:
     importlib.import_module(module)

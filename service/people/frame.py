@@ -16,7 +16,7 @@ NAVIGATION = (
     ("/lessons/waiting", "Approvals"), ("/live", "Live now"),
     ("/safeguarding", "Alerts"), ("/safeguarding/one-to-ones", "One-to-ones"),
     ("/recordings", "Recordings"), ("/people", "People"), ("/classes", "Classes"), ("/dbs", "DBS register"),
-    ("/permissions", "Permissions"), ("/attendance", "Attendance"), ("/school", "School"),
+    ("/permissions", "Permissions"), ("/attendance", "Attendance"), ("/school", "School"), ("/health", "Health"),
     ("/school/words", "Words and links"), ("/family", "Family"), ("/guest", "Your visit"),
 )
 

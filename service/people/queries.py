@@ -567,3 +567,22 @@ async def animals_beside(session: AsyncSession, child_id: str) -> set[str]:
     return set((await session.exec(
         select(Badge.animal).join(GroupMember, col(GroupMember.person_id) == Badge.person_id).where(
             col(Badge.revoked_at).is_(None), col(GroupMember.group_id).in_(theirs)))).all())
+
+
+# -- whom to write to -------------------------------------------------------------------------------------------------
+
+
+async def address(session: AsyncSession, person_id: str) -> str:
+    """Where an adult who is still here gets e-mail; empty when nowhere."""
+    row = await session.get(Person, person_id)
+    if row is None or row.kind != "adult":
+        return ""
+    is_here = row.left_on is None or row.left_on > session.info["clock"].now().date()
+    return (row.email or "") if is_here else ""
+
+
+async def families_to_tell(session: AsyncSession, school_id: str, child_ids: Iterable[str]) -> frozenset[str]:
+    """The adults who may get news of any of these children unasked (policy: CM1)."""
+    rows = await session.exec(select(Guardianship).where(
+        Guardianship.school_id == school_id, col(Guardianship.child_id).in_(list(child_ids))))
+    return frozenset(row.guardian_id for row in rows.all() if rules.may_be_told(flags_of(row)))

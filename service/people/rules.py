@@ -157,6 +157,11 @@ class Flags:
     do_not_contact: bool = False
 
 
+def may_be_told(flags: Flags) -> bool:
+    """Whether a family's adult may get news of a child unasked: only where nothing stands against it, and that is known."""
+    return flags == Flags("yes", "no", False)
+
+
 CAREFUL: dict[str, tuple[str | bool, ...]] = {  # from the least careful answer to the most
     "parental_responsibility": ("yes", "unknown", "no"), "court_order": ("no", "unknown", "yes"), "do_not_contact": (False, True),
 }

@@ -6,13 +6,22 @@ from datetime import datetime
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.foundation import mail
 from service.foundation.bus import publish
 from service.foundation.db import new_id
 from service.foundation.errors import Conflict, Invalid, NotFound
 from service.foundation.events import Actor, Role
 from service.people import queries as people
 from service.safeguarding import queries, rules
-from service.safeguarding.events import AlertClosed, AlertMoved, AlertNoted, AlertOpened, AlertRaised, AlertTaken
+from service.safeguarding.events import (
+    AlertClosed,
+    AlertMoved,
+    AlertNoted,
+    AlertOpened,
+    AlertRaised,
+    AlertReopened,
+    AlertTaken,
+)
 from service.safeguarding.rules import INBOX, Kind
 from service.safeguarding.tables import Alert, AlertBarred, AlertNote
 
@@ -58,9 +67,12 @@ async def add_words(
     if alert is None or alert.school_id != actor.school_id or alert.raised_by != actor.person_id:
         raise NotFound()
     alert.do_not_ring = alert.do_not_ring or do_not_ring
-    if alert.closed_at is not None:
+    was_closed = alert.closed_at is not None
+    if was_closed:
         alert.taken_by, alert.taken_at, alert.closed_by, alert.closed_at = "", None, "", None
-    await _add_note(session, actor, alert, about, words, now)
+    note_id = await _add_note(session, actor, alert, about, words, now)
+    if was_closed:
+        await publish(session, AlertReopened(alert.id, note_id), actor)
     if about in (rules.About.STAFF, rules.About.HEADTEACHER):
         await _move(session, actor, alert, about)
 
@@ -119,14 +131,16 @@ async def bar(session: AsyncSession, *, school_id: str, lesson_id: str, person_i
     for alert_id in found.all():
         if await session.get(AlertBarred, (alert_id, person_id)) is None:
             session.add(AlertBarred(alert_id=alert_id, person_id=person_id, school_id=school_id))
+            await mail.call_off(session, about=alert_id, person_id=person_id, now=session.info["clock"].now())
 
 
-async def _add_note(session: AsyncSession, actor: Actor, alert: Alert, about: str, words: str, now: datetime) -> None:
+async def _add_note(session: AsyncSession, actor: Actor, alert: Alert, about: str, words: str, now: datetime) -> str:
     if not words.strip() and not about:
         raise Invalid("There is a problem", fields={"words": "Write something first"})
     note = _note(alert, actor, about, words, now)
     session.add(note)
     await publish(session, AlertNoted(alert.id, note.id), actor)
+    return note.id
 
 
 def _note(alert: Alert, actor: Actor, about: str, words: str, now: datetime) -> AlertNote:

@@ -25,6 +25,15 @@ class AlertMoved(Event):
 
 
 @dataclass(frozen=True)
+class AlertReopened(Event):
+    """Whoever raised it said more after it was closed. `note_id`: what they said."""
+
+    subject = "alert_id"
+    alert_id: str
+    note_id: str
+
+
+@dataclass(frozen=True)
 class AlertOpened(Event):
     """Somebody read it."""
 

@@ -93,6 +93,12 @@ async def on_duty(session: AsyncSession, school_id: str, now: datetime) -> froze
     return rules.on_duty(rota, now.astimezone(ZoneInfo(zone)))
 
 
+async def team_on_duty(session: AsyncSession, school_id: str, now: datetime) -> frozenset[str]:
+    """Who of the safeguarding team the rota names at this moment."""
+    team = frozenset(person.id for person in await people.holders(session, school_id, rules.circle(Role.DSL)))
+    return team & await on_duty(session, school_id, now)
+
+
 async def _views(session: AsyncSession, actor: Actor, rows: list[Alert], now: datetime) -> list[AlertView]:
     known = await _known(session, rows)
     minutes = (await people.profile(session, actor.school_id)).alert_minutes
@@ -102,8 +108,7 @@ async def _views(session: AsyncSession, actor: Actor, rows: list[Alert], now: da
     who = {note.added_by for found in notes.values() for note in found}
     who |= {person for row in seen for person in (row.raised_by, row.taken_by)}
     names = await people.people(session, actor.school_id, who)
-    team = {person.id for person in await people.holders(session, actor.school_id, rules.circle(Role.DSL))}
-    duty = team & await on_duty(session, actor.school_id, now)
+    duty = await team_on_duty(session, actor.school_id, now)
     return [
         AlertView(
             row.id, rules.Kind(row.kind), row.lesson_id, row.place, row.raised_at, _name(names, row.raised_by), row.do_not_ring,

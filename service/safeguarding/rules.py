@@ -121,6 +121,17 @@ def calls(alert: Alert, viewer: Viewer, on_duty: Collection[str], now: datetime,
     return not on_duty or waited(alert, now) >= timedelta(minutes=alert_minutes)
 
 
+def call_times(alert: Alert, holders: Mapping[str, frozenset[Role]], on_duty: Collection[str],
+               alert_minutes: int) -> dict[str, timedelta]:
+    """How long after it was raised an alert that nobody takes first calls each person; who is never called is not in it."""
+    steps = [timedelta(minutes=times * alert_minutes) for times in (0, 1, HEADTEACHER_AFTER)]
+    return {
+        person: first for person, roles in holders.items()
+        if (first := next((step for step in steps if calls(
+            alert, Viewer(person, roles), on_duty, alert.raised_at + step, alert_minutes)), None)) is not None
+    }
+
+
 def waited(alert: Alert, now: datetime) -> timedelta:
     return now - alert.raised_at
 

@@ -129,7 +129,7 @@ async def test_asking_needs_a_reason_and_names_the_one_pupil_who_is_here(school:
         assert (await ask(client, lesson)).status_code == 200
         assert (await ask(client, lesson)).status_code == 409, "asked once"
     async with school.database.reading() as session:
-        asked = (await session.exec(select(ApprovalRequest))).one()
+        asked = (await session.exec(select(ApprovalRequest).where(ApprovalRequest.kind == "now"))).one()
     assert (asked.adult_id, asked.child_id) == (lesson.teacher_id, lesson.pupil_ids[0])
 
 

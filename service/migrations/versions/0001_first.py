@@ -605,6 +605,33 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_lesson_series_id'), ['series_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_lesson_starts_at'), ['starts_at'], unique=False)
 
+    op.create_table('mail',
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('text', sqlmodel.sql.sqltypes.AutoString(length=2), nullable=False),
+    sa.Column('about', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('occasion', sqlmodel.sql.sqltypes.AutoString(length=60), nullable=False),
+    sa.Column('made_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('due_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('next_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('trouble', sqlmodel.sql.sqltypes.AutoString(length=60), nullable=False),
+    sa.Column('sent_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('called_off_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('gave_up_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['person_id'], ['person.id'], ),
+    sa.ForeignKeyConstraint(['school_id'], ['school.id'], ),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('about', 'occasion', 'person_id', 'text')
+    )
+    with op.batch_alter_table('mail', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_mail_about'), ['about'], unique=False)
+        batch_op.create_index(batch_op.f('ix_mail_due_at'), ['due_at'], unique=False)
+        batch_op.create_index(batch_op.f('ix_mail_person_id'), ['person_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_mail_school_id'), ['school_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_mail_sent_at'), ['sent_at'], unique=False)
+
     op.create_table('one_time_codes',
     sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('school_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -1299,6 +1326,14 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_one_time_codes_school_id'))
 
     op.drop_table('one_time_codes')
+    with op.batch_alter_table('mail', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_mail_sent_at'))
+        batch_op.drop_index(batch_op.f('ix_mail_school_id'))
+        batch_op.drop_index(batch_op.f('ix_mail_person_id'))
+        batch_op.drop_index(batch_op.f('ix_mail_due_at'))
+        batch_op.drop_index(batch_op.f('ix_mail_about'))
+
+    op.drop_table('mail')
     with op.batch_alter_table('lesson', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_lesson_starts_at'))
         batch_op.drop_index(batch_op.f('ix_lesson_series_id'))

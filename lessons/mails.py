@@ -1,0 +1,80 @@
+"""Who gets a mail about a lesson: those on duty, those who decide, whoever asked, and families (policy: RL1, CM1)."""
+
+from collections.abc import Iterable
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from lessons import roster as rosters
+from lessons.attention import queries as needs
+from lessons.attention.events import AttentionOver, AttentionTaken, LessonNeedsAttention
+from lessons.attention.tables import LessonAttention
+from lessons.events import CoverArranged
+from lessons.live.facts import LessonStopped
+from service.foundation import mail
+from service.foundation.events import Actor
+from service.people import queries as people
+from service.safeguarding.approvals import events as approvals
+from service.safeguarding.approvals import queries as approved
+from service.safeguarding.approvals.rules import Kind
+
+
+async def call(session: AsyncSession, event: LessonNeedsAttention, actor: Actor) -> None:
+    """N3: whoever a lesson calls."""
+    row = await session.get_one(LessonAttention, event.attention_id)
+    called = await needs.who_is_called(session, row, session.info["clock"].now())
+    await _write(session, actor, called, "N3", event.attention_id)
+
+
+async def call_off(session: AsyncSession, event: AttentionTaken | AttentionOver, actor: Actor) -> None:
+    await mail.call_off(session, about=event.attention_id, now=session.info["clock"].now())
+
+
+async def ask_to_decide(session: AsyncSession, event: approvals.OneToOneAsked, actor: Actor) -> None:
+    """S2: whoever may decide. What is asked for from inside a lesson calls them as N3, so that it is one mail."""
+    if event.request_kind == Kind.NOW:
+        return
+    request = await approved.request(session, actor.school_id, event.request_id)
+    await _write(session, actor, await needs.deciders(session, actor.school_id, request), "S2", event.request_id)
+
+
+async def decided(session: AsyncSession, event: approvals.OneToOneRequestChanged, actor: Actor) -> None:
+    """Nobody has to decide any more."""
+    await mail.call_off(session, about=event.request_id, now=session.info["clock"].now())
+
+
+async def answer(session: AsyncSession, event: approvals.OneToOneRefused | approvals.OneToOneQuestioned, actor: Actor) -> None:
+    """S3: whoever asked. A question and a decision are two answers."""
+    await mail.call_off(session, about=event.request_id, now=session.info["clock"].now())
+    request = await approved.request(session, actor.school_id, event.request_id)
+    occasion = f"{event.kind} {len(request.notes)}" if isinstance(event, approvals.OneToOneQuestioned) else event.kind
+    await _write(session, actor, {request.parties.requester}, "S3", event.request_id, occasion)
+
+
+async def approve(session: AsyncSession, event: approvals.OneToOneApproved, actor: Actor) -> None:
+    """S3 to whoever asked, N2 to the family, once for a series: unless the DSL marked that telling them is unsafe."""
+    await mail.call_off(session, about=event.request_id, now=session.info["clock"].now())
+    request = await approved.request(session, actor.school_id, event.request_id)
+    await _write(session, actor, {request.parties.requester}, "S3", event.request_id, "approved")
+    await _write(session, actor, await _families(session, actor, [event.child_id]), "N2", event.request_id)
+
+
+async def news(session: AsyncSession, event: LessonStopped | CoverArranged, actor: Actor) -> None:
+    """N5: the families of a lesson that was stopped, or that another adult runs."""
+    roster = await rosters.roster(session, event.lesson_id)
+    told = await _families(session, actor, [pupil.id for pupil in roster.expected])
+    occasion = f"{event.kind} {getattr(event, 'person_id', '')}"
+    await _write(session, actor, told, "N5", event.lesson_id, occasion)
+
+
+async def _families(session: AsyncSession, actor: Actor, children: Iterable[str]) -> frozenset[str]:
+    """Each adult who may be told of one of these children, none of whom is marked."""
+    children = set(children)
+    unsafe = await approved.not_to_be_told(session, actor.school_id, children)
+    never = await people.families_to_tell(session, actor.school_id, unsafe)
+    return await people.families_to_tell(session, actor.school_id, children - unsafe) - never
+
+
+async def _write(session: AsyncSession, actor: Actor, whom: Iterable[str], text: mail.Text, about: str,
+                 occasion: str = "") -> None:
+    await mail.queue(session, school_id=actor.school_id, people=whom, text=text, about=about, occasion=occasion,
+                     now=session.info["clock"].now(), zone=(await people.school(session, actor.school_id)).zone)
