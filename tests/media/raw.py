@@ -221,11 +221,12 @@ class Microphone:
     def __init__(self, peer: RawPeer, *, ssrc: int = 0x2222, start: int = 50, timestamp: int = 9600) -> None:
         self.peer, self.ssrc, self.sequence, self.timestamp = peer, ssrc, start, timestamp
         self.sent: dict[int, bytes] = {}
+        self.more: dict[int, bytes] = {}
 
     def frame(self, content: bytes | None = None) -> bytes:
         self.timestamp += 960
         made = packet(AUDIO, self.sequence, self.timestamp, self.ssrc, content or b"\x78" + struct.pack("!I", self.sequence) * 10,
-                      elements={MID: b"0"})
+                      elements={MID: b"0", **self.more})
         self.sent[self.sequence & 0xFFFF] = made
         self.sequence += 1
         self.peer.send_rtp(made)

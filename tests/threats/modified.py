@@ -19,7 +19,7 @@ class Modified:
 
     def __init__(self, page: Page, up: RawPeer | None = None, down: RawPeer | None = None) -> None:
         self.page, self.up, self.down = page, up or RawPeer(), down or RawPeer()
-        self.speaks = False
+        self.speaks, self.offer, self.microphone = False, offer(self.up.certificate), Microphone(self.up)
         self._tasks = [asyncio.create_task(each) for each in (self._beat(), self._send(), self._receive())]
 
     async def _beat(self) -> None:
@@ -28,12 +28,11 @@ class Modified:
             await asyncio.sleep(1)
 
     async def _send(self) -> None:
-        self.page.say("publish", sdp=offer(self.up.certificate))
+        self.page.say("publish", sdp=self.offer)
         await self.page.until(lambda: self.page.last("published") is not None, 20)
         await self.up.connect(self.page.all("published")[0]["sdp"])
-        microphone = Microphone(self.up)
         while True:
-            microphone.frame()
+            self.microphone.frame()
             await asyncio.sleep(0.03 if self.speaks else 0.1)
 
     async def _receive(self) -> None:

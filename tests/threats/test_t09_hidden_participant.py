@@ -1,0 +1,75 @@
+"""T9: somebody listens whom nobody sees. Who receives bytes, who is shown to everybody and who is in the audit are the same."""
+
+import asyncio
+import os
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from lessons.live import view
+from lessons.tables import JournalEntry
+from tests.room.pages import Lesson
+from tests.threats.attack import Guard, guarded_by, harm
+from tests.threats.modified import Modified
+
+SAMPLES = 600 if os.environ.get("CHAPERONE_PROOF") == "full" else 15
+EVERY = 0.1
+
+
+def hide_leaders(patch: pytest.MonkeyPatch) -> None:
+    """A roster with a word for who need not be shown."""
+    state = view.state
+
+    def hiding(*, here: Any, **rest: Any) -> Any:
+        return state(here=[seat for seat in here if seat.person.role != "leader"], **rest)
+
+    patch.setattr(view, "state", hiding)
+
+
+async def audited(lesson: Lesson) -> set[str]:
+    """Who came and has not left, by the journal."""
+    await lesson.host.journal.drained()
+    async with lesson.school.database.reading() as session:
+        rows = (await session.exec(select(JournalEntry).where(JournalEntry.lesson_id == lesson.id))).all()
+    inside: set[str] = set()
+    for row in sorted(rows, key=lambda row: row.seq):
+        if row.kind == "joined":
+            inside.add(row.person_id)
+        elif row.kind == "left":
+            inside.discard(row.person_id)
+    return inside
+
+
+@pytest.mark.proof
+@guarded_by(Guard("everybody in the room is shown", hide_leaders))
+async def test_who_receives_who_is_shown_and_who_is_written_down_are_the_same(carried: Lesson, attempt: Any) -> None:
+    leader = carried.school.person("headteacher")
+    with attempt:
+        pages = [await carried.teacher(), await carried.pupil(0), await carried.pupil(1)]
+        pages.append(await (await carried.page(leader)).enter())
+        everybody = [Modified(page) for page in pages]
+        try:
+            await _look(carried, everybody)
+        finally:
+            await asyncio.gather(*(each.close() for each in everybody))
+
+
+async def _look(lesson: Lesson, everybody: list[Modified]) -> None:
+    for each in everybody[:2]:
+        await each.page.until(lambda each=each: each.page.last("state") and each.page.state["room"] == "open", 30)  # type: ignore[misc]
+        each.speaks = True
+        each.page.say("microphone", on=True)
+    for each in everybody:
+        await each.down.until(lambda each=each: len(each.down.rtp) > 3)  # type: ignore[misc]
+    for sample in range(SAMPLES):
+        before = {each: len(each.down.rtp) for each in everybody}
+        await asyncio.sleep(EVERY)
+        receiving = {each.page.person for each in everybody if len(each.down.rtp) > before[each]}
+        for each in everybody:
+            shown = {person["person"] for person in each.page.state["people"]}
+            harm(receiving - shown, "receives and is shown to nobody")
+        if sample % 50 == 0:
+            written = await audited(lesson)
+            harm(receiving - written, "receives and is written down nowhere")
+            assert written == {each.page.person for each in everybody}
