@@ -21,6 +21,7 @@ DISK_ERROR = "the disk gave an error"
 DISK_ROOM = "the disk has no room for the rest of the lesson"
 STALLED = "the disk stopped answering"
 DIED = "the recorder stopped"
+GONE = "the recording's file was moved or removed"
 
 QUEUED_BATCHES = 4
 
@@ -71,6 +72,10 @@ class Durable:
 
 class _NoRoom(Exception):
     """Every claim on the disk together is more than it has."""
+
+
+class _Gone(Exception):
+    """What is written is in a file that nobody will find: it is not where it belongs any more."""
 
 
 @dataclass
@@ -151,6 +156,8 @@ class Writer(threading.Thread):
                 item.done(*self._finish(item))
         except _NoRoom:
             self._fail(DISK_ROOM)
+        except _Gone:
+            self._fail(GONE)
         except OSError as error:
             self._fail(DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else DISK_ERROR)
         except BaseException:
@@ -180,6 +187,7 @@ class Writer(threading.Thread):
             self._chunk(Kind.NOTES, as_json(list(batch.notes)), span=(batch.at_ms, batch.at_ms))
         self._chunk(Kind.BEAT, b"", span=(batch.at_ms, batch.at_ms))
         written = self._sync()
+        self._check_place()
         self._rate.wrote(written, batch.at)
         self._durable(self._standing(batch.at))
         if batch.rest and not disk.has_room(self._fd, id(self), batch.rest * self._rate.busiest):
@@ -237,6 +245,16 @@ class Writer(threading.Thread):
         os.fdatasync(self._fd)
         self._size += len(data)
         return len(data)
+
+    def _check_place(self) -> None:
+        """A disk takes writes to a file that somebody moved or removed as well, and says nothing (policy: RL4)."""
+        mine = os.fstat(self._fd)
+        try:
+            found = os.stat(self._path, follow_symlinks=False)
+        except FileNotFoundError as error:
+            raise _Gone from error
+        if (found.st_dev, found.st_ino) != (mine.st_dev, mine.st_ino):
+            raise _Gone
 
     def _standing(self, at: float) -> Durable:
         tree = self._chain.tree

@@ -1,7 +1,8 @@
-"""The one command line: `chaperone dev | serve | migrate | seed | verify` (`python -m service`)."""
+"""The one command line: `chaperone dev | serve | migrate | seed | verify | selftest` (`python -m service`)."""
 
 import argparse
 import asyncio
+import base64
 import json
 import os
 import secrets
@@ -14,19 +15,25 @@ from typing import Any
 import pyotp
 import structlog
 import uvicorn
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fastapi import FastAPI
 
 from recordings import proof
 from recordings.vault import Vault
 from service import seed, seed_recording
-from service.app import create_app
+from service.app import addresses, create_app
 from service.foundation import audit
 from service.foundation.bus import Subscribers
 from service.foundation.clock import SystemClock
 from service.foundation.db import Database
+from service.foundation.errors import SafeguardError
 from service.foundation.settings import Settings
 from service.migrations import upgrade
 from service.people import queries
+from service.selftest import report
+from service.selftest import run as selftest
+from service.selftest.questions import QUESTIONS
+from service.wiring import SUBSCRIBERS
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -44,10 +51,19 @@ def main(argv: list[str] | None = None) -> int:
         command.add_argument("--data", type=Path, default=None)
         if name == "verify":
             command.add_argument("--checkpoint", type=Path, help="a checkpoint that was kept elsewhere")
+            command.add_argument("--report", type=Path, help="only check this report of the self-test, JSON or HTML")
+            command.add_argument("--public-key", help="the installation's public key (base64), where its data is not at hand")
+    selftest = commands.add_parser("selftest", help="ask the running service what a governor asks, and sign the answers")
+    selftest.add_argument("--data", type=Path, default=None, help="the folder that the running service uses")
+    selftest.add_argument("--url", default="", help="the address that people type (default: from the settings)")
+    selftest.add_argument("--json", action="store_true", help="print the signed report instead of words")
+    selftest.add_argument("--only", action="append", choices=[question.id for question in QUESTIONS], default=None,
+                          help="put only this question; the report is printed, not kept")
     given = parser.parse_args(argv)
     os.umask(0o077)  # the database too is nobody else's to read, in whatever folder it was put
     _log_to_stderr()
-    return {"dev": _dev, "serve": _serve, "migrate": _migrate, "seed": _seed, "verify": _verify}[given.command](given)
+    return {"dev": _dev, "serve": _serve, "migrate": _migrate, "seed": _seed, "verify": _verify,
+            "selftest": _selftest}[given.command](given)
 
 
 def _log_to_stderr() -> None:
@@ -213,6 +229,9 @@ def _seed(given: argparse.Namespace) -> int:
 
 
 def _verify(given: argparse.Namespace) -> int:
+    if given.report:
+        return _verify_report(given)
+
     async def run() -> list[str]:
         settings = _settings(given)
         database = _offline(settings)
@@ -226,6 +245,51 @@ def _verify(given: argparse.Namespace) -> int:
     faults = asyncio.run(run())
     print("\n".join(faults) or "The audit log and the recordings are whole.")
     return 1 if faults else 0
+
+
+def _verify_report(given: argparse.Namespace) -> int:
+    """Whether a report of the self-test is what this installation signed. Needs nothing but a public key."""
+    key = (Ed25519PublicKey.from_public_bytes(base64.b64decode(given.public_key)) if given.public_key
+           else audit.signing_key(_settings(given).data / "keys").public_key())
+    try:
+        found = report.verified(given.report.read_text(), key)
+    except report.ReportChanged as changed:
+        print(changed)
+        return 1
+    print(f"This report is genuine. It was made on {found.at.isoformat()} and says that the self-test "
+          f"{'passed' if found.is_passed else 'FAILS'}{'' if found.asked_all else ', not having asked everything'}.")
+    return 0
+
+
+def _selftest(given: argparse.Namespace) -> int:
+    """0: every answer is as it must be. 1: one is not, or could not be shown. 2: the questions could not be put at all."""
+    settings = _settings(given)
+    key = audit.signing_key(settings.data / "keys")
+    questions = tuple(question for question in QUESTIONS if given.only is None or question.id in given.only)
+
+    async def run() -> report.Report:
+        database = Database(settings.url, {"clock": SystemClock(), "subscribers": SUBSCRIBERS, "outbox": asyncio.Event(),
+                                           "signing_key": key})
+        try:
+            return await selftest.run(selftest.Asked(
+                (given.url or settings.origin).rstrip("/"), database, SystemClock(), Vault(settings.data), settings.data,
+                addresses(), questions, lambda line: print(line, file=sys.stderr, flush=True)))
+        finally:
+            await database.close()
+
+    try:
+        found = asyncio.run(run())
+    except SafeguardError as error:
+        print(error, *error.fields.values(), file=sys.stderr)
+        return 2
+    file = report.signed(found, key)
+    kept = report.keep(settings.data, file, found.at) if found.asked_all else ()
+    print(file if given.json else "\n".join((
+        "", report.in_words(found.answers), "", *(f"Signed report: {path}" for path in kept),
+        f"Public key: {base64.b64encode(key.public_key().public_bytes_raw()).decode()}",
+        "Every answer is as it must be." if found.is_passed else "The self-test FAILS. Do not teach here until it passes.",
+    )))
+    return 0 if found.is_passed else 1
 
 
 if __name__ == "__main__":

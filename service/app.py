@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 import consent.pages as consent_pages
 import consent.signing as consent_signing
@@ -106,6 +107,13 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     return app
+
+
+def addresses() -> tuple[tuple[str, str, bool], ...]:
+    """Every address of the service: method, path, and whether everybody may see it."""
+    found = [(method, route.path, web.declared_audience(route) is None)
+             for router in ROUTERS for route in router.routes if isinstance(route, APIRoute) for method in route.methods or ()]
+    return tuple(sorted(found))
 
 
 @asynccontextmanager

@@ -156,12 +156,13 @@ async def roles(session: AsyncSession, ids: Iterable[str]) -> dict[str, frozense
 
 
 async def has_school(session: AsyncSession) -> bool:
-    return (await session.exec(select(School.id).limit(1))).first() is not None
+    """Whether anybody's school is here: the self-test's is nobody's."""
+    return (await session.exec(select(School.id).where(~col(School.is_self_test)).limit(1))).first() is not None
 
 
 async def only_school(session: AsyncSession) -> SchoolView | None:
     """The school of an installation that has one: what a page may name before anybody signed in."""
-    ids = (await session.exec(select(School.id).limit(2))).all()
+    ids = (await session.exec(select(School.id).where(~col(School.is_self_test)).limit(2))).all()
     return await school(session, ids[0]) if len(ids) == 1 else None
 
 

@@ -65,7 +65,7 @@ class Founded:
 
 async def found(session: AsyncSession, given: Founding, now: datetime) -> Founded:
     """The first school of an installation, with the default rules and the bank holidays of the next years."""
-    if (await session.exec(select(School.id).limit(1))).first():
+    if await queries.has_school(session):
         raise NotFound()
     _checked(given)
     school = School(name=given.name, office=given.office, opens_at=given.opens_at, closes_at=given.closes_at)

@@ -20,6 +20,7 @@ class School(SQLModel, table=True):
     closes_at: str = Field(default="17:00", max_length=5)
     teaches_on: str = Field(default="01234", max_length=7, description="Weekdays with lessons; Monday is 0.")
     is_demo: bool = False
+    is_self_test: bool = Field(default=False, description="The school of the self-test's synthetic people; nobody's school.")
     live_at: datetime | None = None
     roster_version: int = Field(default=1, description="Grows with every change to people: an import checks it.")
 

@@ -144,7 +144,7 @@ async def run(nine: Nine, service: Served, seconds: float, *, early: bool) -> Ru
     waiting = [arrival for lesson in people for arrival in lesson[:1 + EARLY * early]]
     coming = [arrival for lesson in people for arrival in lesson[1 + EARLY:]]
     await _been_here(people[0][1], coming)
-    inside = [asyncio.create_task(arrival.come()) for arrival in waiting]
+    inside = [asyncio.create_task(arrival.arrive()) for arrival in waiting]
     await (asyncio.gather(*inside) if early else asyncio.wait(inside, timeout=5))
     pick = random.Random(9)
     pick.shuffle(coming)
@@ -168,7 +168,7 @@ async def _been_here(known: Arrival, coming: list[Arrival]) -> None:
 
 async def _later(arrival: Arrival, seconds: float) -> None:
     await asyncio.sleep(seconds)
-    await arrival.come()
+    await arrival.arrive()
 
 
 def _people(nine: Nine, url: str) -> list[list[Arrival]]:
@@ -179,7 +179,7 @@ def _people(nine: Nine, url: str) -> list[list[Arrival]]:
         for person in (lesson.teacher_id, *lesson.pupil_ids):
             number += 1
             found[-1].append(Arrival(url, lesson.lesson_id, f"127.1.{number // 250}.{number % 250 + 1}",
-                                     nine.badges.get(person), nine.cookies.get(person, "")))
+                                     badge=nine.badges.get(person), cookie=nine.cookies.get(person, "")))
     return found
 
 

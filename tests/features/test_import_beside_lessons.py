@@ -24,8 +24,7 @@ from service.foundation.clock import SystemClock
 from service.foundation.db import Database
 from service.people.events import PersonChanged
 from service.people.tables import Person
-from tests.bench.arrival import Device
-from tests.media.raw import Microphone, answer, offer
+from tests.media.raw import Microphone, RawPeer, answer, offer
 from tests.room.pages import Page
 from tests.school import Running, running
 from tests.ten_lessons import Taught, office, roster_file, ten_lessons
@@ -53,7 +52,7 @@ class Ten:
         self.school, self.lessons = school, lessons
         self.clock = SystemClock()
         self.pages: list[Page] = []
-        self.devices: list[Device] = []
+        self.devices: list[RawPeer] = []
         self.microphones: list[Microphone] = []
         self.shut: list[float] = []
         self.late = 0.0
@@ -74,7 +73,7 @@ class Ten:
         page = Page(Place(self.school, lesson.lesson_id), person, await self.school.cookie(person))  # type: ignore[arg-type]
         await page.enter()
         self.pages.append(page)
-        up, down = (Device(f"127.2.0.{len(self.devices) + n + 1}") for n in range(2))
+        up, down = (RawPeer(address=f"127.2.0.{len(self.devices) + n + 1}") for n in range(2))
         self.devices += [up, down]
         page.say("publish", sdp=offer(up.certificate))
         await page.until(lambda: page.last("published") and page.last("subscribe"))

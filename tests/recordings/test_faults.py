@@ -91,6 +91,22 @@ async def test_a_disk_error_ends_the_proof_and_keeps_what_was_safe(recorder, mon
         await assert_what_was_durable_plays(recorder, capture, durable, "the disk gave an error")
 
 
+@pytest.mark.parametrize("happens", ["moved", "removed", "replaced"])
+async def test_a_recording_whose_file_is_not_where_it_belongs_is_no_recording(recorder, happens):
+    """The disk would go on taking every byte, and nobody would ever find them (policy: RL4)."""
+    capture = recorder.start()
+    await recorder.second(capture)
+    aside = recorder.path.with_suffix(".aside")
+    recorder.path.rename(aside)
+    if happens == "removed":
+        aside.unlink()
+    elif happens == "replaced":
+        recorder.path.write_bytes(aside.read_bytes())
+    durable = await record_until_fault(recorder, capture)
+    assert (durable, recorder.faults) == ([], ["the recording's file was moved or removed"])
+    assert (await capture.seal("complete")).outcome == "incomplete"
+
+
 async def test_without_an_injected_error_the_same_recording_is_complete(recorder):
     """Negative control of every test here."""
     capture = recorder.start()

@@ -63,6 +63,7 @@ def upgrade() -> None:
     sa.Column('closes_at', sqlmodel.sql.sqltypes.AutoString(length=5), nullable=False),
     sa.Column('teaches_on', sqlmodel.sql.sqltypes.AutoString(length=7), nullable=False),
     sa.Column('is_demo', sa.Boolean(), nullable=False),
+    sa.Column('is_self_test', sa.Boolean(), nullable=False),
     sa.Column('live_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
     sa.Column('roster_version', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('id')

@@ -1,0 +1,240 @@
+"""The self-test's own school: synthetic people with synthetic lessons, apart from every real school by the tenant on every row.
+
+It is made through the ordinary commands, in short transactions beside the running service, and closed again: everybody in it
+has left, their sign-ins are over, the keys of its recordings are destroyed. Signing its people in takes the database and the
+keys that whoever runs this command holds anyway; no page, route or setting does it (docs/decisions/0074).
+"""
+
+import asyncio
+import secrets
+import string
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from consent.commands import record_response, record_signature
+from consent.rules import Purpose, Route
+from consent.tables import Agreement
+from lessons import commands as lessons
+from lessons.proposals import Wanted
+from recordings import commands as recordings
+from recordings.tables import Recording, RecordingKey, RecordingPart
+from service.foundation.clock import Clock
+from service.foundation.db import Database
+from service.foundation.events import Actor, Role
+from service.people import commands, sessions
+from service.people.profile import Profile
+from service.people.rules import PersonFields
+from service.people.tables import DutySlot, Guardianship, Person, ProfileVersion, School, TeachingGroup, TermDate
+
+NAME = "Self-test"
+ROUTE = "selftest"
+SIGNED_IN = timedelta(minutes=2)
+EVERYTHING = (Purpose.ATTEND, Purpose.BE_RECORDED, Purpose.MICROPHONE, Purpose.CHAT)
+PUPILS: dict[str, tuple[Purpose, ...]] = {
+    "Ash": EVERYTHING, "Birch": EVERYTHING, "Cedar": EVERYTHING,
+    "Elm": (Purpose.ATTEND, Purpose.BE_RECORDED, Purpose.CHAT),  # and not the microphone
+    "Fir": EVERYTHING,  # taken back during the lesson
+    "Gorse": (),  # nobody has answered
+    "Hazel": EVERYTHING,  # in another class
+}
+IN_CLASS = ("Ash", "Birch", "Cedar", "Elm")
+KEY_STAGE, YEAR = 3, "8"
+MINUTES = 10
+
+
+@dataclass
+class Class:
+    """One question's class, with its teacher and its lesson that is on now. `pupils`: id by first name."""
+
+    lesson_id: str
+    teacher_id: str
+    pupils: dict[str, str]
+
+
+@dataclass
+class SyntheticSchool:
+    """`marker`: letters of this run that are in every name and title: whoever sees them has seen what is not theirs."""
+
+    database: Database
+    clock: Clock
+    actor: Actor
+    marker: str
+    pupils: dict[str, str] = field(default_factory=dict)
+    guardian_id: str = ""
+    classes: list[Class] = field(default_factory=list)
+    people: list[str] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        return self.actor.school_id
+
+    # -- making it
+
+    async def open(self) -> None:
+        """Its people: pupils with what their families answered, a parent who answers, and somebody on duty."""
+        await self._add_staff("Duty", Role.DSL)
+        await self._put_on_duty(self.people[-1])
+        self.guardian_id = await self._add(PersonFields("adult", "Parent", self.marker, "Ms"), Role.PARENT)
+        for name, purposes in PUPILS.items():
+            self.pupils[name] = await self._pupil(name, purposes)
+
+    async def lesson(self, question: str, more: tuple[str, ...] = ()) -> Class:
+        """A class with a teacher of its own and a lesson that is on now."""
+        teacher = await self._add_staff(question.title(), Role.TEACHER)
+        pupils = {name: self.pupils[name] for name in (*IN_CLASS, *more)}
+        now = self.clock.now()
+        async with self.database.writing() as session:
+            group = await commands.add_group(session, self.actor, f"Class {question} {self.marker}", KEY_STAGE)
+            await commands.change_group(session, self.actor, group, name=f"Class {question} {self.marker}", key_stage=KEY_STAGE,
+                                        pupil_ids=pupils.values(), teacher_ids=[teacher])
+            school = await session.get_one(School, self.id)
+            wanted = Wanted(group, f"Lesson {question} {self.marker}", (_began(now, school.zone),), MINUTES, (teacher,))
+            made = await lessons.plan(session, await self._acting(session, teacher), wanted, now)
+        self.classes.append(Class(made.lesson_ids[0], teacher, pupils))
+        return self.classes[-1]
+
+    async def _acting(self, session: AsyncSession, person_id: str) -> Actor:
+        found = await sessions.queries.actor(session, person_id)
+        assert found is not None
+        return found
+
+    async def _add(self, fields: PersonFields, role: Role) -> str:
+        async with self.database.writing() as session:
+            person = await commands.add_person(session, self.actor, fields, frozenset({role}))
+        self.people.append(person)
+        return person
+
+    async def _add_staff(self, name: str, role: Role) -> str:
+        """An adult who is cleared: a check on record and the agreement signed (policy: AC8, CO1)."""
+        person = await self._add(PersonFields("adult", name, self.marker, "Mx"), role)
+        now = self.clock.now()
+        async with self.database.writing() as session:
+            await commands.record_dbs(session, self.actor, person, number="000000000000", checked_on=now.date(),
+                                      recheck_on=now.date() + timedelta(days=30), now=now)
+            await record_signature(session, self.actor, person_id=person, route=Route.PAPER, signed_on=now.date(), now=now)
+        return person
+
+    async def _put_on_duty(self, person: str) -> None:
+        async with self.database.writing() as session:
+            session.add_all(DutySlot(school_id=self.id, person_id=person, weekday=day, starts_at="00:00", ends_at="23:59")
+                            for day in range(7))
+
+    async def _pupil(self, name: str, purposes: tuple[Purpose, ...]) -> str:
+        born = self.clock.now().date() - timedelta(days=13 * 366)
+        person = await self._add(PersonFields("child", name, self.marker, born_on=born, year_group=YEAR), Role.PUPIL)
+        async with self.database.writing() as session:  # as the office's own import writes it
+            session.add(Guardianship(school_id=self.id, guardian_id=self.guardian_id, child_id=person, relationship="mother",
+                                     parental_responsibility="yes", court_order="no", lives_with=True))
+        if purposes:
+            await self.answer(person, dict.fromkeys(purposes, True))
+        return person
+
+    async def answer(self, child_id: str, answers: dict[Purpose, bool]) -> None:
+        """What the family answers, as the office writes it down."""
+        now = self.clock.now()
+        async with self.database.writing() as session:
+            await record_response(session, self.actor, child_id=child_id, answers=answers, respondent_id=self.guardian_id,
+                                  route=Route.PAPER, signed_on=now.date(), now=now)
+
+    async def sign_in(self, person_id: str) -> str:
+        """A browser's cookie for one of these people, for two minutes."""
+        now = self.clock.now()
+        async with self.database.writing() as session:
+            person = await session.get_one(Person, person_id)
+            assert person.school_id == self.id, "only people of the self-test's own school are signed in here"
+            return await sessions.start(session, person_id=person_id, school_id=self.id, route=ROUTE, now=now,
+                                        until=now + SIGNED_IN)
+
+    # -- closing it
+
+    async def close(self) -> None:
+        """Everybody leaves; nobody can read what was recorded any more. What cannot be done is tried in the next run."""
+        for person in self.people:
+            async with self.database.writing() as session:
+                await commands.leave(session, self.actor, person, self.clock.now())
+        await self._destroy()
+
+    async def _destroy(self) -> None:
+        async with self.database.reading() as session:
+            ended = (await session.exec(select(Recording.id).where(
+                Recording.school_id == self.id, Recording.outcome != ""))).all()
+            destroyed = await _destroyed(session, self.id)
+        for recording in set(ended) - destroyed:
+            async with self.database.writing() as session:
+                await recordings.destroy(session, self.actor, recording_id=recording, why="self-test", now=self.clock.now())
+
+
+async def _destroyed(session: AsyncSession, school_id: str) -> set[str]:
+    rows = await session.exec(select(RecordingPart.recording_id).join(RecordingKey, col(RecordingKey.part_id) == RecordingPart.id)
+                              .where(RecordingPart.school_id == school_id, col(RecordingKey.destroyed_at).is_not(None)))
+    return set(rows.all())
+
+
+async def synthetic_school(database: Database, clock: Clock) -> SyntheticSchool:
+    """This installation's self-test school, made at the first run and used by every later one; without anybody in it."""
+    now = clock.now()
+    marker = "".join(secrets.choice(string.ascii_lowercase) for _ in range(8))
+    async with database.writing() as session:
+        school = (await session.exec(select(School).where(School.is_self_test))).first()
+        if school is None:
+            school = School(name=NAME, office=NAME, is_self_test=True, opens_at="00:00", closes_at="23:59", teaches_on="0123456")
+            session.add(school)
+            await session.flush()
+            session.add(ProfileVersion(
+                school_id=school.id, version=1, profile=Profile().to_json(), reason=NAME, decided_by="system",
+                review_on=now.date() + timedelta(days=365), in_force_at=now - timedelta(days=1),
+            ))
+            session.add(Agreement(school_id=school.id, audience="staff", version=1, text=NAME,
+                                  in_force_at=now - timedelta(days=1)))
+        school.zone = _zone(now)
+        await _teach_today(session, school, now)
+        actor = Actor("selftest", school.id, frozenset({Role.OFFICE, Role.HEADTEACHER}), NAME)
+    made = SyntheticSchool(database, clock, actor, marker)
+    await _clear(made)
+    return made
+
+
+async def _clear(school: SyntheticSchool) -> None:
+    """What a run that was torn off left: everybody leaves, and what it recorded is destroyed."""
+    async with school.database.reading() as session:
+        left = (await session.exec(select(Person.id).where(Person.school_id == school.id, col(Person.left_on).is_(None)))).all()
+        groups = (await session.exec(select(TeachingGroup.id).where(
+            TeachingGroup.school_id == school.id, col(TeachingGroup.archived_on).is_(None)))).all()
+    school.people = list(left)
+    await school.close()
+    school.people = []
+    async with school.database.writing() as session:
+        for group in groups:
+            (await session.get_one(TeachingGroup, group)).archived_on = school.clock.now().date()
+        for slot in (await session.exec(select(DutySlot).where(DutySlot.school_id == school.id))).all():
+            await session.delete(slot)
+
+
+async def _teach_today(session: AsyncSession, school: School, now: datetime) -> None:
+    today = now.astimezone(ZoneInfo(school.zone)).date()
+    terms = (await session.exec(select(TermDate).where(TermDate.school_id == school.id))).all()
+    if not any(term.starts_on <= today <= term.ends_on for term in terms):
+        session.add(TermDate(school_id=school.id, name=NAME, starts_on=today, ends_on=today + timedelta(days=365)))
+
+
+def _zone(now: datetime) -> str:
+    """A lesson lies in one school day: near midnight the self-test's school is elsewhere."""
+    return "UTC" if 0 < now.astimezone(UTC).hour < 23 else "Etc/GMT+6"
+
+
+def _began(now: datetime, zone: str) -> datetime:
+    return now.astimezone(ZoneInfo(zone)).replace(second=0, microsecond=0).astimezone(UTC) - timedelta(minutes=1)
+
+
+async def lesson_is_over(database: Database, lesson_id: str) -> None:
+    """Wait until the lesson's recording has been sealed as a whole. Another process seals it: look ten times a second."""
+    while True:
+        async with database.reading() as session:
+            outcome = (await session.exec(select(Recording.outcome).where(Recording.lesson_id == lesson_id))).first()
+        if outcome:
+            return
+        await asyncio.sleep(0.1)
