@@ -201,3 +201,23 @@ async def test_an_adult_s_own_device_is_no_second_child_in_another_room(family: 
     await family.pass_time(1)
     assert family.host_of(family.rooms[1]).room.is_open is not guarded
     assert first[0].code is None
+
+
+@pytest.mark.parametrize("guarded", [False, True], ids=["without the shared memory", "with the shared memory"])
+async def test_one_device_is_not_a_second_child_in_two_rooms_at_once(family: Family, guarded: bool) -> None:
+    """A pupil's tablet in the first room opens another pupil's account in the second, whose own device has gone."""
+    first, second = await family.separated()
+    if not guarded:
+        family.host_of(family.rooms[1]).kin.doubted = set()
+    second[2].say("leave")
+    await second[2].closed(1000)
+    async with family.school.client(second[2].cookie) as client:
+        answer = await client.post(f"/lessons/{family.rooms[1]}/door", json={"device": f"device of {first[1].person}"})
+    twice = Page(family, second[2].person, second[2].cookie).connect(lesson_id=family.rooms[1])
+    family.pages.append(twice)
+    twice.say("hello", ticket=answer.json()["ticket"])
+    await twice.until(lambda: twice.last("welcome"))
+    await family.pass_time(4)
+    await family.host_of(family.rooms[1]).journal.drained()
+    await family.pass_time(1)
+    assert family.host_of(family.rooms[1]).room.is_open is not guarded
