@@ -73,11 +73,17 @@ def _event_of(line: ConsentResponse) -> ConsentRecorded | ConsentWithdrawn:
     return ConsentRecorded(line.child_id, line.id, line.purpose, line.answer, line.respondent_id, line.route)
 
 
-async def correct(session: AsyncSession, actor: Actor, *, response_id: str, note: str, now: datetime) -> str:
-    """Strike out a line that was entered by mistake. Returns the child it is about. The line stays to be read."""
+async def correctable(session: AsyncSession, actor: Actor, response_id: str) -> ConsentResponse:
+    """A line of the actor's school that could be struck out. Raises NotFound."""
     row = await session.get(ConsentResponse, response_id)
     if row is None or row.school_id != actor.school_id or row.answer == rules.Answer.ENTERED_IN_ERROR:
         raise NotFound()
+    return row
+
+
+async def correct(session: AsyncSession, actor: Actor, *, response_id: str, note: str, now: datetime) -> str:
+    """Strike out a line that was entered by mistake. Returns the child it is about. The line stays to be read."""
+    row = await correctable(session, actor, response_id)
     if not note.strip():
         raise Invalid("There is a problem", fields={"note": "Say what was wrong with it"})
     already = await session.exec(select(ConsentResponse.id).where(ConsentResponse.corrects_id == row.id))

@@ -118,7 +118,8 @@ async def _child_page(
 
 
 @router.get("/responses/{response_id}/mistake")
-async def mistake(request: Request, response_id: str, actor: Office) -> Response:
+async def mistake(request: Request, response_id: str, actor: Office, session: Reading) -> Response:
+    await commands.correctable(session, actor, response_id)
     return await render(request, "consent/mistake.html", title="Entered by mistake", response_id=response_id, errors=None)
 
 

@@ -1,0 +1,119 @@
+"""T10: ids grant nothing. Every page that there is, asked with ids that exist and ids that do not, by who has no business there:
+nobody signed in, and somebody of another school who holds every role. The answers are the same, so nothing is learned."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fastapi import Request
+from fastapi.routing import APIRoute
+from sqlmodel import SQLModel, select
+
+from service.app import ROUTERS
+from service.foundation import web
+from service.foundation.db import new_id
+from service.foundation.events import Actor, Role
+from service.people import sessions
+from service.people.tables import Person, PersonRole, School
+from tests.school import Running
+from tests.threats.attack import Guard, guarded_by, harm
+
+WITH_IDS = sorted({(method, route.path) for router in ROUTERS for route in router.routes
+                   if isinstance(route, APIRoute) and "{" in route.path for method in route.methods if method in ("GET", "POST")})
+BY_SECRET = ("/reset/", "/dev/", "/invitation")
+"""What is opened by a secret in its path and not by an id."""
+
+
+async def every_id(school: Running) -> list[str]:
+    """One id of every table that has any."""
+    found: list[str] = []
+    async with school.database.reading() as session:
+        for table in SQLModel.metadata.sorted_tables:
+            if "id" in table.c:
+                row = (await session.exec(select(table.c.id).limit(1))).first()  # type: ignore[call-overload]
+                found += [str(row)] if row is not None else []
+    return found
+
+
+def filled(path: str, value: str) -> str:
+    return re.sub(r"\{[^}]+\}", value, path)
+
+
+def told(answer: Any, value: str) -> tuple[int, str, str]:
+    """An answer without what is different each time."""
+    text = re.sub(r"nonce=\"[^\"]+\"", "", answer.text).replace(value, "ID")
+    return answer.status_code, answer.headers.get("location", "").replace(value, "ID"), text
+
+
+async def stranger(school: Running) -> str:
+    """Somebody of another school with every role of an adult, signed in."""
+    async with school.database.writing() as session:
+        other = School(name="Another School")
+        session.add(other)
+        await session.flush()
+        person = Person(school_id=other.id, kind="adult", given_name="Sam", family_name="Stranger", email="sam@other.example")
+        session.add(person)
+        await session.flush()
+        roles = [role for role in Role if role is not Role.PUPIL]
+        session.add_all(PersonRole(person_id=person.id, role=role, school_id=other.id) for role in roles)
+        return await sessions.start(session, person_id=person.id, school_id=other.id, route="dev", now=school.clock.now())
+
+
+def asked() -> Iterator[tuple[str, str]]:
+    return (each for each in WITH_IDS if not any(part in each[1] for part in BY_SECRET))
+
+
+async def compare(school: Running, cookie: str) -> int:
+    """Ask everything twice for each id: with it, and with one that nobody has. How many answers were alike."""
+    alike, nothing = 0, new_id()
+    ids = await every_id(school)
+    lesson = school.lesson()
+    likely = {"lesson_id": lesson["id"], "person_id": lesson["pupil_ids"][0], "child_id": lesson["pupil_ids"][0]}
+    async with school.client(cookie) as client:
+        for method, path in asked():
+            names = re.findall(r"\{(\w+)[^}]*\}", path)
+            unknown = told(await client.request(method, filled(path, nothing)), nothing)
+            for value in [likely[names[0]]] if names[0] in likely else ids:
+                known = told(await client.request(method, filled(path, value)), value)
+                harm(known != unknown and (method, path, known[:2], unknown[:2]), "an answer that tells whether an id exists")
+                harm(known[0] == 200 and (method, path), "a page for somebody who has no business there")
+                alike += 1
+    return alike
+
+
+async def _first_school(state: Any) -> str:
+    async with state.database.glance() as session:
+        return str((await session.exec(select(School.id).where(School.name != "Another School"))).first())
+
+
+def take_anybody(patch: pytest.MonkeyPatch) -> None:
+    """A page that asks nobody who they are."""
+    async def somebody(audience: web.Audience, request: Request) -> Actor:
+        return Actor(new_id(), await _first_school(request.app.state), frozenset(Role) - {Role.PUPIL})
+
+    patch.setattr(web.Audience, "__call__", somebody)
+
+
+def take_them_for_ours(patch: pytest.MonkeyPatch) -> None:
+    """A role that is good in every school."""
+    ask = web.Audience.__call__
+
+    async def ours(audience: web.Audience, request: Request) -> Actor:
+        return replace(await ask(audience, request), school_id=await _first_school(request.app.state))
+
+    patch.setattr(web.Audience, "__call__", ours)
+
+
+@guarded_by(Guard("every page asks who it is", take_anybody))
+async def test_without_a_cookie_every_id_is_answered_alike(school: Running, attempt: Any) -> None:
+    with attempt:
+        assert await compare(school, "") > 50
+
+
+@guarded_by(Guard("a role is good in its own school", take_them_for_ours))
+async def test_for_another_school_every_id_of_this_one_is_like_none(school: Running, attempt: Any) -> None:
+    cookie = await stranger(school)
+    with attempt:
+        assert await compare(school, cookie) > 50
