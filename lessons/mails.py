@@ -7,6 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from lessons import roster as rosters
 from lessons.attention import queries as needs
 from lessons.attention.events import AttentionOver, AttentionTaken, LessonNeedsAttention
+from lessons.attention.rules import Reason
 from lessons.attention.tables import LessonAttention
 from lessons.events import CoverArranged
 from lessons.live.facts import LessonStopped
@@ -19,7 +20,9 @@ from service.safeguarding.approvals.rules import Kind
 
 
 async def call(session: AsyncSession, event: LessonNeedsAttention, actor: Actor) -> None:
-    """N3: whoever a lesson calls."""
+    """N3: whoever a lesson calls. Of a shared address the safeguarding team has its mail already."""
+    if event.reason == Reason.ADDRESS:
+        return
     row = await session.get_one(LessonAttention, event.attention_id)
     called = await needs.who_is_called(session, row, session.info["clock"].now())
     await _write(session, actor, called, "N3", event.attention_id)

@@ -32,3 +32,12 @@ class AttentionTaken(AttentionChanged):
 @dataclass(frozen=True)
 class AttentionOver(AttentionChanged):
     """The lesson opened or ended, or whom it waited for came."""
+
+
+@dataclass(frozen=True)
+class AddressCleared(AttentionChanged):
+    """A leader looked into an address that an adult and a pupil share, and cleared the two for this lesson (threat T3)."""
+
+    child_id: str
+    adult_id: str
+    because: str

@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons.attention import commands, queries, rules
 from lessons.attention.rules import Reason
 from service.foundation.banners import CALLED, Banner
+from service.foundation.errors import Invalid
 from service.foundation.events import Actor
 from service.foundation.web import Audience, Now, Writing, render, say_time, see_other
 from service.people import queries as people
@@ -45,14 +46,32 @@ async def banners(session: AsyncSession, actor: Actor, now: datetime) -> list[Ba
 
 @router.get("/{attention_id}")
 async def show(request: Request, attention_id: str, actor: Called, session: Writing, now: Now) -> Response:
-    view = await commands.read(session, actor, attention_id, now)
-    minutes = int((now - view.need.raised_at).total_seconds() // 60) + PAUSED_BEFORE
-    office = (await people.school(session, actor.school_id)).office
-    return await render(request, "lessons/attention/need.html", title=rules.say_reason(view.need.reason, minutes), one=view,
-                        why=WHY.get(view.why, ""), office=office, Reason=Reason)
+    return await _page(request, actor, session, await commands.read(session, actor, attention_id, now), now)
 
 
 @router.post("/{attention_id}/take")
 async def take(attention_id: str, actor: Called, session: Writing, now: Now) -> Response:
     await commands.take(session, actor, attention_id, now)
     return see_other(f"/attention/{attention_id}")
+
+
+@router.post("/{attention_id}/clear")
+async def clear(request: Request, attention_id: str, actor: Called, session: Writing, now: Now,
+                because: Annotated[str, Form()] = "") -> Response:
+    """For this lesson, with a reason that the audit keeps (threat T3)."""
+    try:
+        await commands.clear(session, actor, attention_id, because, now)
+    except Invalid as refused:
+        view = await queries.one(session, actor, attention_id, now)
+        return await _page(request, actor, session, view, now, refused.fields)
+    return see_other(f"/attention/{attention_id}")
+
+
+async def _page(request: Request, actor: Actor, session: AsyncSession, view: queries.NeedView, now: datetime,
+                errors: dict[str, str] | None = None) -> Response:
+    minutes = int((now - view.need.raised_at).total_seconds() // 60) + PAUSED_BEFORE
+    return await render(
+        request, "lessons/attention/need.html", 422 if errors else 200, title=rules.say_reason(view.need.reason, minutes),
+        one=view, why=WHY.get(view.why, ""), Reason=Reason, errors=errors,
+        office=(await people.school(session, actor.school_id)).office,
+    )

@@ -36,6 +36,9 @@ class NeedView:
     owner: str
     mine: bool
     calls: bool
+    child: str = ""
+    adult: str = ""
+    cleared_because: str = ""
 
 
 async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> list[LessonAttention]:
@@ -70,12 +73,14 @@ async def one(session: AsyncSession, actor: Actor, attention_id: str, now: datet
     holders, duty = await _who(session, actor.school_id, now)
     lesson = await session.get_one(Lesson, row.lesson_id)
     told, seen = rules.called(need, holders, duty), await seen_by(session, [row.id])
-    names = await people.people(session, actor.school_id, {*told, *seen[row.id], row.taken_by, row.raised_by})
+    known = {*told, *seen[row.id], row.taken_by, row.raised_by, row.child_id, row.adult_id}
+    names = await people.people(session, actor.school_id, known)
     return NeedView(
         row.id, need, row.lesson_id, row.request_id, row.why, lesson.title,
         (await people.group(session, actor.school_id, lesson.group_id)).name, _one_name(names, row.raised_by),
         _names(names, told), _names(names, seen[row.id]), _one_name(names, row.taken_by), row.taken_by == actor.person_id,
-        rules.calls(need, actor.person_id, holders, duty),
+        rules.calls(need, actor.person_id, holders, duty), _one_name(names, row.child_id), _one_name(names, row.adult_id),
+        row.cleared_because,
     )
 
 
@@ -100,6 +105,8 @@ async def _who(session: AsyncSession, school_id: str, now: datetime) -> tuple[li
 async def _need(session: AsyncSession, row: LessonAttention, now: datetime) -> Need:
     adults = frozenset((await session.exec(select(LessonAdult.person_id).where(LessonAdult.lesson_id == row.lesson_id))).all())
     asks_for, is_over = frozenset({row.person_id} - {""}), row.over_at is not None
+    if row.alert_id:
+        adults |= await safeguarding.barred(session, row.alert_id)
     if row.request_id:
         request = await approved.request(session, row.school_id, row.request_id)
         asks_for, is_over = await deciders(session, row.school_id, request), is_over or not request.is_open(now)

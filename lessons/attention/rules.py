@@ -19,6 +19,7 @@ class Reason(StrEnum):
     STOPPED = "stopped"
     ASKED = "asked"
     INVITED = "invited"
+    ADDRESS = "address-shared"
 
 
 ON_DUTY = LEADERS | SAFEGUARDING
@@ -63,7 +64,10 @@ def calls(need: Need, person_id: str, holders: Collection[Viewer], on_duty: Coll
 
 
 def may_open(need: Need, viewer: Viewer) -> bool:
-    """Leaders and the safeguarding team may read it, in the lesson or not; whoever decides may; and whom it asks for."""
+    """Leaders and the safeguarding team may read it, whoever decides may, and whom it asks for. Of a shared address no adult
+    of the lesson learns, whatever they are (threat T3)."""
+    if need.reason is Reason.ADDRESS and viewer.person_id in need.adults:
+        return False
     return bool(viewer.roles & ON_DUTY) or viewer.person_id in need.asks_for
 
 
@@ -73,5 +77,5 @@ def say_reason(reason: Reason, minutes: int) -> str:
         Reason.PAUSED: f"Lesson paused {minutes} minute{'' if minutes == 1 else 's'}",
         Reason.NOT_ARRIVED: "The teacher has not arrived", Reason.AWAY: "The teacher has gone",
         Reason.STOPPED: "A lesson was stopped", Reason.ASKED: "Would be alone with one pupil",
-        Reason.INVITED: "A colleague asks you to join",
+        Reason.INVITED: "A colleague asks you to join", Reason.ADDRESS: "A pupil and an adult at one address",
     }[reason]

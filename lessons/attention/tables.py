@@ -8,7 +8,10 @@ from service.foundation.db import IdField
 
 
 class LessonAttention(SQLModel, table=True):
-    """`why`: the code of the hold. `person_id`: the colleague who was invited. `request_id`: the one-to-one asked for."""
+    """`why`: the code of the hold. `person_id`: the colleague who was invited. `request_id`: the one-to-one asked for.
+
+    Of an address that an adult and a pupil share: who, the safeguarding team's alert, and why a leader cleared it.
+    """
 
     __tablename__ = "lesson_attention"
     id: str = IdField()
@@ -18,6 +21,10 @@ class LessonAttention(SQLModel, table=True):
     why: str = Field(default="", max_length=40)
     person_id: str = Field(default="", max_length=32)
     request_id: str = Field(default="", max_length=32)
+    child_id: str = Field(default="", max_length=32)
+    adult_id: str = Field(default="", max_length=32)
+    alert_id: str = Field(default="", max_length=32)
+    cleared_because: str = Field(default="", max_length=500)
     raised_by: str = Field(max_length=32)
     raised_at: datetime
     taken_by: str = Field(default="", max_length=32)

@@ -29,7 +29,7 @@ from service.foundation.web import Audience, Now, Writing, say_time, token_hash
 from service.people import queries as people
 from service.people.tables import School
 from service.safeguarding import commands as safeguarding
-from service.safeguarding.rules import About, Kind
+from service.safeguarding.rules import About
 
 router = APIRouter()
 Anybody = Annotated[Actor, Depends(Audience(EVERYBODY))]
@@ -189,8 +189,8 @@ async def worried(request: Request, worry: Worry, actor: Pupil, session: Writing
         )
     else:
         place, present = await _lesson_of(request.app.state.rooms, session, actor, worry.lesson_id or "")
-        worry_id = await safeguarding.raise_alert(
-            session, actor, kind=Kind.WORRY, lesson_id=worry.lesson_id or "", place=place, present=present, about=about,
+        worry_id = await safeguarding.press_worried(
+            session, actor, lesson_id=worry.lesson_id or "", place=place, present=present, about=about,
             words=worry.text, do_not_ring=worry.do_not_ring_home, now=now,
         )
     return {"worry_id": worry_id, "when": await _when(session, actor.school_id, now)}

@@ -134,6 +134,8 @@ class Host:
         self._routed: frozenset[SourceKey] = frozenset()
         self._same_address: set[tuple[str, str]] = set()
         self._watch = Watch()
+        self.one_address = False
+        """In the demo everybody is at one address: once for a lesson is enough."""
         self._broken = False
         self._condemned = False
         self._failure: Exception | None = None
@@ -438,7 +440,7 @@ class Host:
         for people in behind.values():
             adults = [p for p in people if self._kind(p) is Kind.STAFF]
             for pair in [(child, adult) for adult in adults for child in people if self._kind(child) is Kind.CHILD]:
-                if pair not in self._same_address:
+                if pair not in self._same_address and not (self.one_address and self._same_address):
                     self._same_address.add(pair)
                     self.handle(ev.AddressShared(*pair))
 

@@ -128,6 +128,8 @@ class Journal:
 
         Whatever a page sends, nothing here may be refused: the journal would wait for it, and every later alert with it.
         """
+        if entry.kind == Reason.ADDRESS and await self._is_known(session, entry):
+            return
         actor = self._actor_of(entry) if entry.kind in NOTICED_BY_PEOPLE else self._actor
         about = ABOUT.get(str(entry.facts.get("about", "")), str(entry.facts.get("about", "")))
         flag = (actor.person_id, str(entry.facts.get("flag", "")))
@@ -143,6 +145,16 @@ class Journal:
         )
         if flag[1]:
             self._flags[flag] = alert_id
+        if entry.kind == Reason.ADDRESS:
+            await attention.call_about_address(
+                session, actor, lesson_id=self._lesson_id, child_id=entry.person, adult_id=str(entry.facts.get("other", "")),
+                alert_id=alert_id, now=entry.at,
+            )
+
+    async def _is_known(self, session: AsyncSession, entry: Entry) -> bool:
+        """A host that began again sees the same two again; what a leader cleared for this lesson stays cleared."""
+        return await attention.is_known(session, lesson_id=self._lesson_id, child_id=entry.person,
+                                        adult_id=str(entry.facts.get("other", "")))
 
     def _actor_of(self, entry: Entry) -> Actor:
         who = str(entry.facts.get("by", "")) or entry.person

@@ -57,6 +57,8 @@ class Registry:
                  seen: Callable[[str], None]):
         self.database, self.clock, self.vault, self.tickets, self.plane = database, clock, vault, tickets, plane
         self._mark_seen = seen
+        self.one_address = False
+        """Whether everybody is at one address, as in the demo."""
         self._hosts: dict[str, Host] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._beginning: dict[str, asyncio.Lock] = {}
@@ -97,6 +99,7 @@ class Registry:
             check=self._check,
             kin=Kin(self._doubted.setdefault(plan.family, Devices()), tell=self._tell_kin, changed=self._rooms_changed),
         )
+        host.one_address = self.one_address
         facts = LessonFacts(lesson_id, plan.title, plan.class_name, plan.starts_at, plan.ends_at,
                             plan.main.lesson_id if plan.main else "")
         recorder = Recorder(
@@ -226,7 +229,9 @@ def open_registry(state: Any, plane: Plane | None) -> Registry:
     def seen(session_id: str) -> None:
         state.seen[session_id] = state.clock.now()
 
-    return Registry(state.database, state.clock, state.vault, Tickets(ticket_key(state.keys), state.clock), plane, seen)
+    registry = Registry(state.database, state.clock, state.vault, Tickets(ticket_key(state.keys), state.clock), plane, seen)
+    registry.one_address = state.settings.dev
+    return registry
 
 
 async def refresh_rooms(state: Any, event: Any) -> None:

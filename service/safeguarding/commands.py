@@ -1,9 +1,9 @@
 """Raising alerts and working on them. Anybody's alert is taken; nothing that was said is ever changed."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlmodel import select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation import mail
@@ -24,6 +24,10 @@ from service.safeguarding.events import (
 )
 from service.safeguarding.rules import INBOX, Kind
 from service.safeguarding.tables import Alert, AlertBarred, AlertNote
+
+PRESSED_AGAIN = timedelta(minutes=1)
+"""How often “Pressed again.” is written down for one worry."""
+TAKEN_A_WHILE_AGO = timedelta(minutes=10)
 
 
 async def raise_alert(
@@ -56,6 +60,36 @@ async def raise_alert(
         session.add(_note(alert, actor, about, words, now))
     await publish(session, AlertRaised(alert.id, kind, lesson_id, alert.routed_to), actor)
     return alert.id
+
+
+async def press_worried(
+    session: AsyncSession, actor: Actor, *, now: datetime, lesson_id: str = "", place: str = "", present: Collection[str] = (),
+    about: str = "", words: str = "", do_not_ring: bool = False,
+) -> str:
+    """“I'm worried”, pressed. Pressed again it joins what this child raised and nobody has dealt with: words are added, nothing
+    is lost, and an inbox is not filled by one child (policy: RC4). Returns the alert's id."""
+    row = await _same_worry(session, actor, lesson_id, now)
+    if row is None:
+        return await raise_alert(session, actor, kind=Kind.WORRY, now=now, lesson_id=lesson_id, place=place, present=present,
+                                 about=about, words=words, do_not_ring=do_not_ring)
+    known = await queries.barred(session, row.id) | {row.taken_by}
+    session.add_all(AlertBarred(alert_id=row.id, person_id=p, school_id=row.school_id) for p in set(present) - known)
+    last = (await session.exec(select(func.max(AlertNote.added_at)).where(
+        AlertNote.alert_id == row.id, AlertNote.added_by == actor.person_id))).one() or row.raised_at
+    if about or words.strip() or do_not_ring or now - last >= PRESSED_AGAIN:
+        await add_words(session, actor, alert_id=row.id, about=about, words=words or ("" if about else "Pressed again."),
+                        do_not_ring=do_not_ring, now=now)
+    return row.id
+
+
+async def _same_worry(session: AsyncSession, actor: Actor, lesson_id: str, now: datetime) -> Alert | None:
+    """This child's open worry of this lesson. One that somebody took a while ago is another: it calls them again."""
+    row = (await session.exec(select(Alert).where(
+        Alert.school_id == actor.school_id, Alert.kind == Kind.WORRY, Alert.raised_by == actor.person_id,
+        Alert.lesson_id == lesson_id, col(Alert.closed_at).is_(None),
+    ).order_by(col(Alert.raised_at).desc()).limit(1))).first()
+    is_old = row is not None and row.taken_at is not None and now - row.taken_at >= TAKEN_A_WHILE_AGO
+    return None if is_old else row
 
 
 async def add_words(
@@ -120,6 +154,17 @@ async def close(session: AsyncSession, actor: Actor, *, alert_id: str, words: st
     await _add_note(session, actor, alert, "", words, now)
     alert.closed_by, alert.closed_at = actor.person_id, now
     await publish(session, AlertClosed(alert_id), actor)
+
+
+async def settle(session: AsyncSession, actor: Actor, *, alert_id: str, words: str, now: datetime) -> None:
+    """An alert whose matter a leader settled elsewhere is closed with their words; whoever has it already keeps it open."""
+    alert = await session.get(Alert, alert_id)
+    if alert is None or alert.school_id != actor.school_id or alert.closed_at is not None:
+        return
+    await _add_note(session, actor, alert, "", words, now)
+    if alert.taken_by in ("", actor.person_id):
+        alert.taken_by, alert.taken_at, alert.closed_by, alert.closed_at = actor.person_id, now, actor.person_id, now
+        await publish(session, AlertClosed(alert_id), actor)
 
 
 async def bar(session: AsyncSession, *, school_id: str, lesson_id: str, person_id: str) -> None:

@@ -158,6 +158,8 @@ class ScriptedRoom:
             await route.fulfill(status=status, json=answer)
         elif path == "/session":
             await route.fulfill(json={"seconds_left": 1200, "idle_minutes": 20})
+        elif path == "/lessons/demo/alone":
+            await route.fulfill(json={"child": None, "asked": None, "invited": [], "colleagues": []})
         elif path == "/worried":
             if not self.worried_online:
                 return await route.abort()
