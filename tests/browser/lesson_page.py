@@ -156,6 +156,9 @@ class ScriptedRoom:
             self.doors.append(route.request.post_data_json)
             status, answer = self.door_answer
             await route.fulfill(status=status, json=answer)
+        elif path == "/lessons/demo/alone":
+            await route.fulfill(json={"child": {"id": "p0", "name": "Ali"}, "asked": None, "invited": [],
+                                      "colleagues": [{"id": "c0", "name": "Ms Cole", "signed_in": True}]})
         elif path == "/session":
             await route.fulfill(json={"seconds_left": 1200, "idle_minutes": 20})
         elif path == "/lessons/demo/alone":

@@ -146,6 +146,6 @@ async def test_a_paper_form_is_written_down_by_keyboard_alone_and_without_script
         await page.keyboard.press("Space")
         await page.get_by_role("button", name="Save", exact=True).focus()
         await page.keyboard.press("Enter")
-        await expect(page.get_by_role("alert")).to_contain_text("Saved")
+        await expect(page.get_by_role("alert", name="Saved")).to_be_visible()
         row = page.locator(".govuk-summary-list__row").filter(has_text="Camera")
         await expect(row).to_contain_text(re.compile("Changed to no|Needs a call"))
