@@ -1,14 +1,25 @@
 """T8: a private channel. Whatever can be said, from whatever page, reaches the whole room or nobody (policy: RL7)."""
 
+import contextlib
 import dataclasses
+import re
 import typing
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from lessons.live import messages as m
 from lessons.live.supervision import Kind
+from lessons.media import uplink
+from lessons.media.gate import Gate
+from lessons.media.plane import Plane
+from lessons.media.sdp import BadOffer
+from service.foundation.clock import SystemClock
+from tests.architecture.files import texts
+from tests.media.raw import offer
 from tests.room.stage import EVERYONE, Stage, opened
+from tests.threats.attack import Guard, guarded_by, harm
 
 SAYABLE = typing.get_args(m.ClientMessage)
 EXAMPLES: dict[object, object] = {str: "ali", int: 5, bool: True, str | None: "ali"}
@@ -32,7 +43,7 @@ def test_no_message_carries_words_to_one_child_alone(kind: type) -> None:
     said = {f.name: secret for f in dataclasses.fields(kind) if f.type in (str, str | None) and f.name not in ("person", "flag")}
     before = len(stage.wire)
     stage.send("teacher", dataclasses.replace(message, **said))
-    children = [p.id for p in EVERYONE if p.kind is Kind.CHILD]
+    children = [p.id for p in EVERYONE if p.kind is Kind.CHILD and p.id in stage.connections]
     reached = {child for _, child, told in stage.wire[before:] if child in children and secret in words_of(told)}
     assert reached in (set(), set(children))
     if kind is m.Chat:
@@ -59,3 +70,71 @@ def test_in_the_waiting_room_and_while_paused_nothing_said_reaches_the_other(kin
         if sender in stage.connections:
             stage.send(sender, dataclasses.replace(example(kind), **said))
         assert not [told for _, who, told in stage.wire[before:] if who == other and "meet me at four" in words_of(told)]
+
+
+# What a modified page could offer, and what in the service sends at all
+
+
+def audio_again(sdp: str) -> str:
+    start = sdp.index("m=audio")
+    return sdp + sdp[start:sdp.index("m=video")].replace("a=mid:0", "a=mid:9")
+
+
+UNREGISTERED = {
+    "a data channel": lambda sdp: sdp + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:9\r\n"
+                                        "a=sctp-port:5000\r\n",
+    "a data channel in the camera's place": lambda sdp: sdp.replace(
+        "m=video 9 UDP/TLS/RTP/SAVPF", "m=application 9 UDP/DTLS/SCTP", 1),
+    "a second microphone": audio_again,
+    "a third picture": lambda sdp: sdp + sdp[sdp.rindex("m=video"):].replace("a=mid:2", "a=mid:9"),
+    "text": lambda sdp: sdp.replace("m=audio", "m=text", 1),
+    "another codec": lambda sdp: sdp.replace("VP8/90000", "red/90000"),
+}
+
+
+def take_what_is_known_of_it(patch: pytest.MonkeyPatch) -> None:
+    """As a server that reads over what it does not know."""
+    accept = uplink.accept
+
+    def lenient(description: Any) -> Any:
+        known = [s for s in description.sections if s.kind in ("audio", "video")][:1]
+        return accept(dataclasses.replace(description, sections=known)) if known and known[0].kind == "audio" else []
+
+    patch.setattr(uplink, "accept", lenient)
+
+
+@pytest.mark.parametrize("what", UNREGISTERED)
+@guarded_by(Guard("an offer is one microphone, one camera, one screen", take_what_is_known_of_it))
+async def test_an_offer_of_anything_else_is_refused_whole(what: str, attempt: Any) -> None:
+    clock = SystemClock()
+    plane = await Plane.start(port=0, addresses=["127.0.0.1"], clock=clock)
+    room = plane.room(gate=Gate(), lesson_clock_start=clock.boottime(), sink=lambda *_: None, on_offer=lambda *_: None)
+    room.join("ali")
+    plain = offer(plane.certificate)
+    assert UNREGISTERED[what](plain) != plain
+    answered = []
+    try:
+        with attempt:
+            with contextlib.suppress(BadOffer):
+                answered.append(await room.publish("ali", UNREGISTERED[what](plain)))
+            harm(answered, "an answer to what nobody registered")
+    finally:
+        await plane.close()
+
+
+SENDING = {
+    "fan_out(": {"lessons/media/source.py"},
+    ".send_rtp(": {"lessons/media/source.py"},
+    ".send_text(": {"lessons/live/socket.py"},
+    "line.send(": {"lessons/live/host.py", "lessons/live/socket.py"},
+}
+"""Every place that hands something to a person's socket: behind the gate and the wire monitor, or the room's own words.
+The self-test is a client: what it sends comes in."""
+
+
+@pytest.mark.parametrize("call", SENDING)
+def test_nothing_else_in_the_service_sends(call: str) -> None:
+    found = {str(path) for path, text in texts().items()
+             if path.suffix == ".py" and "selftest" not in path.parts and path.parts[0] in ("lessons", "recordings", "service", "consent", "mobile_api")
+             and re.search(rf"(?<!def ){re.escape(call)}", text)}
+    assert found == SENDING[call]
