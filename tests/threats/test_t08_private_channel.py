@@ -128,8 +128,8 @@ SENDING = {
     ".send_text(": {"lessons/live/socket.py"},
     "line.send(": {"lessons/live/host.py", "lessons/live/socket.py"},
 }
-"""Every place that hands something to a person's socket: behind the gate and the wire monitor, or the room's own words.
-The self-test is a client: what it sends comes in."""
+"""Every place that hands something to a person's socket: behind the gate and the wire monitor, or the room's own words. The
+self-test is a client: what it sends comes in."""
 
 
 @pytest.mark.parametrize("call", SENDING)
