@@ -77,6 +77,7 @@ class Post:
     password: str = ""
     sender: str = ""
     demo: bool = False
+    is_unreadable: bool = False
 
     @property
     def is_on(self) -> bool:
@@ -89,14 +90,21 @@ class Post:
             return "CHAPERONE_SMTP_SENDER is missing"
         if self.tls not in ("starttls", "tls", "none"):
             return "CHAPERONE_SMTP_TLS must be starttls, tls or none"
+        if self.is_unreadable:
+            return "CHAPERONE_SMTP_PASSWORD_FILE cannot be read"
         return "A password is never sent without TLS" if self.password and self.tls == "none" else ""
 
 
 def post_of(settings: Settings) -> Post:
-    """The post of these settings; the password is read from its file once."""
-    password = settings.smtp_password_file.read_text().strip() if settings.smtp_password_file else ""
+    """The post of these settings; the password is read from its file once. A file that is not there stops mails, nothing else."""
+    password, is_unreadable = "", False
+    if settings.smtp_password_file is not None:
+        try:
+            password = settings.smtp_password_file.read_text().strip()
+        except OSError:
+            is_unreadable = True
     return Post(settings.smtp_host, settings.smtp_port, settings.smtp_tls, settings.smtp_user, password, settings.smtp_sender,
-                demo=settings.dev and not settings.smtp_host)
+                demo=settings.dev and not settings.smtp_host, is_unreadable=is_unreadable)
 
 
 # -- rules ------------------------------------------------------------------------------------------------------------

@@ -71,3 +71,4 @@ def test_a_password_is_never_sent_in_the_clear_and_half_a_setting_sends_nothing(
     assert not mail.Post(host="mail.school.example").is_on
     assert not mail.Post(**whole, tls="none", password="x").is_on
     assert mail.Post(**whole, tls="none").is_on
+    assert not mail.Post(**whole, is_unreadable=True).is_on
