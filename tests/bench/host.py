@@ -1,7 +1,7 @@
 """This service's media plane in a process of its own, told by JSON lines what to do: the server that `load` measures.
 
-It is the plane as the product runs it, with its gate open: nothing is simplified but signalling. With recording on, each
-track goes through `recordings.capture` to an encrypted file; off, a sink takes frames and forgets them.
+It is the plane as the product runs it, with its gate open and the wire monitor beside it: nothing is simplified but signalling.
+With recording on, each track goes through `recordings.capture` to an encrypted file; off, a sink takes frames and forgets them.
 """
 
 import asyncio
@@ -11,9 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lessons.live.monitor import Facts, Forbidden, Known, Monitor
 from lessons.media.plane import Gate, MediaRoom, Offer, Plane, SourceKey
 from recordings.capture import Capture, Header
 from service.foundation.clock import SystemClock
+
+MAY = frozenset({"attend", "microphone", "camera", "screen"})
 
 
 class Forgets:
@@ -29,8 +32,24 @@ class Forgets:
 class Host:
     def __init__(self, plane: Plane, writer: asyncio.StreamWriter, capture: Capture | None) -> None:
         self.writer, self.capture = writer, capture
+        self.clock, self.wrong = plane.clock, list[Forbidden]()
+        self.monitor = Monitor(lambda peer: (self.clock.boottime(),) * 2, self.wrong.append)
         self.room: MediaRoom = plane.room(
-            gate=Gate(float("inf")), lesson_clock_start=plane.clock.boottime(), sink=self.sink, on_offer=self.offered)
+            gate=Gate(float("inf")), lesson_clock_start=plane.clock.boottime(), sink=self.sink, on_offer=self.offered,
+            watch=self.watch)
+
+    def watch(self, key: SourceKey, to: frozenset[str], viewers: tuple[str, ...], size: int, at: float, /) -> None:
+        """As a live host does; here everybody is there and everything is recorded and owned."""
+        self.monitor.durable(at)
+        self.monitor.owned(at)
+        self.monitor.media(key.peer, key.kind, to, viewers, size, at)
+
+    def joined(self, peer: str) -> None:
+        people = {**self.monitor.facts.people, peer: Known("staff", True, MAY)}
+        self.monitor.planned(Facts(people, 0.0, float("inf")))
+        self.monitor.came(peer, peer, "")
+        self.monitor.opened(1)
+        self.room.join(peer)
 
     def sink(self, key: SourceKey, codec: Any, layer: str | None) -> Any:
         if self.capture is None:
@@ -47,7 +66,7 @@ class Host:
     async def do(self, asked: dict[str, Any]) -> object:
         match asked["do"]:
             case "join":
-                return self.room.join(asked["peer"])
+                return self.joined(asked["peer"])
             case "publish":
                 return await self.room.publish(asked["peer"], asked["sdp"])
             case "subscribed":
@@ -69,6 +88,7 @@ async def serve(address: str, socket: str, recordings: str) -> None:
         async for line in reader:
             asked = json.loads(line)
             host.say({"answer": asked["id"], "result": await host.do(asked)})
+        assert host.wrong == []
         ended.set()
 
     server = await asyncio.start_unix_server(talk, socket, limit=1 << 20)
