@@ -228,6 +228,8 @@ class State:
     presenter: str | None
     breakouts: bool = False
     """The lesson's people are in breakout rooms, and this is the room that they left."""
+    approved_until: str | None = None
+    """An adult and a pupil are alone here by an approval, which ends then (policy: RL1)."""
 
 
 @dataclass(frozen=True)

@@ -472,11 +472,17 @@ class Room:
         self._routes = wanted
         return [Route(wanted)]
 
+    def _approved_end(self) -> datetime | None:
+        """When the approval ends by which an adult and a pupil are alone here; None in any other company."""
+        here = {s.person.id for s in self.here()}
+        ends = [pair.end for pair in self.plan.approvals if here == {pair.adult, pair.child}]
+        return max(ends, default=None) if self.is_open else None
+
     def _show(self, now: Moment) -> list[Effect]:
         staff = view.state(
             room=str(self.phase), hold=self.reasons, here=self.here(), ends_at=self.ends_at,
             recording=now.boot < self.recorder_at + RECORDER_PROOF, chat=self.chat, now=now.boot,
-            breakouts=bool(self.plan.rooms) and self.plan.main is None,
+            breakouts=bool(self.plan.rooms) and self.plan.main is None, approved_until=self._approved_end(),
         )
         others = view.for_others(staff)
         if self._shown == (staff, others):

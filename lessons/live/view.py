@@ -50,7 +50,7 @@ def waiting(here: Iterable[Seat], *, recording: bool) -> Waiting:
 
 def state(
     *, room: str, hold: tuple[Hold, ...], here: list[Seat], ends_at: datetime, recording: bool, chat: bool, now: float,
-    breakouts: bool = False,
+    breakouts: bool = False, approved_until: datetime | None = None,
 ) -> State:
     """The room as staff see it."""
     shown = [s for s in here if not s.is_child] if room == "lobby" else here
@@ -58,7 +58,7 @@ def state(
     return State(
         room=room, hold=tuple(map(str, hold)), waiting=waiting(here, recording=recording), ends_at=instant(ends_at),
         recording=recording, people=tuple(participant(s, now) for s in shown), chat=chat,
-        presenter=presenter, breakouts=breakouts,
+        presenter=presenter, breakouts=breakouts, approved_until=instant(approved_until) if approved_until else None,
     )
 
 

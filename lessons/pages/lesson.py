@@ -54,7 +54,8 @@ async def room(session: AsyncSession, actor: Actor, view: LessonView) -> dict[st
     return {
         "title": roster.title,
         "lesson": {
-            "id": card.id, "main_id": roster.main.lesson_id if roster.main else "", "title": roster.title,
+            "id": card.id, "main_id": roster.main.lesson_id if roster.main else "", "is_one_to_one": roster.is_one_to_one,
+            "title": roster.title,
             "class_name": card.group, "starts": say_time(card.starts_at, school.zone),
             "when": _when(card.starts_at, card.ends_at, school.zone),
             "links": [{"url": link.url, "title": rules.shown_address(link.url)} for link in roster.links if link.is_previewed],

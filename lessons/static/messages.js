@@ -42,6 +42,7 @@
  * @property {boolean} chat
  * @property {string | null} presenter
  * @property {boolean} [breakouts] this is the main room, and breakout rooms are open
+ * @property {string | null} [approved_until] an adult and a pupil are alone here by an approval, which ends then
  */
 
 /** @typedef {{mid: string, person: string, source: Source, track: MediaStreamTrack}} Stream */

@@ -2,7 +2,7 @@
 /** X-StateBar: what the room is, in shape and words, never hidden; the page's title and icon say the same. */
 
 import { drawing, find, mark, maybe, show, write } from "./dom.js";
-import { STATE_SHAPES, STATE_WORDS, count, whoIsHere } from "./words.js";
+import { STATE_SHAPES, STATE_WORDS, clock, count, whoIsHere } from "./words.js";
 
 /** @typedef {import("./messages.js").State} State */
 /** @typedef {keyof typeof STATE_WORDS} View */
@@ -42,7 +42,7 @@ export class StateBar {
     const icon = document.querySelector('link[rel~="icon"]') ?? document.head.appendChild(Object.assign(document.createElement("link"), { rel: "icon" }));
     mark(icon, "type", "image/svg+xml");
     mark(icon, "href", new URL(`favicon-${ICONS[view]}.svg`, import.meta.url).pathname);
-    if (view === "ended" || view === "door") for (const fact of ["recorded", "people", "leader", "time", "connection", "sound-only"]) this.#fact(fact, "");
+    if (view === "ended" || view === "door") for (const fact of ["recorded", "people", "leader", "approved", "time", "connection", "sound-only"]) this.#fact(fact, "");
   }
 
   /** @param {State} state */
@@ -52,6 +52,7 @@ export class StateBar {
     show(maybe('[data-fact="recorded"]'), open && state.recording);
     this.#fact("people", open ? here.people : "");
     this.#fact("leader", open ? here.leader : "");
+    this.#fact("approved", open && state.approved_until ? `Approved one-to-one until ${clock(state.approved_until)}` : "");
     this.#ends = Date.parse(state.ends_at);
     this.#drawTime();
   }

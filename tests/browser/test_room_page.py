@@ -11,7 +11,7 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
-from tests.browser.lesson_page import COLOURS, NAMES, ORIGIN, ScriptedRoom, adult, chromium, lesson_page, person, state
+from tests.browser.lesson_page import COLOURS, NAMES, ORIGIN, ScriptedRoom, adult, chromium, context, lesson_page, person, state
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 STATIC = Path(__file__).parents[2] / "lessons/static"
@@ -190,6 +190,18 @@ async def test_the_grid_fits_the_class(browser: Browser, pupils: int, open_panel
         paged = room.page.get_by_text("Page 1 of 2")
         await (expect(paged).to_be_visible() if pupils == 30 and open_panel else expect(paged).to_be_hidden())
         await expect(room.page.locator("[data-stage] > *")).to_have_count(20 if open_panel and pupils == 30 else pupils)
+
+
+async def test_an_approved_one_to_one_asks_for_the_grown_up_and_says_until_when_it_is_approved(browser: Browser) -> None:
+    lesson = {**context("pupil")["lesson"], "is_one_to_one": True}
+    async with lesson_page(browser, "pupil", width=320, height=640, lesson=lesson) as room:
+        await expect(room.page.get_by_role("group", name="Is your grown-up with you?")).to_be_visible()
+        await room.enter("open", [adult(), person(0)], approved_until="2026-03-03T10:50:00Z")
+        await expect(room.page.get_by_text("Approved one-to-one until 10:50am")).to_be_visible()
+        assert await room.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await room.say(state("held", [adult(), person(0)], hold=["approval-ended"], approved_until=None))
+        await expect(room.page.get_by_text("Approved one-to-one until")).to_be_hidden()
+        assert room.troubles == []
 
 
 async def test_a_shared_screen_takes_the_stage_and_the_teacher_stays_beside_it(pupil: ScriptedRoom) -> None:

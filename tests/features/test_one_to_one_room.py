@@ -45,6 +45,16 @@ async def test_it_opens_for_the_adult_and_the_child_of_the_approval(room: Room) 
     await together(room[0])
 
 
+async def test_both_are_told_until_when_they_are_approved_and_not_once_a_leader_looks_in(school: Running, room: Room) -> None:
+    lesson, approval = room
+    teacher, ali = await together(lesson)
+    ends = approval.ends_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert (teacher.state["approved_until"], ali.state["approved_until"]) == (ends, ends)
+    await (await lesson.page(school.person("headteacher"))).enter()
+    await lesson.opened()
+    await ali.until(lambda: ali.state["approved_until"] is None)
+
+
 async def test_without_its_approval_the_same_room_stays_shut(school: Running, room: Room) -> None:
     lesson, _ = room
     await change(school, "DROP TRIGGER approval_no_delete")
