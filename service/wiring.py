@@ -8,7 +8,7 @@ from lessons.breakouts import events as breakouts
 from lessons.guards import refuse_adults_of_their_lessons
 from lessons.guests import events as guests
 from lessons.live.facts import LessonStopped
-from lessons.live.registry import refresh_rooms
+from lessons.live.registry import refresh_rooms, refresh_rooms_of
 from lessons.one_to_one.commands import cancel_what_is_to_come
 from service.foundation.banners import ring
 from service.foundation.bus import AfterCommit, InTransaction, Subscribers
@@ -23,11 +23,12 @@ CHANGES_A_ROOM: tuple[type[Event], ...] = (
     consents.ConsentRecorded, consents.ConsentWithdrawn, consents.ConsentCorrected, consents.ObjectionReceived,
     consents.ObjectionDecided, consents.AgreementSigned, lessons.LessonMoved, lessons.LessonCancelled, lessons.CoverArranged,
     lessons.SecondAdultAdded, lessons.LinkAdded, lessons.LinkPreviewed, lessons.LinkRemoved, lessons.WordListChanged,
-    LessonStopped, people.SignedOut, people.SessionsEnded, people.RolesChanged, people.PersonLeft, people.GroupChanged,
+    LessonStopped, people.RolesChanged, people.PersonLeft, people.GroupChanged,
     people.DbsWithdrawn, people.RosterImported, approvals.OneToOneApproved, approvals.OneToOneRevoked,
     guests.GuestApproved, guests.GuestPassEnded,
     breakouts.BreakoutOpened, breakouts.PupilPlaced, breakouts.BreakoutsClosed,
 )
+ENDS_SIGN_INS: tuple[type[Event], ...] = (people.SignedOut, people.SessionsEnded)
 CALLS_SOMEBODY: tuple[type[Event], ...] = (
     safeguarding.AlertRaised, safeguarding.AlertMoved, safeguarding.AlertNoted, safeguarding.AlertTaken,
     safeguarding.AlertClosed, attention.LessonNeedsAttention, attention.AttentionTaken, attention.AttentionOver,
@@ -36,8 +37,9 @@ CALLS_SOMEBODY: tuple[type[Event], ...] = (
 )
 """Or calls them no longer; and who is signed out is not kept waiting for news."""
 AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = {
-    event: ((ring,) if event in CALLS_SOMEBODY else ()) + ((refresh_rooms,) if event in CHANGES_A_ROOM else ())
-    for event in (*CALLS_SOMEBODY, *CHANGES_A_ROOM)
+    event: ((refresh_rooms,) if event in CHANGES_A_ROOM else ()) + ((refresh_rooms_of,) if event in ENDS_SIGN_INS else ())
+    + ((ring,) if event in CALLS_SOMEBODY else ())
+    for event in (*CHANGES_A_ROOM, *ENDS_SIGN_INS, *CALLS_SOMEBODY)
 }
 
 IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {

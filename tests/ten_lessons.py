@@ -3,10 +3,12 @@
 The pupils come by the office's own import; consents, teachers and lessons are written beside them as paper would be.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent.tables import Agreement, AgreementSignature, ConsentResponse
 from lessons.tables import Lesson, LessonAdult
@@ -59,28 +61,40 @@ async def _taught(school: Running, school_id: str, name: str) -> Taught:
     async with school.database.writing() as session:
         group = (await session.exec(select(TeachingGroup).where(TeachingGroup.name == name))).one()
         pupil_ids = (await session.exec(select(GroupMember.person_id).where(GroupMember.group_id == group.id))).all()
-        agreement = (await session.exec(select(Agreement).where(Agreement.audience == "staff"))).one()
-        teacher = Person(school_id=school_id, kind="adult", title="Ms", given_name="Toni", family_name=f"of {name}",
-                         email=f"{name.replace(' ', '.').lower()}@example.org")
+        teacher = await add_teacher(session, school_id, name, now)
         lesson = Lesson(school_id=school_id, group_id=group.id, title=f"Maths with {name}", starts_at=now - timedelta(minutes=5),
                         ends_at=now + timedelta(minutes=40), planned_by=teacher.id, planned_at=now - timedelta(days=1))
-        session.add(teacher)
-        await session.flush()
-        session.add_all((
-            PersonRole(person_id=teacher.id, role=Role.TEACHER, school_id=school_id),
-            DbsCheck(school_id=school_id, person_id=teacher.id, certificate_number="000000000001", recorded_by="system",
-                     checked_on=now.date() - timedelta(200), recheck_on=now.date() + timedelta(800)),
-            AgreementSignature(school_id=school_id, agreement_id=agreement.id, person_id=teacher.id, route="app",
-                               recorded_by=teacher.id, signed_at=now - timedelta(30), renew_on=now.date() + timedelta(335)),
-            lesson,
-        ))
+        session.add(lesson)
         await session.flush()
         session.add(LessonAdult(lesson_id=lesson.id, person_id=teacher.id, school_id=school_id, part="teacher"))
-        links = (await session.exec(select(Guardianship).where(
-            col(Guardianship.child_id).in_(pupil_ids), Guardianship.contact_order == 1))).all()
-        session.add_all(
-            ConsentResponse(school_id=school_id, child_id=link.child_id, purpose=purpose, answer="given",
-                            respondent_id=link.guardian_id, relationship="mother", route="paper", recorded_by="system",
-                            signed_on=now.date() - timedelta(20), recorded_at=now - timedelta(20))
-            for link in links for purpose in PURPOSES)
+        await give_consent(session, school_id, pupil_ids, PURPOSES, now)
     return Taught(lesson.id, teacher.id, tuple(pupil_ids))
+
+
+async def add_teacher(session: AsyncSession, school_id: str, name: str, now: datetime) -> Person:
+    """A cleared teacher who has signed the agreement."""
+    agreement = (await session.exec(select(Agreement).where(Agreement.audience == "staff"))).one()
+    teacher = Person(school_id=school_id, kind="adult", title="Ms", given_name="Toni", family_name=f"of {name}",
+                     email=f"{name.replace(' ', '.').lower()}@example.org")
+    session.add(teacher)
+    await session.flush()
+    session.add_all((
+        PersonRole(person_id=teacher.id, role=Role.TEACHER, school_id=school_id),
+        DbsCheck(school_id=school_id, person_id=teacher.id, certificate_number="000000000001", recorded_by="system",
+                 checked_on=now.date() - timedelta(200), recheck_on=now.date() + timedelta(800)),
+        AgreementSignature(school_id=school_id, agreement_id=agreement.id, person_id=teacher.id, route="app",
+                           recorded_by=teacher.id, signed_at=now - timedelta(30), renew_on=now.date() + timedelta(335)),
+    ))
+    return teacher
+
+
+async def give_consent(session: AsyncSession, school_id: str, pupil_ids: Sequence[str], purposes: Sequence[str],
+                       now: datetime) -> None:
+    """On paper, by the adult of each pupil who is called first."""
+    links = (await session.exec(select(Guardianship).where(
+        col(Guardianship.child_id).in_(pupil_ids), Guardianship.contact_order == 1))).all()
+    session.add_all(
+        ConsentResponse(school_id=school_id, child_id=link.child_id, purpose=purpose, answer="given",
+                        respondent_id=link.guardian_id, relationship="mother", route="paper", recorded_by="system",
+                        signed_on=now.date() - timedelta(20), recorded_at=now - timedelta(20))
+        for link in links for purpose in purposes)

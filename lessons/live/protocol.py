@@ -76,5 +76,8 @@ def _fits(value: object, field: "dataclasses.Field[Any]") -> bool:
 
 def encode(message: messages.ServerMessage) -> str:
     """A server's message as JSON text."""
-    said = {"type": messages.type_of(message), **dataclasses.asdict(message)}
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    return _JSON.encode({"type": messages.type_of(message), **vars(message)})
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=vars)
+"""Parts of a message by their fields, as `dataclasses.asdict` without the copies: a class of thirty is told at every change."""

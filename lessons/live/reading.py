@@ -17,7 +17,7 @@ from lessons.live.supervision import Kind
 from lessons.roster import Adult, PairApproval, Pupil, Roster
 from lessons.tables import JournalEntry
 from service.foundation.audit import AuditLeaf
-from service.people.events import SignedIn, SignInRefused
+from service.people.events import SessionsEnded, SignedIn, SignedOut, SignInRefused
 from service.safeguarding.approvals.rules import ENDED
 
 
@@ -39,8 +39,10 @@ class Read:
     seen: int
 
 
-DECIDES_NOTHING = frozenset(kind.__name__ for kind in (RoomJournalled, RoomOpened, DoorAnswered, SignedIn, SignInRefused))
-"""What the audit is full of while lessons are on. Any other entry may have changed a plan."""
+DECIDES_NOTHING = frozenset(kind.__name__ for kind in (
+    RoomJournalled, RoomOpened, DoorAnswered, SignedIn, SignInRefused, SignedOut, SessionsEnded))
+"""What the audit is full of while lessons are on. Any other entry may have changed a plan. Who is still signed in is no part of
+a plan: hosts ask for it at every check."""
 STANDS = timedelta(seconds=10)
 """For how long a roster is believed although nothing was decided: midnight changes things too."""
 

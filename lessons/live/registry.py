@@ -207,6 +207,12 @@ class Registry:
             if lesson_id in ("", each, host.room.plan.family):
                 host.refresh()
 
+    def refresh_of(self, person_id: str) -> None:
+        """Somebody's sign-ins ended: the rooms they are in ask now who is still signed in."""
+        for host in self._hosts.values():
+            if any(c.person == person_id for c in host.connections.values()):
+                host.refresh()
+
     async def close(self) -> None:
         """The process ends: everybody is told to come back, every part is sealed."""
         self._closing = True
@@ -238,3 +244,9 @@ async def refresh_rooms(state: Any, event: Any) -> None:
     """Reaction to whatever was decided about a lesson, a person, a consent: delivery is the optimisation, since every host
     also proves each second that its plan is current."""
     state.rooms.refresh(getattr(event, "lesson_id", "") or "")
+
+
+async def refresh_rooms_of(state: Any, event: Any) -> None:
+    """Reaction to the end of a person's sign-ins: it concerns the rooms they are in. Were every room to look, as many as are
+    on at nine o'clock would do so before the one that matters."""
+    state.rooms.refresh_of(event.person_id)

@@ -19,14 +19,23 @@ class Live:
 
 
 def routes(live: Iterable[Live], present: Iterable[Person], *, pupils_see_each_other: bool) -> Routes:
-    """The recipients of every live source. Empty recipients: recorded only."""
+    """The recipients of every live source. Empty recipients: recorded only.
+
+    Worked out from scratch each time. Staff and pupils are asked about once for sources that are alike, since the answer
+    depends on nothing else; guests about every source.
+    """
     here = list(present)
-    return {
-        (one.person.id, one.source): frozenset(
-            p.id for p in here if p.id != one.person.id and _receives(p, one, pupils_see_each_other)
-        )
-        for one in live
-    }
+    guests = [p for p in here if p.kind is Kind.GUEST]
+    others = [p for p in here if p.kind is not Kind.GUEST]
+    alike: dict[tuple[object, ...], frozenset[str]] = {}
+    found = {}
+    for one in live:
+        likeness = (one.person.kind, one.person.serves, one.source, one.shown)
+        if likeness not in alike:
+            alike[likeness] = frozenset(p.id for p in others if _receives(p, one, pupils_see_each_other))
+        to = alike[likeness].union(g.id for g in guests if _receives(g, one, pupils_see_each_other))
+        found[one.person.id, one.source] = to - {one.person.id}
+    return found
 
 
 def _receives(to: Person, one: Live, pupils_see_each_other: bool) -> bool:

@@ -7,13 +7,13 @@ outbox, at least once, so they are idempotent.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlmodel import Field, SQLModel, col, select
+from sqlmodel import Field, SQLModel, col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation import audit
@@ -66,11 +66,20 @@ async def deliver(database: Database, state: Any, subscribers: Subscribers) -> i
 
     A subscriber that fails leaves its event waiting; the next call tries again.
     """
+    delivered = await _hand_out(database, state, subscribers, frozenset())
+    await _write_down(database, delivered)
+    return len(delivered)
+
+
+async def _hand_out(database: Database, state: Any, subscribers: Subscribers, known: frozenset[int]) -> set[int]:
+    """The ids of what was delivered. `known`: delivered before, and not written down yet."""
     kinds = {kind.__name__: kind for kind in subscribers.after_commit}
-    delivered = 0
+    delivered = set()
     async with database.reading() as session:
         waiting = (await session.exec(select(Outbox).where(col(Outbox.done_at).is_(None)).order_by(col(Outbox.id)))).all()
     for row in waiting:
+        if row.id is None or row.id in known:
+            continue
         event = kinds[row.kind](**json.loads(row.body))
         try:
             for react in subscribers.after_commit[type(event)]:
@@ -78,20 +87,42 @@ async def deliver(database: Database, state: Any, subscribers: Subscribers) -> i
         except Exception:
             log.exception("outbox.failed", kind=row.kind, outbox_id=row.id)
             continue
-        async with database.writing() as session:
-            done = await session.get_one(Outbox, row.id)
-            done.done_at = session.info["clock"].now()
-            delivered += 1
+        delivered.add(row.id)
     return delivered
 
 
+async def _write_down(database: Database, delivered: Iterable[int]) -> None:
+    ids = list(delivered)
+    if ids:
+        async with database.writing() as session:
+            await session.exec(update(Outbox).where(col(Outbox.id).in_(ids)).values(done_at=session.info["clock"].now()))
+
+
 async def run(database: Database, state: Any, subscribers: Subscribers, wake: asyncio.Event) -> None:
-    """Deliver whenever something was published, and every few seconds for what failed before."""
-    while True:
-        wake.clear()
-        await deliver(database, state, subscribers)
-        try:
-            async with asyncio.timeout(5):
-                await wake.wait()
-        except TimeoutError:
-            continue
+    """Deliver whenever something was published, and every few seconds for what failed before.
+
+    Nobody's news wait for that of others to be written down as delivered: when many write, that takes seconds (security G3).
+    """
+    delivered: set[int] = set()
+    news = asyncio.Event()
+
+    async def keep_writing_down() -> None:
+        while True:
+            await news.wait()
+            news.clear()
+            ids = frozenset(delivered)
+            await _write_down(database, ids)
+            delivered.difference_update(ids)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(keep_writing_down())
+        while True:
+            wake.clear()
+            delivered |= await _hand_out(database, state, subscribers, frozenset(delivered))
+            if delivered:
+                news.set()
+            try:
+                async with asyncio.timeout(5):
+                    await wake.wait()
+            except TimeoutError:
+                continue

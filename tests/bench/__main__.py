@@ -8,6 +8,7 @@ BENCHES = {
     "recording": "the recorder",
     "first_picture": "from the press of Join to the teacher's picture, in Chromium",
     "sign_ins": "pupils signing in by badge",
+    "deadlines": "how soon nothing arrives any more after a leave, a death, a revocation; and what the gate costs",
     "joins": "300 pupils at nine: badge, door, room and media",
     "roster_import": "the largest roster import",
 }

@@ -87,6 +87,36 @@ async def test_who_reacts_after_the_commit_hears_at_once_and_again_until_it_work
     assert heard == ["New", "New"]
 
 
+async def test_news_do_not_wait_for_earlier_news_to_be_written_down(school: Running) -> None:
+    """At nine o'clock there is a queue before the database's one writer; a revocation is told the moment it is committed."""
+    heard: list[str] = []
+    told = {name: asyncio.Event() for name in ("first", "second")}
+
+    async def react(_state: Any, event: Renamed) -> None:
+        heard.append(event.name)
+        told[event.name].set()
+
+    subscribers, wake = bus.Subscribers(after_commit={Renamed: [react]}), asyncio.Event()
+    database = Database(school.app.state.settings.url, {"clock": school.clock, "subscribers": subscribers, "outbox": wake})
+    async with database.writing() as session:
+        await bus.publish(session, Renamed(school_id="s", name="first"), system("s"))
+    assert database._one_writer is not None
+    async with database._one_writer:  # somebody else's turn, and the note about the first waits behind it
+        delivering = asyncio.create_task(bus.run(database, None, subscribers, wake))
+        await asyncio.wait_for(told["first"].wait(), timeout=5)
+        async with database._sessions() as session, session.begin():
+            await bus.publish(session, Renamed(school_id="s", name="second"), system("s"))
+        wake.set()
+        await asyncio.wait_for(told["second"].wait(), timeout=5)
+    async with database.writing() as session:  # whoever waited for the writer has had it
+        left = (await session.exec(text("SELECT body FROM outbox WHERE done_at IS NULL"))).all()  # type: ignore[call-overload]
+    delivering.cancel()
+    await asyncio.gather(delivering, return_exceptions=True)
+    await database.close()
+    assert heard == ["first", "second"], "each is told once"
+    assert not any("first" in body for (body,) in left)
+
+
 async def test_a_refused_request_changes_nothing(changing: Running) -> None:
     async with changing.client() as client:
         answer = await client.post("/rename?fail=1", headers={"accept": "application/json"})

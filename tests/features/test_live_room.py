@@ -321,6 +321,16 @@ async def test_a_decision_reaches_the_room_as_an_event_before_it_would_be_looked
         await page.until(lambda page=page: page.state["hold"][:1] == ["stopped-by-school"], 2.0)
 
 
+async def test_the_end_of_sign_ins_is_looked_at_only_in_the_rooms_of_whom_it_concerns(lesson: Lesson) -> None:
+    """At once there; and no other of the lessons that are on reads anything before it."""
+    _, ali, _ = await three(lesson)
+    stale = lesson.host._stale
+    lesson.school.app.state.rooms.refresh_of(lesson.pupil_ids[2])
+    assert not stale.is_set()
+    lesson.school.app.state.rooms.refresh_of(ali.person)
+    assert stale.is_set()
+
+
 async def _nothing_new(seen: int, sessions: set[str]) -> Check:
     return Check(seen, changed=False)
 
