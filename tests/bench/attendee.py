@@ -96,9 +96,12 @@ class Attendee(Arrival):
         self._tasks.append(asyncio.create_task(self._answer_offers(offered["version"])))
 
     async def _answer_offers(self, answered: int) -> None:
+        def is_new() -> bool:
+            return bool(self.told["subscribe"]["version"] > answered)
+
         with suppress(ConnectionError, ConnectionClosed):
             while True:
-                await self._until(lambda: self.told["subscribe"]["version"] > answered)
+                await self._until(is_new)
                 offered = self.told["subscribe"]
                 answered = offered["version"]
                 await self._say("subscribed", version=answered, sdp=answer(self.down.certificate, offered["sdp"]))
