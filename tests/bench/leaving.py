@@ -25,15 +25,15 @@ class Left:
 
 
 async def leave(going: Attendee) -> None:
-    await going.says("leave")
+    await going.say("leave")
 
 
 async def killed(going: Attendee) -> None:
-    going.die()
+    await going.die()
 
 
 async def silent(going: Attendee) -> None:
-    going.fall_silent()
+    await going.vanish()
 
 
 class Watching:
@@ -45,7 +45,7 @@ class Watching:
 
     async def runs(self, count: int, go: Callable[[Attendee], Awaitable[None]], wait: float, found: Left) -> None:
         for _ in range(count):
-            going = await next(self.others)().enter()
+            going = await next(self.others)().open()
             try:
                 await self.stays.sees("open")
                 await self.stays.hears()
@@ -59,11 +59,11 @@ class Watching:
         await go(going)
         if began - self._chatted > CHAT_PAUSE:  # words on their way at that moment count as well
             self._chatted = began
-            await self.teacher.says("chat", own=str(began), text="Who can say why?")
+            await self.teacher.say("chat", own=str(began), text="Who can say why?")
         await asyncio.sleep(wait)
         await self.stays.sees("held")
         await asyncio.sleep(QUIET)
-        last = max(self.stays.down.last, self.stays.told_at.get("chat", 0.0))
+        last = max(self.stays.down.last, self.stays.told_at("chat"))
         if heard:
             found.took.append(max(0.0, last - began))
         else:

@@ -46,7 +46,7 @@ class OneToOne:
         address = f"127.4.{number // 100}.{number % 100 + 1}"
         teacher = Attendee(url, pair.lesson_id, address, made.cookies[pair.teacher_id], speaks=True)
         pupil = Attendee(url, pair.lesson_id, address.replace("127.4", "127.5"), made.cookies[pair.pupil_id])
-        await asyncio.gather(teacher.enter(), pupil.enter())
+        await asyncio.gather(teacher.open(), pupil.open())
         return cls(pair, teacher, pupil)
 
     async def end(self) -> None:
@@ -63,7 +63,7 @@ async def approval(url: str, made: Made, one: OneToOne, found: Revoked) -> None:
         began = await _measure(head, f"/one-to-one/in-force/{one.pair.approval_id}", form, one, found)
     if one.pupil.told["state"]["room"] == "open":
         raise RuntimeError("the room is still open")
-    found.told.append(one.pupil.told_at["state"] - began)
+    found.told.append(one.pupil.told_at("state") - began)
 
 
 async def sign_ins(url: str, made: Made, one: OneToOne, found: Revoked) -> None:
@@ -88,7 +88,7 @@ async def _measure(who: httpx.AsyncClient, path: str, form: dict[str, str], one:
         found.open_still += (await who.get("/session")).status_code == 200
     await asyncio.sleep(QUIET + 0.4)
     found.void += not heard
-    last = max(one.pupil.down.last, one.pupil.told_at.get("chat", 0.0))
+    last = max(one.pupil.down.last, one.pupil.told_at("chat"))
     found.sent.append(max(0.0, last - began))
     found.answered.append(max(0.0, last - answered))
     found.request.append(answered - began)
