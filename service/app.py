@@ -27,6 +27,7 @@ import mobile_api.routes as mobile_routes
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
 import service.safeguarding.pages as safeguarding_pages
+import service.selftest.pages as selftest_pages
 from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
@@ -64,6 +65,7 @@ ROUTERS = (
     safeguarding_pages.router,
     recordings_pages.router,
     attendance_pages.router,
+    selftest_pages.router,
     guests_pages.router,
     breakouts_pages.router,
     mobile_routes.router,
@@ -76,6 +78,7 @@ TEMPLATES = {
     "safeguarding": "service.safeguarding",
     "recordings": "recordings",
     "lessons": "lessons",
+    "selftest": "service.selftest",
 }
 HERE = Path(__file__).parent
 STATIC = {"/lessons": HERE.parent / "lessons/static", "/recordings": HERE.parent / "recordings/static", "": HERE / "static"}

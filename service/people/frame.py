@@ -16,7 +16,8 @@ NAVIGATION = (
     ("/lessons/waiting", "Approvals"), ("/live", "Live now"),
     ("/safeguarding", "Alerts"), ("/safeguarding/one-to-ones", "One-to-ones"),
     ("/recordings", "Recordings"), ("/people", "People"), ("/classes", "Classes"), ("/dbs", "DBS register"),
-    ("/permissions", "Permissions"), ("/attendance", "Attendance"), ("/school", "School"), ("/health", "Health"),
+    ("/permissions", "Permissions"), ("/attendance", "Attendance"), ("/proof", "Proof"), ("/school", "School"),
+    ("/health", "Health"),
     ("/school/words", "Words and links"), ("/family", "Family"), ("/guest", "Your visit"),
 )
 

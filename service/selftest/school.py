@@ -44,6 +44,8 @@ PUPILS: dict[str, tuple[Purpose, ...]] = {
 IN_CLASS = ("Ash", "Birch", "Cedar", "Elm")
 KEY_STAGE, YEAR = 3, "8"
 MINUTES = 10
+TOGETHER = 4
+"""People who leave in one transaction: the writers of real lessons wait for it."""
 
 
 @dataclass
@@ -76,18 +78,21 @@ class SyntheticSchool:
 
     async def open(self) -> None:
         """Its people: pupils with what their families answered, a parent who answers, and somebody on duty."""
-        await self._add_staff("Duty", Role.DSL)
-        await self._put_on_duty(self.people[-1])
-        self.guardian_id = await self._add(PersonFields("adult", "Parent", self.marker, "Ms"), Role.PARENT)
+        async with self.database.writing() as session:
+            duty = await self._add_staff(session, "Duty", Role.DSL)
+            session.add_all(DutySlot(school_id=self.id, person_id=duty, weekday=day, starts_at="00:00", ends_at="23:59")
+                            for day in range(7))
+            self.guardian_id = await self._add(session, PersonFields("adult", "Parent", self.marker, "Ms"), Role.PARENT)
         for name, purposes in PUPILS.items():
-            self.pupils[name] = await self._pupil(name, purposes)
+            async with self.database.writing() as session:
+                self.pupils[name] = await self._pupil(session, name, purposes)
 
     async def lesson(self, question: str, more: tuple[str, ...] = ()) -> Class:
         """A class with a teacher of its own and a lesson that is on now."""
-        teacher = await self._add_staff(question.title(), Role.TEACHER)
         pupils = {name: self.pupils[name] for name in (*IN_CLASS, *more)}
         now = self.clock.now()
         async with self.database.writing() as session:
+            teacher = await self._add_staff(session, question.title(), Role.TEACHER)
             group = await commands.add_group(session, self.actor, f"Class {question} {self.marker}", KEY_STAGE)
             await commands.change_group(session, self.actor, group, name=f"Class {question} {self.marker}", key_stage=KEY_STAGE,
                                         pupil_ids=pupils.values(), teacher_ids=[teacher])
@@ -102,43 +107,41 @@ class SyntheticSchool:
         assert found is not None
         return found
 
-    async def _add(self, fields: PersonFields, role: Role) -> str:
-        async with self.database.writing() as session:
-            person = await commands.add_person(session, self.actor, fields, frozenset({role}))
+    async def _add(self, session: AsyncSession, fields: PersonFields, role: Role) -> str:
+        person = await commands.add_person(session, self.actor, fields, frozenset({role}))
+        await session.flush()
         self.people.append(person)
         return person
 
-    async def _add_staff(self, name: str, role: Role) -> str:
+    async def _add_staff(self, session: AsyncSession, name: str, role: Role) -> str:
         """An adult who is cleared: a check on record and the agreement signed (policy: AC8, CO1)."""
-        person = await self._add(PersonFields("adult", name, self.marker, "Mx"), role)
-        now = self.clock.now()
-        async with self.database.writing() as session:
-            await commands.record_dbs(session, self.actor, person, number="000000000000", checked_on=now.date(),
-                                      recheck_on=now.date() + timedelta(days=30), now=now)
-            await record_signature(session, self.actor, person_id=person, route=Route.PAPER, signed_on=now.date(), now=now)
+        person, now = await self._add(session, PersonFields("adult", name, self.marker, "Mx"), role), self.clock.now()
+        await commands.record_dbs(session, self.actor, person, number="000000000000", checked_on=now.date(),
+                                  recheck_on=now.date() + timedelta(days=30), now=now)
+        await record_signature(session, self.actor, person_id=person, route=Route.PAPER, signed_on=now.date(), now=now)
         return person
 
-    async def _put_on_duty(self, person: str) -> None:
-        async with self.database.writing() as session:
-            session.add_all(DutySlot(school_id=self.id, person_id=person, weekday=day, starts_at="00:00", ends_at="23:59")
-                            for day in range(7))
-
-    async def _pupil(self, name: str, purposes: tuple[Purpose, ...]) -> str:
+    async def _pupil(self, session: AsyncSession, name: str, purposes: tuple[Purpose, ...]) -> str:
         born = self.clock.now().date() - timedelta(days=13 * 366)
-        person = await self._add(PersonFields("child", name, self.marker, born_on=born, year_group=YEAR), Role.PUPIL)
-        async with self.database.writing() as session:  # as the office's own import writes it
-            session.add(Guardianship(school_id=self.id, guardian_id=self.guardian_id, child_id=person, relationship="mother",
-                                     parental_responsibility="yes", court_order="no", lives_with=True))
+        fields = PersonFields("child", name, self.marker, born_on=born, year_group=YEAR)
+        person = await self._add(session, fields, Role.PUPIL)
+        # As the office's own import writes it.
+        session.add(Guardianship(school_id=self.id, guardian_id=self.guardian_id, child_id=person, relationship="mother",
+                                 parental_responsibility="yes", court_order="no", lives_with=True))
+        await session.flush()
         if purposes:
-            await self.answer(person, dict.fromkeys(purposes, True))
+            await self._answer(session, person, dict.fromkeys(purposes, True))
         return person
+
+    async def _answer(self, session: AsyncSession, child_id: str, answers: dict[Purpose, bool]) -> None:
+        now = self.clock.now()
+        await record_response(session, self.actor, child_id=child_id, answers=answers, respondent_id=self.guardian_id,
+                              route=Route.PAPER, signed_on=now.date(), now=now)
 
     async def answer(self, child_id: str, answers: dict[Purpose, bool]) -> None:
         """What the family answers, as the office writes it down."""
-        now = self.clock.now()
         async with self.database.writing() as session:
-            await record_response(session, self.actor, child_id=child_id, answers=answers, respondent_id=self.guardian_id,
-                                  route=Route.PAPER, signed_on=now.date(), now=now)
+            await self._answer(session, child_id, answers)
 
     async def sign_in(self, person_id: str) -> str:
         """A browser's cookie for one of these people, for two minutes."""
@@ -153,9 +156,10 @@ class SyntheticSchool:
 
     async def close(self) -> None:
         """Everybody leaves; nobody can read what was recorded any more. What cannot be done is tried in the next run."""
-        for person in self.people:
+        for at in range(0, len(self.people), TOGETHER):
             async with self.database.writing() as session:
-                await commands.leave(session, self.actor, person, self.clock.now())
+                for person in self.people[at:at + TOGETHER]:
+                    await commands.leave(session, self.actor, person, self.clock.now())
         await self._destroy()
 
     async def _destroy(self) -> None:
@@ -163,8 +167,8 @@ class SyntheticSchool:
             ended = (await session.exec(select(Recording.id).where(
                 Recording.school_id == self.id, Recording.outcome != ""))).all()
             destroyed = await _destroyed(session, self.id)
-        for recording in set(ended) - destroyed:
-            async with self.database.writing() as session:
+        async with self.database.writing() as session:
+            for recording in set(ended) - destroyed:
                 await recordings.destroy(session, self.actor, recording_id=recording, why="self-test", now=self.clock.now())
 
 

@@ -71,6 +71,17 @@ def test_the_gate_shuts_by_itself_when_a_pupil_falls_silent():
     assert stage.state("ali").room == "held"
 
 
+def test_a_teacher_whose_page_is_frozen_protects_nobody_after_three_seconds_however_long_its_sound_goes_on():
+    stage = opened()
+    for _ in range(13):
+        stage.boot += 0.25
+        heard = dict.fromkeys(stage.connections, stage.boot)
+        running = {person: at for person, at in heard.items() if person != "teacher"}
+        stage.say(ev.Proved(media=heard, page=running, recorder=stage.boot, owner=stage.boot))
+    assert stage.state("ali").room == "held"
+    assert stage.state("ali").hold == ("no-adult",)
+
+
 def test_a_lease_that_ran_out_unseen_is_a_hold_even_when_every_proof_is_back():
     stage = opened()
     stage.boot += 4
