@@ -119,7 +119,7 @@ def holds(visitor: Visitor) -> list[str]:
 
 
 async def opened(visitors: Iterable[Visitor], seconds: float = PATIENCE) -> bool:
-    return all([await within(visitor, partial(_is_open, visitor), seconds) for visitor in visitors])
+    return all(await asyncio.gather(*(within(visitor, partial(_is_open, visitor), seconds) for visitor in visitors)))
 
 
 def _is_open(visitor: Visitor) -> bool:

@@ -13,6 +13,9 @@ from service.selftest.stage import PATIENCE, TEACHER, Findings, Stage, opened
 from service.selftest.visitor import Visitor
 
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
+WAITS = 5.0
+ENOUGH = 5
+"""Open addresses that are named; more say nothing more."""
 AWAY = frozenset({401, 403, 404, 405})
 
 
@@ -35,13 +38,24 @@ async def _every_address(stage: Stage, found: Findings) -> None:
         if method != "GET" and (is_public or "{" not in path):
             continue  # nobody signs in here, and nothing of a real school is named
         tried += 1
-        answer = await stage.client.request(method, _filled(stage, path), follow_redirects=False)
-        if not _is_away(answer, is_public) or stage.school.marker in answer.text:
-            got_in.append(f"{method} {path} ({answer.status_code})")
+        said = await _gets(stage, method, path, is_public)
+        if said:
+            got_in.append(f"{method} {path} ({said})")
+        if len(got_in) >= ENOUGH:
+            break
     found.measured |= {"addresses_tried": tried, "addresses_open": len(got_in)}
     found.check(tried > 1 and not got_in, f"All {tried} addresses of the service, with the lesson’s own link in them, were "
                 "opened without a sign-in: each sent the stranger away, and none said anything of the lesson.",
-                f"Without a sign-in the service answered at {len(got_in)} of {tried} addresses: {', '.join(got_in[:5])}.")
+                f"Without a sign-in the service answered: {', '.join(got_in)}.")
+
+
+async def _gets(stage: Stage, method: str, path: str, is_public: bool) -> str:
+    """What a stranger gets who should get nothing; empty when they were sent away. A page that keeps them waiting let them in."""
+    try:
+        answer = await stage.client.request(method, _filled(stage, path), follow_redirects=False, timeout=WAITS)
+    except httpx.ReadTimeout:
+        return "kept waiting"
+    return "" if _is_away(answer, is_public) and stage.school.marker not in answer.text else str(answer.status_code)
 
 
 def _filled(stage: Stage, path: str) -> str:
