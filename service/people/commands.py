@@ -45,6 +45,8 @@ from service.people.tables import (
     TeachingGroup,
 )
 
+NOTHING = Proof()
+
 
 class IsTheirTeacher(Conflict):
     """An adult who teaches a pupil cannot make their badge or PIN. Ask somebody who does not teach them."""
@@ -68,8 +70,19 @@ async def note_roster(session: AsyncSession, school_id: str) -> None:
 # -- people -----------------------------------------------------------------------------------------------------------
 
 
-async def add_person(session: AsyncSession, actor: Actor, given: rules.PersonFields, roles: frozenset[Role]) -> str:
-    """A new person with their roles. Returns the id."""
+async def add_person(session: AsyncSession, actor: Actor, given: rules.PersonFields, roles: frozenset[Role],
+                     proof: Proof = NOTHING) -> str:
+    """A new person with their roles. Returns the id. One with power is confirmed, as giving it is: else a leader's open
+    screen would be enough for a second leader, who approves what the first may not (threat T5). Raises NotConfirmed.
+    """
+    person_id = await write_person(session, actor, given, roles)
+    if rules.asks_who_adds(roles):
+        await step_up.confirmed(session, actor, rules.adding_action(given, roles), proof, session.info["clock"].now())
+    return person_id
+
+
+async def write_person(session: AsyncSession, actor: Actor, given: rules.PersonFields, roles: frozenset[Role]) -> str:
+    """A new person, whoever they are: for `add_person`, and for the school that the self-test makes for itself."""
     person_id = new_id()
     rules.checked_person(given)
     rules.checked_roles(actor, person_id, given.kind, frozenset(), roles)

@@ -263,6 +263,19 @@ YEARS = ("N", "R", *(str(year) for year in range(1, 15)))
 EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+\.[^@\s.]+")
 
 
+def asks_who_adds(roles: frozenset[Role]) -> bool:
+    """Whether somebody is added with power: with a role that the office cannot give (threat T5)."""
+    return bool(roles - OFFICE_GIVES)
+
+
+def adding_action(given: PersonFields, roles: frozenset[Role]) -> Action:
+    """Somebody new with power, as it is confirmed: who it is, how they sign in, and exactly these roles."""
+    gets = ", ".join(ROLE_WORDS[role] for role in sorted(roles, key=list(Role).index))
+    name = f"{given.given_name} {given.family_name}".strip()
+    return Action("add-person", f"add {name}, who will be {gets}", {
+        "given_name": given.given_name, "family_name": given.family_name, "email": given.email, "roles": sorted(roles)})
+
+
 def person_problems(given: PersonFields) -> dict[str, str]:
     """Words for every field that cannot be so."""
     checks = (

@@ -108,7 +108,7 @@ class SyntheticSchool:
         return found
 
     async def _add(self, session: AsyncSession, fields: PersonFields, role: Role) -> str:
-        person = await commands.add_person(session, self.actor, fields, frozenset({role}))
+        person = await commands.write_person(session, self.actor, fields, frozenset({role}))
         await session.flush()
         self.people.append(person)
         return person

@@ -87,16 +87,19 @@ async def _add_form(request: Request, actor: Actor, session: Reading, form: Pers
 
 
 @router.post("/people/add")
-async def add(request: Request, actor: Granter, session: Reading, form: Annotated[PersonForm, Form()],
-              guardian_of: Annotated[str, Form()] = "") -> Response:
+async def add(request: Request, actor: Granter, session: Reading, proof: Confirming,
+              form: Annotated[PersonForm, Form()], guardian_of: Annotated[str, Form()] = "") -> Response:
     async def write(writing: Writing) -> str:
-        person_id = await commands.add_person(writing, actor, form.fields(), form.wanted())
+        person_id = await commands.add_person(writing, actor, form.fields(), form.wanted(), proof)
         if form.group and form.kind == "child":
             await commands.join_group(writing, actor, form.group, person_id)
         return await guardianships.add(writing, actor, guardian_of, person_id) if guardian_of else person_id
 
     try:
         made = await saved(request, write)
+    except NotConfirmed as refusal:
+        action = rules.adding_action(form.fields(), form.wanted())
+        return await step_up.ask(request, session, actor, action, refusal if proof.is_given else None)
     except (Invalid, NotAllowed, Conflict) as refusal:
         return await _add_form(request, actor, session, form, guardian_of, refusal)
     return see_other(f"/guardians/{made}" if guardian_of else f"/people/{made}")
