@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from service.foundation.errors import SafeguardError
-from service.foundation.web import say_moment
+from service.foundation.web import say_day, say_time
 
 ORIGIN = "chaperone/selftest"
 FORMAT = 1
@@ -152,7 +152,7 @@ def as_html(file: str) -> str:
                               trim_blocks=True, lstrip_blocks=True)
     report = read(json.loads(file)["report"])
     return environment.get_template("report.html").render(
-        report=report, when=say_moment(report.at), year=report.at.year, file=file, Outcome=Outcome)
+        report=report, when=f"{say_day(report.at)} {report.at.year}, {say_time(report.at)}", file=file, Outcome=Outcome)
 
 
 def in_words(answers: Iterable[Answer]) -> str:
