@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from lessons import queries
+from lessons.proposals import TEACHING
 from service.foundation.events import LEADERS, SAFEGUARDING, Actor, Role
 from service.foundation.web import Audience, Now, Reading, render
 from service.people import queries as people
@@ -25,7 +26,8 @@ async def today(request: Request, actor: Ours, session: Reading, now: Now) -> Re
         lessons = await queries.pupil_day(session, actor, day)
         return await render(request, "lessons/pupil_day.html", title=f"Hello {actor.name}", lessons=lessons)
     found = await queries.today(session, actor, day)
-    return await render(request, "lessons/today.html", title="Today", found=found, day=day, may_plan=actor.is_any(PLANNERS))
+    return await render(request, "lessons/today.html", title="Today", found=found, day=day,
+                        may_plan=actor.is_any(PLANNERS), may_subscribe=actor.is_any(TEACHING))
 
 
 PLANNERS = frozenset({Role.TEACHER}) | LEADERS
