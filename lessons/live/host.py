@@ -299,7 +299,7 @@ class Host:
             self._note("open", {})
 
     def _set_routes(self, routes: fx.Routes) -> None:
-        keys = {SourceKey(person, _kind(source)): to for (person, source), to in routes.items()}
+        keys = {SourceKey(person, KINDS[source]): to for (person, source), to in routes.items()}
         gone, self._routed = self._routed - keys.keys(), frozenset(keys)
         if self.media is not None:
             self.media.set_routes(keys)
@@ -548,11 +548,9 @@ def _facts(plan: Plan, now: Moment) -> Facts:
     )
 
 
-def _kind(source: fx.Source) -> SourceKind:
-    kinds: dict[fx.Source, SourceKind] = {
-        fx.Source.MICROPHONE: "microphone", fx.Source.CAMERA: "camera", fx.Source.SCREEN: "screen",
-    }
-    return kinds[source]
+KINDS: dict[fx.Source, SourceKind] = {
+    fx.Source.MICROPHONE: "microphone", fx.Source.CAMERA: "camera", fx.Source.SCREEN: "screen",
+}
 
 
 def _note_of(effect: fx.Journal) -> tuple[str, dict[str, object]]:

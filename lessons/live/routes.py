@@ -33,7 +33,9 @@ def routes(live: Iterable[Live], present: Iterable[Person], *, pupils_see_each_o
         likeness = (one.person.kind, one.person.serves, one.source, one.shown)
         if likeness not in alike:
             alike[likeness] = frozenset(p.id for p in others if _receives(p, one, pupils_see_each_other))
-        to = alike[likeness].union(g.id for g in guests if _receives(g, one, pupils_see_each_other))
+        to = alike[likeness]
+        if guests:
+            to = to.union(g.id for g in guests if _receives(g, one, pupils_see_each_other))
         found[one.person.id, one.source] = to - {one.person.id}
     return found
 
