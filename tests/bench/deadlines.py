@@ -48,7 +48,7 @@ class Size:
 
 @dataclass
 class Found:
-    """What was measured on one service. `load`: of the machine, afterwards."""
+    """What was measured on one service."""
 
     left: Left
     killed: Left
@@ -56,8 +56,6 @@ class Found:
     approvals: Revoked
     sign_ins: Revoked
     connections: int = 0
-    forbidden: int = 0
-    load: float = 0.0
 
 
 async def measure(url: str, made: Made, size: Size) -> Found:
@@ -70,14 +68,16 @@ async def measure(url: str, made: Made, size: Size) -> Found:
                 (leaving.leave, size.leaves, 0.0, found.left), (leaving.killed, size.kills, 0.0, found.killed),
                 (leaving.silent, size.silences, 2.5, found.silent)):
             await asyncio.gather(*(each.runs(count, go, wait, into) for each in watching))
+        report_left(found)
         half = len(made.pairs) // 2
         await _revoke(url, made, made.pairs[:half], size, revoking.approval, found.approvals)
+        report_revoked("approval revoked", "the word on the WebSocket", found.approvals)
         await _revoke(url, made, made.pairs[half:], size, revoking.sign_ins, found.sign_ins)
+        report_revoked("signed out everywhere", "the WebSocket is closed", found.sign_ins)
         gone = [person.told["closed"] for person in crowd if "closed" in person.told]
         if gone:
             raise RuntimeError(f"{len(gone)} of the connections that were to stay open were closed: {gone[:3]}")
     finally:
-        found.load = os.getloadavg()[0]
         await asyncio.gather(*(person.go() for person in crowd))
     return found
 
@@ -162,20 +162,26 @@ def line(name: str, seconds: list[float], goal: float | None = None, part: float
     return f"  {name}: {words} ms, of {len(took)}; goal: {which} within {goal * 1000:g} ms: {met}"
 
 
-def report(found: Found) -> None:
-    print(f"Last byte at the receiver's socket, with {found.connections} connections open all the time (load {found.load:.1f}):")
+def report_left(found: Found) -> None:
+    print(f"Last byte at the receiver's socket, with {found.connections} connections open all the time (load {load()}):")
     print(line("pupil presses Leave", found.left.took, 0.05))
     print(line("pupil's program killed, its sockets closed by the kernel", found.killed.took, 2.5))
     print(line("pupil falls silent, nothing closed", found.silent.took, 2.5))
-    for name, one in (("approval revoked", found.approvals), ("signed out everywhere", found.sign_ins)):
-        print(line(f"{name}, from the request", one.sent, 0.25, 0.99))
-        print(line("    from its answer", one.answered))
-        print(line("    the request itself", one.request))
-        until = "the word on the WebSocket" if name[0] == "a" else "the WebSocket is closed"
-        print(line(f"    until {until}", one.told, 0.25, 0.99))
-    print(f"    HTTP: {found.sign_ins.open_still} of {len(found.sign_ins.sent)} requests let in after the answer")
-    void = sum(each.void for each in (found.left, found.killed, found.silent, found.approvals, found.sign_ins))
-    print(f"  {void} runs in which nothing was heard just before, so that they prove little; counted out where somebody leaves")
+    void = sum(each.void for each in (found.left, found.killed, found.silent))
+    print(f"    left out: {void} runs in which nothing was heard just before", flush=True)
+
+
+def report_revoked(name: str, end: str, one: Revoked) -> None:
+    print(line(f"{name}, from the request", one.sent, 0.25, 0.99) + f" (load {load()})")
+    print(line("    from its answer", one.answered, 0.25, 0.99))
+    print(line("    the request itself", one.request))
+    print(line(f"    until {end}, from the request", one.told))
+    print(f"    HTTP: {one.open_still} requests of an ended sign-in let in; nothing was heard just before in {one.void} runs",
+          flush=True)
+
+
+def load() -> str:
+    return f"{os.getloadavg()[0]:.1f}"
 
 
 def report_edges(took: dict[str, edges.Took], packet: edges.PerPacket) -> None:
@@ -202,7 +208,7 @@ def inside() -> int:
     with tempfile.TemporaryDirectory(prefix="chaperone-bench-") as folder:
         made = asyncio.run(make(Path(folder), classes=size.classes, each=size.each, pairs=2 * size.pairs))
         with served(made, set(range(os.cpu_count() or 1)) - here or here) as service:  # type: ignore[arg-type]
-            report(asyncio.run(_on(service, made, size)))
+            asyncio.run(_on(service, made, size))
     os.sched_setaffinity(0, range(os.cpu_count() or 1))
     print(line("a pupil's Chromium killed (SIGKILL)", asyncio.run(browsers(size.browsers)), 2.5))
     print(f"All of it took {time.monotonic() - began:.0f} s")

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 
 import httpx
@@ -60,23 +61,22 @@ async def approval(url: str, made: Made, one: OneToOne, found: Revoked) -> None:
         asked = await head.post("/step-up/challenge", data={"action": action.hash})
         asked.raise_for_status()
         form = {"reason": WHY, "step_up_action": action.hash, "step_up_assertion": made.passkey.get(asked.json())}
-        began = await _measure(head, f"/one-to-one/in-force/{one.pair.approval_id}", form, one, found)
-    if one.pupil.told["state"]["room"] == "open":
-        raise RuntimeError("the room is still open")
+        told = one.pupil.until(lambda: one.pupil.told["state"]["room"] != "open")
+        began = await _measure(head, f"/one-to-one/in-force/{one.pair.approval_id}", form, one, told, found)
     found.told.append(one.pupil.told_at("state") - began)
 
 
 async def sign_ins(url: str, made: Made, one: OneToOne, found: Revoked) -> None:
     """The teacher is signed out everywhere: by their own wish here; a lost role and a leaver end sign-ins by the same command."""
     async with client(url, made.cookies[one.pair.teacher_id]) as own:
-        began = await _measure(own, "/account/sign-out-everywhere", {}, one, found)
-    if not one.teacher.closed_at:
-        raise RuntimeError("the teacher's socket is still open")
+        told = one.teacher.until(lambda: "closed" in one.teacher.told)
+        began = await _measure(own, "/account/sign-out-everywhere", {}, one, told, found)
     found.told.append(one.teacher.closed_at - began)
 
 
-async def _measure(who: httpx.AsyncClient, path: str, form: dict[str, str], one: OneToOne, found: Revoked) -> float:
-    """When the request was sent."""
+async def _measure(who: httpx.AsyncClient, path: str, form: dict[str, str], one: OneToOne, told: Awaitable[None],
+                   found: Revoked) -> float:
+    """When the request was sent. `told`: until the page concerned has heard of it, however long that takes."""
     await one.pupil.hears(3)
     began = time.time()
     heard = began - one.pupil.down.last < FRESH
@@ -86,7 +86,9 @@ async def _measure(who: httpx.AsyncClient, path: str, form: dict[str, str], one:
         raise RuntimeError(f"{path.split('/')[1]} was answered {answer.status_code}")
     if not form:
         found.open_still += (await who.get("/session")).status_code == 200
-    await asyncio.sleep(QUIET + 0.4)
+    async with asyncio.timeout(PATIENCE):
+        await told
+    await asyncio.sleep(QUIET)
     found.void += not heard
     last = max(one.pupil.down.last, one.pupil.told_at("chat"))
     found.sent.append(max(0.0, last - began))
