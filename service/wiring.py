@@ -53,6 +53,7 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     approvals.OneToOneWithdrawn: (mails.decided,), approvals.OneToOneNotNeeded: (mails.decided,),
     approvals.OneToOneRevoked: (cancel_what_is_to_come,),
     people.RolesChanged: (end_what_nobody_may_approve_any_more,), people.PersonLeft: (end_what_nobody_may_approve_any_more,),
+    people.RosterImported: (end_what_nobody_may_approve_any_more,),
     people.BadgeIssued: (refuse_adults_of_their_lessons,), people.BadgeUnlocked: (refuse_adults_of_their_lessons,),
 }
 

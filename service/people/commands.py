@@ -158,11 +158,15 @@ async def leave(session: AsyncSession, actor: Actor, person_id: str, now: dateti
     await sessions.end_all(session, actor, person_id=person_id, why="left", now=now)
 
 
-async def come_back(session: AsyncSession, actor: Actor, person_id: str) -> None:
-    """Somebody who left is here again. A badge has to be made anew."""
+async def come_back(session: AsyncSession, actor: Actor, person_id: str, proof: Proof = NOTHING) -> None:
+    """Somebody who left is here again, confirmed where power comes back with them. A badge has to be made anew."""
     row = await find(session, actor, person_id)
     if row.left_on is None:
         return
+    roles = (await queries.roles(session, [person_id])).get(person_id, frozenset())
+    rules.checked_return(actor, person_id, roles)
+    if rules.asks_who_adds(roles):
+        await step_up.confirmed(session, actor, rules.return_action(person_id, "", roles), proof, session.info["clock"].now())
     row.left_on = None
     row.version += 1
     await note_roster(session, actor.school_id)

@@ -257,9 +257,11 @@ async def snapshot(session: AsyncSession, school_id: str) -> roster_plan.Snapsho
     for person_id, number in (await session.exec(select(DbsCheck.person_id, DbsCheck.certificate_number).where(
             DbsCheck.school_id == school_id))).all():
         numbers.setdefault(person_id, set()).add(number)
+    powerful = set((await session.exec(select(PersonRole.person_id).where(
+        PersonRole.school_id == school_id, col(PersonRole.role).not_in(rules.OFFICE_GIVES)))).all())
     people = {external[row.id]: roster_plan.Known(
         row.id, queries.fields_of(row), row.left_on is not None and row.left_on <= today, frozenset(classes.get(row.id, ())),
-        frozenset(numbers.get(row.id, ())), links.get(row.id, {}),
+        frozenset(numbers.get(row.id, ())), links.get(row.id, {}), row.id in powerful,
     ) for row in rows if row.id in external and row.left_on != rules.NOT_YET}
     emails = {row.email: row.id for row in rows if row.email}
     groups = (await session.exec(select(TeachingGroup.name).where(TeachingGroup.school_id == school_id))).all()

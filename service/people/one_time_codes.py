@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.foundation.bus import publish
 from service.foundation.errors import Conflict, Invalid
 from service.foundation.events import Actor
+from service.people.actions import ENROLMENT_LASTS
 from service.people.events import OneTimeCodesSet, OneTimeCodesStopped
 from service.people.hashing import Pepper
 from service.people.tables import OneTimeCodes
@@ -79,9 +80,11 @@ async def begin(session: AsyncSession, pepper: Pepper, actor: Actor, *, rests_un
 
 
 async def begun(session: AsyncSession, pepper: Pepper, actor: Actor) -> str:
-    """The secret that waits to be confirmed, to show it again. Raises Conflict when none does."""
+    """The secret that waits to be confirmed, to show it again. Raises Conflict when none does, or not any more: what was begun
+    and left would be read by whoever comes to the screen next, and its rest would pass unseen (threat T5).
+    """
     row = await session.get(OneTimeCodes, actor.person_id)
-    if row is None or row.confirmed_at is not None:
+    if row is None or row.confirmed_at is not None or session.info["clock"].now() >= row.begun_at + ENROLMENT_LASTS:
         raise Conflict("Start again from your account page.")
     return pepper.unseal(PURPOSE, actor.person_id, row.secret)
 

@@ -37,6 +37,8 @@ class Known:
     classes: frozenset[str]
     dbs_numbers: frozenset[str]
     links: Mapping[str, KnownLink]  # by the id of the adult in the school's own system
+    has_power: bool = False
+    """Holds a role that the office cannot give."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ def _misfits(record: roster.Record, there: Snapshot) -> Iterable[str]:
         known = _known(there, external_id)
         if known.id and known.fields.kind != kind:
             wrong.append(f"the id {external_id} is {'a child' if known.fields.kind == 'child' else 'an adult'} here")
+        if known.has_left and known.has_power:
+            wrong.append(f"the id {external_id} has left. A leader brings them back on their page")
         if email and there.emails.get(email, known.id) != known.id:
             wrong.append(f"the e-mail address of {external_id} belongs to somebody else here")
     return wrong

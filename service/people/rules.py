@@ -276,6 +276,17 @@ def adding_action(given: PersonFields, roles: frozenset[Role]) -> Action:
         "given_name": given.given_name, "family_name": given.family_name, "email": given.email, "roles": sorted(roles)})
 
 
+def checked_return(actor: Actor, person_id: str, roles: frozenset[Role]) -> None:
+    """Who brings somebody back who has left: with them their power comes back, so whoever could give it (threat T5)."""
+    if not roles - OFFICE_GIVES <= grantable(actor, person_id):
+        raise NotAllowed("A headteacher or senior leader brings this person back. Ask one of them.")
+
+
+def return_action(person_id: str, name: str, roles: frozenset[Role]) -> Action:
+    gets = ", ".join(ROLE_WORDS[role] for role in sorted(roles, key=list(Role).index))
+    return Action("bring-back", f"bring back {name}, who will be {gets} again", {"person_id": person_id, "roles": sorted(roles)})
+
+
 def person_problems(given: PersonFields) -> dict[str, str]:
     """Words for every field that cannot be so."""
     checks = (

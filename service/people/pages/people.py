@@ -193,8 +193,14 @@ async def leave(request: Request, actor: Granter, session: Writing, now: Now, pe
 
 
 @router.post("/people/{person_id}/return")
-async def come_back(request: Request, actor: Granter, session: Writing, person_id: str) -> Response:
-    await commands.come_back(session, actor, person_id)
+async def come_back(request: Request, actor: Granter, session: Reading, person_id: str, proof: Confirming) -> Response:
+    try:
+        await saved(request, lambda writing: commands.come_back(writing, actor, person_id, proof))
+    except NotConfirmed as refusal:
+        person = (await queries.person_page(session, actor, person_id)).person
+        action = rules.return_action(person_id, person.full_name, person.roles)
+        wrong = refusal if proof.is_given else None
+        return await step_up.ask(request, session, actor, action, wrong, back=f"/people/{person_id}")
     return see_other(f"/people/{person_id}")
 
 

@@ -11,7 +11,7 @@ from service.foundation.events import LEADERS, SAFEGUARDING, Actor, Role, system
 from service.people import queries as people
 from service.people import step_up
 from service.people.actions import Action
-from service.people.events import PersonLeft, RolesChanged
+from service.people.events import PersonLeft, RolesChanged, RosterImported
 from service.people.step_up import Proof
 from service.safeguarding.approvals import queries, rules
 from service.safeguarding.approvals.events import OneToOneRevoked
@@ -39,12 +39,15 @@ def ending(approval_id: str, because: str) -> Action:
 
 
 async def end_what_nobody_may_approve_any_more(
-    session: AsyncSession, event: RolesChanged | PersonLeft, actor: Actor,
+    session: AsyncSession, event: RolesChanged | PersonLeft | RosterImported, actor: Actor,
 ) -> None:
     """Whoever loses the role, or leaves, takes the approvals they gave with them: given back, they do not start again."""
     now = session.info["clock"].now()
+    approvers = event.left if isinstance(event, RosterImported) else (event.person_id,)
+    if not approvers:
+        return
     rows = (await session.exec(select(Approval).where(
-        Approval.school_id == actor.school_id, Approval.approved_by == event.person_id, col(Approval.revoked_at).is_(None),
+        Approval.school_id == actor.school_id, col(Approval.approved_by).in_(approvers), col(Approval.revoked_at).is_(None),
         Approval.ends_at > now,
     ))).all()
     profile = await people.profile(session, actor.school_id)
