@@ -1,4 +1,4 @@
-"""`make prove` begins with this: every state of the real room within these bounds, on every core, and what was covered.
+"""`make prove` begins with this: the states of the real room within these bounds, on every core, and what was covered.
 
 Prints each bounded world with its states and transitions, then the coverage of every reason for a hold and every way of
 opening. Ends with an error if anything forbidden was delivered, anything was not covered, or it was fewer than a million.
@@ -16,6 +16,8 @@ from tests.room.exploration import Bounds, Seen, explore
 from tests.room.stage import ALI, ASSISTANT, BEA, CAL, DAN, SIGNER, TEACHER
 
 A_MILLION = 1_000_000
+MOST = 160_000
+"""States of one world: a larger one is not explored whole but to this number, by a seeded choice, and the table says so."""
 WAYS = {"two children", "two adults", "an approval", "adults only"}
 ADULTS, PUPILS = (TEACHER, ASSISTANT, SIGNER), (ALI, BEA, CAL, DAN)
 
@@ -52,11 +54,12 @@ def every() -> tuple[Bounds, ...]:
 def main() -> int:
     began, total = time.monotonic(), Seen(ended=True)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        running = {pool.submit(explore, each): each for each in every()}
+        running = {pool.submit(explore, each, most=MOST): each for each in every()}
         for done in as_completed(running):
             seen = done.result()
             total.add(seen)
-            print(f"{seen.states:9,} states {seen.transitions:11,} transitions  {running[done].name}", flush=True)
+            extent = "whole " if seen.ended else "sample"
+            print(f"{seen.states:9,} states {seen.transitions:11,} transitions  {extent}  {running[done].name}", flush=True)
     print(f"{total.states:9,} states {total.transitions:11,} transitions  in {time.monotonic() - began:.0f} s")
     print(f"Delivery was open {total.delivered:,} times and shut {total.refused:,} times; nothing forbidden was delivered.")
     report("Held because", total.holds)
