@@ -118,7 +118,7 @@ async def decide(request: Request, actor: Annotated[Actor, Depends(Audience(LEAD
             return await _proved(request, session, actor, action, proof, pass_id, lambda writing: commands.approve(
                 writing, actor, pass_id, reason=reason, proof=proof, now=now))
         if answer != "refuse":
-            raise Invalid(fields={"answer": "Choose one"})
+            raise Invalid(fields={"answer": "Choose what you decide"})
         await saved(request, lambda writing: commands.refuse(writing, actor, pass_id, reason=reason, now=now))
     except (Invalid, Conflict, NotAllowed) as refusal:
         return await _page(request, actor, session, pass_id, refusal, answer=answer, reason=reason)

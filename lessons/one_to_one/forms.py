@@ -54,7 +54,7 @@ def wish(form: AskForm, actor_id: str, zone: str) -> Wish:
          form.repeat == "weekly" and (until is None or day is None or until <= day)),
         ("why", "Say why this cannot be a group", not form.why),
         ("safeguards", "Say what will keep it safe", not form.safeguards),
-        ("parent", "Choose one", form.parent not in ("yes", "no", "unknown")),
+        ("parent", "Say whether a parent will be in the room", form.parent not in ("yes", "no", "unknown")),
     )
     wrong = {name: words for name, words, is_wrong in problems if is_wrong}
     if wrong or day is None or at is None:
@@ -87,7 +87,7 @@ def verdict(form: DecisionForm, request_id: str) -> Verdict:
     """Raises Invalid with words for what cannot be read."""
     wrong = {}
     if form.answer not in ("approve", "refuse", "more"):
-        wrong["answer"] = "Choose one"
+        wrong["answer"] = "Choose what you decide"
     if not form.reason:
         wrong["reason"] = "Give a reason"
     expires: date | None = read_day(form.expires)

@@ -31,7 +31,7 @@ async def decide(request: Request, lesson_id: str, actor: Leader, session: Writi
     answer, reason = str(form.get("answer", "")), str(form.get("reason", ""))[:500]
     try:
         if answer not in ("approve", "refuse"):
-            raise Invalid("There is a problem", fields={"answer": "Choose one"})
+            raise Invalid("There is a problem", fields={"answer": "Choose what you decide"})
         async with session.begin_nested():
             await commands.decide(session, actor, lesson_id, approve=answer == "approve", reason=reason, now=now)
     except (Invalid, NotAllowed) as refused:

@@ -217,8 +217,8 @@ function stateChanged(next) {
   if (next.room === "lobby") drawLobby(next, staff);
   const why = next.room === "held" ? drawHeld(next, { staff, starts: main.dataset.starts ?? "", office: main.dataset.office ?? "the office", alone }) : "";
   if (next.room !== "held") alone?.offer(null);
-  if (next.room !== "open") removeNotice("asked");
-  else removeNotice("moved");
+  if (next.room === "open") removeNotice("moved");
+  else ["asked", "again"].forEach(removeNotice);
   if (before?.room !== next.room) announce(before, next, why);
   else if (next.room === "open") noteChanges(before, next);
   sending.tell();
@@ -247,7 +247,7 @@ function announce(before, next, why) {
   const again = next.room === "open" && before?.room === "held";
   const words = { lobby: "Waiting room", open: again ? "Open again" : "Open", held: "Paused", ended: "Ended" }[next.room];
   say("alert", why ? `${words}. ${why}` : words);
-  if (again && !staff) notice("Open again. Your camera and microphone are off.");
+  if (again && !staff) notice("Open again. Your camera and microphone are off.", undefined, "again");
 }
 
 /** @param {State | null} before @param {State} next */

@@ -124,7 +124,7 @@ async def test_what_is_missing_or_has_changed_is_said_before_anybody_proves_anyt
     request_id = await ask(school)
     read = digest(await head.get(f"/one-to-one/{request_id}"))
     page = await head.post(f"/one-to-one/{request_id}", data={"digest": read})
-    assert errors(page) == ["Choose one", "Give a reason"]
+    assert errors(page) == ["Choose what you decide", "Give a reason"]
     page = await head.post(f"/one-to-one/{request_id}", data={"answer": "approve", "reason": "Yes", "digest": "0" * 64})
     assert errors(page) == ["This request has changed. Read it again."]
     school.clock.advance(3 * 86400)
