@@ -15,7 +15,7 @@ from service.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
 from service.foundation.events import Actor
 from service.people import queries as people
 from service.people import step_up
-from service.people.actions import Action
+from service.people.actions import REST, Action
 from service.people.step_up import Proof
 from service.safeguarding.approvals import queries, rules
 from service.safeguarding.approvals.events import (
@@ -244,12 +244,20 @@ async def refuse_if_barred(session: AsyncSession, actor: Actor, found: Request) 
 async def to_approve(session: AsyncSession, actor: Actor, found: Request, verdict: Verdict) -> list[rules.AskedLesson]:
     """The lessons that an approval with this expiry holds for; refused while the DSL is to be talked to first."""
     await _refuse_untalked(session, actor, found)
+    await _refuse_just_made(session, actor, found)
     zone = (await people.school(session, actor.school_id)).zone
     lessons = [one for one in found.asked.lessons
                if verdict.expires_on is None or one.starts_at.astimezone(ZoneInfo(zone)).date() <= verdict.expires_on]
     if not lessons:
         raise Invalid("There is a problem", fields={"expires": "Choose a day that is not before the first lesson"})
     return lessons
+
+
+async def _refuse_just_made(session: AsyncSession, actor: Actor, found: Request) -> None:
+    """Nobody approves for whoever gave them a role less than a day ago: time for others to see who was made what (threat T5)."""
+    now: datetime = session.info["clock"].now()
+    if await queries.gave_roles(session, actor, (found.parties.adult, found.parties.requester), since=now - REST):
+        raise MayNotDecide(rules.JUST_MADE)
 
 
 async def _refuse_untalked(session: AsyncSession, actor: Actor, found: Request) -> None:

@@ -7,9 +7,11 @@ from datetime import date, datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.foundation.audit import AuditLeaf
 from service.foundation.errors import NotFound
 from service.foundation.events import Actor, Role
 from service.people import queries as people
+from service.people.events import RolesChanged
 from service.people.tables import Person
 from service.safeguarding.approvals import rules
 from service.safeguarding.approvals.rules import Asked, AskedLesson, Parties, Status
@@ -130,6 +132,15 @@ async def _given(session: AsyncSession, school_id: str, rows: Iterable[Approval]
         )
         for row in found
     ]
+
+
+async def gave_roles(session: AsyncSession, to: Actor, by: Collection[str], *, since: datetime) -> bool:
+    """Whether one of these people changed somebody's roles since a moment, as the audit has it."""
+    rows = await session.exec(select(AuditLeaf.at).where(
+        AuditLeaf.school_id == to.school_id, AuditLeaf.kind == RolesChanged.__name__, AuditLeaf.subject_id == to.person_id,
+        col(AuditLeaf.actor_id).in_(by),
+    ))
+    return any(datetime.fromisoformat(at) > since for at in rows.all())
 
 
 # Requests

@@ -65,6 +65,9 @@ class Bar(StrEnum):
     ROLE = "You cannot decide this. Your school's rules name others."
 
 
+JUST_MADE = "You cannot approve this yet. Whoever asks or teaches changed your roles less than a day ago. Somebody else can."
+
+
 def bar(person: str, roles: frozenset[Role], parties: Parties, profile: Profile) -> Bar | None:
     """Why `person`, holding `roles` now, may not decide; None when they may. Persons are compared, each with each (threat T5)."""
     if person == parties.adult:
