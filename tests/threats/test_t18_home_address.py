@@ -23,19 +23,12 @@ class At(RawPeer):
     """A peer at an address of its own, that keeps every datagram it gets, as it came and in plain text."""
 
     def __init__(self, address: str) -> None:
-        super().__init__()
-        self.address, self.datagrams = address, list[bytes]()
+        super().__init__(address=address)
+        self.datagrams: list[bytes] = []
 
-    def open(self, host: str, port: int) -> None:
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind((self.address, 0))
-        self.sock.connect((host, port))
-        self.sock.setblocking(False)
-        asyncio.get_running_loop().add_reader(self.sock.fileno(), self._readable)
-
-    def _received(self, datagram: bytes) -> None:
+    def _received(self, datagram: bytes, at: float) -> None:
         self.datagrams.append(datagram)
-        super()._received(datagram)
+        super()._received(datagram, at)
 
 
 def client(page: Any, number: int) -> Modified:
