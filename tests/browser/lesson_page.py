@@ -35,7 +35,7 @@ def context(role: str, **changes: Any) -> dict[str, Any]:
     may = ["microphone", "camera", "chat"] + (["screen", "moderate"] if role == "teacher" else [])
     names = NAMES[:8] if staff else []
     return {
-        "lesson": {"id": "demo", "main_id": "", "title": "Maths", "class_name": "5 Oak",
+        "lesson": {"id": "demo", "main_id": "", "is_one_to_one": False, "title": "Maths", "class_name": "5 Oak",
                    "when": "Tuesday 3 March, 10:15am to 11am",
                    "starts": "10:15am", "links": [{"url": "https://www.bbc.co.uk/bitesize", "title": "BBC Bitesize: fractions"}]},
         "me": {"name": "Mr Hall" if role == "teacher" else "Ali", "role": role, "may": may, "young": False, "blur": "off"},
