@@ -118,9 +118,13 @@ class Registry:
     # The rooms of one lesson
 
     def admit(self, host: Host, ticket: Ticket, line: Line, *, loopback: bool = False) -> Connected:
-        """Into one room of a lesson, and at once out of any other: a person is in one room at a time (policy: RL1, AC1)."""
-        for other in self._kin(host):
-            _say(other, ev.CameElsewhere(ticket.person))
+        """Into one room, and first out of any other, of this lesson or another: a person is in one room at a time, and protects
+        nobody in two (policy: RL1, AC1). In one turn: the newest of two who come at once is the one that stays."""
+        kin = self._kin(host)
+        for other in self.hosts():
+            if other is not host:
+                _say(other, ev.CameElsewhere(ticket.person, other_lesson=other not in kin))
+        for other in kin:
             if ticket.device and any(s.connection and s.device == ticket.device for s in other.room.seats.values()):
                 host.kin.doubted.add(ticket.device)
         return host.admit(ticket, line, loopback=loopback)

@@ -119,6 +119,11 @@ const ENDINGS = {
     pupil: "You joined on another device, so this one has stopped.",
     staff: "You joined on another device, so this one has stopped.",
   },
+  elsewhere: {
+    heading: "You joined another lesson",
+    pupil: "You joined another lesson, so this one has stopped.",
+    staff: "You joined another lesson, so this one has stopped.",
+  },
   "signed-out": { heading: "We signed you out", pupil: "Sign in again to come back.", staff: "Sign in again to come back.", rejoin: true },
   "not-permitted": {
     heading: "You need to stop here for now",
