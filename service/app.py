@@ -46,6 +46,7 @@ from service.people.frame import audiences, frame
 from service.people.queries import address
 from service.people.sessions import authenticate, keep_seen
 from service.people.sign_in import Tries
+from service.selftest import report
 from service.wiring import SUBSCRIBERS
 
 ROUTERS = (
@@ -154,6 +155,8 @@ async def _open_rooms(state: Any, stack: AsyncExitStack) -> None:
     )
     stack.push_async_callback(plane.close)
     state.rooms = open_registry(state, plane)
+    public = audit.signing_key(state.keys).public_key()
+    state.rooms.self_test_fails = lambda: report.forbids(settings.data, public)
     stack.push_async_callback(state.rooms.close)
 
 

@@ -228,12 +228,15 @@ async def test_to_everybody_else_the_page_does_not_exist(school: Running, role: 
     assert [(await client.get(path)).status_code for path in ("/proof", "/proof/report.json", "/proof/report.html")] == [404] * 3
 
 
-@pytest.mark.parametrize(("outcome", "tag"), [(Outcome.WRONG, "Fails"), (Outcome.NOT_SHOWN, "Not shown")])
-async def test_a_wrong_answer_says_so_and_what_to_do(school: Running, outcome: Outcome, tag: str) -> None:
+@pytest.mark.parametrize(("outcome", "tag", "words"), [
+    (Outcome.WRONG, "Fails", "No lesson can start until this passes"),
+    (Outcome.NOT_SHOWN, "Not shown", "Do not teach here until this passes"),
+])
+async def test_a_wrong_answer_says_so_and_what_to_do(school: Running, outcome: Outcome, tag: str, words: str) -> None:
     await put(school, school.clock.now(), outcome=outcome)
     page = (await (await school.signed_in("governor")).get("/proof")).text
     assert tag in page
-    assert "Do not teach here until this passes" in page
+    assert words in page
     assert "Passed" not in page
 
 
