@@ -31,6 +31,7 @@ import service.selftest.pages as selftest_pages
 from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
+from lessons.reminders import remind
 from recordings.commands import recover as recover_recordings
 from recordings.shelf import Shelf
 from recordings.vault import Vault
@@ -175,6 +176,7 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     yield "checkpoint", lambda: jobs.every(60, sign)
     yield "seen", lambda: jobs.every(10, lambda: keep_seen(state))
     yield "mail", lambda: mail.run(state.database, state.post, state.clock, address)
+    yield "reminders", lambda: jobs.every(3_600, lambda: remind(state))
     yield "old mails", lambda: jobs.every(86_400, lambda: mail.clear(state.database, state.clock))
 
 

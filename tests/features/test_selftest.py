@@ -17,7 +17,7 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from playwright.async_api import expect
-from sqlmodel import col, select
+from sqlmodel import SQLModel, col, func, select
 
 from recordings import proof
 from recordings.tables import Recording, RecordingKey
@@ -162,6 +162,29 @@ async def test_nobody_can_read_what_it_recorded_and_everything_still_verifies(te
         assert all(key.destroyed_at is not None and not key.wrapped for key in keys)
         assert await proof.verify(session, Vault(data)) == []
         assert await audit.verify(session, audit.signing_key(data / "keys").public_key()) == []
+
+
+async def test_a_second_run_leaves_no_more_behind_than_the_first_but_audit(tested: Ran, database: Database) -> None:
+    async def rows() -> dict[str, int]:
+        async with database.reading() as session:
+            its = (await session.exec(select(School.id).where(School.is_self_test))).one()
+            return {table.name: (await session.execute(select(func.count()).select_from(table).where(
+                table.c.school_id == its))).scalar_one() for table in SQLModel.metadata.sorted_tables if "school_id" in table.c}
+
+    async def folders() -> int:
+        return len(list((tested.data / "recordings").iterdir()))
+
+    before, kept = await rows(), await folders()
+    assert (await selftest(tested.data, tested.service.url)).code == 0
+    after = await rows()
+    assert before["person"]
+    assert before["journal_entry"]
+    grown = {name for name in after if after[name] > before[name] * 1.2 and after[name] > before[name] + 3}
+    assert grown <= {"audit_leaf", "audit_body"}
+    assert await folders() == kept
+    async with database.reading() as session:
+        assert await audit.verify(session, public(tested.data)) == []
+        assert await proof.verify(session, Vault(tested.data)) == []
 
 
 async def test_its_report_names_nobody(tested: Ran, database: Database) -> None:
