@@ -100,8 +100,8 @@ async def test_news_do_not_wait_for_earlier_news_to_be_written_down(school: Runn
     database = Database(school.app.state.settings.url, {"clock": school.clock, "subscribers": subscribers, "outbox": wake})
     async with database.writing() as session:
         await bus.publish(session, Renamed(school_id="s", name="first"), system("s"))
-    assert database._one_writer is not None
-    async with database._one_writer:  # somebody else's turn, and the note about the first waits behind it
+    assert database._turn is not None
+    async with database._turn.taken():  # somebody else's turn, and the note about the first waits behind it
         delivering = asyncio.create_task(bus.run(database, None, subscribers, wake))
         await asyncio.wait_for(told["first"].wait(), timeout=5)
         async with database._sessions() as session, session.begin():
