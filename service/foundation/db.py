@@ -96,7 +96,7 @@ class Database:
         """One transaction: committed when the block ends, rolled back whole when anything raises.
 
         What was published is delivered from here on, not before: until the commit there is nothing to see. What `closes` a room
-        or ends access waits for the transaction that is under way, and for no other.
+        or ends access, or proves who wants to, waits for the transaction that is under way and for no other (security G3).
         """
         async with self._turn.taken(first=closes) if self._turn else nullcontext(), self._sessions() as session:
             async with session.begin():

@@ -1,4 +1,4 @@
-"""SQLite behind the event loop with one visit a statement: the thread that owns the connection executes, fetches and closes at once.
+"""SQLite beside the event loop, one visit a statement: the thread that owns the connection executes, fetches and closes at once.
 
 The driver's own adapter goes there four times for each statement. While the loop is busy each visit waits for the interpreter
 to change threads, so at nine o'clock a request waited for the database's answers longer than the database worked.

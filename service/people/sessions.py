@@ -4,6 +4,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import HTTPConnection
@@ -73,9 +74,10 @@ async def keep_seen(state: Any) -> None:
     seen, state.seen = state.seen, {}
     if not seen:
         return
+    rows = SignIn.__table__  # type: ignore[attr-defined]
+    statement = update(rows).where(rows.c.id == bindparam("row_id")).values(seen_at=bindparam("at"))
     async with state.database.writing() as session:
-        for session_id, at in seen.items():
-            await session.exec(update(SignIn).where(col(SignIn.id) == session_id).values(seen_at=at))
+        await (await session.connection()).execute(statement, [{"row_id": each, "at": at} for each, at in seen.items()])
 
 
 async def end(session: AsyncSession, actor: Actor, *, why: str, now: datetime) -> None:
