@@ -89,8 +89,8 @@ def _dev(given: argparse.Namespace) -> int:
 
 
 SWITCH = 0.0005
-"""Seconds after which a thread that waits for the interpreter gets it. The database's threads want it for a moment, several times
-a statement; by default they would wait five milliseconds each time while the event loop is busy, and the loop as long for them."""
+"""Seconds after which a thread that waits for the interpreter gets it. The database's threads want it for a moment, some times a
+statement; by default they would wait five milliseconds each time while the event loop is busy, and the loop as long for them."""
 
 
 class _Server(uvicorn.Server):

@@ -113,7 +113,9 @@ async def test_nothing_is_delivered_from_the_turn_in_which_the_end_was_decided(
     assert any(after) is not guarded
 
 
-async def test_an_end_that_failed_leaves_the_lesson_to_go_on(school: Running, room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_end_that_failed_leaves_the_lesson_to_go_on(
+    school: Running, room: Room, monkeypatch: pytest.MonkeyPatch,
+) -> None:
     lesson, approval = room
     teacher, ali = await talking(lesson)
 
