@@ -88,12 +88,18 @@ def _dev(given: argparse.Namespace) -> int:
     return 0
 
 
+SWITCH = 0.0005
+"""Seconds after which a thread that waits for the interpreter gets it. The database's threads want it for a moment, some times a
+statement; by default they would wait five milliseconds each time while the event loop is busy, and the loop as long for them."""
+
+
 class _Server(uvicorn.Server):
     """uvicorn, which when it stops keeps no page waiting for news."""
 
     def __init__(self, app: FastAPI, config: uvicorn.Config):
         super().__init__(config)
         self.app = app
+        sys.setswitchinterval(SWITCH)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.app.state.bell.close()

@@ -130,7 +130,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.post = mail.post_of(state.settings)
         state.database = Database(state.settings.url, {
             "clock": state.clock, "subscribers": SUBSCRIBERS, "outbox": state.outbox,
-            "signing_key": audit.signing_key(state.keys), "post": state.post,
+            "signing_key": audit.signing_key(state.keys), "post": state.post, "state": state,
         })
         stack.push_async_callback(state.database.close)
         await upgrade.to_newest(state.database)
