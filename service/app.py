@@ -31,6 +31,7 @@ import service.selftest.pages as selftest_pages
 from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
+from recordings import keycopies
 from recordings.commands import recover as recover_recordings
 from recordings.shelf import Shelf
 from recordings.vault import Vault
@@ -124,7 +125,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     async with AsyncExitStack() as stack:
         stack.enter_context(own_data_folder(state.settings.data))
-        state.keys = state.settings.data / "keys"
+        state.keys = state.settings.keys
         state.pepper = hashing.pepper(state.keys)
         state.outbox = asyncio.Event()
         state.post = mail.post_of(state.settings)
@@ -133,8 +134,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             "signing_key": audit.signing_key(state.keys), "post": state.post,
         })
         stack.push_async_callback(state.database.close)
-        await upgrade.to_newest(state.database)
-        state.vault = Vault(state.settings.data)
+        await upgrade.to_newest(state.database, state.keys)
+        state.vault = Vault(state.settings.data, state.keys)
+        state.vault.forget_old()
+        keycopies.replay(state.keys)
         state.shelf = Shelf()
         stack.callback(state.shelf.close)
         await recover_recordings(state.database, state.vault, state.clock)

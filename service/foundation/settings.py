@@ -10,6 +10,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CHAPERONE_", frozen=True)
 
     data: Path = Field(Path("var"), description="Folder for the database, keys and recordings.")
+    keys_folder: Path | None = Field(None, description="Folder for the keys, best on a volume of its own; empty: in `data`.")
     database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite inside the data folder.")
     host: str = Field("127.0.0.1", description="Address to listen on for HTTP.")
     port: int = Field(8000, description="Port to listen on for HTTP.")
@@ -32,6 +33,10 @@ class Settings(BaseSettings):
     @property
     def url(self) -> str:
         return self.database_url or f"sqlite+aiosqlite:///{self.data / 'chaperone.sqlite3'}"
+
+    @property
+    def keys(self) -> Path:
+        return self.keys_folder or self.data / "keys"
 
     @property
     def origin(self) -> str:
