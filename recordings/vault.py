@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from recordings.storage import Place, Storage
 from recordings.writer import sync_folder
 from service.foundation.errors import Unavailable
 
@@ -113,10 +114,10 @@ def _create(path: Path) -> bytes:
 
 
 class Vault:
-    """Where one installation's recordings and their keys lie: `data`/recordings and `data`/keys."""
+    """Where one installation's recordings and their keys lie: `data`/recordings (and the store behind it) and `data`/keys."""
 
-    def __init__(self, data: Path):
-        self._recordings, self._keys = data / "recordings", data / "keys"
+    def __init__(self, data: Path, storage: Storage | None = None):
+        self.storage, self._keys = storage or Storage(data / "recordings"), data / "keys"
         self._schools: dict[str, SchoolKeys] = {}
 
     def keys(self, school_id: str) -> SchoolKeys:
@@ -125,5 +126,9 @@ class Vault:
         return self._schools[school_id]
 
     def path(self, recording_id: str, part: int) -> Path:
-        """The file of one part. Named by opaque ids only (policy: CO4)."""
-        return self._recordings / recording_id / f"{part}.rec"
+        """The file that one part is recorded into."""
+        return self.storage.path(recording_id, part)
+
+    def place(self, recording_id: str, part: int) -> Place:
+        """One part where it is now, for reading."""
+        return self.storage.place(recording_id, part)
