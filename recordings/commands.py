@@ -74,7 +74,7 @@ async def begin(session: AsyncSession, actor: Actor, facts: LessonFacts, *, vaul
     await session.flush()
     key, signer = new_key(), vault.keys(actor.school_id)
     await asyncio.to_thread(
-        vault.store(actor.school_id).put, Part(recording.id, part.part, recording.kept_until), key,
+        vault.key_store(actor.school_id).put, Part(recording.id, part.part, recording.kept_until), key,
     )
     session.add(RecordingKey(part_id=part.id, school_id=actor.school_id, name=key_id(key)))
     await publish(session, RecordingStarted(recording_id=recording.id, lesson_id=facts.lesson_id, part=part.part), actor)

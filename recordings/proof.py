@@ -7,6 +7,7 @@ from recordings import reader
 from recordings import verify as check
 from recordings.tables import Recording, RecordingKey, RecordingPart
 from recordings.vault import EvidenceIsolated, KeyMissing, Vault
+from service.foundation.stores import StoreSilent
 
 
 async def verify(session: AsyncSession, vault: Vault) -> list[str]:
@@ -37,7 +38,10 @@ def _fault(recording: Recording, part: RecordingPart, key: RecordingKey, vault: 
             opened = None  # its hashes and its seal are all that anybody may check
         except KeyMissing:
             return f"{which}: its key cannot be read"
-    found = check.verify(vault.path(recording.id, part.part), key=opened, public=keys.public, manifest=kept)
+    try:
+        found = check.verify(vault.place(recording.id, part.part), key=opened, public=keys.public, manifest=kept)
+    except StoreSilent:
+        return f"{which}: its store does not answer, so it was not checked"
     if found.is_sound:
         return ""
     where = "" if found.first_bad is None else f", first at chunk {found.first_bad}"

@@ -178,3 +178,12 @@ async def running(session: AsyncSession) -> list[tuple[str, str]]:
     """(recording, school) of what has not ended."""
     rows = await session.exec(select(Recording.id, Recording.school_id).where(Recording.outcome == ""))
     return [(recording_id, school_id) for recording_id, school_id in rows.all()]
+
+
+async def sealed(session: AsyncSession, recording_id: str, part: int) -> str:
+    """The manifest of a part that is sealed and whose key lives; empty for any other."""
+    found = (await session.exec(
+        select(RecordingPart.manifest).join(RecordingKey, col(RecordingKey.part_id) == RecordingPart.id)
+        .where(RecordingPart.recording_id == recording_id, RecordingPart.part == part, col(RecordingKey.destroyed_at).is_(None))
+    )).first()
+    return found or ""

@@ -72,7 +72,7 @@ async def open_review(details: RecordingDetails, vault: Vault, shelf: Shelf) -> 
             continue
         key = vault.open(details.school_id, details.id, part.part, details.kept_until)
         try:
-            files[part.part] = await shelf.get(vault.path(details.id, part.part), key)
+            files[part.part] = await shelf.get(vault.place(details.id, part.part), key)
         except (FileNotFoundError, NotARecording):
             continue
     end_ms = max((file.last_ms for file in files.values()), default=0)

@@ -67,8 +67,10 @@ def add(store: KeyStore, signer: Signer, what: What, day: date, recording_id: st
     path = store.folder / NAME
     with store.alone():
         whole, rows = _rows(path)
-        words: dict[str, str | int] = {"number": len(rows) + 1, "what": str(what), "day": day.isoformat(), "recording": recording_id,
-                 "school": store.school_id, "before": sha256(whole.splitlines()[-1]).hexdigest() if rows else ""}
+        words: dict[str, str | int] = {
+            "number": len(rows) + 1, "what": str(what), "day": day.isoformat(), "recording": recording_id,
+            "school": store.school_id, "before": sha256(whole.splitlines()[-1]).hexdigest() if rows else "",
+        }
         if rows and all(rows[-1][name] == words[name] for name in ("what", "day", "recording")):
             return
         words["at"] = stamp(now)

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from recordings.durable import erase, sync_folder
 from recordings.keystore import NONCE_BYTES, EvidenceIsolated, KeyMissing, KeyStore, Part, key_id
+from recordings.storage import Place, Storage
 
 __all__ = ["EvidenceIsolated", "KeyMissing", "SchoolKeys", "Vault", "key_id", "new_key"]
 
@@ -105,10 +106,10 @@ def keep_old(keys: Path, school_id: str, recording_id: str, part: int, kept_unti
 
 
 class Vault:
-    """Where one installation's recordings and their keys lie: `data`/recordings, and `keys`, by default `data`/keys."""
+    """Where one installation's recordings and their keys lie: `data`/recordings (and the store behind it), and `keys`."""
 
-    def __init__(self, data: Path, keys: Path | None = None):
-        self._recordings, self.folder_of_keys = data / "recordings", keys or data / "keys"
+    def __init__(self, data: Path, storage: Storage | None = None, keys: Path | None = None):
+        self.storage, self.folder_of_keys = storage or Storage(data / "recordings"), keys or data / "keys"
         self._schools: dict[str, SchoolKeys] = {}
 
     def keys(self, school_id: str) -> SchoolKeys:
@@ -121,18 +122,18 @@ class Vault:
         for path in self.folder_of_keys.glob(f"*/{OLD_WRAPPING}"):
             erase(path)
 
-    def store(self, school_id: str) -> KeyStore:
+    def key_store(self, school_id: str) -> KeyStore:
         """A school's key store. It remembers nothing: what is destroyed is gone at once."""
         return KeyStore(self.folder_of_keys / school_id, school_id)
 
     def open(self, school_id: str, recording_id: str, part: int, kept_until: date) -> bytes:
         """The key of one part, for whoever serves or checks it. Raises `KeyMissing`, and `EvidenceIsolated` (policy: RE5)."""
-        return self.store(school_id).open(Part(recording_id, part, kept_until))
+        return self.key_store(school_id).open(Part(recording_id, part, kept_until))
 
     def path(self, recording_id: str, part: int) -> Path:
-        """The file of one part. Named by opaque ids only (policy: CO4)."""
-        return self._recordings / recording_id / f"{part}.rec"
+        """The file that one part is recorded into."""
+        return self.storage.path(recording_id, part)
 
-    def folder(self, recording_id: str) -> Path:
-        """Where a recording's files lie, and whatever else was made of it."""
-        return self._recordings / recording_id
+    def place(self, recording_id: str, part: int) -> Place:
+        """One part where it is now, for reading."""
+        return self.storage.place(recording_id, part)

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fastapi import FastAPI
 
 from recordings import proof
+from recordings.storage import storage_of
 from recordings.vault import Vault
 from service import seed, seed_recording
 from service.app import addresses, create_app
@@ -222,7 +223,7 @@ def _seed(given: argparse.Namespace) -> int:
         await upgrade.to_newest(database, settings.keys)
         async with database.writing() as session:
             await seed.demo_school(session, SystemClock().now())
-        await seed_recording.finished_lesson(database, Vault(settings.data, settings.keys), SystemClock())
+        await seed_recording.finished_lesson(database, Vault(settings.data, storage_of(settings), settings.keys), SystemClock())
         await database.close()
 
     asyncio.run(run())
@@ -239,7 +240,7 @@ def _verify(given: argparse.Namespace) -> int:
         kept = given.checkpoint.read_text() if given.checkpoint else None
         async with database.reading() as session:
             faults = await audit.verify(session, audit.signing_key(settings.keys).public_key(), kept)
-            faults += await proof.verify(session, Vault(settings.data, settings.keys))
+            faults += await proof.verify(session, Vault(settings.data, storage_of(settings), settings.keys))
         await database.close()
         return faults
 
@@ -273,7 +274,8 @@ def _selftest(given: argparse.Namespace) -> int:
                                            "signing_key": key})
         try:
             return await selftest.run(selftest.Asked(
-                (given.url or settings.origin).rstrip("/"), database, SystemClock(), Vault(settings.data, settings.keys),
+                (given.url or settings.origin).rstrip("/"), database, SystemClock(),
+                Vault(settings.data, storage_of(settings), settings.keys),
                 settings.data,
                 addresses(), questions, lambda line: print(line, file=sys.stderr, flush=True)))
         finally:

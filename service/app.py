@@ -33,7 +33,9 @@ from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
 from recordings import keycopies
 from recordings.commands import recover as recover_recordings
+from recordings.moving import Mover
 from recordings.shelf import Shelf
+from recordings.storage import storage_of
 from recordings.vault import Vault
 from service import files, metrics
 from service.foundation import audit, banners, bus, health, jobs, mail, web
@@ -135,10 +137,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         })
         stack.push_async_callback(state.database.close)
         await upgrade.to_newest(state.database, state.keys)
-        state.vault = Vault(state.settings.data, state.keys)
+        state.vault = Vault(state.settings.data, storage_of(state.settings), state.keys)
         state.vault.forget_old()
         keycopies.replay(state.keys)
         state.shelf = Shelf()
+        state.mover = Mover(state.database, state.vault)
         stack.callback(state.shelf.close)
         await recover_recordings(state.database, state.vault, state.clock)
         await _open_rooms(state, stack)
@@ -175,6 +178,7 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     yield "checkpoint", lambda: jobs.every(60, sign)
     yield "seen", lambda: jobs.every(10, lambda: keep_seen(state))
     yield "mail", lambda: mail.run(state.database, state.post, state.clock, address)
+    yield "recordings to the store", lambda: jobs.every(60, state.mover.move_sealed)
     yield "old mails", lambda: jobs.every(86_400, lambda: mail.clear(state.database, state.clock))
 
 

@@ -78,7 +78,7 @@ def _key(stage: Stage, details: RecordingDetails, position: int) -> bytes:
 def _read(stage: Stage, details: RecordingDetails) -> tuple[bytes, str]:
     sounds, texts = [], []
     for position, part in enumerate(details.parts):
-        with Recording(stage.vault.path(details.id, part.part), _key(stage, details, position)) as recording:
+        with Recording(stage.vault.place(details.id, part.part), _key(stage, details, position)) as recording:
             sounds += [recording.cluster(track, number) for track in recording.tracks
                        for number in range(len(recording.clusters(track)))]
             texts += [str(note.body) for note in recording.notes() if note.kind == "chat"]
