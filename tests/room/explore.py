@@ -18,6 +18,7 @@ from tests.room.exploration import Bounds, Seen, explore
 from tests.room.stage import ALI, ASSISTANT, BEA, CAL, DAN, SIGNER, TEACHER
 
 A_MILLION = 1_000_000
+MANY = 110_000
 WAYS = {"two children", "two adults", "an approval", "adults only"}
 ADULTS, PUPILS = (TEACHER, ASSISTANT, SIGNER), (ALI, BEA, CAL, DAN)
 THREE, FOUR = (TEACHER, ALI, BEA), (TEACHER, ASSISTANT, ALI, BEA)
@@ -35,11 +36,14 @@ SMALL = (
 )
 """Small enough for every run of the tests."""
 LARGE = (
-    bounds("quarter seconds of silence", THREE, "silent owner", step=0.25, most=230_000),
-    bounds("quarter seconds of what becomes durable", THREE, "recorder owner", step=0.25, most=230_000),
-    bounds("quarter seconds to the end, and clocks are set", THREE, "clock", begins=590.0, step=0.25, most=230_000),
-    bounds("quarter seconds of an approval", FOUR, "approval", step=0.25, most=150_000),
-    bounds("half seconds of silence and of what becomes durable", FOUR, "silent recorder", step=0.5, most=80_000),
+    bounds("quarter seconds of silence", THREE, "silent owner", step=0.25, most=MANY),
+    bounds("quarter seconds of two adults' silence", (TEACHER, ASSISTANT, ALI), "silent owner", step=0.25, most=MANY),
+    bounds("quarter seconds of what becomes durable", THREE, "recorder owner", step=0.25, most=MANY),
+    bounds("quarter seconds of silence and of what becomes durable", THREE, "silent recorder", step=0.25, most=MANY),
+    bounds("quarter seconds of the beginning", THREE, "recorder crash late", begins=-1.5, step=0.25, most=MANY),
+    bounds("quarter seconds to the end, and clocks are set", THREE, "clock", begins=590.0, step=0.25, most=MANY),
+    bounds("quarter seconds of an approval", FOUR, "approval", step=0.25, most=MANY),
+    bounds("half seconds of silence and of what becomes durable", FOUR, "silent recorder", step=0.5, most=MANY),
     bounds("recorder, plan and silence", THREE, "silent recorder owner"),
     bounds("a frozen page", THREE, "silent frozen"),
     bounds("packets under way", FOUR, "speak flight"),
