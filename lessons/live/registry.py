@@ -2,8 +2,8 @@
 life, keeps every other process away (invariant I8)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -30,9 +30,11 @@ from recordings.vault import Vault
 from service.foundation.clock import Clock
 from service.foundation.db import Database
 from service.foundation.errors import Unavailable
-from service.foundation.events import system
+from service.foundation.events import Actor, system
+from service.people.events import SessionsEnded, SignedOut
 from service.people.queries import is_self_test
 from service.people.tables import SignIn
+from service.safeguarding.approvals.events import OneToOneRevoked
 
 log = structlog.get_logger(__name__)
 Found = TypeVar("Found")
@@ -241,6 +243,18 @@ class Registry:
             if any(c.person == person_id for c in host.connections.values()):
                 host.refresh()
 
+    def withhold(self, approval_id: str) -> None:
+        """An approval is being ended: from this turn on nobody is alone by it, before that is written (invariant I7)."""
+        for host in self.hosts():
+            with _alone(host):
+                host.withhold(approval_id)
+
+    def cut_off(self, person_id: str, session_id: str = "") -> None:
+        """Somebody's sign-ins are being ended, or this one: their lines close in this turn, their media with them."""
+        for host in self.hosts():
+            with _alone(host):
+                host.sign_out(lambda c: c.person == person_id and session_id in ("", c.session))
+
     async def close(self) -> None:
         """The process ends: everybody is told to come back, every part is sealed."""
         self._closing = True
@@ -250,12 +264,19 @@ class Registry:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _say(host: Host, event: ev.RoomEvent) -> None:
-    """To another room of a lesson. What breaks there has shut that room, and is no reason to shut this one."""
+@contextmanager
+def _alone(host: Host) -> Iterator[None]:
+    """What breaks in a room has shut that room, and is no reason to stop here."""
     try:
-        host.handle(event)
+        yield
     except Exception:
         log.exception("host.failed", lesson_id=host.room.plan.lesson_id)
+
+
+def _say(host: Host, event: ev.RoomEvent) -> None:
+    """To another room of a lesson."""
+    with _alone(host):
+        host.handle(event)
 
 
 def open_registry(state: Any, plane: Plane | None) -> Registry:
@@ -266,6 +287,16 @@ def open_registry(state: Any, plane: Plane | None) -> Registry:
     registry = Registry(state.database, state.clock, state.vault, Tickets(ticket_key(state.keys), state.clock), plane, seen)
     registry.one_address = state.settings.dev
     return registry
+
+
+def withhold(state: Any, event: OneToOneRevoked, _actor: Actor) -> None:
+    """Closes: whatever else ends an approval (its approver's role, a leaver) ends it by this event too."""
+    state.rooms.withhold(event.approval_id)
+
+
+def cut_off(state: Any, event: SignedOut | SessionsEnded, actor: Actor) -> None:
+    """Closes: `SignedOut` is one sign-in, the actor's own; `SessionsEnded` all of a person's."""
+    state.rooms.cut_off(event.person_id, actor.session_id if isinstance(event, SignedOut) else "")
 
 
 async def refresh_rooms(state: Any, event: Any) -> None:

@@ -60,7 +60,7 @@ async def run(asked: Asked) -> Report:
             await _answers(client)
             asked.progress(f"Asking {asked.url}: {len(asked.questions)} questions, less than a minute.")
             await emptied(asked.database, asked.vault, asked.clock)
-            school = await synthetic_school(asked.database, asked.clock)
+            school = await synthetic_school(asked.database, asked.clock, asked.vault)
             try:
                 answers = await _ask(asked, client, school)
             finally:

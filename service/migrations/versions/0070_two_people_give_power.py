@@ -7,7 +7,7 @@ from alembic import op
 from service.migrations.triggers import allow_again, differs, refuse
 
 revision = "0070"
-down_revision = "0006"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from service.foundation.errors import Conflict, Invalid, NotAllowed
 from service.foundation.events import LEADERS, SAFEGUARDING, Actor, Role
-from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
+from service.foundation.web import Audience, Closing, Now, Reading, Writing, render, see_other
 from service.people import commands, guardianships, power, queries, rules, step_up
 from service.people.pages.forms import form_again, saved
 from service.people.step_up import Confirming, NotConfirmed
@@ -180,7 +180,7 @@ async def roles(request: Request, actor: Granter, session: Reading, now: Now, pe
         action = rules.role_action(person_id, page.person.full_name, page.person.roles, after)
         if not proof.is_given:
             return await step_up.ask(request, session, actor, action)
-        await saved(request, lambda writing: commands.change_roles(writing, actor, person_id, after, proof, now))
+        await saved(request, lambda writing: commands.change_roles(writing, actor, person_id, after, proof, now), closes=True)
     except NotConfirmed as refusal:
         return await step_up.ask(request, session, actor, action, refusal)
     except (Invalid, NotAllowed, Conflict) as refusal:
@@ -198,7 +198,7 @@ async def reset(request: Request, actor: Annotated[Actor, Depends(Audience(rules
 
 
 @router.post("/people/{person_id}/leave")
-async def leave(request: Request, actor: Granter, session: Writing, now: Now, person_id: str) -> Response:
+async def leave(request: Request, actor: Granter, session: Closing, now: Now, person_id: str) -> Response:
     await commands.leave(session, actor, person_id, now)
     return see_other(f"/people/{person_id}")
 
