@@ -58,6 +58,8 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     approvals.OneToOneRevoked: (cancel_what_is_to_come,),
     people.RolesChanged: (end_what_nobody_may_approve_any_more,), people.PersonLeft: (end_what_nobody_may_approve_any_more,),
     people.RosterImported: (end_what_nobody_may_approve_any_more,),
+    **dict.fromkeys((guests.GuestApproved, guests.GuestRefused, lessons.LessonApproved, lessons.LessonRefused, people.RoleAgreed,
+                     people.RoleRefused, people.ProfileChanged, people.ProfileChangeRefused), (mails.tell_asker,)),
     people.BadgeIssued: (refuse_adults_of_their_lessons,), people.BadgeUnlocked: (refuse_adults_of_their_lessons,),
 }
 

@@ -141,6 +141,8 @@ class Host:
         self._watch = Watch()
         self.one_address = False
         """In the demo everybody is at one address: once for a lesson is enough."""
+        self.may_start: Callable[[], bool] = lambda: True
+        """Asked once more before the first opening: the self-test may have failed while people waited (screens 8.2)."""
         self._broken = False
         self._condemned = False
         self._failure: Exception | None = None
@@ -375,6 +377,11 @@ class Host:
         self.kin.tell(self, effect)
 
     def _write_opening(self, effect: fx.JournalOpening) -> None:
+        if self.room.phase is Phase.LOBBY and not self.may_start():
+            self.break_off()  # their pages come back by themselves, and the door says why not
+            self.finished.set()
+            return
+
         def durable() -> None:
             self.monitor.opened(effect.opening)
             self.handle(ev.OpeningJournalled(effect.opening))

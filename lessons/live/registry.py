@@ -20,6 +20,7 @@ from lessons.live.monitor import Watched
 from lessons.live.pace import Pace
 from lessons.live.protocol import encode
 from lessons.live.recorder import Recorder
+from lessons.live.room import Phase
 from lessons.live.rooms import rooms_of
 from lessons.live.tickets import Ticket, Tickets, ticket_key
 from lessons.media.gate import Gate
@@ -31,6 +32,7 @@ from service.foundation.db import Database
 from service.foundation.errors import Unavailable
 from service.foundation.events import Actor, system
 from service.people.events import SessionsEnded, SignedOut
+from service.people.queries import is_self_test
 from service.people.tables import SignIn
 from service.safeguarding.approvals.events import OneToOneRevoked
 
@@ -48,6 +50,13 @@ class TooOften(Unavailable):
     code = "too-often"
 
 
+class SelfTestFails(Unavailable):
+    """No lesson can start now: the safety test of this service does not pass. You have not done anything wrong. The technician
+    runs it again, and lessons start when it passes."""
+
+    code = "self-test-fails"
+
+
 class Devices(set[str]):
     """What the rooms of one lesson remember together, for as long as one of them lives."""
 
@@ -61,6 +70,8 @@ class Registry:
         self._mark_seen = seen
         self.one_address = False
         """Whether everybody is at one address, as in the demo."""
+        self.self_test_fails: Callable[[], bool] = lambda: False
+        """What the last self-test says (screens 8.2). Its own lessons start all the same, or it could never pass."""
         self._hosts: dict[str, Host] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._beginning: dict[str, asyncio.Lock] = {}
@@ -88,12 +99,24 @@ class Registry:
             if self._closing:
                 raise Unavailable("The service is restarting. Your page comes back by itself.")
             found = self._hosts.get(lesson_id)
-            return found if found is not None else await self._begin(lesson_id)
+            if found is None:
+                return await self._begin(lesson_id)
+            if found.room.phase is Phase.LOBBY and not found.may_start():
+                raise SelfTestFails()
+            return found
+
+    def may_start(self, family: str) -> bool:
+        """Whether a lesson that nobody was let into yet may start. One that was open goes on, with its rooms."""
+        return not self.self_test_fails() or any(
+            host.room.plan.family == family and host.room.phase is not Phase.LOBBY for host in self._hosts.values())
 
     async def _begin(self, lesson_id: str) -> Host:
         await self._after(lesson_id)
         first = await self._glance(lambda session: reading.read(session, lesson_id))
         plan, actor, gate = first.plan, system(first.plan.school_id), Gate()
+        is_test = await self._glance(lambda session: is_self_test(session, plan.school_id))
+        if not is_test and not self.may_start(plan.family):
+            raise SelfTestFails()
         host = Host(
             first, clock=self.clock, gate=gate,
             journal=Journal(self.database, actor, lesson_id, f"{plan.title}, {plan.class_name}"),
@@ -102,6 +125,7 @@ class Registry:
             kin=Kin(self._doubted.setdefault(plan.family, Devices()), tell=self._tell_kin, changed=self._rooms_changed),
         )
         host.one_address = self.one_address
+        host.may_start = lambda: is_test or self.may_start(plan.family)
         facts = LessonFacts(lesson_id, plan.title, plan.class_name, plan.starts_at, plan.ends_at,
                             plan.main.lesson_id if plan.main else "")
         recorder = Recorder(
@@ -120,9 +144,13 @@ class Registry:
     # The rooms of one lesson
 
     def admit(self, host: Host, ticket: Ticket, line: Line, *, loopback: bool = False) -> Connected:
-        """Into one room of a lesson, and at once out of any other: a person is in one room at a time (policy: RL1, AC1)."""
-        for other in self._kin(host):
-            _say(other, ev.CameElsewhere(ticket.person))
+        """Into one room, and first out of any other, of this lesson or another: a person is in one room at a time, and protects
+        nobody in two (policy: RL1, AC1). In one turn: the newest of two who come at once is the one that stays."""
+        kin = self._kin(host)
+        for other in self.hosts():
+            if other is not host:
+                _say(other, ev.CameElsewhere(ticket.person, other_lesson=other not in kin))
+        for other in kin:
             if ticket.device and any(s.connection and s.device == ticket.device for s in other.room.seats.values()):
                 host.kin.doubted.add(ticket.device)
         return host.admit(ticket, line, loopback=loopback)

@@ -182,6 +182,11 @@ async def has_school(session: AsyncSession) -> bool:
     return (await session.exec(select(School.id).where(~col(School.is_self_test)).limit(1))).first() is not None
 
 
+async def is_self_test(session: AsyncSession, school_id: str) -> bool:
+    """Whether this is nobody's school: the one of the self-test."""
+    return (await session.get_one(School, school_id)).is_self_test
+
+
 async def only_school(session: AsyncSession) -> SchoolView | None:
     """The school of an installation that has one: what a page may name before anybody signed in."""
     rows = (await session.exec(select(School).where(~col(School.is_self_test)).limit(2))).all()
