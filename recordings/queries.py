@@ -1,6 +1,6 @@
 """Reading about recordings: SQL in, frozen dataclasses out, always within one school."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlmodel import col, func, or_, select
@@ -20,7 +20,6 @@ class PartView:
     outcome: str
     reason: str
     manifest: str
-    wrapped: bytes = field(repr=False)
     destroyed_at: datetime | None
 
 
@@ -83,7 +82,7 @@ class OpenPart:
     """A part that has no seal yet, or whose file may lack the one that is kept."""
 
     header: Header
-    wrapped: bytes = field(repr=False)
+    kept_until: date
     manifest: str
 
 
@@ -128,8 +127,7 @@ async def recording(session: AsyncSession, school_id: str, lesson_id: str) -> Re
         row.id, row.school_id, row.lesson_id, row.title, row.class_name, row.starts_at, row.ends_at, row.started_at,
         row.outcome, row.reason, row.kept_until,
         tuple(
-            PartView(part.part, part.started_at, part.outcome, part.reason, part.manifest, bytes.fromhex(key.wrapped),
-                     key.destroyed_at)
+            PartView(part.part, part.started_at, part.outcome, part.reason, part.manifest, key.destroyed_at)
             for part, key in parts
         ),
         frozenset(people), row.main_id,
@@ -170,8 +168,7 @@ async def unsealed(session: AsyncSession) -> list[OpenPart]:
     )
     return [
         OpenPart(
-            Header(whole.school_id, whole.id, whole.lesson_id, part.part, part.started_at), bytes.fromhex(key.wrapped),
-            part.manifest,
+            Header(whole.school_id, whole.id, whole.lesson_id, part.part, part.started_at), whole.kept_until, part.manifest,
         )
         for whole, part, key in rows.all()
     ]

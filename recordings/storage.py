@@ -16,7 +16,7 @@ from typing import Protocol
 import obstore
 from obstore.store import ObjectStore
 
-from recordings.writer import sync_folder
+from recordings.durable import sync_folder
 from service.foundation.errors import Conflict
 from service.foundation.settings import Settings
 from service.foundation.stores import answering, is_s3, s3

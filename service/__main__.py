@@ -200,15 +200,16 @@ class _RealServer(_Server):
 
 def _offline(settings: Settings) -> Database:
     info = {"clock": SystemClock(), "subscribers": Subscribers(), "outbox": asyncio.Event(),
-            "signing_key": audit.signing_key(settings.data / "keys")}
+            "signing_key": audit.signing_key(settings.keys)}
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Database(settings.url, info)
 
 
 def _migrate(given: argparse.Namespace) -> int:
     async def run() -> None:
-        database = _offline(_settings(given))
-        await upgrade.to_newest(database)
+        settings = _settings(given)
+        database = _offline(settings)
+        await upgrade.to_newest(database, settings.keys)
         await database.close()
 
     asyncio.run(run())
@@ -219,10 +220,10 @@ def _seed(given: argparse.Namespace) -> int:
     async def run() -> None:
         settings = _settings(given)
         database = _offline(settings)
-        await upgrade.to_newest(database)
+        await upgrade.to_newest(database, settings.keys)
         async with database.writing() as session:
             await seed.demo_school(session, SystemClock().now())
-        await seed_recording.finished_lesson(database, Vault(settings.data), SystemClock())
+        await seed_recording.finished_lesson(database, Vault(settings.data, storage_of(settings), settings.keys), SystemClock())
         await database.close()
 
     asyncio.run(run())
@@ -238,8 +239,8 @@ def _verify(given: argparse.Namespace) -> int:
         database = _offline(settings)
         kept = given.checkpoint.read_text() if given.checkpoint else None
         async with database.reading() as session:
-            faults = await audit.verify(session, audit.signing_key(settings.data / "keys").public_key(), kept)
-            faults += await proof.verify(session, Vault(settings.data, storage_of(settings)))
+            faults = await audit.verify(session, audit.signing_key(settings.keys).public_key(), kept)
+            faults += await proof.verify(session, Vault(settings.data, storage_of(settings), settings.keys))
         await database.close()
         return faults
 
@@ -251,7 +252,7 @@ def _verify(given: argparse.Namespace) -> int:
 def _verify_report(given: argparse.Namespace) -> int:
     """Whether a report of the self-test is what this installation signed. Needs nothing but a public key."""
     key = (Ed25519PublicKey.from_public_bytes(base64.b64decode(given.public_key)) if given.public_key
-           else audit.signing_key(_settings(given).data / "keys").public_key())
+           else audit.signing_key(_settings(given).keys).public_key())
     try:
         found = report.verified(given.report.read_text(), key)
     except report.ReportChanged as changed:
@@ -265,7 +266,7 @@ def _verify_report(given: argparse.Namespace) -> int:
 def _selftest(given: argparse.Namespace) -> int:
     """0: every answer is as it must be. 1: one is not, or could not be shown. 2: the questions could not be put at all."""
     settings = _settings(given)
-    key = audit.signing_key(settings.data / "keys")
+    key = audit.signing_key(settings.keys)
     questions = tuple(question for question in QUESTIONS if given.only is None or question.id in given.only)
 
     async def run() -> report.Report:
@@ -273,7 +274,8 @@ def _selftest(given: argparse.Namespace) -> int:
                                            "signing_key": key})
         try:
             return await selftest.run(selftest.Asked(
-                (given.url or settings.origin).rstrip("/"), database, SystemClock(), Vault(settings.data, storage_of(settings)),
+                (given.url or settings.origin).rstrip("/"), database, SystemClock(),
+                Vault(settings.data, storage_of(settings), settings.keys),
                 settings.data,
                 addresses(), questions, lambda line: print(line, file=sys.stderr, flush=True)))
         finally:

@@ -31,6 +31,7 @@ import service.selftest.pages as selftest_pages
 from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
+from recordings import keycopies
 from recordings.commands import recover as recover_recordings
 from recordings.moving import Mover
 from recordings.shelf import Shelf
@@ -126,7 +127,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     async with AsyncExitStack() as stack:
         stack.enter_context(own_data_folder(state.settings.data))
-        state.keys = state.settings.data / "keys"
+        state.keys = state.settings.keys
         state.pepper = hashing.pepper(state.keys)
         state.outbox = asyncio.Event()
         state.post = mail.post_of(state.settings)
@@ -135,8 +136,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             "signing_key": audit.signing_key(state.keys), "post": state.post,
         })
         stack.push_async_callback(state.database.close)
-        await upgrade.to_newest(state.database)
-        state.vault = Vault(state.settings.data, storage_of(state.settings))
+        await upgrade.to_newest(state.database, state.keys)
+        state.vault = Vault(state.settings.data, storage_of(state.settings), state.keys)
+        state.vault.forget_old()
+        keycopies.replay(state.keys)
         state.shelf = Shelf()
         state.mover = Mover(state.database, state.vault)
         stack.callback(state.shelf.close)

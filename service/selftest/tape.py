@@ -72,7 +72,7 @@ async def _details(stage: Stage) -> RecordingDetails:
 
 def _key(stage: Stage, details: RecordingDetails, position: int) -> bytes:
     part = details.parts[position]
-    return stage.vault.keys(details.school_id).unwrap(part.wrapped, recording_id=details.id, part=part.part)
+    return stage.vault.open(details.school_id, details.id, part.part, details.kept_until)
 
 
 def _read(stage: Stage, details: RecordingDetails) -> tuple[bytes, str]:

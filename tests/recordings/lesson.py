@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from recordings import commands
@@ -27,6 +27,7 @@ class Recorded:
     teacher: str
     pupils: list[str]
     participants: list[str] = field(default_factory=list)
+    kept_until: date = date.min
 
     @property
     def recording_id(self) -> str:
