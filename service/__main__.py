@@ -1,4 +1,4 @@
-"""The one command line: `chaperone dev | serve | migrate | seed | verify | selftest` (`python -m service`)."""
+"""The one command line: `chaperone dev | serve | migrate | seed | verify | selftest | backup | restore` (`python -m service`)."""
 
 import argparse
 import asyncio
@@ -22,12 +22,13 @@ from recordings import proof
 from recordings.storage import storage_of
 from recordings.vault import Vault
 from service import seed, seed_recording
-from service.app import addresses, create_app
+from service.app import addresses, create_app, own_data_folder
+from service.backup import command as backup
 from service.foundation import audit
 from service.foundation.bus import Subscribers
 from service.foundation.clock import SystemClock
 from service.foundation.db import Database
-from service.foundation.errors import SafeguardError
+from service.foundation.errors import SafeguardError, Unavailable
 from service.foundation.settings import Settings
 from service.migrations import upgrade
 from service.people import queries
@@ -60,11 +61,12 @@ def main(argv: list[str] | None = None) -> int:
     selftest.add_argument("--json", action="store_true", help="print the signed report instead of words")
     selftest.add_argument("--only", action="append", choices=[question.id for question in QUESTIONS], default=None,
                           help="put only this question; the report is printed, not kept")
+    backup.arguments(commands)
     given = parser.parse_args(argv)
     os.umask(0o077)  # the database too is nobody else's to read, in whatever folder it was put
     _log_to_stderr()
     return {"dev": _dev, "serve": _serve, "migrate": _migrate, "seed": _seed, "verify": _verify,
-            "selftest": _selftest}[given.command](given)
+            "selftest": _selftest, "backup": _backup, "restore": _restore}[given.command](given)
 
 
 def _log_to_stderr() -> None:
@@ -261,6 +263,20 @@ def _verify_report(given: argparse.Namespace) -> int:
     print(f"This report is genuine. It was made on {found.at.isoformat()} and says that the self-test "
           f"{'passed' if found.is_passed else 'FAILS'}{'' if found.asked_all else ', not having asked everything'}.")
     return 0
+
+
+def _backup(given: argparse.Namespace) -> int:
+    return backup.backup(given, _settings(given), SystemClock())
+
+
+def _restore(given: argparse.Namespace) -> int:
+    settings = _settings(given)
+    try:
+        with own_data_folder(settings.data):
+            return backup.restore(given, settings, SystemClock(), SUBSCRIBERS)
+    except Unavailable as error:
+        print(error, file=sys.stderr)
+        return 2
 
 
 def _selftest(given: argparse.Namespace) -> int:

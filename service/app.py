@@ -27,6 +27,7 @@ import mobile_api.routes as mobile_routes
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
 import service.safeguarding.pages as safeguarding_pages
+import service.safeguarding.reopening.pages as reopening_pages
 import service.selftest.pages as selftest_pages
 from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
@@ -38,6 +39,7 @@ from recordings.shelf import Shelf
 from recordings.storage import storage_of
 from recordings.vault import Vault
 from service import files, metrics
+from service.backup.restoring import refuse_half_restored
 from service.foundation import audit, banners, bus, health, jobs, mail, web
 from service.foundation.clock import Clock, SystemClock
 from service.foundation.db import Database
@@ -66,6 +68,7 @@ ROUTERS = (
     one_to_one_pages.router,
     one_to_one_pages.team_router,
     safeguarding_pages.router,
+    reopening_pages.router,
     recordings_pages.router,
     attendance_pages.router,
     selftest_pages.router,
@@ -79,6 +82,7 @@ TEMPLATES = {
     "people": "service.people",
     "consent": "consent",
     "safeguarding": "service.safeguarding",
+    "reopening": "service.safeguarding.reopening",
     "recordings": "recordings",
     "lessons": "lessons",
     "selftest": "service.selftest",
@@ -96,7 +100,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.seen = {}
     app.state.frame = frame
     app.state.notices = (banners.on_page, consent_signing.notice)
-    app.state.banners = (safeguarding_pages.banners, attention_pages.banners)
+    app.state.banners = (safeguarding_pages.banners, reopening_pages.banners, attention_pages.banners)
     app.state.bell = banners.Bell()
     app.state.audiences = audiences(ROUTERS)
     app.state.passwords = hashing.Passwords()
@@ -127,6 +131,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     async with AsyncExitStack() as stack:
         stack.enter_context(own_data_folder(state.settings.data))
+        refuse_half_restored(state.settings.data)
         state.keys = state.settings.keys
         state.pepper = hashing.pepper(state.keys)
         state.outbox = asyncio.Event()

@@ -92,8 +92,8 @@ async def test_a_connection_that_breaks_in_mid_upload_loses_nothing(stored: Runn
     assert cable.passed > 9 << 20, "the connection broke in the middle, not before"
     assert stored.app.state.mover.is_silent
     assert begun.path.read_bytes() == before
-    assert names(stored) == set(), "nobody sees half a recording"
     cable.cut_after = None
+    assert names(stored) == set(), "nobody sees half a recording"
     assert await stored.app.state.mover.move_sealed() == 1
     assert not stored.app.state.mover.is_silent
     assert not begun.path.exists()

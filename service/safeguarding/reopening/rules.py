@@ -1,0 +1,53 @@
+"""What has to be entered again after a restore, and who may say that it is. Pure. policy: CO3, CM1, AC6, AC8."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.foundation.errors import Conflict, Invalid
+from service.foundation.events import LEADERS, SAFEGUARDING
+from service.people.actions import Action
+
+MAY_REOPEN = LEADERS | SAFEGUARDING
+ENTER_AGAIN = {
+    "consent": ("Permissions that a family withdrew or refused", "/permissions"),
+    "contact": ("Court orders, and who may not be told of a child", "/people"),
+    "staff": ("Staff and guests who left, or whose roles were taken away", "/people"),
+    "dbs": ("DBS checks that were withdrawn", "/dbs"),
+    "badges": ("Badges that were lost and replaced", "/classes"),
+    "lessons": ("Lessons that were cancelled, and pupils who were taken off one", "/live"),
+}
+"""What closes something, and so must not be forgotten. What opens something may wait: without it, it stays closed."""
+
+
+class ClosedSinceRestore(Conflict):
+    """Lessons are closed. Chaperone was restored from a back-up, and a leader first has to enter again what changed since."""
+
+    code = "closed-since-restore"
+
+
+class OpenAlready(Conflict):
+    """Lessons are open already. Somebody else has confirmed it."""
+
+    code = "open-already"
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """From `made_at`, when the back-up was made, until `restored_at` nothing is known."""
+
+    id: str
+    made_at: datetime
+    restored_at: datetime
+    approvals: int
+    passes: int
+
+
+def check_all_entered(entered: Collection[str]) -> None:
+    missing = [name for name in ENTER_AGAIN if name not in entered]
+    if missing:
+        raise Invalid(fields={name: f"Check this and tick it: {ENTER_AGAIN[name][0].lower()}" for name in missing})
+
+
+def reopen_action(restoration: Restoration) -> Action:
+    return Action("reopen-lessons", "open lessons again after the restore", {"restoration": restoration.id})
