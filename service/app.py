@@ -39,6 +39,7 @@ from recordings.shelf import Shelf
 from recordings.storage import storage_of
 from recordings.vault import Vault
 from service import files, metrics
+from service.backup import health as backup_health
 from service.backup.restoring import refuse_half_restored
 from service.foundation import audit, banners, bus, health, jobs, mail, web
 from service.foundation.clock import Clock, SystemClock
@@ -101,6 +102,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.frame = frame
     app.state.notices = (banners.on_page, consent_signing.notice)
     app.state.banners = (safeguarding_pages.banners, reopening_pages.banners, attention_pages.banners)
+    app.state.health = (backup_health.tiles,)
     app.state.bell = banners.Bell()
     app.state.audiences = audiences(ROUTERS)
     app.state.passwords = hashing.Passwords()

@@ -142,7 +142,7 @@ def restore(given: argparse.Namespace, settings: Settings, clock: Clock, subscri
                 return _verdict(asyncio.run(_tried(source, scratch / "data")))
             finally:
                 shutil.rmtree(scratch)
-        return asyncio.run(_restore(source, settings, clock, subscribers))
+        return asyncio.run(put_back(source, settings, clock, subscribers))
     except FileNotFoundError:
         print("There is no back-up of that name here.", file=sys.stderr)
         return 2
@@ -151,7 +151,8 @@ def restore(given: argparse.Namespace, settings: Settings, clock: Clock, subscri
         return 2
 
 
-async def _restore(source: restoring.Opened, settings: Settings, clock: Clock, subscribers: Subscribers) -> int:
+async def put_back(source: restoring.Opened, settings: Settings, clock: Clock, subscribers: Subscribers) -> int:
+    """Restore into the data folder of the settings. Returns how the command ends."""
     aside = restoring.begin(settings.data, settings.keys)
     if aside is not None:
         restoring.bring_back(source, aside, say)

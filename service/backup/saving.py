@@ -165,7 +165,8 @@ def _data(settings: Settings, copy: Path, saver: Saver, say: Say) -> tuple[list[
         except FileNotFoundError:
             missing.append(name)
         say(f"{number} of {len(wanted)} recordings")
-    return files, missing
+    still = {f"recordings/{recording_id}/{part}.rec" for recording_id, part, _ in _parts(settings.data / DATABASE)}
+    return files, [name for name in missing if name in still]  # the others were destroyed in the meantime
 
 
 def _last(saver: Saver) -> tuple[File, ...]:
@@ -180,7 +181,7 @@ def _last(saver: Saver) -> tuple[File, ...]:
 
 def _parts(copy: Path) -> list[tuple[str, int, str]]:
     """(recording, part, root) of every part with a file; the root is empty while it is being recorded."""
-    with closing(sqlite3.connect(copy)) as kept:
+    with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as kept:
         rows = kept.execute(
             "SELECT recording_part.recording_id, part, manifest FROM recording_part JOIN recording_key ON part_id = "
             "recording_part.id WHERE destroyed_at IS NULL ORDER BY recording_part.recording_id, part").fetchall()
