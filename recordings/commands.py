@@ -9,9 +9,9 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from recordings import queries, rules
+from recordings.ending import queries as ending
 from recordings.events import (
     RecordingEnded,
-    RecordingKeyDestroyed,
     RecordingSealed,
     RecordingStarted,
     RecordingViewed,
@@ -75,6 +75,7 @@ async def begin(session: AsyncSession, actor: Actor, facts: LessonFacts, *, vaul
     key, signer = new_key(), vault.keys(actor.school_id)
     await asyncio.to_thread(
         vault.key_store(actor.school_id).put, Part(recording.id, part.part, recording.kept_until), key,
+        await ending.recovery_keys(session, actor.school_id),
     )
     session.add(RecordingKey(part_id=part.id, school_id=actor.school_id, name=key_id(key)))
     await publish(session, RecordingStarted(recording_id=recording.id, lesson_id=facts.lesson_id, part=part.part), actor)
@@ -171,21 +172,6 @@ async def watch(
         recording_id=recording.id, lesson_id=lesson_id, view_id=view.id, why=purpose, concern=view.concern
     ), actor)
     return view.id
-
-
-async def destroy(session: AsyncSession, actor: Actor, *, recording_id: str, why: str, now: datetime) -> None:
-    """Destroy the keys of every part: nobody can ever read it again. Seals and tombstones stay (policy: RE2, RE3)."""
-    recording = await session.get_one(Recording, recording_id)
-    rows = await session.exec(
-        select(RecordingPart, RecordingKey).join(RecordingKey, col(RecordingKey.part_id) == RecordingPart.id)
-        .where(RecordingPart.recording_id == recording_id, col(RecordingKey.destroyed_at).is_(None))
-    )
-    for part, key in rows.all():
-        key.wrapped, key.destroyed_at, key.destroyed_by, key.destroyed_why = "", now, actor.person_id, why
-        session.add(key)
-        await publish(session, RecordingKeyDestroyed(
-            recording_id=recording_id, lesson_id=recording.lesson_id, part=part.part, why=why
-        ), actor)
 
 
 async def recover(database: Database, vault: Vault, clock: Clock) -> int:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from recordings.durable import erase, sync_folder
+from recordings.durable import erase, remove_folder, sync_folder
 from recordings.keystore import NONCE_BYTES, EvidenceIsolated, KeyMissing, KeyStore, Part, key_id
 from recordings.storage import Place, Storage
 
@@ -129,6 +129,10 @@ class Vault:
     def open(self, school_id: str, recording_id: str, part: int, kept_until: date) -> bytes:
         """The key of one part, for whoever serves or checks it. Raises `KeyMissing`, and `EvidenceIsolated` (policy: RE5)."""
         return self.key_store(school_id).open(Part(recording_id, part, kept_until))
+
+    def remove_folder(self, recording_id: str) -> None:
+        """Remove what is left in a recording's folder, and the folder, for good."""
+        remove_folder(self.storage.folder / recording_id)
 
     def path(self, recording_id: str, part: int) -> Path:
         """The file that one part is recorded into."""

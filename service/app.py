@@ -34,6 +34,7 @@ from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
 from recordings import keycopies
 from recordings.commands import recover as recover_recordings
+from recordings.ending import destruction
 from recordings.moving import Mover
 from recordings.shelf import Shelf
 from recordings.storage import storage_of
@@ -151,6 +152,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.mover = Mover(state.database, state.vault)
         stack.callback(state.shelf.close)
         await recover_recordings(state.database, state.vault, state.clock)
+        await destruction.reconcile(state.database, state.vault, state.clock)
         await _open_rooms(state, stack)
         for name, job in _jobs(app):
             task = asyncio.create_task(jobs.keep_running(name, job), name=name)
@@ -181,10 +183,14 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
         async with state.database.writing() as session:
             await audit.checkpoint(session)
 
+    async def destroy() -> None:
+        await destruction.reconcile(state.database, state.vault, state.clock)
+
     yield "outbox", lambda: bus.run(state.database, state, SUBSCRIBERS, state.outbox)
     yield "checkpoint", lambda: jobs.every(60, sign)
     yield "seen", lambda: jobs.every(10, lambda: keep_seen(state))
     yield "mail", lambda: mail.run(state.database, state.post, state.clock, address)
+    yield "destruction", lambda: jobs.every(60, destroy)
     yield "recordings to the store", lambda: jobs.every(60, state.mover.move_sealed)
     yield "old mails", lambda: jobs.every(86_400, lambda: mail.clear(state.database, state.clock))
 
