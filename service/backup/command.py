@@ -110,16 +110,17 @@ async def _check(settings: Settings, clock: Clock, data: Target, keys: Target, m
     """Restore what was just made, by the secrets of this machine, and look at all of it."""
     boxes = [Box(durable.read_key(settings.keys / SECRETS[part])) for part in ("data", "keys")]
     source = restoring.opened(data, keys, wanted=made.data_id, boxes=(boxes[0], boxes[1]))
-    faults = await _tried(source, settings.data / "backup/check")
+    faults = await tried(source, settings.data / "backup/check", clock)
     await _note(settings, clock, BackupChecked(made.data_id, len(faults)))
     return _verdict(faults)
 
 
-async def _tried(source: restoring.Opened, folder: Path) -> list[str]:
+async def tried(source: restoring.Opened, folder: Path, clock: Clock) -> list[str]:
+    """What is wrong with a back-up, restored into a folder that is removed again."""
     restoring.forget(folder)
     try:
         restoring.bring_back(source, folder, say)
-        return await restoring.verified(folder)
+        return await restoring.verified(folder, clock, Subscribers())
     finally:
         restoring.forget(folder)
 
@@ -139,7 +140,7 @@ def restore(given: argparse.Namespace, settings: Settings, clock: Clock, subscri
         if given.check:
             scratch = Path(tempfile.mkdtemp(prefix="chaperone-check-"))
             try:
-                return _verdict(asyncio.run(_tried(source, scratch / "data")))
+                return _verdict(asyncio.run(tried(source, scratch / "data", clock)))
             finally:
                 shutil.rmtree(scratch)
         return asyncio.run(put_back(source, settings, clock, subscribers))
@@ -156,11 +157,11 @@ async def put_back(source: restoring.Opened, settings: Settings, clock: Clock, s
     aside = restoring.begin(settings.data, settings.keys)
     if aside is not None:
         restoring.bring_back(source, aside, say)
-        faults = await restoring.verified(aside)
+        faults = await restoring.verified(aside, clock, subscribers)
         if faults:
             print("\n".join((*faults, "Nothing was put in place. Choose an earlier back-up with --state.")))
             return 1
-        database = restoring.database_of(aside, subscribers)
+        database = restoring.database_of(aside, clock, subscribers)
         try:
             await voiding.void(database, source.state.id, source.state.at, clock.now())
         finally:

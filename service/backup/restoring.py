@@ -19,6 +19,7 @@ from pathlib import Path
 import pyrage
 
 from recordings import durable, keycopies, proof
+from recordings.ending import destruction
 from recordings.vault import Vault
 from service.backup import shelf
 from service.backup.box import BackupDamaged, Box
@@ -27,7 +28,7 @@ from service.backup.saving import DATABASE, Say
 from service.backup.target import Target
 from service.foundation import audit
 from service.foundation.bus import Subscribers
-from service.foundation.clock import SystemClock
+from service.foundation.clock import Clock
 from service.foundation.db import Database
 from service.foundation.errors import Conflict, Invalid
 from service.migrations import upgrade
@@ -142,18 +143,19 @@ def _keys(source: Opened, folder: Path) -> None:
         raise BackupDamaged("The keys of this back-up are not those of its data. Nothing was restored.")
 
 
-async def verified(folder: Path) -> list[str]:
+async def verified(folder: Path, clock: Clock, subscribers: Subscribers) -> list[str]:
     """Everything wrong with what came back: the file of the database, the audit, every recording.
 
-    What an earlier version backed up is brought up to this one first.
+    An earlier version is brought up to this one first, and what was destroyed since is destroyed in the database too.
     """
     with closing(sqlite3.connect(folder / DATABASE)) as kept:
         words = kept.execute("PRAGMA integrity_check").fetchone()[0]
     if words != "ok":
         return [f"the database: {words}"]
-    database = database_of(folder, Subscribers())
+    database = database_of(folder, clock, subscribers)
     try:
         await upgrade.to_newest(database, folder / "keys")
+        await destruction.reconcile(database, Vault(folder), clock)
         async with database.reading() as session:
             faults = await audit.verify(session, audit.signing_key(folder / "keys").public_key())
             return faults + await proof.verify(session, Vault(folder))
@@ -161,9 +163,9 @@ async def verified(folder: Path) -> list[str]:
         await database.close()
 
 
-def database_of(folder: Path, subscribers: Subscribers) -> Database:
+def database_of(folder: Path, clock: Clock, subscribers: Subscribers) -> Database:
     return Database(f"sqlite+aiosqlite:///{folder / DATABASE}", {
-        "clock": SystemClock(), "subscribers": subscribers, "outbox": asyncio.Event(),
+        "clock": clock, "subscribers": subscribers, "outbox": asyncio.Event(),
         "signing_key": audit.signing_key(folder / "keys"),
     })
 
