@@ -66,8 +66,9 @@ def backup(given: argparse.Namespace, settings: Settings, clock: Clock) -> int:
         return 2
 
 
-def _places(to: str, keys_to: str, settings: Settings) -> tuple[Target, Target]:
-    return Target(to, "data", settings.s3_access_file), Target(keys_to or to, "keys", settings.s3_access_file)
+def _places(to: str, keys_to: str, settings: Settings, *, create: bool = True) -> tuple[Target, Target]:
+    access = settings.s3_access_file
+    return Target(to, "data", access, create=create), Target(keys_to or to, "keys", access, create=create)
 
 
 def _words(made: Made, settings: Settings) -> list[str]:
@@ -133,7 +134,7 @@ def _verdict(faults: list[str]) -> int:
 def restore(given: argparse.Namespace, settings: Settings, clock: Clock, subscribers: Subscribers) -> int:
     """0: the school is back, its lessons closed. 1: what came back does not verify; nothing was put in place. 2: not begun."""
     try:
-        data, keys = _places(given.source, given.keys_from, settings)
+        data, keys = _places(given.source, given.keys_from, settings, create=False)
         source = restoring.opened(data, keys, restoring.identities(given.identity), wanted=given.state,
                                   signed_by=given.signed_by)
         say(f"Restoring {source.state.id}, made on {source.state.at:%d %B %Y at %H:%M} UTC, signed by {source.state.signer}")

@@ -1,6 +1,8 @@
 """What the page Health says of back-ups and of the store of recordings (screens 8.4; policy: AC6). No names, no lessons."""
 
+import json
 from datetime import datetime, timedelta
+from typing import Any
 
 from fastapi import Request
 from sqlmodel import col, select
@@ -8,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.backup.events import BackupChecked, BackupMade
 from service.backup.rules import LATE, UNTESTED
-from service.foundation.audit import AuditLeaf
+from service.foundation.audit import AuditBody, AuditLeaf
 from service.foundation.events import Actor
 from service.foundation.health import Tile
 from service.foundation.web import say_day, say_moment, say_time
@@ -17,19 +19,22 @@ from service.people import queries as people
 
 async def tiles(request: Request, session: AsyncSession, actor: Actor, now: datetime) -> list[Tile]:
     zone = (await people.school(session, actor.school_id)).zone
-    made, checked = [await _last(session, actor.school_id, kind.__name__) for kind in (BackupMade, BackupChecked)]
-    return [_backup(made, checked, now, zone), *_store(request)]
+    made, _ = await _last(session, actor.school_id, BackupMade.__name__)
+    checked, said = await _last(session, actor.school_id, BackupChecked.__name__)
+    return [_backup(made, checked, said.get("faults", 0), now, zone), *_store(request)]
 
 
-async def _last(session: AsyncSession, school_id: str, kind: str) -> datetime | None:
-    at = (await session.exec(
-        select(AuditLeaf.at).where(AuditLeaf.school_id == school_id, AuditLeaf.kind == kind)
+async def _last(session: AsyncSession, school_id: str, kind: str) -> tuple[datetime | None, dict[str, Any]]:
+    leaf = (await session.exec(
+        select(AuditLeaf).where(AuditLeaf.school_id == school_id, AuditLeaf.kind == kind)
         .order_by(col(AuditLeaf.seq).desc()).limit(1)
     )).first()
-    return datetime.fromisoformat(at) if at else None
+    if leaf is None:
+        return None, {}
+    return datetime.fromisoformat(leaf.at), json.loads((await session.get_one(AuditBody, leaf.seq)).body)
 
 
-def _backup(made: datetime | None, checked: datetime | None, now: datetime, zone: str) -> Tile:
+def _backup(made: datetime | None, checked: datetime | None, faults: int, now: datetime, zone: str) -> Tile:
     """“last good 2:10am, restore tested Monday”"""
     if made is None:
         return Tile("Back-up", "None", "red", "Nothing is backed up. Set up the daily back-up.")
@@ -40,6 +45,8 @@ def _backup(made: datetime | None, checked: datetime | None, now: datetime, zone
         tested = f"restore tested {say_day(checked, zone).partition(' ')[0] if recent else say_day(checked, zone)}"
     said = say_time(made, zone) if now - made < timedelta(hours=20) else say_moment(made, zone)
     words = f"Last good {said}, {tested}."
+    if faults:
+        return Tile("Back-up", "Faulty", "red", f"{words} What was restored did not verify: run it by hand.")
     if now - made > LATE:
         return Tile("Back-up", "Late", "red", f"{words} The daily back-up was missed.")
     if checked is None or now - checked > UNTESTED:

@@ -11,7 +11,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -130,17 +130,28 @@ def _file(source: Opened, file: File, path: Path) -> None:
 
 
 def _keys(source: Opened, folder: Path) -> None:
-    """The keys, but for those of what was destroyed since: the newest shred list that any of both places has is replayed."""
+    """The keys, but for those of what was destroyed since: the newest shred list that either place has is replayed."""
     body = b"".join(block for file in source.key_state.files for block in shelf.fetch(source.keys, source.keys_box, file))
     files = {name: bytes.fromhex(words) for name, words in json.loads(body).items() if name != TICKETS}
-    newest = shelf.read(source.data, _newest(source.data), source.data_box)[1]
-    lists = {file.name.partition("/")[2]: b"".join(shelf.fetch(source.data, source.data_box, file))
-             for file in newest.files if file.name.startswith("shred/")}
     durable.make_folder(folder)
-    keycopies.put_back(folder, files, [lists])
+    keycopies.put_back(folder, files, _shred_lists(source))
     own = audit.signing_key(folder).public_key().public_bytes_raw().hex()
     if own != source.state.signer:
         raise BackupDamaged("The keys of this back-up are not those of its data. Nothing was restored.")
+
+
+def _shred_lists(source: Opened) -> list[dict[str, bytes]]:
+    """Those of every back-up that can be read, because only the longest is the truth, whatever the clock said on its day."""
+    found: dict[tuple[str, ...], dict[str, bytes]] = {}
+    for name in shelf.names(source.data):
+        with suppress(BackupDamaged, FileNotFoundError):
+            state = shelf.read(source.data, name, source.data_box)[1]
+            files = [file for file in state.files if file.name.startswith("shred/")]
+            key = tuple(piece for file in files for piece in file.pieces)
+            if key not in found:
+                found[key] = {file.name.partition("/")[2]: b"".join(shelf.fetch(source.data, source.data_box, file))
+                              for file in files}
+    return list(found.values())
 
 
 async def verified(folder: Path, clock: Clock, subscribers: Subscribers) -> list[str]:

@@ -11,7 +11,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
 
 from recordings.durable import make_folder, sync_folder
-from service.foundation.errors import Unavailable
+from service.foundation.errors import Invalid, Unavailable
 from service.foundation.stores import is_s3, s3
 
 
@@ -21,14 +21,20 @@ class TargetSilent(Unavailable):
     code = "target-silent"
 
 
+class NoPlace(Invalid):
+    """There is no such place."""
+
+
 class Target:
     """One place. `part`: `data` or `keys`, which may lie in two places and never mix."""
 
-    def __init__(self, address: str, part: str, access: Path | None):
+    def __init__(self, address: str, part: str, access: Path | None, *, create: bool = True):
         self.part = part
         self._folder = None if is_s3(address) else Path(address).absolute()
-        if self._folder is not None:
+        if self._folder is not None and create:
             make_folder(self._folder)
+        elif self._folder is not None and not self._folder.is_dir():
+            raise NoPlace(f"There is no folder {address}.")
         self._store: ObjectStore = s3(address, access) if self._folder is None else LocalStore(self._folder)
 
     def put(self, name: str, data: bytes) -> None:

@@ -17,11 +17,12 @@ from service.people.step_up import Confirming, NotConfirmed
 from service.safeguarding.reopening import commands, queries, rules
 
 router = APIRouter()
+Staff = Annotated[Actor, Depends(Audience(STAFF))]
 Leader = Annotated[Actor, Depends(Audience(rules.MAY_REOPEN))]
 
 
 @router.get("/restored")
-async def show(request: Request, actor: Leader, session: Reading) -> Response:
+async def show(request: Request, actor: Staff, session: Reading) -> Response:
     return await _page(request, actor, session, {}, [])
 
 
@@ -52,13 +53,12 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, wrong: di
     return await render(
         request, "reopening/restored.html", 422 if wrong else 200, title="After the restore", zone=school.zone,
         restoration=await queries.restoration(session, actor.school_id), enter_again=rules.ENTER_AGAIN, wrong=wrong,
-        entered=entered,
+        entered=entered, may_reopen=actor.is_any(rules.MAY_REOPEN),
     )
 
 
 async def banners(session: AsyncSession, actor: Actor, now: datetime) -> list[Banner]:
-    """Every member of staff is told that lessons are closed, and those who can change it where."""
+    """Every member of staff is told that lessons are closed."""
     if not actor.is_any(STAFF) or not await queries.is_closed(session, actor.school_id):
         return []
-    return [Banner("Lessons are closed", "Lessons are closed since the restore.",
-                   "/restored" if actor.is_any(rules.MAY_REOPEN) else "/")]
+    return [Banner("Lessons are closed", "Lessons are closed since the restore.", "/restored")]

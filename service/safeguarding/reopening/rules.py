@@ -44,9 +44,11 @@ class Restoration:
 
 
 def check_all_entered(entered: Collection[str]) -> None:
+    """Raises `Invalid` with words for the first that is not ticked."""
     missing = [name for name in ENTER_AGAIN if name not in entered]
     if missing:
-        raise Invalid(fields={name: f"Check this and tick it: {ENTER_AGAIN[name][0].lower()}" for name in missing})
+        left = "one line is" if len(missing) == 1 else f"{len(missing)} lines are"
+        raise Invalid(fields={missing[0]: f"Enter again what is missing, then tick it: {left} not ticked"})
 
 
 def reopen_action(restoration: Restoration) -> Action:
