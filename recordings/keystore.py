@@ -20,7 +20,7 @@ import secrets
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from recordings import durable
-from service.foundation.errors import Unavailable
+from service.foundation.errors import Conflict, Unavailable
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -46,8 +46,8 @@ class KeyMissing(Unavailable):
     code = "key-missing"
 
 
-class EvidenceIsolated(Unavailable):
-    """This recording is kept apart as evidence. Nobody can open or copy it. Follow the steps on its page."""
+class EvidenceIsolated(Conflict):
+    """This recording cannot be opened by anybody. The DSL knows why."""
 
     code = "evidence-isolated"
 
@@ -81,11 +81,28 @@ def key_id(key: bytes) -> str:
 
 
 @dataclass(frozen=True)
+class StoreStanding:
+    """`wrapping`: the number of the wrapping key, made at `since`. `is_rotating`: an older one is still there."""
+
+    records: int
+    wrapping: int
+    since: datetime | None
+    days: int
+    is_rotating: bool
+
+
+@dataclass(frozen=True)
 class KeyStore:
     """One school's keys of recordings, in `folder`. Nothing is remembered between calls: what is erased is gone."""
 
     folder: Path
     school_id: str
+
+    def standing(self) -> "StoreStanding":
+        """What a technician may know of the store: how much there is, and nothing of what."""
+        wrapping = self._wrapping_keys()
+        at = datetime.fromtimestamp(self._wrap_path(wrapping[-1]).stat().st_mtime, UTC) if wrapping else None
+        return StoreStanding(len(self._files()), wrapping[-1] if wrapping else 0, at, len(self.days()), len(wrapping) > 1)
 
     # -- keeping and opening
 

@@ -43,6 +43,7 @@ class RecordingDetails:
     participants: frozenset[str]
     main_id: str = ""
     rooms: tuple[tuple[str, str], ...] = ()
+    kind: str = "lesson"
 
     @property
     def is_destroyed(self) -> bool:
@@ -131,7 +132,7 @@ async def recording(session: AsyncSession, school_id: str, lesson_id: str) -> Re
             for part, key in parts
         ),
         frozenset(people), row.main_id,
-        tuple((each.lesson_id, each.title) for each in whole if each.id != row.id),
+        tuple((each.lesson_id, each.title) for each in whole if each.id != row.id), row.kind,
     )
 
 

@@ -24,6 +24,8 @@ import lessons.live.socket as lesson_socket
 import lessons.one_to_one.pages as one_to_one_pages
 import lessons.pages as lessons_pages
 import mobile_api.routes as mobile_routes
+import recordings.ending.key_pages as key_pages
+import recordings.ending.pages as ending_pages
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
 import service.safeguarding.pages as safeguarding_pages
@@ -34,7 +36,7 @@ from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
 from recordings import keycopies
 from recordings.commands import recover as recover_recordings
-from recordings.ending import destruction
+from recordings.ending import destruction, recovery
 from recordings.moving import Mover
 from recordings.shelf import Shelf
 from recordings.storage import storage_of
@@ -71,6 +73,8 @@ ROUTERS = (
     one_to_one_pages.team_router,
     safeguarding_pages.router,
     reopening_pages.router,
+    ending_pages.router,
+    key_pages.router,
     recordings_pages.router,
     attendance_pages.router,
     selftest_pages.router,
@@ -102,7 +106,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.seen = {}
     app.state.frame = frame
     app.state.notices = (banners.on_page, consent_signing.notice)
-    app.state.banners = (safeguarding_pages.banners, reopening_pages.banners, attention_pages.banners)
+    app.state.banners = (safeguarding_pages.banners, reopening_pages.banners, attention_pages.banners, ending_pages.banners)
     app.state.health = (backup_health.tiles,)
     app.state.bell = banners.Bell()
     app.state.audiences = audiences(ROUTERS)
@@ -185,6 +189,7 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
 
     async def destroy() -> None:
         await destruction.reconcile(state.database, state.vault, state.clock)
+        await recovery.apply(state.database, state.vault)
 
     yield "outbox", lambda: bus.run(state.database, state, SUBSCRIBERS, state.outbox)
     yield "checkpoint", lambda: jobs.every(60, sign)

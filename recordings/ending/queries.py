@@ -11,7 +11,7 @@ from recordings.ending import rules
 from recordings.ending.rules import Involved, Item, Standing, Step, Taken
 from recordings.ending.tables import Destruction, HoldStep, HousekeepingReview, RecoveryRecipient
 from recordings.tables import Recording, RecordingKey, RecordingPart, RecordingParticipant
-from service.foundation.errors import NotFound
+from service.foundation.errors import NotAllowed, NotFound
 from service.foundation.events import STAFF, Actor, Role
 from service.people import queries as people
 from service.people.tables import Person, PersonRole, SignIn
@@ -160,6 +160,33 @@ async def late(session: AsyncSession, school_id: str, now: datetime, zone: str) 
     )).all()
     steps = await steps_of(session, school_id)
     return sum(rules.is_late(row.kept_until, now, zone) and not rules.in_force(steps.get(row.id, []), now) for row in rows)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A decision that waits for a second person."""
+
+    lesson_id: str
+    title: str
+    starts_at: datetime
+    step: Step
+
+
+async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> list[Waiting]:
+    """What waits for this person's own second word."""
+    found = []
+    for recording_id, steps in (await steps_of(session, actor.school_id)).items():
+        stands = rules.standing(steps, now)
+        if stands.waits_for is None:
+            continue
+        row = await session.get_one(Recording, recording_id)
+        asker = await people.actor(session, stands.asked_by)
+        try:
+            rules.check_may_agree(actor, stands.asked_by, asker.roles if asker else frozenset(), await involved(session, row))
+        except (NotAllowed, NotFound):
+            continue
+        found.append(Waiting(row.lesson_id, row.title, row.starts_at, stands.waits_for))
+    return sorted(found, key=lambda each: each.starts_at)
 
 
 async def certificate(session: AsyncSession, actor: Actor, lesson_id: str) -> str:

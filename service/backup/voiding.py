@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlmodel import col, select, update
 
 from lessons.guests import commands as guests
+from lessons.tables import CalendarFeed
 from service.foundation.bus import publish
 from service.foundation.db import Database
 from service.foundation.events import system
@@ -25,6 +26,7 @@ async def void(database: Database, state_id: str, made_at: datetime, now: dateti
         await session.exec(update(SignIn).where(col(SignIn.ended_at).is_(None)).values(ended_at=now))
         await session.exec(update(StepUpGrant).where(col(StepUpGrant.used_at).is_(None)).values(used_at=now))
         await session.exec(update(PasswordReset).where(col(PasswordReset.used_at).is_(None)).values(used_at=now))
+        await session.exec(update(CalendarFeed).where(col(CalendarFeed.revoked_at).is_(None)).values(revoked_at=now))
         for school_id in (await session.exec(select(School.id))).all():
             actor = system(school_id)
             approvals = await revocation.end_all(session, actor, BECAUSE, now)

@@ -15,9 +15,10 @@ NAVIGATION = (
     ("/today", "Today"), ("/lessons/plan", "Plan a lesson"), ("/one-to-one", "One-to-one"),
     ("/lessons/waiting", "Approvals"), ("/live", "Live now"),
     ("/safeguarding", "Alerts"), ("/safeguarding/one-to-ones", "One-to-ones"),
-    ("/recordings", "Recordings"), ("/people", "People"), ("/classes", "Classes"), ("/dbs", "DBS register"),
+    ("/recordings", "Recordings"), ("/endings", "Destroyed and due"),
+    ("/people", "People"), ("/classes", "Classes"), ("/dbs", "DBS register"),
     ("/permissions", "Permissions"), ("/attendance", "Attendance"), ("/proof", "Proof"), ("/school", "School"),
-    ("/health", "Health"),
+    ("/health", "Health"), ("/keys", "Keys"),
     ("/school/words", "Words and links"), ("/family", "Family"), ("/guest", "Your visit"),
 )
 

@@ -12,9 +12,10 @@ MAY_REOPEN = LEADERS | SAFEGUARDING
 ENTER_AGAIN = {
     "consent": ("Permissions that a family withdrew or refused", "/permissions"),
     "contact": ("Court orders, and who may not be told of a child", "/people"),
-    "staff": ("Staff and guests who left, or whose roles were taken away", "/people"),
+    "staff": ("Staff and guests who left, lost a role or lost a passkey", "/people"),
     "dbs": ("DBS checks that were withdrawn", "/dbs"),
     "badges": ("Badges that were lost and replaced", "/classes"),
+    "recovery": ("Recovery keys and approved platforms that were ended", "/school"),
     "lessons": ("Lessons that were cancelled, and pupils who were taken off one", "/live"),
 }
 """What closes something, and so must not be forgotten. What opens something may wait: without it, it stays closed."""
