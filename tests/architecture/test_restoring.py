@@ -28,6 +28,7 @@ def test_a_restore_ends_everything_that_can_end_or_says_why_not() -> None:
     assert named
     for module in re.findall(r'"([a-z_.]+)"', named[1]):
         importlib.import_module(module)
-    can_end = {table.name for table in SQLModel.metadata.sorted_tables if any(ENDS.fullmatch(each.name) for each in table.columns)}
+    tables = SQLModel.metadata.sorted_tables
+    can_end = {table.name for table in tables if any(ENDS.fullmatch(each.name) for each in table.columns)}
     assert can_end == ENDED_BY_A_RESTORE | set(LEFT)
     assert not ENDED_BY_A_RESTORE & set(LEFT)

@@ -20,6 +20,7 @@ from recordings.ending import destruction
 from recordings.keystore import KeyMissing
 from recordings.shredlist import What
 from recordings.tables import Recording
+from service.__main__ import main
 from service.backup import command, restoring, rules
 from service.backup.box import BackupDamaged, WrongKey
 from service.backup.events import BackupChecked, BackupMade
@@ -318,3 +319,20 @@ async def test_kill_9_at_any_step_of_a_back_up_or_a_restore_leaves_the_back_up_b
     said, _ = await child.communicate()
     assert child.returncode == 0, said.decode()
     assert said.decode().splitlines()[-1] == "all survived", said.decode()
+
+
+def test_the_command_makes_keys_that_only_their_owner_reads_and_says_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CHAPERONE_BACKUP_RECIPIENTS", raising=False)
+    key = tmp_path / "key.txt"
+    assert main(["backup", "--new-key", str(key)]) == 0
+    public = capsys.readouterr().out.partition("CHAPERONE_BACKUP_RECIPIENTS=")[2].split()[0]
+    assert str(restoring.identities(key)[0].to_public()) == public
+    assert key.stat().st_mode & 0o077 == 0
+    assert main(["backup", "--new-key", str(key)]) == 2, "an earlier key is never overwritten"
+    assert main(["backup", "--data", str(tmp_path / "none"), str(tmp_path / "to")]) == 2
+    assert "CHAPERONE_BACKUP_RECIPIENTS" in capsys.readouterr().err
+    missing = ["restore", str(tmp_path / "nowhere"), "--identity", str(key), "--data", str(tmp_path / "new")]
+    assert main(missing) == 2
+    assert "There is no folder" in capsys.readouterr().err
