@@ -21,7 +21,7 @@ import pyrage
 from recordings import durable, keycopies, proof
 from recordings.ending import destruction
 from recordings.vault import Vault
-from service.backup import shelf
+from service.backup import states
 from service.backup.box import BackupDamaged, Box
 from service.backup.rules import File, State
 from service.backup.saving import DATABASE, Say
@@ -86,17 +86,17 @@ def opened(data: Target, keys: Target, with_keys: Sequence[pyrage.x25519.Identit
     Raises `WrongKey`, `BackupDamaged`, `NoBackup`. `signed_by`: the public key that was noted when back-ups began.
     """
     own = boxes or (None, None)
-    data_box, state = shelf.read(data, wanted or _newest(data), own[0], with_keys)
-    keys_box, key_state = shelf.read(keys, _newest(keys), own[1], with_keys)
+    data_box, state = states.read(data, wanted or _newest(data), own[0], with_keys)
+    keys_box, key_state = states.read(keys, _newest(keys), own[1], with_keys)
     if state.signer != key_state.signer or (signed_by and signed_by != state.signer):
         raise BackupDamaged("This back-up was not made by the school that it should be of. Nothing was restored.")
     return Opened(data, keys, data_box, keys_box, state, key_state)
 
 
 def _newest(target: Target) -> str:
-    found = shelf.names(target)
+    found = states.names(target)
     if not found:
-        raise shelf.NoBackup(f"There is no back-up of the {target.part} here. Look again where it was made to go.")
+        raise states.NoBackup(f"There is no back-up of the {target.part} here. Look again where it was made to go.")
     return found[-1]
 
 
@@ -120,7 +120,7 @@ def _file(source: Opened, file: File, path: Path) -> None:
     durable.make_folder(path.parent)
     whole = sha256()
     with open(path, "wb") as into:
-        for block in shelf.fetch(source.data, source.data_box, file):
+        for block in states.fetch(source.data, source.data_box, file):
             whole.update(block)
             into.write(block)
         into.flush()
@@ -131,7 +131,7 @@ def _file(source: Opened, file: File, path: Path) -> None:
 
 def _keys(source: Opened, folder: Path) -> None:
     """The keys, but for those of what was destroyed since: the newest shred list that either place has is replayed."""
-    body = b"".join(block for file in source.key_state.files for block in shelf.fetch(source.keys, source.keys_box, file))
+    body = b"".join(block for file in source.key_state.files for block in states.fetch(source.keys, source.keys_box, file))
     files = {name: bytes.fromhex(words) for name, words in json.loads(body).items() if name != TICKETS}
     durable.make_folder(folder)
     keycopies.put_back(folder, files, _shred_lists(source))
@@ -143,13 +143,13 @@ def _keys(source: Opened, folder: Path) -> None:
 def _shred_lists(source: Opened) -> list[dict[str, bytes]]:
     """Those of every back-up that can be read, because only the longest is the truth, whatever the clock said on its day."""
     found: dict[tuple[str, ...], dict[str, bytes]] = {}
-    for name in shelf.names(source.data):
+    for name in states.names(source.data):
         with suppress(BackupDamaged, FileNotFoundError):
-            state = shelf.read(source.data, name, source.data_box)[1]
+            state = states.read(source.data, name, source.data_box)[1]
             files = [file for file in state.files if file.name.startswith("shred/")]
             key = tuple(piece for file in files for piece in file.pieces)
             if key not in found:
-                found[key] = {file.name.partition("/")[2]: b"".join(shelf.fetch(source.data, source.data_box, file))
+                found[key] = {file.name.partition("/")[2]: b"".join(states.fetch(source.data, source.data_box, file))
                               for file in files}
     return list(found.values())
 

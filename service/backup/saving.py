@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from recordings import durable, keycopies
 from recordings.storage import Storage, storage_of
-from service.backup import rules, shelf
+from service.backup import rules, states
 from service.backup.box import BackupDamaged, Box
 from service.backup.rules import File, State
 from service.backup.target import Target
@@ -92,13 +92,13 @@ def save(settings: Settings, data: Target, keys: Target, now: datetime, say: Say
         key_saver = Saver(keys, Box(durable.create_key(settings.keys / SECRETS["keys"])))
         key_files = tuple(key_saver.file(f"keys/{name}", [body]) for name, body in _keys(settings.keys))
         # The keys first: a state of the data never waits for keys that are not there.
-        key_state = State(shelf.new_id(now), "keys", now, _public(signer), key_files)
-        shelf.keep(keys, key_saver.box, key_state, recipients, signer)
-        state = State(shelf.new_id(now), "data", now, _public(signer), tuple(files), tuple(missing))
-        shelf.keep(data, saver.box, state, recipients, signer)
+        key_state = State(states.new_id(now), "keys", now, _public(signer), key_files)
+        states.keep(keys, key_saver.box, key_state, recipients, signer)
+        state = State(states.new_id(now), "data", now, _public(signer), tuple(files), tuple(missing))
+        states.keep(data, saver.box, state, recipients, signer)
         say("Removing what is too old")
-        removed = shelf.tidy(keys, key_saver.box, now, rules.KEYS_KEPT, all_must_be_read=False)
-        shelf.tidy(data, saver.box, now, rules.DATA_KEPT, all_must_be_read=True)
+        removed = states.tidy(keys, key_saver.box, now, rules.KEYS_KEPT, all_must_be_read=False)
+        states.tidy(data, saver.box, now, rules.DATA_KEPT, all_must_be_read=True)
     return Made(state.id, key_state.id, saver.copied + key_saver.copied, saver.copied_bytes + key_saver.copied_bytes,
                 len(state.recordings), state.missing, removed)
 
@@ -171,9 +171,9 @@ def _data(settings: Settings, copy: Path, saver: Saver, say: Say) -> tuple[list[
 
 def _last(saver: Saver) -> tuple[File, ...]:
     """The files of the newest state that can be read."""
-    for name in reversed(shelf.names(saver.target)):
+    for name in reversed(states.names(saver.target)):
         try:
-            return shelf.read(saver.target, name, saver.box)[1].files
+            return states.read(saver.target, name, saver.box)[1].files
         except BackupDamaged:
             continue
     return ()
