@@ -19,6 +19,7 @@ from tests.proofs import confirmed_post
 from tests.recordings.lesson import record_lesson
 from tests.school import Running, running
 from tests.storage import recorded
+from tests.storage.backups import in_folders
 from tests.storage.s3 import Wire, access_file, wire
 
 BIG = (1 << 20,) * 12
@@ -220,3 +221,13 @@ def test_access_that_cannot_work_or_is_not_private_is_refused_at_the_start(tmp_p
     path.chmod(0o644)
     with pytest.raises(Exception, match="chmod 600"):
         s3("s3://school/folder", path)
+
+
+async def test_a_recording_in_the_store_is_in_the_back_up_as_well(stored: Running, tmp_path: Path) -> None:
+    begun = await recorded.sealed(stored.app.state, "lesson-1")
+    before = begun.path.read_bytes()
+    await stored.app.state.mover.move_sealed()
+    places = in_folders(tmp_path)
+    await asyncio.to_thread(places.save, stored)
+    assert await places.put_back(tmp_path / "new", stored.clock) == 0
+    assert (tmp_path / "new/recordings" / begun.header.recording_id / "1.rec").read_bytes() == before
