@@ -34,6 +34,7 @@ import service.selftest.pages as selftest_pages
 from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
+from lessons.reminders import remind
 from recordings import keycopies
 from recordings.commands import recover as recover_recordings
 from recordings.ending import destruction, recovery
@@ -55,6 +56,7 @@ from service.people.frame import audiences, frame
 from service.people.queries import address
 from service.people.sessions import authenticate, keep_seen
 from service.people.sign_in import Tries
+from service.selftest import report
 from service.wiring import SUBSCRIBERS
 
 ROUTERS = (
@@ -145,7 +147,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.post = mail.post_of(state.settings)
         state.database = Database(state.settings.url, {
             "clock": state.clock, "subscribers": SUBSCRIBERS, "outbox": state.outbox,
-            "signing_key": audit.signing_key(state.keys), "post": state.post,
+            "signing_key": audit.signing_key(state.keys), "post": state.post, "state": state,
         })
         stack.push_async_callback(state.database.close)
         await upgrade.to_newest(state.database, state.keys)
@@ -173,6 +175,8 @@ async def _open_rooms(state: Any, stack: AsyncExitStack) -> None:
     )
     stack.push_async_callback(plane.close)
     state.rooms = open_registry(state, plane)
+    public = audit.signing_key(state.keys).public_key()
+    state.rooms.self_test_fails = lambda: report.forbids(settings.data, public)
     stack.push_async_callback(state.rooms.close)
 
 
@@ -197,6 +201,7 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     yield "mail", lambda: mail.run(state.database, state.post, state.clock, address)
     yield "destruction", lambda: jobs.every(60, destroy)
     yield "recordings to the store", lambda: jobs.every(60, state.mover.move_sealed)
+    yield "reminders", lambda: jobs.every(3_600, lambda: remind(state))
     yield "old mails", lambda: jobs.every(86_400, lambda: mail.clear(state.database, state.clock))
 
 

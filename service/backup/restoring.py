@@ -204,7 +204,11 @@ def begin(data: Path, keys: Path) -> Path | None:
 
 
 def all_came_back(data: Path) -> None:
-    """From here on a restore that is begun again only puts in place what lies aside."""
+    """From here on a restore that is begun again only puts in place what lies aside: the database is one file, on the disk."""
+    with closing(sqlite3.connect(data / ASIDE / DATABASE)) as kept:
+        busy, *_ = kept.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise NotSound("The restored database is still in use. Run it again.")
     durable.write(data / ASIDE / READY, b"")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from service.foundation.errors import Invalid
@@ -196,6 +197,7 @@ def checked(profile: Profile) -> Profile:
     return profile
 
 
+@lru_cache(maxsize=64)
 def profile_from(text: str) -> Profile:
     """The profile that `text` (JSON of an earlier `Profile`) describes. What it does not name, or what no school may choose,
     is the default: nothing written into the database by hand reaches further than a form does."""
