@@ -17,7 +17,7 @@ from tests.school import Running
 
 
 async def test_earlier_people_lessons_and_answers_go_and_the_audit_stays(school: Running) -> None:
-    its = await synthetic_school(school.database, school.clock)
+    its = await synthetic_school(school.database, school.clock, school.app.state.vault)
     await its.open()
     await its.lesson("alone")
     async with school.database.reading() as session:
@@ -30,7 +30,7 @@ async def test_earlier_people_lessons_and_answers_go_and_the_audit_stays(school:
         assert (await session.exec(select(func.count()).select_from(Person).where(Person.school_id != its.id))).one() == others
         now = (await session.exec(select(func.count()).select_from(AuditLeaf).where(AuditLeaf.school_id == its.id))).one()
     assert now == leaves + 1
-    again = await synthetic_school(school.database, school.clock)
+    again = await synthetic_school(school.database, school.clock, school.app.state.vault)
     await again.open()  # and the school can be used again
     assert again.id == its.id
 
