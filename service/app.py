@@ -24,6 +24,7 @@ import lessons.live.socket as lesson_socket
 import lessons.one_to_one.pages as one_to_one_pages
 import lessons.pages as lessons_pages
 import mobile_api.routes as mobile_routes
+import recordings.marks.pages as marks_pages
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
 import service.safeguarding.pages as safeguarding_pages
@@ -32,6 +33,7 @@ from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
 from recordings.commands import recover as recover_recordings
+from recordings.preparation.commands import Preparations, prepare_all
 from recordings.shelf import Shelf
 from recordings.vault import Vault
 from service import files, metrics
@@ -64,6 +66,7 @@ ROUTERS = (
     one_to_one_pages.team_router,
     safeguarding_pages.router,
     recordings_pages.router,
+    marks_pages.router,
     attendance_pages.router,
     selftest_pages.router,
     guests_pages.router,
@@ -99,6 +102,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.passwords = hashing.Passwords()
     app.state.tries = Tries()
     app.state.rosters = Rosters()
+    app.state.preparations = Preparations()
     app.state.roster_turn = asyncio.Lock()
     app.state.templates = web.templates(TEMPLATES)
     app.state.templates.filters["role"] = rules.ROLE_WORDS.__getitem__
@@ -170,6 +174,10 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
 
     yield "outbox", lambda: bus.run(state.database, state, SUBSCRIBERS, state.outbox)
     yield "checkpoint", lambda: jobs.every(60, sign)
+    async def prepare() -> None:
+        await prepare_all(state.database, state.vault, state.clock, state.preparations)
+
+    yield "preparations", lambda: jobs.every(5, prepare)
     yield "seen", lambda: jobs.every(10, lambda: keep_seen(state))
     yield "mail", lambda: mail.run(state.database, state.post, state.clock, address)
     yield "old mails", lambda: jobs.every(86_400, lambda: mail.clear(state.database, state.clock))

@@ -10,6 +10,8 @@ from lessons.guests import events as guests
 from lessons.live.facts import LessonStopped
 from lessons.live.registry import refresh_rooms, refresh_rooms_of
 from lessons.one_to_one.commands import cancel_what_is_to_come
+from recordings.events import RecordingKeyDestroyed
+from recordings.preparation.commands import forget
 from service.foundation.banners import ring
 from service.foundation.bus import AfterCommit, InTransaction, Subscribers
 from service.foundation.events import Event
@@ -40,7 +42,7 @@ AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = {
     event: ((refresh_rooms,) if event in CHANGES_A_ROOM else ()) + ((refresh_rooms_of,) if event in ENDS_SIGN_INS else ())
     + ((ring,) if event in CALLS_SOMEBODY else ())
     for event in (*CHANGES_A_ROOM, *ENDS_SIGN_INS, *CALLS_SOMEBODY)
-}
+} | {RecordingKeyDestroyed: (forget,)}
 
 IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     safeguarding.AlertRaised: (alert_mails.write,), safeguarding.AlertMoved: (alert_mails.write,),
