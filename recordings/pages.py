@@ -127,6 +127,7 @@ async def show_player(
         request, "recordings/player.html", 422 if wrong else 200, title=details.title, review=watched, zone=school.zone,
         at=f"/recordings/{details.lesson_id}/views/{request.path_params['view_id']}", clock=clock,
         drawing=lines.drawing(watched, names), moments=lines.moments(watched, names, school.zone),
+        voices=lines.voices(watched, names, school.zone),
         chat=[(message, clock(message.at_ms), review.name(names, message.person_id))
               for message in watched.facts.chat if message.outcome == "delivered"],
         role=next(words for role, words in ROLE_WORDS.items() if role in actor.roles),

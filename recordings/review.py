@@ -27,7 +27,7 @@ MOST_TRACKS = 80
 LONGEST_PIECE_MS = 12_000
 MOST_BYTES = 8 * 1024 * 1024
 """Of one answer; what is left over is asked for again."""
-PIECE = struct.Struct("!HHIIBI")
+PIECE = struct.Struct("!HHIIII")
 OVER = 0xFFFFFFFF
 SMALL = "l"
 HANDOVER_MS = 500
@@ -73,6 +73,11 @@ class Review:
         return frozenset(track.person_id for track in self.tracks) | frozenset(
             presence.person_id for presence in self.facts.presence
         )
+
+    @property
+    def staff(self) -> frozenset[str]:
+        """Who was there as somebody other than a pupil."""
+        return frozenset(presence.person_id for presence in self.facts.presence if presence.role != "pupil")
 
     def moment(self, at_ms: int) -> datetime:
         """The time of day of a moment on the lesson's clock."""
@@ -220,8 +225,8 @@ def wanted(words: str) -> list[Wanted]:
 def pieces(review: Review, of: Sequence[Wanted], at_ms: int, until_ms: int) -> Iterator[bytes]:
     """What plays several tracks together up to `until_ms`, for one answer.
 
-    For each track: part, track, number of the next piece, when that begins (all ones: never), whether the piece before it
-    is damaged and left out, length; then WebM of that length, with its beginning where it begins afresh.
+    For each track: part, track, number of the next piece, when that begins (all ones: never), when a piece began that is
+    damaged and left out (all ones: none is), length; then WebM of that length, with its beginning where it begins afresh.
     """
     room = MOST_BYTES
     for each in of:
@@ -234,7 +239,8 @@ def pieces(review: Review, of: Sequence[Wanted], at_ms: int, until_ms: int) -> I
         body = b"".join(found)
         room -= len(body)
         begins = listed[following].t_first if following < len(listed) else OVER
-        yield PIECE.pack(each.part, each.track, following, begins, damaged, len(body)) + body
+        missing = listed[following - 1].t_first if damaged else OVER
+        yield PIECE.pack(each.part, each.track, following, begins, missing, len(body)) + body
 
 
 def _first(listed: Sequence[Cluster], at_ms: int) -> int:
@@ -285,12 +291,13 @@ def _file(review: Review, part: int, track: int) -> Recording:
 
 def for_player(review: Review, people: Mapping[str, PersonView]) -> dict[str, Any]:
     """What the player needs to know before it asks for pieces."""
+    staff = review.staff
     return {
         "zero": review.details.started_at.isoformat(),
         "end_ms": review.facts.end_ms,
         "pauses": [[pause.start_ms, pause.end_ms, pause.words] for pause in review.facts.pauses],
         "presence": [
-            [name(people, presence.person_id), *([span.start_ms, span.end_ms] for span in presence.spans)]
+            [name(people, presence.person_id), presence.person_id, *([span.start_ms, span.end_ms] for span in presence.spans)]
             for presence in review.facts.presence
         ],
         "flags": [flag.at_ms for flag in review.facts.flags],
@@ -299,7 +306,7 @@ def for_player(review: Review, people: Mapping[str, PersonView]) -> dict[str, An
                 "part": track.part, "track": track.track, "person": track.person_id,
                 "name": name(people, track.person_id), "source": track.source, "mime": MIME[track.codec],
                 "spans": _pairs(track.spans), "alone": _pairs(track.alone), "beside": _pairs(track.beside),
-                "speech": _pairs(track.speech), "pictures": track.pictures,
+                "speech": _pairs(track.speech), "pictures": track.pictures, "staff": track.person_id in staff,
             }
             for track in review.tracks if track.spans
         ],

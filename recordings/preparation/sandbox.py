@@ -29,7 +29,7 @@ class Decoder:
     def __init__(self, process: asyncio.subprocess.Process):
         assert process.stdin
         assert process.stdout
-        self._in, self._out = process.stdin, process.stdout
+        self.pid, self._in, self._out = process.pid, process.stdin, process.stdout
 
     async def decode(self, piece: bytes) -> decoder.Answer:
         """What was found in a piece; `DecoderDied` when it took the process with it, or answers nonsense."""

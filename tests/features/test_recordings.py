@@ -34,7 +34,7 @@ async def view(school: Running, client: httpx.AsyncClient, recorded: Recorded, w
 
 def addresses(at: str) -> list[str]:
     """Everything that a view serves."""
-    return [at, f"{at}/tracks", f"{at}/parts/1/tracks/1/beginning", f"{at}/parts/1/tracks/1/clusters?first=0&count=2"]
+    return [at, f"{at}/tracks", f"{at}/pieces?of=1.1,1.2&at=5000&until=7000", f"{at}/preparation"]
 
 
 async def viewed(school: Running) -> list[str]:

@@ -25,8 +25,10 @@ from recordings.preparation.tables import RecordingPreparation
 from recordings.reader import Recording
 from recordings.review import Review
 from recordings.timeline import Span
+from service.foundation import bus
 from service.foundation.audit import AuditLeaf
 from service.foundation.events import system
+from service.wiring import SUBSCRIBERS
 from tests.recordings.lesson import Recorded, begin, finish, record_lesson, start, until_durable
 from tests.recordings.media import real_opus, real_speech, real_vp8
 from tests.school import Running
@@ -226,7 +228,6 @@ async def test_a_part_without_a_byte_is_marked(school: Running) -> None:
 
 async def test_what_breaks_the_decoder_breaks_one_track(school: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = await record(school, lesson_tracks())
-    monkeypatch.setattr(commands, "_seconds", lambda clusters: 60 if clusters[0].size > 3000 or len(clusters) < 3 else 60)
     real, calls = commands.decoding, []
 
     def broken(what: sandbox.What, seconds: int) -> Any:
@@ -267,9 +268,8 @@ async def test_what_lies_beside_a_part_is_destroyed_with_it(school: Running) -> 
     beside = aside.path_of(recorded.begun.path)
     assert beside.exists()
     await destroy(school, recorded)
-    async with asyncio.timeout(10):
-        while beside.exists():  # the outbox delivers it
-            await asyncio.sleep(0.02)
+    await bus.deliver(school.database, school.app.state, SUBSCRIBERS)
+    assert not beside.exists()
 
 
 async def test_nothing_that_was_made_lies_anywhere_in_clear(school: Running, tmp_path: Path) -> None:
@@ -306,8 +306,10 @@ async def confined(code: str) -> str:
 
 async def test_the_decoder_can_write_no_file_leave_no_core_and_waits_for_everybody(tmp_path: Path) -> None:
     path = tmp_path / "plain"
-    said = await confined(f"import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-                          f"file = open({str(path)!r}, 'wb', buffering=0)\ntry: file.write(b'x')\nexcept OSError as error: print(error.errno)")
+    said = await confined(
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"file = open({str(path)!r}, 'wb', buffering=0)\ntry: file.write(b'x')\nexcept OSError as error: print(error.errno)"
+    )
     assert said.strip() == "27", "EFBIG"
     assert path.read_bytes() == b""
     assert (await confined("print(resource.getrlimit(resource.RLIMIT_CORE))")).strip() == "(0, 0)"
@@ -316,10 +318,13 @@ async def test_the_decoder_can_write_no_file_leave_no_core_and_waits_for_everybo
 
 async def test_the_decoder_is_given_no_key_and_no_path() -> None:
     async with sandbox.decoding("pictures", 60) as found:
-        pid = found._in.transport.get_extra_info("subprocess").pid
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        assert arguments[-4:-1] == [b"pictures", b"60", str(os.getpid()).encode()]
-        assert set(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")) <= {b"LANG=C.UTF-8", b""}
+        process = Path(f"/proc/{found.pid}")
+        assert said_by(process / "cmdline")[-4:-1] == [b"pictures", b"60", str(os.getpid()).encode()]
+        assert set(said_by(process / "environ")) <= {b"LANG=C.UTF-8", b""}
+
+
+def said_by(path: Path) -> list[bytes]:
+    return path.read_bytes().split(b"\0")
 
 
 @pytest.mark.parametrize("piece", [b"", b"\x1f\x43\xb6\x75\x80", os.urandom(400)], ids=["empty", "no blocks", "noise"])
@@ -387,7 +392,8 @@ Change = Callable[[bytes], bytes]
 @pytest.mark.parametrize("change", [
     pytest.param(lambda data: data[:-1], id="cut by a byte"), pytest.param(lambda data: data[:400], id="cut short"),
     pytest.param(lambda data: data.replace(b'"part":1', b'"part":2'), id="of another part"),
-    pytest.param(lambda data: b"", id="empty"), pytest.param(lambda data: data[:-1] + bytes((data[-1] ^ 1,)), id="its end changed"),
+    pytest.param(lambda data: b"", id="empty"),
+    pytest.param(lambda data: data[:-1] + bytes((data[-1] ^ 1,)), id="its end changed"),
 ])
 async def test_a_file_that_was_changed_is_not_used_and_the_recording_still_opens(
     school: Running, prepared: Recorded, change: Change
