@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from service.foundation.events import system
 from service.wiring import SUBSCRIBERS
 from tests.recordings.lesson import Recorded, begin, finish, record_lesson, start, until_durable
 from tests.recordings.media import real_opus, real_speech, real_vp8
-from tests.school import Running
+from tests.school import Running, running
 
 SECONDS = 12
 Frames = list[tuple[int, bytes, bool]]
@@ -254,6 +255,40 @@ async def test_destroyed_in_the_middle_it_leaves_nothing(school: Running, monkey
     assert await prepare(school) == 0
     assert [await rows(school), await published(school)] == [[], 0]
     assert [path.name for path in recorded.begun.path.parent.iterdir()] == ["1.rec"]
+
+
+async def test_a_service_killed_in_the_middle_finishes_it_once_at_its_next_start(tmp_path: Path, template: Path) -> None:
+    data = tmp_path / "data"
+    async with running(data, template=template) as school:
+        recorded = await record(school, lesson_tracks())
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.recordings.preparing_child", str(data), stdout=asyncio.subprocess.PIPE, cwd=sandbox.ROOT,
+    )
+    assert child.stdout
+    async with asyncio.timeout(60):
+        assert b"in the middle" in await child.stdout.readline()
+    decoders = decoders_of(child.pid)
+    assert len(decoders) == 1
+    child.kill()
+    await child.wait()
+    folder = recorded.begun.path.parent
+    assert sorted(path.name for path in folder.iterdir()) == ["1.aside.new", "1.rec"]
+    async with running(data) as school:
+        assert [await prepare(school), await prepare(school)] in ([1, 0], [0, 0]), "or the service's own job was first"
+        assert [len(await rows(school)), await published(school)] == [1, 1]
+        assert len((await opened(school, recorded)).speech_of(recorded.teacher)) == 1
+    assert sorted(path.name for path in folder.iterdir()) == ["1.aside", "1.rec"]
+    assert not decoders_of(child.pid), "a decoder ends with its service"
+
+
+def decoders_of(parent: int) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            arguments = path.read_bytes().split(b"\0")
+            if b"recordings.preparation.decoder" in arguments and str(parent).encode() in arguments:
+                found.append(int(path.parent.name))
+    return found
 
 
 async def destroy(school: Running, recorded: Recorded) -> None:
