@@ -177,7 +177,7 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     async def prepare() -> None:
         await prepare_all(state.database, state.vault, state.clock, state.preparations)
 
-    yield "preparations", lambda: jobs.every(5, prepare)
+    yield "preparations", lambda: jobs.every(60, prepare)
     yield "seen", lambda: jobs.every(10, lambda: keep_seen(state))
     yield "mail", lambda: mail.run(state.database, state.post, state.clock, address)
     yield "old mails", lambda: jobs.every(86_400, lambda: mail.clear(state.database, state.clock))

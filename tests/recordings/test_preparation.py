@@ -38,11 +38,16 @@ SECONDS = 12
 Frames = list[tuple[int, bytes, bool]]
 
 
-async def write(school: Running, recorded: Recorded, capture: Capture, tracks: dict[str, Frames], seconds: int) -> None:
-    """`tracks` by name; a picture's name begins with “c”."""
+async def write(
+    school: Running, recorded: Recorded, capture: Capture, tracks: dict[str, Frames], seconds: int, *, apart: bool = False
+) -> None:
+    """`tracks` by name; a picture's name begins with “c”. `apart`: each is somebody else's."""
+    def whose(name: str) -> str:
+        return f"{name:>32}".replace(" ", "0") if apart else recorded.teacher if "teacher" in name else recorded.pupils[0]
+
     writing = {
-        name: capture.track(name, person_id=recorded.teacher if "teacher" in name else recorded.pupils[0],
-                            source="camera" if name[0] == "c" else "microphone", codec="vp8" if name[0] == "c" else "opus")
+        name: capture.track(name, person_id=whose(name), source="camera" if name[0] == "c" else "microphone",
+                            codec="vp8" if name[0] == "c" else "opus")
         for name in tracks
     }
     capture.note("open", 0, {})
@@ -56,10 +61,10 @@ async def write(school: Running, recorded: Recorded, capture: Capture, tracks: d
         await until_durable(capture)
 
 
-async def record(school: Running, tracks: dict[str, Frames], seconds: int = SECONDS) -> Recorded:
+async def record(school: Running, tracks: dict[str, Frames], seconds: int = SECONDS, *, apart: bool = False) -> Recorded:
     recorded = await begin(school, [])
     capture = start(school, recorded)
-    await write(school, recorded, capture, tracks, seconds)
+    await write(school, recorded, capture, tracks, seconds, apart=apart)
     await finish(school, recorded, capture)
     return recorded
 
