@@ -76,9 +76,10 @@ async def _try(database: Database, vault: Vault, clock: Clock, preparations: Pre
         return False
     try:
         return await _prepare(database, vault, clock, preparations, part)
-    except Exception:
-        # A store that is away, a key that cannot be read: the others are not to wait for it.
-        log.exception("preparation.failed", part=part.part_id)
+    except Exception as error:
+        # A store that is away, a key that cannot be read: the others are not to wait for it. Without the traceback, because
+        # its variables are keys and plain sound.
+        log.error("preparation.failed", part=part.part_id, error=type(error).__name__)
         preparations.not_before[part.part_id] = clock.boottime() + RETRY_SECONDS
         return False
     finally:

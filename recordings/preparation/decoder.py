@@ -1,6 +1,6 @@
 """A process of its own that decodes what children's browsers sent: sound to speech, key frames to small pictures.
 
-    python -m recordings.preparation.decoder speech|pictures PROCESSOR_SECONDS PARENT
+    python -m recordings.preparation.decoder speech|pictures PROCESSOR_SECONDS PARENT idle|now
 
 It is given pieces on its input and answers each on its output. It has no key, no file and no database; it may write no
 file and leave no core; it runs only when the processor has nothing else to do, and ends with the service. A codec that
@@ -135,8 +135,9 @@ def serve(source: BinaryIO, sink: BinaryIO, decode: Callable[[bytes], Answer]) -
         sink.flush()
 
 
-def main(what: str, seconds: int, parent: int) -> None:
-    step_back()
+def main(what: str, seconds: int, parent: int, when: str) -> None:
+    if when == "idle":
+        step_back()
     decode = Speech() if what == "speech" else picture
     confine(seconds)
     if os.getppid() != parent:
@@ -145,4 +146,4 @@ def main(what: str, seconds: int, parent: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])

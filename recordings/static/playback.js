@@ -104,7 +104,10 @@ export class Track {
   async take(next, begins, missing, bytes, at) {
     this.next = next;
     this.begins = begins === NEVER ? Infinity : begins;
-    if (missing !== NEVER) this.damaged.push([missing, Math.min(this.begins, this.end)]);
+    if (missing !== NEVER && !touches(this.damaged, missing, missing + 1)) {
+      this.damaged.push([missing, Math.min(this.begins, this.end)]);
+      this.damaged.sort(([one], [other]) => one - other);
+    }
     const generation = this.generation;
     this.busy = true;
     try {
@@ -267,8 +270,8 @@ export class Playback extends EventTarget {
       .map((track) => track.info.person));
   }
 
-  /** Pieces at this position that do not match their seal, and so are not shown. */
-  damagedNow() { return this.tracks.filter((track) => touches(track.damaged, this.position, this.position + 1)); }
+  /** Whether a piece here, or just before, does not match its seal and so is not shown; long enough to be read. */
+  isDamagedHere() { return this.tracks.some((track) => touches(track.damaged, this.position - 4000, this.position + 1)); }
 
   /** Make elements for what comes soon, drop those of what is long over or stands still. */
   arrange() {

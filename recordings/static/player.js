@@ -91,9 +91,10 @@ async function start() {
     const x = String((at * 1000) / Math.max(1, lesson.end_ms));
     cursor.setAttribute('x1', x);
     cursor.setAttribute('x2', x);
+    markDamage(playback);
     sayWhoIsHere(lesson.presence, at, speakers);
     let words = said;
-    if (!words && playback.damagedNow().length) words = DAMAGED;
+    if (!words && playback.isDamagedHere()) words = DAMAGED;
     if (!words && playback.playing && playback.waiting) words = 'Loading…';
     if (message.textContent !== words) message.textContent = words;
   });
@@ -266,6 +267,22 @@ function nameTile(track, tile, at) {
   const whose = track.info.source === 'screen' ? `${track.info.name}: shared screen` : track.info.name;
   const words = track.isBeside(at) ? `${whose}: small picture, as some saw it` : whose;
   if (button && button.textContent !== words) button.textContent = words;
+}
+
+/** Draw what does not match its seal over all rows, once it is known. @param {Playback} playback */
+function markDamage(playback) {
+  const known = playback.tracks.flatMap((track) => track.damaged);
+  if (drawing.querySelectorAll('.x-timeline__damaged').length === known.length) return;
+  for (const old of drawing.querySelectorAll('.x-timeline__damaged')) old.remove();
+  for (const [from, to] of known) {
+    const mark = document.createElementNS('http://www.w3.org/2000/svg', 'rect');
+    mark.setAttribute('class', 'x-timeline__damaged');
+    mark.setAttribute('x', String((from * 1000) / Math.max(1, playback.end)));
+    mark.setAttribute('width', String(Math.max(2, ((to - from) * 1000) / Math.max(1, playback.end))));
+    mark.setAttribute('y', '0');
+    mark.setAttribute('height', String(drawing.viewBox.baseVal.height));
+    drawing.append(mark);
+  }
 }
 
 /** @param {[string, ...[number, number][]][]} presence by name, then when @param {number} at @param {Set<string>} speakers */

@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from recordings.preparation import commands
+from recordings.preparation import commands, sandbox
 from tests.school import running
 
 
@@ -19,6 +19,7 @@ async def main(data: Path) -> None:
         sys.stdout.flush()
         signal.pause()  # the decoder waits for its next piece, the file aside is half written
 
+    sandbox.WHEN = "now"
     commands._Work.did = did  # type: ignore[method-assign]
     async with running(data) as school:
         state = school.app.state

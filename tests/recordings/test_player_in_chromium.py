@@ -179,9 +179,9 @@ async def test_a_piece_that_was_changed_is_left_out_and_said(dsl: Page, recorded
     await dsl.get_by_role("button", name="Play", exact=True).click()
     said = dsl.get_by_text("This part does not match its seal. Do not rely on it. Tell the technician.")
     await expect(said).to_be_visible(timeout=15_000)
-    await until(dsl, 8)
+    await expect(dsl.locator(".x-timeline__damaged")).to_have_count(1)
+    await until(dsl, chunk.t_last / 1000 + 5)
     await expect(said).to_be_hidden()
-    assert chunk.t_first < 8000, "it was said at its moment, and only there"
 
 
 async def test_by_keyboard_alone_a_reviewer_plays_seeks_notes_and_clips(dsl: Page, recorded: Recorded, school: Running) -> None:

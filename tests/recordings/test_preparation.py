@@ -270,7 +270,7 @@ async def test_a_service_killed_in_the_middle_finishes_it_once_at_its_next_start
         sys.executable, "-m", "tests.recordings.preparing_child", str(data), stdout=asyncio.subprocess.PIPE, cwd=sandbox.ROOT,
     )
     assert child.stdout
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         assert b"in the middle" in await child.stdout.readline()
     decoders = decoders_of(child.pid)
     assert len(decoders) == 1
@@ -334,6 +334,11 @@ def in_clear(folder: Path, canaries: set[bytes]) -> list[Path]:
 # -- the process that decodes ------------------------------------------------------------------------------------------
 
 
+def test_decoding_waits_for_an_idle_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    assert sandbox.WHEN == "idle"
+
+
 async def confined(code: str) -> str:
     """What a child says that confined itself as the decoder does, and then ran `code`."""
     program = f"from recordings.preparation import decoder\ndecoder.step_back(); decoder.confine(5)\nimport os, resource\n{code}"
@@ -359,7 +364,7 @@ async def test_the_decoder_can_write_no_file_leave_no_core_and_waits_for_everybo
 async def test_the_decoder_is_given_no_key_and_no_path() -> None:
     async with sandbox.decoding("pictures", 60) as found:
         process = Path(f"/proc/{found.pid}")
-        assert said_by(process / "cmdline")[-4:-1] == [b"pictures", b"60", str(os.getpid()).encode()]
+        assert said_by(process / "cmdline")[-5:-1] == [b"pictures", b"60", str(os.getpid()).encode(), b"now"]
         assert set(said_by(process / "environ")) <= {b"LANG=C.UTF-8", b""}
 
 
