@@ -112,6 +112,7 @@ export class Track {
     this.busy = true;
     try {
       await this.ready;
+      if (generation !== this.generation) return; // it was closed, or is somewhere else by now
       if (bytes.length) await this.update((buffer) => buffer.appendBuffer(bytes));
       if (at > BEHIND && generation === this.generation) {
         await this.update((buffer) => buffer.remove(0, (at - BEHIND) / 1000));
@@ -307,7 +308,7 @@ export class Playback extends EventTarget {
       if (!answer.ok) throw Object.assign(new Error(`answer ${answer.status}`), { status: answer.status });
       const bytes = await answer.arrayBuffer();
       if (asking.signal.aborted) return;
-      await Promise.all(this.taken(bytes, asked, generations));
+      this.taken(bytes, asked, generations);
     } catch (error) {
       if (!asking.signal.aborted) this.refused(/** @type {{status?: number}} */ (error).status);
     } finally {
@@ -319,17 +320,15 @@ export class Playback extends EventTarget {
   /** @param {ArrayBuffer} bytes @param {Track[]} asked @param {number[]} generations */
   taken(bytes, asked, generations) {
     const view = new DataView(bytes);
-    const taking = [];
     for (let at = 0, n = 0; at < bytes.byteLength; n += 1) {
       const length = view.getUint32(at + 16);
       const track = asked[n];
       if (track && track.generation === generations[n]) {
-        taking.push(track.take(view.getUint32(at + 4), view.getUint32(at + 8), view.getUint32(at + 12),
-          new Uint8Array(bytes, at + HEAD, length), this.position));
+        void track.take(view.getUint32(at + 4), view.getUint32(at + 8), view.getUint32(at + 12),
+          new Uint8Array(bytes, at + HEAD, length), this.position);
       }
       at += HEAD + length;
     }
-    return taking;
   }
 
   /** A view that is over ends; all else is tried again. @param {number | undefined} status */
