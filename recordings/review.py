@@ -297,7 +297,7 @@ def for_player(review: Review, people: Mapping[str, PersonView]) -> dict[str, An
         "end_ms": review.facts.end_ms,
         "pauses": [[pause.start_ms, pause.end_ms, pause.words] for pause in review.facts.pauses],
         "presence": [
-            [name(people, presence.person_id), presence.person_id, *([span.start_ms, span.end_ms] for span in presence.spans)]
+            [name(people, presence.person_id), *([span.start_ms, span.end_ms] for span in presence.spans)]
             for presence in review.facts.presence
         ],
         "flags": [flag.at_ms for flag in review.facts.flags],

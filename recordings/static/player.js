@@ -92,7 +92,7 @@ async function start() {
     cursor.setAttribute('x1', x);
     cursor.setAttribute('x2', x);
     markDamage(playback);
-    sayWhoIsHere(lesson.presence, at, speakers);
+    sayWhoIsHere(lesson.presence, at, playback.tracks.filter((track) => speakers.has(track.info.person)));
     let words = said;
     if (!words && playback.isDamagedHere()) words = DAMAGED;
     if (!words && playback.playing && playback.waiting) words = 'Loading…';
@@ -285,13 +285,13 @@ function markDamage(playback) {
   }
 }
 
-/** @param {[string, ...[number, number][]][]} presence by name, then when @param {number} at @param {Set<string>} speakers */
-function sayWhoIsHere(presence, at, speakers) {
-  const present = presence.filter(([, ...rest]) => touches(/** @type {[number, number][]} */ (rest.slice(1)), at, at + 1));
+/** @param {[string, ...[number, number][]][]} presence by name, then when @param {number} at @param {Track[]} speaking */
+function sayWhoIsHere(presence, at, speaking) {
+  const present = presence.filter(([, ...spans]) => touches(spans, at, at + 1));
   const names = present.map(([name]) => name);
-  const speaking = present.filter((each) => speakers.has(String(each[1]))).map(([name]) => name);
+  const voices = [...new Set(speaking.map((track) => track.info.name))];
   const words = `${names.length ? `Here now: ${names.join(', ')}` : 'Nobody is here now.'}`
-    + (speaking.length ? `. Speaking: ${speaking.join(', ')}` : '');
+    + (voices.length ? `. Speaking: ${voices.join(', ')}` : '');
   if (here.textContent !== words) here.textContent = words;
 }
 
