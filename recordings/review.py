@@ -110,7 +110,7 @@ _known: WeakKeyDictionary[Recording, _Known] = WeakKeyDictionary()
 
 def part_key(details: RecordingDetails, part: PartView, vault: Vault) -> bytes:
     """The key of one part; `KeyMissing` where it was destroyed or cannot be read."""
-    return vault.keys(details.school_id).unwrap(part.wrapped, recording_id=details.id, part=part.part)
+    return vault.open(details.school_id, details.id, part.part, details.kept_until)
 
 
 async def open_review(details: RecordingDetails, vault: Vault, shelf: Shelf) -> Review:
@@ -125,7 +125,7 @@ async def open_review(details: RecordingDetails, vault: Vault, shelf: Shelf) -> 
             continue
         keys[part.part] = part_key(details, part, vault)
         try:
-            files[part.part] = await shelf.get(vault.path(details.id, part.part), keys[part.part])
+            files[part.part] = await shelf.get(vault.place(details.id, part.part), keys[part.part])
         except (FileNotFoundError, NotARecording):
             continue
     prepared = frozenset(part for part in files if aside.path_of(vault.path(details.id, part)).exists())

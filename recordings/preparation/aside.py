@@ -17,9 +17,9 @@ import rfc8785
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from recordings.durable import sync_folder
 from recordings.format import HEADER, LONGEST_CHUNK, VERSION, Chain, ChunkDamaged, ChunkHeader, Header, as_json, decrypt
 from recordings.timeline import Span
-from recordings.writer import sync_folder
 from service.foundation.errors import Conflict
 
 MAGIC = b"CHAPSIDE"

@@ -111,7 +111,7 @@ async def _make(details: RecordingDetails, vault: Vault, preparations: Preparati
         return 0, rules.NOTHING_RECORDED
     path, key = vault.path(details.id, part.part), part_key(details, view, vault)
     try:
-        recording = await asyncio.to_thread(Recording, path, key)
+        recording = await asyncio.to_thread(Recording, vault.place(details.id, part.part), key)
     except NotARecording:
         return 0, rules.CANNOT_BE_READ
     with recording, Writing(path, key, recording.header) as writing:

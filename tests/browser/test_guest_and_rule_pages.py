@@ -35,8 +35,8 @@ async def test_two_people_change_the_rules(browser: Browser, service: Service, w
     async with signed_in(browser, service, "senior_leader", viewport=size) as page:
         await page.goto("/school/rules/change")
         await sound(page, "change")
-        days = int(await page.get_by_label("Kept for").input_value())
-        await page.get_by_label("Kept for").fill(str(days + 7))
+        days = int(await page.get_by_label("Lessons kept for").input_value())
+        await page.get_by_label("Lessons kept for").fill(str(days + 7))
         await page.get_by_role("button", name="Compare").click()
         await sound(page, "compare")
         assert await page.get_by_text("▼ less protection").count() == 1
