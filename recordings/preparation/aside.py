@@ -73,6 +73,7 @@ class Writing:
         })
         first = MAGIC + struct.pack("!I", len(body)) + body
         self._part, self._chain = part, Chain(_derive(key, salt), first)
+        part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the part itself may have moved to the store
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         self._fd = os.open(_unfinished(part), flags, 0o600)
         self._write(first)
