@@ -26,6 +26,7 @@ import lessons.pages as lessons_pages
 import mobile_api.routes as mobile_routes
 import recordings.ending.key_pages as key_pages
 import recordings.ending.pages as ending_pages
+import recordings.marks.pages as marks_pages
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
 import service.safeguarding.pages as safeguarding_pages
@@ -39,6 +40,7 @@ from recordings import keycopies
 from recordings.commands import recover as recover_recordings
 from recordings.ending import destruction, recovery
 from recordings.moving import Mover
+from recordings.preparation.commands import Preparations, prepare_all
 from recordings.shelf import Shelf
 from recordings.storage import storage_of
 from recordings.vault import Vault
@@ -78,6 +80,7 @@ ROUTERS = (
     ending_pages.router,
     key_pages.router,
     recordings_pages.router,
+    marks_pages.router,
     attendance_pages.router,
     selftest_pages.router,
     guests_pages.router,
@@ -115,6 +118,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.passwords = hashing.Passwords()
     app.state.tries = Tries()
     app.state.rosters = Rosters()
+    app.state.preparations = Preparations()
     app.state.roster_turn = asyncio.Lock()
     app.state.templates = web.templates(TEMPLATES)
     app.state.templates.filters["role"] = rules.ROLE_WORDS.__getitem__
@@ -197,6 +201,10 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
 
     yield "outbox", lambda: bus.run(state.database, state, SUBSCRIBERS, state.outbox)
     yield "checkpoint", lambda: jobs.every(60, sign)
+    async def prepare() -> None:
+        await prepare_all(state.database, state.vault, state.clock, state.preparations)
+
+    yield "preparations", lambda: jobs.every(60, prepare)
     yield "seen", lambda: jobs.every(10, lambda: keep_seen(state))
     yield "mail", lambda: mail.run(state.database, state.post, state.clock, address)
     yield "destruction", lambda: jobs.every(60, destroy)

@@ -11,6 +11,8 @@ from lessons.live.facts import LessonStopped
 from lessons.live.registry import cut_off, refresh_rooms, refresh_rooms_of, withhold
 from lessons.one_to_one.commands import cancel_what_is_to_come
 from recordings.ending import events as endings
+from recordings.events import RecordingKeyDestroyed
+from recordings.preparation.commands import forget
 from service.foundation.banners import ring
 from service.foundation.bus import AfterCommit, Closing, InTransaction, Subscribers
 from service.foundation.events import Event
@@ -45,7 +47,7 @@ AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = {
     event: ((refresh_rooms,) if event in CHANGES_A_ROOM else ()) + ((refresh_rooms_of,) if event in ENDS_SIGN_INS else ())
     + ((ring,) if event in CALLS_SOMEBODY else ())
     for event in (*CHANGES_A_ROOM, *ENDS_SIGN_INS, *CALLS_SOMEBODY)
-}
+} | {RecordingKeyDestroyed: (forget,)}
 
 IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     safeguarding.AlertRaised: (alert_mails.write,), safeguarding.AlertMoved: (alert_mails.write,),
