@@ -26,8 +26,10 @@ import lessons.pages as lessons_pages
 import mobile_api.routes as mobile_routes
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
+import service.safeguarding.concerns.pages as concerns_pages
 import service.safeguarding.pages as safeguarding_pages
 import service.selftest.pages as selftest_pages
+from lessons.attention import sweep
 from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
@@ -46,6 +48,7 @@ from service.people.frame import audiences, frame
 from service.people.queries import address
 from service.people.sessions import authenticate, keep_seen
 from service.people.sign_in import Tries
+from service.safeguarding import escalation
 from service.wiring import SUBSCRIBERS
 
 ROUTERS = (
@@ -63,6 +66,7 @@ ROUTERS = (
     one_to_one_pages.router,
     one_to_one_pages.team_router,
     safeguarding_pages.router,
+    concerns_pages.router,
     recordings_pages.router,
     attendance_pages.router,
     selftest_pages.router,
@@ -94,6 +98,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.frame = frame
     app.state.notices = (banners.on_page, consent_signing.notice)
     app.state.banners = (safeguarding_pages.banners, attention_pages.banners)
+    app.state.of_lesson = sweep.of_lesson
     app.state.bell = banners.Bell()
     app.state.audiences = audiences(ROUTERS)
     app.state.passwords = hashing.Passwords()
@@ -172,6 +177,8 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     yield "checkpoint", lambda: jobs.every(60, sign)
     yield "seen", lambda: jobs.every(10, lambda: keep_seen(state))
     yield "mail", lambda: mail.run(state.database, state.post, state.clock, address)
+    yield "escalation", lambda: jobs.every(escalation.EVERY, lambda: escalation.pass_on(state.database, state.clock))
+    yield "review", lambda: jobs.every(sweep.EVERY, lambda: sweep.sweep(state.database, state.clock))
     yield "old mails", lambda: jobs.every(86_400, lambda: mail.clear(state.database, state.clock))
 
 
