@@ -29,7 +29,7 @@ from service.safeguarding.events import (
     AlertResumed,
     AlertTaken,
 )
-from service.safeguarding.rules import INBOX, Kind
+from service.safeguarding.rules import INBOX, About, Kind
 from service.safeguarding.tables import Alert, AlertBarred, AlertNote
 
 PRESSED_AGAIN = timedelta(minutes=1)
@@ -284,6 +284,20 @@ async def bar(session: AsyncSession, *, school_id: str, lesson_id: str, person_i
             await _bar(session, alert, person_id, keeps=alert.taken_by == person_id)
         if alert.handed_to == person_id:
             alert.handed_to = ""
+        await _pass_over(session, alert)
+
+
+async def _pass_over(session: AsyncSession, alert: Alert) -> None:
+    """A queue of which everybody came into the lesson is passed over: an alert is always somebody's."""
+    begins = {Role.DSL: "", Role.HEADTEACHER: About.STAFF}.get(Role(alert.routed_to))
+    if begins is None or alert.closed_at is not None or alert.taken_by:
+        return
+    barred = await queries.barred(session, alert.id)
+    to = rules.route(begins, await _holders(session, alert.school_id), barred)
+    if to != alert.routed_to:
+        before, alert.routed_to = alert.routed_to, to
+        _call_again(alert, session.info["clock"].now())
+        await publish(session, AlertMoved(alert.id, before, to), system(alert.school_id))
 
 
 async def find(

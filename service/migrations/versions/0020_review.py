@@ -26,8 +26,9 @@ TRIGGERS = (
 )
 COLUMNS = (
     ("source", AutoString(length=80), ""), ("times", sa.Integer(), "1"),
-    ("called_at", UTCDateTime(), "1970-01-01 00:00:00.000000"), ("step", sa.Integer(), "0"), ("handed_to", AutoString(length=32), ""), ("waits_for", sa.String(200), ""),
-    ("outcome", AutoString(length=9), ""), ("concern_id", sa.String(32), ""),
+    ("called_at", UTCDateTime(), "1970-01-01 00:00:00.000000"), ("step", sa.Integer(), "0"),
+    ("handed_to", AutoString(length=32), ""), ("waits_for", AutoString(length=200), ""),
+    ("outcome", AutoString(length=9), ""), ("concern_id", AutoString(length=32), ""),
 )
 
 
