@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from recordings import queries, rules
 from recordings.events import (
+    PurposeRefused,
     RecordingEnded,
     RecordingKeyDestroyed,
     RecordingSealed,
@@ -17,6 +18,7 @@ from recordings.events import (
     RecordingViewed,
 )
 from recordings.format import Header, Manifest
+from recordings.grants import notices
 from recordings.reader import read_manifest
 from recordings.recover import STOPPED, seal_torn
 from recordings.tables import Recording, RecordingKey, RecordingPart, RecordingParticipant, RecordingView
@@ -156,15 +158,32 @@ async def watch(
     if recording.is_destroyed:
         raise rules.KeyDestroyed()
     await step_up.confirmed(session, actor, rules.watch_action(recording.id, recording.title, why, concern), proof, now)
+    return await open_view(session, actor, recording, why=purpose, concern=concern.strip(), now=now)
+
+
+async def open_view(
+    session: AsyncSession, actor: Actor, recording: queries.RecordingDetails, *, why: str, concern: str, now: datetime,
+    grant_id: str = "", until: datetime | None = None,
+) -> str:
+    """Write a view down, in the audit and for whoever is told of it, before anything can be served. Returns its id."""
     view = RecordingView(
         school_id=actor.school_id, recording_id=recording.id, person_id=actor.person_id, session_id=actor.session_id,
-        why=purpose, concern=concern.strip(), granted_at=now, expires_at=now + rules.VIEW_LASTS,
+        why=why, concern=concern, grant_id=grant_id, granted_at=now,
+        expires_at=min(now + rules.VIEW_LASTS, until or now + rules.VIEW_LASTS),
     )
     session.add(view)
+    await session.flush()
+    await notices.tell(session, view, recording, now)
     await publish(session, RecordingViewed(
-        recording_id=recording.id, lesson_id=lesson_id, view_id=view.id, why=purpose, concern=view.concern
+        recording_id=recording.id, lesson_id=recording.lesson_id, view_id=view.id, why=why, concern=concern, grant_id=grant_id
     ), actor)
     return view.id
+
+
+async def refuse_purpose(session: AsyncSession, actor: Actor, lesson_id: str, why: str) -> None:
+    """Keep that somebody tried: the form does not offer it, so it was sent by hand."""
+    recording = await queries.recording(session, actor.school_id, lesson_id)
+    await publish(session, PurposeRefused(recording.id, lesson_id, why[:40]), actor)
 
 
 async def destroy(session: AsyncSession, actor: Actor, *, recording_id: str, why: str, now: datetime) -> None:

@@ -7,6 +7,9 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from recordings import commands, lines, queries, review, rules
+from recordings.grants import queries as granted
+from recordings.grants import rules as grants
+from recordings.grants.window import limited
 from recordings.review import Review
 from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import SAFEGUARDING, Actor, Role
@@ -17,6 +20,7 @@ from service.people.step_up import Confirming, NotConfirmed
 
 router = APIRouter()
 Reviewer = Annotated[Actor, Depends(Audience(SAFEGUARDING))]
+Watcher = Annotated[Actor, Depends(Audience(grants.WATCHERS))]
 
 ROLE_WORDS = {Role.DSL: "DSL", Role.DEPUTY_DSL: "deputy DSL"}
 
@@ -50,6 +54,9 @@ async def watch(
 ) -> Response:
     details = await queries.recording(session, actor.school_id, lesson_id)
     rules.check_may_watch(actor, details.participants | in_it)
+    if rules.is_refused(why):
+        async with request.app.state.database.writing() as writing:
+            await commands.refuse_purpose(writing, actor, lesson_id, why)
     action = rules.watch_action(details.id, details.title, why, concern)
     try:
         rules.check_reason(why, concern.strip())
@@ -79,22 +86,41 @@ async def _ask(
     )
 
 
-async def _granted(request: Request, actor: Reviewer, session: Reading, now: Now, lesson_id: str, view_id: str) -> Review:
-    """The opened recording, for the person, sign-in and time that the view was given to; for anybody else, nothing."""
-    grant = await queries.grant(session, actor.school_id, view_id)
+async def _granted(request: Request, actor: Watcher, session: Reading, now: Now, lesson_id: str, view_id: str) -> Review:
+    """What was opened, for the person, sign-in and time that the view was given to; for anybody else, nothing.
+
+    Under a grant there is only what it names, for as long as it stands.
+    """
+    view = await queries.grant(session, actor.school_id, view_id)
     details = await queries.recording(session, actor.school_id, lesson_id)
-    if grant is None or not rules.is_in_force(grant, actor, details.id, now):
+    if view is None or not rules.is_in_force(view, actor, details.id, now):
         raise NotFound()
+    state = request.app.state
+    if view.by_grant:
+        named = await granted.grant(session, actor.school_id, view.by_grant)
+        if not named.is_served(now) or actor.person_id in await granted.subjects(session, details):
+            raise NotFound()
+        return limited(await review.open_review(details, state.vault, state.shelf), named.starts_at, named.ends_at)
     rules.check_may_watch(actor, details.participants)
-    return await review.open_review(details, request.app.state.vault, request.app.state.shelf)
+    return await review.open_review(details, state.vault, state.shelf)
 
 
 Granted = Annotated[Review, Depends(_granted)]
+"""Also under a grant: a route that shows more than the `Review` itself holds has to ask for the whole (`Whole`)."""
+
+
+async def _whole(watched: Granted, actor: Reviewer) -> Review:
+    rules.check_may_watch(actor, watched.details.participants)
+    return watched
+
+
+Whole = Annotated[Review, Depends(_whole)]
+"""The whole recording, for the safeguarding team only."""
 VIEW = "/recordings/{lesson_id}/views/{view_id}"
 
 
 @router.get(VIEW)
-async def player(request: Request, actor: Reviewer, session: Reading, watched: Granted) -> Response:
+async def player(request: Request, actor: Watcher, session: Reading, watched: Granted) -> Response:
     school = await people.school(session, actor.school_id)
     names = await _names(session, actor, watched)
     return await render(
@@ -102,12 +128,12 @@ async def player(request: Request, actor: Reviewer, session: Reading, watched: G
         drawing=lines.drawing(watched, names), moments=lines.moments(watched, names, school.zone),
         chat=[(message, lines.seconds(watched.moment(message.at_ms), school.zone), review.name(names, message.person_id))
               for message in watched.facts.chat if message.outcome == "delivered"],
-        role=next(words for role, words in ROLE_WORDS.items() if role in actor.roles),
+        role=next((words for role, words in ROLE_WORDS.items() if role in actor.roles), "by grant"),
     )
 
 
 @router.get(VIEW + "/tracks")
-async def tracks(actor: Reviewer, session: Reading, watched: Granted) -> Response:
+async def tracks(actor: Watcher, session: Reading, watched: Granted) -> Response:
     return JSONResponse(review.for_player(watched, await _names(session, actor, watched)))
 
 

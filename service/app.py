@@ -24,6 +24,7 @@ import lessons.live.socket as lesson_socket
 import lessons.one_to_one.pages as one_to_one_pages
 import lessons.pages as lessons_pages
 import mobile_api.routes as mobile_routes
+import recordings.grants.pages as grants_pages
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
 import service.safeguarding.pages as safeguarding_pages
@@ -64,6 +65,7 @@ ROUTERS = (
     one_to_one_pages.team_router,
     safeguarding_pages.router,
     recordings_pages.router,
+    grants_pages.router,
     attendance_pages.router,
     selftest_pages.router,
     guests_pages.router,
@@ -93,7 +95,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.seen = {}
     app.state.frame = frame
     app.state.notices = (banners.on_page, consent_signing.notice)
-    app.state.banners = (safeguarding_pages.banners, attention_pages.banners)
+    app.state.banners = (safeguarding_pages.banners, attention_pages.banners, grants_pages.banners)
     app.state.bell = banners.Bell()
     app.state.audiences = audiences(ROUTERS)
     app.state.passwords = hashing.Passwords()

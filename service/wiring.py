@@ -10,6 +10,7 @@ from lessons.guests import events as guests
 from lessons.live.facts import LessonStopped
 from lessons.live.registry import refresh_rooms, refresh_rooms_of
 from lessons.one_to_one.commands import cancel_what_is_to_come
+from recordings import events as recordings
 from service.foundation.banners import ring
 from service.foundation.bus import AfterCommit, InTransaction, Subscribers
 from service.foundation.events import Event
@@ -33,7 +34,7 @@ CALLS_SOMEBODY: tuple[type[Event], ...] = (
     safeguarding.AlertRaised, safeguarding.AlertMoved, safeguarding.AlertNoted, safeguarding.AlertTaken,
     safeguarding.AlertClosed, attention.LessonNeedsAttention, attention.AttentionTaken, attention.AttentionOver,
     approvals.OneToOneApproved, approvals.OneToOneRefused, approvals.OneToOneWithdrawn, people.SignedOut,
-    people.SessionsEnded, people.RolesChanged, people.PersonLeft,
+    people.SessionsEnded, people.RolesChanged, people.PersonLeft, recordings.RecordingViewed,
 )
 """Or calls them no longer; and who is signed out is not kept waiting for news."""
 AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = {
