@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -66,6 +66,30 @@ async def _grants(session: AsyncSession, school_id: str, *wanted: object) -> lis
               row.expires_at, row.ended_at, row.ended_by)
         for row, lesson_id in rows
     ]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a lesson's record says of its recording. `may_ask`: whether this person may ask to watch some of it."""
+
+    lesson_id: str
+    minutes: int
+    is_complete: bool
+    is_destroyed: bool
+    kept_until: date
+    may_ask: bool
+
+
+async def kept(session: AsyncSession, actor: Actor, lesson_id: str) -> Kept | None:
+    """The recording of a lesson that has ended, for somebody who may read the lesson's record; None where there is none."""
+    row = (await session.exec(select(Recording).where(
+        Recording.school_id == actor.school_id, Recording.lesson_id == lesson_id))).first()
+    if row is None or row.ended_at is None:
+        return None
+    details = await recording(session, actor.school_id, lesson_id)
+    minutes = int((row.ended_at - row.started_at).total_seconds() // 60)
+    may_ask = rules.may_ask(actor, details.participants) and not details.is_destroyed
+    return Kept(lesson_id, minutes, row.outcome == "complete", details.is_destroyed, row.kept_until, may_ask)
 
 
 async def subjects(session: AsyncSession, details: RecordingDetails) -> frozenset[str]:

@@ -124,6 +124,15 @@ def check_asks(actor: Actor, person_id: str, roles: frozenset[Role], participant
         raise Invalid(fields={"person": "Name somebody who was not in this lesson"})
 
 
+def may_ask(actor: Actor, participants: Collection[str]) -> bool:
+    """Whether somebody may ask for themselves."""
+    try:
+        check_asks(actor, actor.person_id, actor.roles, participants)
+    except NotFound:
+        return False
+    return True
+
+
 def checked_wish(wish: Wish, began: datetime, ended: datetime) -> Wish:
     """What can be decided about: a purpose of `Why`, words for it, and at most half an hour within the lesson."""
     wrong: dict[str, str] = {}
