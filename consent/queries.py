@@ -14,6 +14,7 @@ from consent import rules
 from consent.rules import Purpose, Status
 from consent.tables import Agreement, AgreementSignature, ConsentResponse, RecordingObjection
 from service.foundation.errors import NotFound
+from service.foundation.events import Actor
 from service.people import queries as people
 from service.people.profile import RecordingBasis
 from service.people.rules import sort_key
@@ -271,6 +272,16 @@ async def register(session: AsyncSession, school_id: str, person_ids: Collection
                 part is rules.Audience.PUPILS and rules.parent_signs(row.year_group),
             ))
     return sorted(lines, key=lambda line: sort_key(line.name))
+
+
+async def own_signing(session: AsyncSession, actor: Actor, on: date) -> rules.Signing | None:
+    """Whether the actor has signed what they need to; None when they need to sign nothing. Every page asks."""
+    part = rules.audience(actor.roles)
+    if part is None:
+        return None
+    current = (await current_agreements(session, actor.school_id)).get(part)
+    signatures = await _signatures(session, actor.school_id, [actor.person_id])
+    return rules.signing(signatures.get((actor.person_id, part), []), current.version if current else None, on)
 
 
 async def current_agreements(session: AsyncSession, school_id: str) -> dict[rules.Audience, Agreement]:

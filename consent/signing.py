@@ -58,11 +58,9 @@ async def _page(
     )
 
 
-async def notice(request: Request, actor: Actor | None) -> dict[str, Any]:
+async def notice(session: AsyncSession, request: Request, actor: Actor | None) -> dict[str, Any]:
     """The frame's reminder, on every page of somebody who has an agreement to sign or to renew."""
     if actor is None or request.url.path == "/agreement":
         return {}
-    async with request.app.state.database.glance() as session:
-        now = request.app.state.clock.now()
-        lines = await queries.register(session, actor.school_id, [actor.person_id], now.date())
-    return {"agreement_due": lines[0].signing} if lines and lines[0].signing is not rules.Signing.SIGNED else {}
+    signing = await queries.own_signing(session, actor, request.app.state.clock.now().date())
+    return {"agreement_due": signing} if signing not in (None, rules.Signing.SIGNED) else {}

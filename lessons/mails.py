@@ -9,11 +9,16 @@ from lessons.attention import queries as needs
 from lessons.attention.events import AttentionOver, AttentionTaken, LessonNeedsAttention
 from lessons.attention.rules import Reason
 from lessons.attention.tables import LessonAttention
-from lessons.events import CoverArranged
+from lessons.events import CoverArranged, LessonApproved, LessonRefused
+from lessons.guests import events as guests
+from lessons.guests import queries as passes
 from lessons.live.facts import LessonStopped
+from lessons.tables import Lesson
 from service.foundation import mail
 from service.foundation.events import Actor
+from service.people import events as school
 from service.people import queries as people
+from service.people.tables import ProfileChange, RoleRequest
 from service.safeguarding.approvals import events as approvals
 from service.safeguarding.approvals import queries as approved
 from service.safeguarding.approvals.rules import Kind
@@ -67,6 +72,32 @@ async def news(session: AsyncSession, event: LessonStopped | CoverArranged, acto
     told = await _families(session, actor, [pupil.id for pupil in roster.expected])
     occasion = f"{event.kind} {getattr(event, 'person_id', '')}"
     await _write(session, actor, told, "N5", event.lesson_id, occasion)
+
+
+Answered = (
+    guests.GuestApproved | guests.GuestRefused | LessonApproved | LessonRefused | school.RoleAgreed | school.RoleRefused
+    | school.ProfileChanged | school.ProfileChangeRefused
+)
+
+
+async def tell_asker(session: AsyncSession, event: Answered, actor: Actor) -> None:
+    """S3: whoever asked for a guest, an exception in a plan, a role or other rules; not who took their own request back."""
+    about, asker = await _asked(session, event, actor.school_id)
+    if asker != actor.person_id:
+        await _write(session, actor, {asker}, "S3", about, event.kind)
+
+
+async def _asked(session: AsyncSession, event: Answered, school_id: str) -> tuple[str, str]:
+    """(what was asked for, by whom)"""
+    match event:
+        case guests.GuestApproved() | guests.GuestRefused():
+            return event.pass_id, (await passes.one_pass(session, school_id, event.pass_id)).sponsor_id
+        case LessonApproved() | LessonRefused():
+            return event.lesson_id, (await session.get_one(Lesson, event.lesson_id)).planned_by
+        case school.RoleAgreed() | school.RoleRefused():
+            return event.request_id, (await session.get_one(RoleRequest, event.request_id)).asked_by
+        case _:
+            return event.change_id, (await session.get_one(ProfileChange, event.change_id)).asked_by
 
 
 async def _families(session: AsyncSession, actor: Actor, children: Iterable[str]) -> frozenset[str]:

@@ -9,20 +9,22 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from recordings import queries, rules
+from recordings.ending import queries as ending
 from recordings.events import (
     PurposeRefused,
     RecordingEnded,
-    RecordingKeyDestroyed,
     RecordingSealed,
     RecordingStarted,
     RecordingViewed,
 )
 from recordings.format import Header, Manifest
 from recordings.grants import notices
+from recordings.keystore import Part
 from recordings.reader import read_manifest
 from recordings.recover import STOPPED, seal_torn
+from recordings.rules import Kind
 from recordings.tables import Recording, RecordingKey, RecordingPart, RecordingParticipant, RecordingView
-from recordings.vault import KeyMissing, SchoolKeys, Vault, new_key
+from recordings.vault import EvidenceIsolated, KeyMissing, SchoolKeys, Vault, key_id, new_key
 from service.foundation.bus import publish
 from service.foundation.clock import Clock
 from service.foundation.db import Database
@@ -43,6 +45,7 @@ class LessonFacts:
     starts_at: datetime
     ends_at: datetime
     main_id: str = ""
+    kind: Kind = Kind.LESSON
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,11 @@ async def begin(session: AsyncSession, actor: Actor, facts: LessonFacts, *, vaul
     session.add(part)
     await session.flush()
     key, signer = new_key(), vault.keys(actor.school_id)
-    wrapped = signer.wrap(key, recording_id=recording.id, part=part.part)
-    session.add(RecordingKey(part_id=part.id, school_id=actor.school_id, wrapped=wrapped.hex()))
+    await asyncio.to_thread(
+        vault.key_store(actor.school_id).put, Part(recording.id, part.part, recording.kept_until), key,
+        await ending.recovery_keys(session, actor.school_id),
+    )
+    session.add(RecordingKey(part_id=part.id, school_id=actor.school_id, name=key_id(key)))
     await publish(session, RecordingStarted(recording_id=recording.id, lesson_id=facts.lesson_id, part=part.part), actor)
     header = Header(actor.school_id, recording.id, facts.lesson_id, part.part, now)
     zero = boottime - max(0.0, (now - recording.started_at).total_seconds())
@@ -87,7 +93,8 @@ async def _recording(session: AsyncSession, actor: Actor, facts: LessonFacts, no
         found = Recording(
             school_id=actor.school_id, lesson_id=facts.lesson_id, main_id=facts.main_id, title=facts.title,
             class_name=facts.class_name, starts_at=facts.starts_at, ends_at=facts.ends_at, started_at=now,
-            kept_until=rules.kept_until(facts.ends_at, profile.retention_days),
+            kind=facts.kind,
+            kept_until=rules.kept_until(facts.ends_at, rules.retention_days(facts.kind, profile)),
         )
     found.outcome, found.reason, found.ended_at = "", "", None
     session.add(found)
@@ -186,21 +193,6 @@ async def refuse_purpose(session: AsyncSession, actor: Actor, lesson_id: str, wh
     await publish(session, PurposeRefused(recording.id, lesson_id, why[:40]), actor)
 
 
-async def destroy(session: AsyncSession, actor: Actor, *, recording_id: str, why: str, now: datetime) -> None:
-    """Destroy the keys of every part: nobody can ever read it again. Seals and tombstones stay (policy: RE2, RE3)."""
-    recording = await session.get_one(Recording, recording_id)
-    rows = await session.exec(
-        select(RecordingPart, RecordingKey).join(RecordingKey, col(RecordingKey.part_id) == RecordingPart.id)
-        .where(RecordingPart.recording_id == recording_id, col(RecordingKey.destroyed_at).is_(None))
-    )
-    for part, key in rows.all():
-        key.wrapped, key.destroyed_at, key.destroyed_by, key.destroyed_why = "", now, actor.person_id, why
-        session.add(key)
-        await publish(session, RecordingKeyDestroyed(
-            recording_id=recording_id, lesson_id=recording.lesson_id, part=part.part, why=why
-        ), actor)
-
-
 async def recover(database: Database, vault: Vault, clock: Clock) -> int:
     """At the start: seal what an earlier process left open, "the service stopped". Returns how many parts.
 
@@ -222,8 +214,8 @@ async def recover(database: Database, vault: Vault, clock: Clock) -> int:
 def _seal(part: queries.OpenPart, vault: Vault, now: datetime) -> Manifest:
     keys, header = vault.keys(part.header.school_id), part.header
     try:
-        key = keys.unwrap(part.wrapped, recording_id=header.recording_id, part=header.part)
-    except KeyMissing:
+        key = vault.open(header.school_id, header.recording_id, header.part, part.kept_until)
+    except (KeyMissing, EvidenceIsolated):
         key = None  # one damaged key must not keep a school from starting
     kept = read_manifest(part.manifest.encode()) if part.manifest else None
     path = vault.path(header.recording_id, header.part)

@@ -39,6 +39,16 @@ class RecordingEnded(Event):
 
 
 @dataclass(frozen=True)
+class RecordingStored(Event):
+    """The store gave a sealed part back exactly as it was sealed: from here on it is there, and not in the data folder."""
+
+    subject = "recording_id"
+    recording_id: str
+    lesson_id: str
+    part: int
+
+
+@dataclass(frozen=True)
 class RecordingViewed(Event):
     """Somebody gave a reason and may watch; written before the first byte (policy: RE1)."""
 

@@ -1,6 +1,6 @@
 """Reading about recordings: SQL in, frozen dataclasses out, always within one school."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlmodel import col, func, or_, select
@@ -20,7 +20,6 @@ class PartView:
     outcome: str
     reason: str
     manifest: str
-    wrapped: bytes = field(repr=False)
     destroyed_at: datetime | None
 
 
@@ -44,6 +43,7 @@ class RecordingDetails:
     participants: frozenset[str]
     main_id: str = ""
     rooms: tuple[tuple[str, str], ...] = ()
+    kind: str = "lesson"
 
     @property
     def is_destroyed(self) -> bool:
@@ -83,7 +83,7 @@ class OpenPart:
     """A part that has no seal yet, or whose file may lack the one that is kept."""
 
     header: Header
-    wrapped: bytes = field(repr=False)
+    kept_until: date
     manifest: str
 
 
@@ -128,12 +128,11 @@ async def recording(session: AsyncSession, school_id: str, lesson_id: str) -> Re
         row.id, row.school_id, row.lesson_id, row.title, row.class_name, row.starts_at, row.ends_at, row.started_at,
         row.outcome, row.reason, row.kept_until,
         tuple(
-            PartView(part.part, part.started_at, part.outcome, part.reason, part.manifest, bytes.fromhex(key.wrapped),
-                     key.destroyed_at)
+            PartView(part.part, part.started_at, part.outcome, part.reason, part.manifest, key.destroyed_at)
             for part, key in parts
         ),
         frozenset(people), row.main_id,
-        tuple((each.lesson_id, each.title) for each in whole if each.id != row.id),
+        tuple((each.lesson_id, each.title) for each in whole if each.id != row.id), row.kind,
     )
 
 
@@ -170,8 +169,7 @@ async def unsealed(session: AsyncSession) -> list[OpenPart]:
     )
     return [
         OpenPart(
-            Header(whole.school_id, whole.id, whole.lesson_id, part.part, part.started_at), bytes.fromhex(key.wrapped),
-            part.manifest,
+            Header(whole.school_id, whole.id, whole.lesson_id, part.part, part.started_at), whole.kept_until, part.manifest,
         )
         for whole, part, key in rows.all()
     ]
@@ -181,3 +179,12 @@ async def running(session: AsyncSession) -> list[tuple[str, str]]:
     """(recording, school) of what has not ended."""
     rows = await session.exec(select(Recording.id, Recording.school_id).where(Recording.outcome == ""))
     return [(recording_id, school_id) for recording_id, school_id in rows.all()]
+
+
+async def sealed(session: AsyncSession, recording_id: str, part: int) -> str:
+    """The manifest of a part that is sealed and whose key lives; empty for any other."""
+    found = (await session.exec(
+        select(RecordingPart.manifest).join(RecordingKey, col(RecordingKey.part_id) == RecordingPart.id)
+        .where(RecordingPart.recording_id == recording_id, RecordingPart.part == part, col(RecordingKey.destroyed_at).is_(None))
+    )).first()
+    return found or ""

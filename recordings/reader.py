@@ -4,10 +4,10 @@ A part that ended in order is found from its index; one that was torn off is sca
 """
 
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from recordings.format import (
     preamble,
     seal_record,
 )
+from recordings.storage import LocalBytes, Place
 from recordings.webm import Codec
 
 LONGEST_PREAMBLE = 4096
@@ -86,11 +87,9 @@ class Note:
 class PartFile:
     """The bytes of one part, read where they lie. Close it, or use it as a context."""
 
-    _fd = -1
-
-    def __init__(self, path: Path):
-        self._fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        self.size = os.fstat(self._fd).st_size
+    def __init__(self, place: Path | Place):
+        self._bytes = place.open() if isinstance(place, Place) else LocalBytes(place)
+        self.size = self._bytes.size
         try:
             self.preamble, self.header = self._beginning()
         except BaseException:
@@ -104,14 +103,10 @@ class PartFile:
         self.close()
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    __del__ = close
+        self._bytes.close()
 
     def read(self, offset: int, count: int) -> bytes:
-        return os.pread(self._fd, count, offset)
+        return self._bytes.read(offset, count)
 
     def _beginning(self) -> tuple[bytes, Header]:
         start = self.read(0, LONGEST_PREAMBLE)
@@ -153,6 +148,9 @@ class PartFile:
     def record(self, chunk: Chunk) -> bytes:
         return self.read(chunk.offset, HEADER.size + chunk.length)
 
+    def records(self, chunks: Sequence[Chunk]) -> list[bytes]:
+        return self._bytes.read_all([(chunk.offset, HEADER.size + chunk.length) for chunk in chunks])
+
     def manifest(self) -> tuple[Manifest, bytes] | None:
         """The seal at the end and the hash it names as the last chunk's; None for a part that has none."""
         tail = self.read(max(0, self.size - TRAILER.size), TRAILER.size)
@@ -182,8 +180,8 @@ def read_manifest(body: bytes) -> Manifest | None:
 class Recording:
     """One part, opened with its key."""
 
-    def __init__(self, path: Path, key: bytes):
-        self._file = PartFile(path)
+    def __init__(self, place: Path | Place, key: bytes):
+        self._file = PartFile(place)
         self._key = key
         self.header = self._file.header
         sealed = self._file.manifest()
@@ -221,11 +219,16 @@ class Recording:
 
     def notes(self) -> list[Note]:
         """What happened and what was said, in order of time; what is damaged is left out (`verify` reports it)."""
+        return list(self._notes)
+
+    @cached_property
+    def _notes(self) -> tuple[Note, ...]:
+        records = self._file.records(list(self._of(Kind.NOTES)))
         found = [
             Note(str(each["kind"]), int(each["at_ms"]), dict(each["body"]))
-            for chunk in self._of(Kind.NOTES) for each in self._json(chunk, [])
+            for record in records for each in self._json(record, [])
         ]
-        return sorted(found, key=lambda note: note.at_ms)
+        return tuple(sorted(found, key=lambda note: note.at_ms))
 
     @property
     def last_ms(self) -> int:
@@ -237,9 +240,9 @@ class Recording:
     def _decrypt(self, chunk: Chunk) -> bytes:
         return decrypt(self._key, self._file.preamble, self._file.record(chunk))
 
-    def _json(self, chunk: Chunk, damaged: Any) -> Any:
+    def _json(self, record: bytes, damaged: Any) -> Any:
         try:
-            return json.loads(self._decrypt(chunk))
+            return json.loads(decrypt(self._key, self._file.preamble, record))
         except ChunkDamaged:
             return damaged
 
@@ -259,8 +262,8 @@ class Recording:
         return [chunk for chunk, _ in self._file.walk(self.manifest.size if self.manifest else None)]
 
     def _read_tracks(self) -> Iterator[TrackInfo]:
-        for chunk in self._of(Kind.TRACK):
-            words = self._json(chunk, None)
+        for record in self._file.records(list(self._of(Kind.TRACK))):
+            words = self._json(record, None)
             if words:
                 yield TrackInfo(
                     words["track"], words["id"], words["person"], words["source"], words["codec"], words.get("width", 0),

@@ -66,14 +66,13 @@ class Review:
 
 async def open_review(details: RecordingDetails, vault: Vault, shelf: Shelf) -> Review:
     """Open every part that can be; a part whose key was destroyed is left out."""
-    keys = vault.keys(details.school_id)
     files: dict[int, Recording] = {}
     for part in details.parts:
         if part.destroyed_at:
             continue
-        key = keys.unwrap(part.wrapped, recording_id=details.id, part=part.part)
+        key = vault.open(details.school_id, details.id, part.part, details.kept_until)
         try:
-            files[part.part] = await shelf.get(vault.path(details.id, part.part), key)
+            files[part.part] = await shelf.get(vault.place(details.id, part.part), key)
         except (FileNotFoundError, NotARecording):
             continue
     end_ms = max((file.last_ms for file in files.values()), default=0)

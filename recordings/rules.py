@@ -8,8 +8,22 @@ from enum import StrEnum
 from service.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
 from service.foundation.events import SAFEGUARDING, Actor
 from service.people.actions import Action
+from service.people.profile import Profile
 
 VIEW_LASTS = timedelta(hours=2)
+
+
+class Kind(StrEnum):
+    """What a recording is, fixed when it begins: each kind is kept for its own time (policy: RE2)."""
+
+    LESSON = "lesson"
+    ONE_TO_ONE = "one-to-one"
+    TEACHING_PRACTICE = "teaching-practice"
+
+
+KIND_WORDS = {
+    Kind.LESSON: "Lesson", Kind.ONE_TO_ONE: "One-to-one lesson", Kind.TEACHING_PRACTICE: "Teaching practice",
+}
 
 
 class Why(StrEnum):
@@ -120,6 +134,14 @@ def outcome_of(parts: Iterable[tuple[str, str]]) -> tuple[str, str]:
     """(outcome, reason) of a whole recording from those of its parts: complete only when every part is."""
     reasons = [reason for outcome, reason in parts if outcome != "complete"]
     return ("incomplete", "; ".join(dict.fromkeys(reasons))) if reasons else ("complete", "")
+
+
+def retention_days(kind: Kind, profile: Profile) -> int:
+    """How long a recording of this kind is kept, by the school's profile."""
+    return {
+        Kind.LESSON: profile.retention_days, Kind.ONE_TO_ONE: profile.retention_one_to_one_days,
+        Kind.TEACHING_PRACTICE: profile.retention_practice_days,
+    }[kind]
 
 
 def kept_until(ends_at: datetime, days: int) -> date:

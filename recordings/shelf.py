@@ -2,9 +2,9 @@
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 
 from recordings.reader import Recording
+from recordings.storage import Place
 
 IDLE_SECONDS = 60.0
 
@@ -16,34 +16,41 @@ class _Opened:
 
 
 class Shelf:
-    """Open parts by file. Belongs to the event loop; reading and decrypting is done in threads by the caller."""
+    """Open parts by where they belong. Belongs to the event loop; reading and decrypting is done in threads by the caller."""
 
     def __init__(self) -> None:
-        self._opened: dict[Path, _Opened] = {}
+        self._opened: dict[Place, _Opened] = {}
 
-    async def get(self, path: Path, key: bytes) -> Recording:
-        opened = self._opened.get(path)
+    async def get(self, place: Place, key: bytes) -> Recording:
+        opened = self._opened.get(place)
         if opened is None:
-            recording = await asyncio.to_thread(Recording, path, key)
-            opened = self._opened.get(path)
+            recording = await asyncio.to_thread(_opened, place, key)
+            opened = self._opened.get(place)
             if opened is None:
-                opened = self._opened[path] = _Opened(recording, self._close_later(path))
+                opened = self._opened[place] = _Opened(recording, self._close_later(place))
                 return recording
             recording.close()
         opened.closing.cancel()
-        opened.closing = self._close_later(path)
+        opened.closing = self._close_later(place)
         return opened.recording
 
-    def _close_later(self, path: Path) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(IDLE_SECONDS, self._forget, path)
+    def _close_later(self, place: Place) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(IDLE_SECONDS, self._forget, place)
 
-    def _forget(self, path: Path) -> None:
-        opened = self._opened.pop(path, None)
+    def _forget(self, place: Place) -> None:
+        opened = self._opened.pop(place, None)
         if opened:
             opened.closing.cancel()
             # Closed when the last reader of it is done: the file closes itself then.
             del opened.recording
 
     def close(self) -> None:
-        for path in list(self._opened):
-            self._forget(path)
+        for place in list(self._opened):
+            self._forget(place)
+
+
+def _opened(place: Place, key: bytes) -> Recording:
+    """Everything that a page asks for without a thread of its own has been read, also from a store far away."""
+    recording = Recording(place, key)
+    recording.notes()
+    return recording

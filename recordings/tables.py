@@ -15,9 +15,13 @@ class Recording(SQLModel, table=True):
     """
 
     __tablename__ = "recording"
-    __table_args__ = (CheckConstraint("outcome IN ('', 'complete', 'incomplete')"),)
+    __table_args__ = (
+        CheckConstraint("outcome IN ('', 'complete', 'incomplete')"),
+        CheckConstraint("kind IN ('lesson', 'one-to-one', 'teaching-practice')"),
+    )
     id: str = IdField()
     school_id: str = Field(foreign_key="school.id", index=True)
+    kind: str = Field(default="lesson", max_length=20)
     lesson_id: str = Field(max_length=32, unique=True)
     main_id: str = Field(default="", max_length=32, index=True, description="Of a breakout room, its lesson.")
     title: str = Field(max_length=120)
@@ -48,12 +52,12 @@ class RecordingPart(SQLModel, table=True):
 
 
 class RecordingKey(SQLModel, table=True):
-    """A part's key, wrapped by the school's. Destroyed, the row stays as the tombstone."""
+    """That a part has a key, by the key's name; the key itself is in the key store alone. Destroyed, the row is the tombstone."""
 
     __tablename__ = "recording_key"
     part_id: str = Field(foreign_key="recording_part.id", primary_key=True)
     school_id: str = Field(foreign_key="school.id", index=True)
-    wrapped: str = Field(max_length=200)
+    name: str = Field(default="", max_length=32)
     destroyed_at: datetime | None = None
     destroyed_by: str = Field(default="", max_length=32)
     destroyed_why: str = Field(default="", max_length=200)

@@ -1,12 +1,14 @@
-"""Keys of recordings: each part's own, wrapped by its school's, which lives in a folder outside the database.
+"""Where one installation's recordings and their keys lie, and each school's key that signs.
 
-A back-up of the database opens nothing, and a copy of the recordings folder opens nothing. Destroying a part's wrapped
-key destroys the part (policy: RE2, RE3); the school's signature and the hashes stay checkable.
+A back-up of the database opens nothing, and a copy of the recordings folder opens nothing: the keys are in the key store alone
+(`recordings.keystore`). Destroying a part's key destroys the part (policy: RE2, RE3); the school's signature and the hashes
+stay checkable.
 """
 
 import os
 import secrets
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -14,18 +16,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from recordings.writer import sync_folder
-from service.foundation.errors import Unavailable
+from recordings.durable import erase, remove_folder, sync_folder
+from recordings.keystore import NONCE_BYTES, EvidenceIsolated, KeyMissing, KeyStore, Part, key_id
+from recordings.storage import Place, Storage
+
+__all__ = ["EvidenceIsolated", "KeyMissing", "SchoolKeys", "Vault", "key_id", "new_key"]
 
 KEY_BYTES = 32
-NONCE_BYTES = 12
-WRAP_CONTEXT = b"chaperone-recording-key/1"
-
-
-class KeyMissing(Unavailable):
-    """The key of this recording cannot be read. Tell the technician."""
-
-    code = "key-missing"
+OLD_WRAPPING = "recordings.wrap"
 
 
 def new_key() -> bytes:
@@ -35,36 +33,15 @@ def new_key() -> bytes:
 
 @dataclass(frozen=True)
 class SchoolKeys:
-    """One school's two keys: one wraps, one signs. `public` is the raw Ed25519 key that checks seals."""
+    """The key with which one school signs. `public` is the raw Ed25519 key that checks seals."""
 
     school_id: str
-    _wrapping: bytes = field(repr=False)
     _signing: Ed25519PrivateKey = field(repr=False)
 
     @classmethod
     def of(cls, folder: Path, school_id: str) -> "SchoolKeys":
-        """The keys of a school from the folder of keys, made at first use."""
-        return cls(
-            school_id,
-            _secret(folder / school_id / "recordings.wrap"),
-            Ed25519PrivateKey.from_private_bytes(_secret(folder / school_id / "recordings.sign")),
-        )
-
-    def wrap(self, key: bytes, *, recording_id: str, part: int) -> bytes:
-        """The key of one part, for the database: AES-256-GCM, bound to this school, recording and part."""
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + AESGCM(self._wrapping).encrypt(nonce, key, self._context(recording_id, part))
-
-    def unwrap(self, wrapped: bytes, *, recording_id: str, part: int) -> bytes:
-        """`KeyMissing` where it is another school's, another part's, destroyed or damaged."""
-        nonce, body = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
-        try:
-            return AESGCM(self._wrapping).decrypt(nonce, body, self._context(recording_id, part))
-        except (InvalidTag, ValueError) as error:
-            raise KeyMissing() from error
-
-    def _context(self, recording_id: str, part: int) -> bytes:
-        return b"\x00".join((WRAP_CONTEXT, self.school_id.encode(), recording_id.encode(), str(part).encode()))
+        """The key of a school from the folder of keys, made at first use."""
+        return cls(school_id, Ed25519PrivateKey.from_private_bytes(_secret(folder / school_id / "recordings.sign")))
 
     @property
     def public(self) -> bytes:
@@ -112,18 +89,55 @@ def _create(path: Path) -> bytes:
     return _read(path)
 
 
-class Vault:
-    """Where one installation's recordings and their keys lie: `data`/recordings and `data`/keys."""
+def keep_old(keys: Path, school_id: str, recording_id: str, part: int, kept_until: date, wrapped: bytes) -> str:
+    """Move a key that the database kept, as it did before there was a key store. Returns the key's name, empty if it is lost.
 
-    def __init__(self, data: Path):
-        self._recordings, self._keys = data / "recordings", data / "keys"
+    Repeating it is fine, and so is an old database beside a store that has the key already.
+    """
+    which, store = Part(recording_id, part, kept_until), KeyStore(keys / school_id, school_id)
+    context = b"\x00".join((b"chaperone-recording-key/1", school_id.encode(), recording_id.encode(), str(part).encode()))
+    try:
+        if not store.has(which):
+            old = _read(keys / school_id / OLD_WRAPPING)
+            store.put(which, AESGCM(old).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], context))
+        return key_id(store.open(which))
+    except (InvalidTag, FileNotFoundError, KeyMissing):
+        return ""
+
+
+class Vault:
+    """Where one installation's recordings and their keys lie: `data`/recordings (and the store behind it), and `keys`."""
+
+    def __init__(self, data: Path, storage: Storage | None = None, keys: Path | None = None):
+        self.storage, self.folder_of_keys = storage or Storage(data / "recordings"), keys or data / "keys"
         self._schools: dict[str, SchoolKeys] = {}
 
     def keys(self, school_id: str) -> SchoolKeys:
         if school_id not in self._schools:
-            self._schools[school_id] = SchoolKeys.of(self._keys, school_id)
+            self._schools[school_id] = SchoolKeys.of(self.folder_of_keys, school_id)
         return self._schools[school_id]
 
+    def forget_old(self) -> None:
+        """Erase what wrapped the keys that lay in the database: they are all in the store."""
+        for path in self.folder_of_keys.glob(f"*/{OLD_WRAPPING}"):
+            erase(path)
+
+    def key_store(self, school_id: str) -> KeyStore:
+        """A school's key store. It remembers nothing: what is destroyed is gone at once."""
+        return KeyStore(self.folder_of_keys / school_id, school_id)
+
+    def open(self, school_id: str, recording_id: str, part: int, kept_until: date) -> bytes:
+        """The key of one part, for whoever serves or checks it. Raises `KeyMissing`, and `EvidenceIsolated` (policy: RE5)."""
+        return self.key_store(school_id).open(Part(recording_id, part, kept_until))
+
+    def remove_folder(self, recording_id: str) -> None:
+        """Remove what is left in a recording's folder, and the folder, for good."""
+        remove_folder(self.storage.folder / recording_id)
+
     def path(self, recording_id: str, part: int) -> Path:
-        """The file of one part. Named by opaque ids only (policy: CO4)."""
-        return self._recordings / recording_id / f"{part}.rec"
+        """The file that one part is recorded into."""
+        return self.storage.path(recording_id, part)
+
+    def place(self, recording_id: str, part: int) -> Place:
+        """One part where it is now, for reading."""
+        return self.storage.place(recording_id, part)

@@ -9,6 +9,7 @@ from pathlib import Path
 from recordings.format import ChunkDamaged, Header, Manifest, NotARecording, decrypt, leaf
 from recordings.reader import PartFile
 from recordings.seal import is_signed
+from recordings.storage import Place
 from recordings.writer import Durable
 from service.foundation.audit import Frontier
 
@@ -68,7 +69,7 @@ def _decrypts(key: bytes, first: bytes, record: bytes) -> bool:
 
 
 def verify(
-    path: Path, *, key: bytes | None = None, public: bytes | None = None, manifest: Manifest | None = None
+    path: Path | Place, *, key: bytes | None = None, public: bytes | None = None, manifest: Manifest | None = None
 ) -> Verdict:
     """Check one part: the chain, the seal's root and count, the signature (`public`), and with `key` every chunk.
 

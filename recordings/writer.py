@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from recordings import disk, webm
+from recordings.durable import sync_folder
 from recordings.format import INDEX_ENTRY, Chain, Flag, Header, Kind, as_json, preamble
 from recordings.webm import Block, Codec
 
@@ -265,12 +266,3 @@ class Writer(threading.Thread):
         self._chunk(Kind.INDEX, bytes(self._index.entries), span=(self._last_ms, self._last_ms))
         self._sync()
         return self._standing(end.at), index
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a new name in `folder` survive a power cut."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -1,4 +1,4 @@
-"""The one command line: `chaperone dev | serve | migrate | seed | verify | selftest` (`python -m service`)."""
+"""The one command line: `chaperone dev | serve | migrate | seed | verify | selftest | chair` (`python -m service`)."""
 
 import argparse
 import asyncio
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fastapi import FastAPI
 
 from recordings import proof
+from recordings.storage import storage_of
 from recordings.vault import Vault
 from service import seed, seed_recording
 from service.app import addresses, create_app
@@ -26,10 +27,10 @@ from service.foundation import audit
 from service.foundation.bus import Subscribers
 from service.foundation.clock import SystemClock
 from service.foundation.db import Database
-from service.foundation.errors import SafeguardError
+from service.foundation.errors import NotFound, SafeguardError
 from service.foundation.settings import Settings
 from service.migrations import upgrade
-from service.people import queries
+from service.people import power, queries
 from service.selftest import report
 from service.selftest import run as selftest
 from service.selftest.questions import QUESTIONS
@@ -53,6 +54,9 @@ def main(argv: list[str] | None = None) -> int:
             command.add_argument("--checkpoint", type=Path, help="a checkpoint that was kept elsewhere")
             command.add_argument("--report", type=Path, help="only check this report of the self-test, JSON or HTML")
             command.add_argument("--public-key", help="the installation's public key (base64), where its data is not at hand")
+    chair = commands.add_parser("chair", help="name the chair of governors of a school in which nobody could agree to a role")
+    chair.add_argument("email", help="the person's e-mail address, as the office has it")
+    chair.add_argument("--data", type=Path, default=None)
     selftest = commands.add_parser("selftest", help="ask the running service what a governor asks, and sign the answers")
     selftest.add_argument("--data", type=Path, default=None, help="the folder that the running service uses")
     selftest.add_argument("--url", default="", help="the address that people type (default: from the settings)")
@@ -63,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
     os.umask(0o077)  # the database too is nobody else's to read, in whatever folder it was put
     _log_to_stderr()
     return {"dev": _dev, "serve": _serve, "migrate": _migrate, "seed": _seed, "verify": _verify,
-            "selftest": _selftest}[given.command](given)
+            "selftest": _selftest, "chair": _chair}[given.command](given)
 
 
 def _log_to_stderr() -> None:
@@ -88,12 +92,18 @@ def _dev(given: argparse.Namespace) -> int:
     return 0
 
 
+SWITCH = 0.0005
+"""Seconds after which a thread that waits for the interpreter gets it. The database's threads want it for a moment, some times a
+statement; by default they would wait five milliseconds each time while the event loop is busy, and the loop as long for them."""
+
+
 class _Server(uvicorn.Server):
     """uvicorn, which when it stops keeps no page waiting for news."""
 
     def __init__(self, app: FastAPI, config: uvicorn.Config):
         super().__init__(config)
         self.app = app
+        sys.setswitchinterval(SWITCH)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.app.state.bell.close()
@@ -199,15 +209,16 @@ class _RealServer(_Server):
 
 def _offline(settings: Settings) -> Database:
     info = {"clock": SystemClock(), "subscribers": Subscribers(), "outbox": asyncio.Event(),
-            "signing_key": audit.signing_key(settings.data / "keys")}
+            "signing_key": audit.signing_key(settings.keys)}
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Database(settings.url, info)
 
 
 def _migrate(given: argparse.Namespace) -> int:
     async def run() -> None:
-        database = _offline(_settings(given))
-        await upgrade.to_newest(database)
+        settings = _settings(given)
+        database = _offline(settings)
+        await upgrade.to_newest(database, settings.keys)
         await database.close()
 
     asyncio.run(run())
@@ -218,10 +229,10 @@ def _seed(given: argparse.Namespace) -> int:
     async def run() -> None:
         settings = _settings(given)
         database = _offline(settings)
-        await upgrade.to_newest(database)
+        await upgrade.to_newest(database, settings.keys)
         async with database.writing() as session:
             await seed.demo_school(session, SystemClock().now())
-        await seed_recording.finished_lesson(database, Vault(settings.data), SystemClock())
+        await seed_recording.finished_lesson(database, Vault(settings.data, storage_of(settings), settings.keys), SystemClock())
         await database.close()
 
     asyncio.run(run())
@@ -237,8 +248,8 @@ def _verify(given: argparse.Namespace) -> int:
         database = _offline(settings)
         kept = given.checkpoint.read_text() if given.checkpoint else None
         async with database.reading() as session:
-            faults = await audit.verify(session, audit.signing_key(settings.data / "keys").public_key(), kept)
-            faults += await proof.verify(session, Vault(settings.data))
+            faults = await audit.verify(session, audit.signing_key(settings.keys).public_key(), kept)
+            faults += await proof.verify(session, Vault(settings.data, storage_of(settings), settings.keys))
         await database.close()
         return faults
 
@@ -250,7 +261,7 @@ def _verify(given: argparse.Namespace) -> int:
 def _verify_report(given: argparse.Namespace) -> int:
     """Whether a report of the self-test is what this installation signed. Needs nothing but a public key."""
     key = (Ed25519PublicKey.from_public_bytes(base64.b64decode(given.public_key)) if given.public_key
-           else audit.signing_key(_settings(given).data / "keys").public_key())
+           else audit.signing_key(_settings(given).keys).public_key())
     try:
         found = report.verified(given.report.read_text(), key)
     except report.ReportChanged as changed:
@@ -261,10 +272,34 @@ def _verify_report(given: argparse.Namespace) -> int:
     return 0
 
 
+def _chair(given: argparse.Namespace) -> int:
+    """When one person with power is left: whoever runs the server names the chair, who then agrees to the rest."""
+    async def run() -> None:
+        settings = _settings(given)
+        database = Database(settings.url, {"clock": SystemClock(), "subscribers": SUBSCRIBERS, "outbox": asyncio.Event(),
+                                           "signing_key": audit.signing_key(settings.data / "keys")})
+        try:
+            async with database.writing() as session:
+                school = await queries.only_school(session)
+                if school is None:
+                    raise NotFound("There is not exactly one school here.")
+                await power.name_chair(session, school.id, given.email, SystemClock().now())
+        finally:
+            await database.close()
+
+    try:
+        asyncio.run(run())
+    except SafeguardError as error:
+        print(error, *error.fields.values(), file=sys.stderr)
+        return 2
+    print("They are chair of governors now. The audit says that the console named them.")
+    return 0
+
+
 def _selftest(given: argparse.Namespace) -> int:
     """0: every answer is as it must be. 1: one is not, or could not be shown. 2: the questions could not be put at all."""
     settings = _settings(given)
-    key = audit.signing_key(settings.data / "keys")
+    key = audit.signing_key(settings.keys)
     questions = tuple(question for question in QUESTIONS if given.only is None or question.id in given.only)
 
     async def run() -> report.Report:
@@ -272,7 +307,9 @@ def _selftest(given: argparse.Namespace) -> int:
                                            "signing_key": key})
         try:
             return await selftest.run(selftest.Asked(
-                (given.url or settings.origin).rstrip("/"), database, SystemClock(), Vault(settings.data), settings.data,
+                (given.url or settings.origin).rstrip("/"), database, SystemClock(),
+                Vault(settings.data, storage_of(settings), settings.keys),
+                settings.data,
                 addresses(), questions, lambda line: print(line, file=sys.stderr, flush=True)))
         finally:
             await database.close()

@@ -24,6 +24,8 @@ import lessons.live.socket as lesson_socket
 import lessons.one_to_one.pages as one_to_one_pages
 import lessons.pages as lessons_pages
 import mobile_api.routes as mobile_routes
+import recordings.ending.key_pages as key_pages
+import recordings.ending.pages as ending_pages
 import recordings.grants.pages as grants_pages
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
@@ -32,8 +34,13 @@ import service.selftest.pages as selftest_pages
 from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
+from lessons.reminders import remind
+from recordings import keycopies
 from recordings.commands import recover as recover_recordings
+from recordings.ending import destruction, recovery
+from recordings.moving import Mover
 from recordings.shelf import Shelf
+from recordings.storage import storage_of
 from recordings.vault import Vault
 from service import files, metrics
 from service.foundation import audit, banners, bus, health, jobs, mail, web
@@ -47,6 +54,7 @@ from service.people.frame import audiences, frame
 from service.people.queries import address
 from service.people.sessions import authenticate, keep_seen
 from service.people.sign_in import Tries
+from service.selftest import report
 from service.wiring import SUBSCRIBERS
 
 ROUTERS = (
@@ -64,6 +72,8 @@ ROUTERS = (
     one_to_one_pages.router,
     one_to_one_pages.team_router,
     safeguarding_pages.router,
+    ending_pages.router,
+    key_pages.router,
     recordings_pages.router,
     grants_pages.router,
     attendance_pages.router,
@@ -95,7 +105,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.seen = {}
     app.state.frame = frame
     app.state.notices = (banners.on_page, consent_signing.notice)
-    app.state.banners = (safeguarding_pages.banners, attention_pages.banners, grants_pages.banners)
+    app.state.banners = (
+        safeguarding_pages.banners, attention_pages.banners, ending_pages.banners, grants_pages.banners,
+    )
     app.state.bell = banners.Bell()
     app.state.audiences = audiences(ROUTERS)
     app.state.passwords = hashing.Passwords()
@@ -126,20 +138,24 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     async with AsyncExitStack() as stack:
         stack.enter_context(own_data_folder(state.settings.data))
-        state.keys = state.settings.data / "keys"
+        state.keys = state.settings.keys
         state.pepper = hashing.pepper(state.keys)
         state.outbox = asyncio.Event()
         state.post = mail.post_of(state.settings)
         state.database = Database(state.settings.url, {
             "clock": state.clock, "subscribers": SUBSCRIBERS, "outbox": state.outbox,
-            "signing_key": audit.signing_key(state.keys), "post": state.post,
+            "signing_key": audit.signing_key(state.keys), "post": state.post, "state": state,
         })
         stack.push_async_callback(state.database.close)
-        await upgrade.to_newest(state.database)
-        state.vault = Vault(state.settings.data)
+        await upgrade.to_newest(state.database, state.keys)
+        state.vault = Vault(state.settings.data, storage_of(state.settings), state.keys)
+        state.vault.forget_old()
+        keycopies.replay(state.keys)
         state.shelf = Shelf()
+        state.mover = Mover(state.database, state.vault)
         stack.callback(state.shelf.close)
         await recover_recordings(state.database, state.vault, state.clock)
+        await destruction.reconcile(state.database, state.vault, state.clock)
         await _open_rooms(state, stack)
         for name, job in _jobs(app):
             task = asyncio.create_task(jobs.keep_running(name, job), name=name)
@@ -156,6 +172,8 @@ async def _open_rooms(state: Any, stack: AsyncExitStack) -> None:
     )
     stack.push_async_callback(plane.close)
     state.rooms = open_registry(state, plane)
+    public = audit.signing_key(state.keys).public_key()
+    state.rooms.self_test_fails = lambda: report.forbids(settings.data, public)
     stack.push_async_callback(state.rooms.close)
 
 
@@ -170,10 +188,17 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
         async with state.database.writing() as session:
             await audit.checkpoint(session)
 
+    async def destroy() -> None:
+        await destruction.reconcile(state.database, state.vault, state.clock)
+        await recovery.apply(state.database, state.vault)
+
     yield "outbox", lambda: bus.run(state.database, state, SUBSCRIBERS, state.outbox)
     yield "checkpoint", lambda: jobs.every(60, sign)
     yield "seen", lambda: jobs.every(10, lambda: keep_seen(state))
     yield "mail", lambda: mail.run(state.database, state.post, state.clock, address)
+    yield "destruction", lambda: jobs.every(60, destroy)
+    yield "recordings to the store", lambda: jobs.every(60, state.mover.move_sealed)
+    yield "reminders", lambda: jobs.every(3_600, lambda: remind(state))
     yield "old mails", lambda: jobs.every(86_400, lambda: mail.clear(state.database, state.clock))
 
 

@@ -8,11 +8,12 @@ from lessons.breakouts import events as breakouts
 from lessons.guards import refuse_adults_of_their_lessons
 from lessons.guests import events as guests
 from lessons.live.facts import LessonStopped
-from lessons.live.registry import refresh_rooms, refresh_rooms_of
+from lessons.live.registry import cut_off, refresh_rooms, refresh_rooms_of, withhold
 from lessons.one_to_one.commands import cancel_what_is_to_come
 from recordings import events as recordings
+from recordings.ending import events as endings
 from service.foundation.banners import ring
-from service.foundation.bus import AfterCommit, InTransaction, Subscribers
+from service.foundation.bus import AfterCommit, Closing, InTransaction, Subscribers
 from service.foundation.events import Event
 from service.people import events as people
 from service.safeguarding import events as safeguarding
@@ -33,10 +34,13 @@ ENDS_SIGN_INS: tuple[type[Event], ...] = (people.SignedOut, people.SessionsEnded
 CALLS_SOMEBODY: tuple[type[Event], ...] = (
     safeguarding.AlertRaised, safeguarding.AlertMoved, safeguarding.AlertNoted, safeguarding.AlertTaken,
     safeguarding.AlertClosed, attention.LessonNeedsAttention, attention.AttentionTaken, attention.AttentionOver,
-    approvals.OneToOneApproved, approvals.OneToOneRefused, approvals.OneToOneWithdrawn, people.SignedOut,
+    approvals.OneToOneApproved, approvals.OneToOneRefused, approvals.OneToOneWithdrawn, endings.HoldStepTaken, people.SignedOut,
     people.SessionsEnded, people.RolesChanged, people.PersonLeft, recordings.RecordingViewed,
 )
 """Or calls them no longer; and who is signed out is not kept waiting for news."""
+CLOSING: dict[type[Event], tuple[Closing, ...]] = {
+    approvals.OneToOneRevoked: (withhold,), people.SignedOut: (cut_off,), people.SessionsEnded: (cut_off,),
+}
 AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = {
     event: ((refresh_rooms,) if event in CHANGES_A_ROOM else ()) + ((refresh_rooms_of,) if event in ENDS_SIGN_INS else ())
     + ((ring,) if event in CALLS_SOMEBODY else ())
@@ -55,7 +59,9 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     approvals.OneToOneRevoked: (cancel_what_is_to_come,),
     people.RolesChanged: (end_what_nobody_may_approve_any_more,), people.PersonLeft: (end_what_nobody_may_approve_any_more,),
     people.RosterImported: (end_what_nobody_may_approve_any_more,),
+    **dict.fromkeys((guests.GuestApproved, guests.GuestRefused, lessons.LessonApproved, lessons.LessonRefused, people.RoleAgreed,
+                     people.RoleRefused, people.ProfileChanged, people.ProfileChangeRefused), (mails.tell_asker,)),
     people.BadgeIssued: (refuse_adults_of_their_lessons,), people.BadgeUnlocked: (refuse_adults_of_their_lessons,),
 }
 
-SUBSCRIBERS = Subscribers(in_transaction=IN_TRANSACTION, after_commit=AFTER_COMMIT)
+SUBSCRIBERS = Subscribers(closing=CLOSING, in_transaction=IN_TRANSACTION, after_commit=AFTER_COMMIT)

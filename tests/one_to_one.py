@@ -12,12 +12,13 @@ from lessons.one_to_one.commands import Wish
 from lessons.tables import Lesson as LessonRow
 from service.foundation.events import Actor, Role
 from service.foundation.web import token_hash
+from service.people import power
 from service.people import queries as people
 from service.people.actions import GRANT_LASTS, Action
 from service.people.commands import change_roles
 from service.people.rules import role_action
 from service.people.step_up import Proof
-from service.people.tables import GroupMember, Person, PersonRole, SignIn, StepUpGrant, TeachingGroup
+from service.people.tables import GroupMember, Person, SignIn, StepUpGrant, TeachingGroup
 from service.safeguarding.approvals import commands as approvals
 from service.safeguarding.approvals import queries as approved
 from service.safeguarding.approvals import revocation
@@ -152,10 +153,9 @@ async def approved_lesson(school: Running, *, minutes_in: float = 1, **changes: 
 
 
 async def set_roles(school: Running, person_id: str, *roles: Role) -> None:
-    """A second headteacher changes what somebody may do."""
+    """A second headteacher changes what somebody may do, and a third person agrees where two have to."""
     other = await named(school, "Ms Cole")
-    async with school.database.writing() as session:
-        await session.merge(PersonRole(person_id=other.person_id, role=Role.HEADTEACHER, school_id=other.school_id))
+    await school.give_role(other.person_id, Role.HEADTEACHER)
     other = await actor(school, other.person_id)
     async with school.database.reading() as session:
         before = (await people.roles(session, [person_id])).get(person_id, frozenset())
@@ -163,3 +163,23 @@ async def set_roles(school: Running, person_id: str, *roles: Role) -> None:
     proof = await proved(school, other, role_action(person_id, "", before, after))
     async with school.database.writing() as session:
         await change_roles(session, other, person_id, after, proof, school.clock.now())
+    await agree_to_roles(school, person_id)
+
+
+async def agree_to_roles(school: Running, person_id: str, by: str = "") -> None:
+    """Somebody else with power agrees to whatever waits for this person. `by`: who, by name."""
+    async with school.database.reading() as session:
+        waiting = [one for one in await power.waiting(session, (await _anybody(school)).school_id) if one.person_id == person_id]
+    for one in waiting:
+        seconds = [school.person(role) for role in ("dsl", "senior_leader", "headteacher")]
+        second = await named(school, by) if by else await actor(
+            school, next(each for each in seconds if each not in (person_id, one.asked_by_id)))
+        async with school.database.reading() as session:
+            action = await power.agreeing(session, second, one.id)
+        proof = await proved(school, second, action)
+        async with school.database.writing() as session:
+            await power.agree(session, second, one.id, proof=proof, now=school.clock.now())
+
+
+async def _anybody(school: Running) -> Actor:
+    return await actor(school, school.person("headteacher"))

@@ -20,7 +20,7 @@ from service.foundation.settings import Settings
 from service.foundation.web import COOKIE
 from service.people import profile_changes, sessions
 from service.people.profile import Profile
-from service.people.tables import ProfileChange, ProfileVersion
+from service.people.tables import PersonRole, ProfileChange, ProfileVersion, RoleRequest
 from tests.fakes import FakeClock
 
 MORNING = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)  # a Tuesday in term; seeded lessons are around it
@@ -61,6 +61,19 @@ class Running:
     async def signed_in(self, role: str, position: int = 0) -> httpx.AsyncClient:
         """A client signed in as the n-th person with this role."""
         return self.client(await self.cookie(self.person(role, position)))
+
+    async def give_role(self, person_id: str, *roles: str) -> None:
+        """Roles with which somebody may approve, as two people would have agreed them. Others are added as they are."""
+        async with self.database.writing() as session:
+            school_id, now = await self._school(session), self.clock.now()
+            seconds = [person for role in ("headteacher", "chair", "dsl") if (person := self.person(role)) != person_id]
+            for role in roles:
+                asked = RoleRequest(school_id=school_id, person_id=person_id, role=role, asked_by=seconds[0], asked_at=now)
+                session.add(asked)
+                await session.flush()
+                asked.decided_by, asked.decided_at, asked.agreed = seconds[1], now, True
+                await session.flush()
+                await session.merge(PersonRole(person_id=person_id, role=role, school_id=school_id))
 
     async def set_profile(self, text: str = "", **changes: Any) -> int:
         """Other school rules, written straight into the database as two people would have agreed them. `text`: the JSON itself

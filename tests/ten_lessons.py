@@ -47,15 +47,15 @@ async def office(school: Running) -> Actor:
     return found
 
 
-async def ten_lessons(school: Running, pupils: int = 1500, lessons: int = 10) -> list[Taught]:
-    """Import `pupils` and put the first classes in lessons that began five minutes ago."""
+async def ten_lessons(school: Running, pupils: int = 1500, lessons: int = 10, minutes: int = 40) -> list[Taught]:
+    """Import `pupils` and put the first classes in lessons that began five minutes ago and go on for `minutes`."""
     actor = await office(school)
     state = school.app.state
     await imports.save(state, actor, await imports.check(state, actor, roster_file(pupils), is_whole=False))
-    return [await _taught(school, actor.school_id, f"Class {number}") for number in range(lessons)]
+    return [await _taught(school, actor.school_id, f"Class {number}", minutes) for number in range(lessons)]
 
 
-async def _taught(school: Running, school_id: str, name: str) -> Taught:
+async def _taught(school: Running, school_id: str, name: str, minutes: int) -> Taught:
     """One transaction each, as short as an office's would be."""
     now = school.clock.now()
     async with school.database.writing() as session:
@@ -63,7 +63,7 @@ async def _taught(school: Running, school_id: str, name: str) -> Taught:
         pupil_ids = (await session.exec(select(GroupMember.person_id).where(GroupMember.group_id == group.id))).all()
         teacher = await add_teacher(session, school_id, name, now)
         lesson = Lesson(school_id=school_id, group_id=group.id, title=f"Maths with {name}", starts_at=now - timedelta(minutes=5),
-                        ends_at=now + timedelta(minutes=40), planned_by=teacher.id, planned_at=now - timedelta(days=1))
+                        ends_at=now + timedelta(minutes=minutes), planned_by=teacher.id, planned_at=now - timedelta(days=1))
         session.add(lesson)
         await session.flush()
         session.add(LessonAdult(lesson_id=lesson.id, person_id=teacher.id, school_id=school_id, part="teacher"))

@@ -76,9 +76,10 @@ class AddressShared:
 
 @dataclass(frozen=True)
 class CameElsewhere:
-    """This person is coming into another room of the same lesson."""
+    """This person is coming into another room: of the same lesson, or, where `other_lesson`, of another one."""
 
     person: str
+    other_lesson: bool = False
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,9 @@ CURRENT = 0.5
 """Seconds between two proofs that the plan is current; each holds for three."""
 REREAD = 10.0
 """Seconds after which the plan is read again even though nothing seems to have changed: midnight changes things too."""
+WITHHELD = 15.0
+"""Seconds for which an approval that is being ended counts for nothing whatever the plan says. Longer than a writer waits for its
+turn, so that by then it is known whether it was ended."""
 
 
 class Line(Protocol):
@@ -133,9 +136,13 @@ class Host:
         self._tapes: dict[SourceKey, dict[str | None, Tape]] = {}
         self._routed: frozenset[SourceKey] = frozenset()
         self._same_address: set[tuple[str, str]] = set()
+        self._withheld: dict[str, float] = {}
+        """Approvals that are being ended, and until when the plan is not believed about them."""
         self._watch = Watch()
         self.one_address = False
         """In the demo everybody is at one address: once for a lesson is enough."""
+        self.may_start: Callable[[], bool] = lambda: True
+        """Asked once more before the first opening: the self-test may have failed while people waited (screens 8.2)."""
         self._broken = False
         self._condemned = False
         self._failure: Exception | None = None
@@ -209,6 +216,18 @@ class Host:
         """Something about this lesson was decided: read the plan now."""
         self._stale.set()
 
+    def withhold(self, approval_id: str) -> None:
+        """An approval is being ended: it counts for nothing from this turn on. Should its end fail, the plan says so later."""
+        if any(pair.id == approval_id for pair in self.room.plan.approvals):
+            self._withheld[approval_id] = self.clock.boottime() + WITHHELD
+            self._follow(self.room.plan, -inf)
+
+    def sign_out(self, is_over: Callable[[Connected], bool]) -> None:
+        """Close the lines of sign-ins that are over, and their media with them."""
+        for connected in [c for c in self.connections.values() if is_over(c)]:
+            connected.line.close(TICKET_REFUSED)
+            self.lost(connected, "signed-out")
+
     def staff(self) -> list[Connected]:
         """The connections of cleared staff who run this lesson: not guests, nor leaders who look in."""
         found = [(c, self.room.plan.person(c.person)) for c in self.connections.values()]
@@ -244,9 +263,7 @@ class Host:
         asked, stale = self.clock.boottime(), self._stale.is_set()
         self._stale.clear()
         found = await self._check(self._seen, {c.session for c in self.connections.values()})
-        for connected in [c for c in self.connections.values() if c.session in found.signed_out]:
-            connected.line.close(TICKET_REFUSED)
-            self.lost(connected, "signed-out")
+        self.sign_out(lambda connected: connected.session in found.signed_out)
         self._seen = found.seen
         if stale or found.changed or asked - self._read_at >= REREAD:
             self._take_plan(await self._read(), asked)
@@ -258,8 +275,15 @@ class Host:
         if found.lists != self._lists:
             self._lists = found.lists
             self.room.screen = screener(found.lists)
-        self.monitor.planned(_facts(found.plan, self.now()))
-        self.handle(ev.PlanRead(found.plan, asked))
+        self._follow(found.plan, asked)
+
+    def _follow(self, plan: Plan, asked: float) -> None:
+        """Put a plan in force. `asked`: what it proves to be current from then on; -inf: nothing."""
+        now = self.now()
+        self._withheld = {approval: until for approval, until in self._withheld.items() if now.boot < until}
+        plan = plan.without(self._withheld)
+        self.monitor.planned(_facts(plan, now))
+        self.handle(ev.PlanRead(plan, asked))
 
     # Effects
 
@@ -353,6 +377,11 @@ class Host:
         self.kin.tell(self, effect)
 
     def _write_opening(self, effect: fx.JournalOpening) -> None:
+        if self.room.phase is Phase.LOBBY and not self.may_start():
+            self.break_off()  # their pages come back by themselves, and the door says why not
+            self.finished.set()
+            return
+
         def durable() -> None:
             self.monitor.opened(effect.opening)
             self.handle(ev.OpeningJournalled(effect.opening))

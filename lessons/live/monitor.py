@@ -61,10 +61,11 @@ class Forbidden:
 
 @dataclass
 class Watched:
-    """Counts of one process, for its operator."""
+    """What all rooms of one process have in common: counts for its operator, and each person's newest connection."""
 
     deliveries: int = 0
     forbidden: int = 0
+    newest: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -90,13 +91,16 @@ class Monitor:
 
     def came(self, connection: str, person: str, device: str) -> None:
         self._sockets[connection] = person, device
+        self.watched.newest[person] = connection
         known = self.facts.people.get(person)
         if device and known is not None and known.part != "child":
             self._staff_devices.add(device)
         self._doubt()
 
     def went(self, connection: str) -> None:
-        self._sockets.pop(connection, None)
+        person, _ = self._sockets.pop(connection, ("", ""))
+        if self.watched.newest.get(person) == connection:
+            del self.watched.newest[person]
         self._doubt()
 
     def planned(self, facts: Facts) -> None:
@@ -164,6 +168,10 @@ class Monitor:
         return {person: device for person, device in self._sockets.values()
                 if (known := self.facts.people.get(person)) is not None and "attend" in known.may}
 
+    def _in_no_newer_room(self) -> set[str]:
+        """Who came nowhere else since: a person protects in one room at a time."""
+        return {person for connection, (person, _) in self._sockets.items() if self.watched.newest.get(person) == connection}
+
     def _is(self, part: str, people: Iterable[str]) -> set[str]:
         return {person for person in people if self.facts.people[person].part == part}
 
@@ -174,7 +182,7 @@ class Monitor:
 
     def _broken_by_the_room(self, now: float) -> list[str]:
         here = self._here()
-        alive = {person for person in here if now < min(self._proofs(person))}
+        alive = {person for person in here.keys() & self._in_no_newer_room() if now < min(self._proofs(person))}
         staff = {person for person in self._is("staff", alive) if self.facts.people[person].cleared}
         children = self._is("child", alive)
         pair = self._approved(here, now) and bool(children)

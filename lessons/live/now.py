@@ -24,7 +24,7 @@ from lessons.tables import JournalEntry, Lesson
 from service.foundation.bus import publish
 from service.foundation.errors import Conflict, Invalid, NotFound
 from service.foundation.events import LEADERS, SAFEGUARDING, Actor
-from service.foundation.web import Audience, Now, Reading, Writing, render, say_time, see_other
+from service.foundation.web import Audience, Closing, Now, Reading, render, say_time, see_other
 from service.people import queries as people
 from service.safeguarding import commands as safeguarding
 from service.safeguarding.rules import Kind
@@ -149,7 +149,7 @@ async def ask_to_stop(request: Request, lesson_id: str, actor: Leader, session: 
 
 @router.post("/{lesson_id}/stop")
 async def stop_lesson(
-    request: Request, lesson_id: str, actor: Leader, session: Writing, now: Now, reason: Annotated[str, Form()] = "",
+    request: Request, lesson_id: str, actor: Leader, session: Closing, now: Now, reason: Annotated[str, Form()] = "",
 ) -> Response:
     try:
         await stop(session, actor, lesson_id=lesson_id, reason=reason, now=now)

@@ -1,7 +1,7 @@
 """What the school decided about one lesson, as the live room knows it: immutable, and replaced whole, never edited."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -137,6 +137,14 @@ class Plan:
         """The other room that this adult was named for."""
         place = self.posts.get(person_id, "")
         return next((room for room in self.rooms if room.lesson_id == place != self.lesson_id), None)
+
+    def without(self, ended: Collection[str]) -> "Plan":
+        """As if these approvals had ended as they began."""
+        if not any(pair.id in ended for pair in self.approvals):
+            return self
+        ticket = "" if self.ticket_approval in ended else self.ticket_approval
+        approvals = tuple(replace(pair, end=pair.start) if pair.id in ended else pair for pair in self.approvals)
+        return replace(self, approvals=approvals, ticket_approval=ticket)
 
     def person(self, person_id: str) -> Person | None:
         return self.people.get(person_id)

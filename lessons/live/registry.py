@@ -2,8 +2,8 @@
 life, keeps every other process away (invariant I8)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -20,6 +20,7 @@ from lessons.live.monitor import Watched
 from lessons.live.pace import Pace
 from lessons.live.protocol import encode
 from lessons.live.recorder import Recorder
+from lessons.live.room import Phase
 from lessons.live.rooms import rooms_of
 from lessons.live.tickets import Ticket, Tickets, ticket_key
 from lessons.media.gate import Gate
@@ -29,8 +30,11 @@ from recordings.vault import Vault
 from service.foundation.clock import Clock
 from service.foundation.db import Database
 from service.foundation.errors import Unavailable
-from service.foundation.events import system
+from service.foundation.events import Actor, system
+from service.people.events import SessionsEnded, SignedOut
+from service.people.queries import is_self_test
 from service.people.tables import SignIn
+from service.safeguarding.approvals.events import OneToOneRevoked
 
 log = structlog.get_logger(__name__)
 Found = TypeVar("Found")
@@ -46,6 +50,13 @@ class TooOften(Unavailable):
     code = "too-often"
 
 
+class SelfTestFails(Unavailable):
+    """No lesson can start now: the safety test of this service does not pass. You have not done anything wrong. The technician
+    runs it again, and lessons start when it passes."""
+
+    code = "self-test-fails"
+
+
 class Devices(set[str]):
     """What the rooms of one lesson remember together, for as long as one of them lives."""
 
@@ -59,6 +70,8 @@ class Registry:
         self._mark_seen = seen
         self.one_address = False
         """Whether everybody is at one address, as in the demo."""
+        self.self_test_fails: Callable[[], bool] = lambda: False
+        """What the last self-test says (screens 8.2). Its own lessons start all the same, or it could never pass."""
         self._hosts: dict[str, Host] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._beginning: dict[str, asyncio.Lock] = {}
@@ -86,12 +99,24 @@ class Registry:
             if self._closing:
                 raise Unavailable("The service is restarting. Your page comes back by itself.")
             found = self._hosts.get(lesson_id)
-            return found if found is not None else await self._begin(lesson_id)
+            if found is None:
+                return await self._begin(lesson_id)
+            if found.room.phase is Phase.LOBBY and not found.may_start():
+                raise SelfTestFails()
+            return found
+
+    def may_start(self, family: str) -> bool:
+        """Whether a lesson that nobody was let into yet may start. One that was open goes on, with its rooms."""
+        return not self.self_test_fails() or any(
+            host.room.plan.family == family and host.room.phase is not Phase.LOBBY for host in self._hosts.values())
 
     async def _begin(self, lesson_id: str) -> Host:
         await self._after(lesson_id)
         first = await self._glance(lambda session: reading.read(session, lesson_id))
         plan, actor, gate = first.plan, system(first.plan.school_id), Gate()
+        is_test = await self._glance(lambda session: is_self_test(session, plan.school_id))
+        if not is_test and not self.may_start(plan.family):
+            raise SelfTestFails()
         host = Host(
             first, clock=self.clock, gate=gate,
             journal=Journal(self.database, actor, lesson_id, f"{plan.title}, {plan.class_name}"),
@@ -100,6 +125,7 @@ class Registry:
             kin=Kin(self._doubted.setdefault(plan.family, Devices()), tell=self._tell_kin, changed=self._rooms_changed),
         )
         host.one_address = self.one_address
+        host.may_start = lambda: is_test or self.may_start(plan.family)
         facts = LessonFacts(lesson_id, plan.title, plan.class_name, plan.starts_at, plan.ends_at,
                             plan.main.lesson_id if plan.main else "")
         recorder = Recorder(
@@ -118,9 +144,13 @@ class Registry:
     # The rooms of one lesson
 
     def admit(self, host: Host, ticket: Ticket, line: Line, *, loopback: bool = False) -> Connected:
-        """Into one room of a lesson, and at once out of any other: a person is in one room at a time (policy: RL1, AC1)."""
-        for other in self._kin(host):
-            _say(other, ev.CameElsewhere(ticket.person))
+        """Into one room, and first out of any other, of this lesson or another: a person is in one room at a time, and protects
+        nobody in two (policy: RL1, AC1). In one turn: the newest of two who come at once is the one that stays."""
+        kin = self._kin(host)
+        for other in self.hosts():
+            if other is not host:
+                _say(other, ev.CameElsewhere(ticket.person, other_lesson=other not in kin))
+        for other in kin:
             if ticket.device and any(s.connection and s.device == ticket.device for s in other.room.seats.values()):
                 host.kin.doubted.add(ticket.device)
         return host.admit(ticket, line, loopback=loopback)
@@ -213,6 +243,18 @@ class Registry:
             if any(c.person == person_id for c in host.connections.values()):
                 host.refresh()
 
+    def withhold(self, approval_id: str) -> None:
+        """An approval is being ended: from this turn on nobody is alone by it, before that is written (invariant I7)."""
+        for host in self.hosts():
+            with _alone(host):
+                host.withhold(approval_id)
+
+    def cut_off(self, person_id: str, session_id: str = "") -> None:
+        """Somebody's sign-ins are being ended, or this one: their lines close in this turn, their media with them."""
+        for host in self.hosts():
+            with _alone(host):
+                host.sign_out(lambda c: c.person == person_id and session_id in ("", c.session))
+
     async def close(self) -> None:
         """The process ends: everybody is told to come back, every part is sealed."""
         self._closing = True
@@ -222,12 +264,19 @@ class Registry:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _say(host: Host, event: ev.RoomEvent) -> None:
-    """To another room of a lesson. What breaks there has shut that room, and is no reason to shut this one."""
+@contextmanager
+def _alone(host: Host) -> Iterator[None]:
+    """What breaks in a room has shut that room, and is no reason to stop here."""
     try:
-        host.handle(event)
+        yield
     except Exception:
         log.exception("host.failed", lesson_id=host.room.plan.lesson_id)
+
+
+def _say(host: Host, event: ev.RoomEvent) -> None:
+    """To another room of a lesson."""
+    with _alone(host):
+        host.handle(event)
 
 
 def open_registry(state: Any, plane: Plane | None) -> Registry:
@@ -238,6 +287,16 @@ def open_registry(state: Any, plane: Plane | None) -> Registry:
     registry = Registry(state.database, state.clock, state.vault, Tickets(ticket_key(state.keys), state.clock), plane, seen)
     registry.one_address = state.settings.dev
     return registry
+
+
+def withhold(state: Any, event: OneToOneRevoked, _actor: Actor) -> None:
+    """Closes: whatever else ends an approval (its approver's role, a leaver) ends it by this event too."""
+    state.rooms.withhold(event.approval_id)
+
+
+def cut_off(state: Any, event: SignedOut | SessionsEnded, actor: Actor) -> None:
+    """Closes: `SignedOut` is one sign-in, the actor's own; `SessionsEnded` all of a person's."""
+    state.rooms.cut_off(event.person_id, actor.session_id if isinstance(event, SignedOut) else "")
 
 
 async def refresh_rooms(state: Any, event: Any) -> None:

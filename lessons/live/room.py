@@ -174,8 +174,8 @@ class Room:
                 return [Journal("recorder-failed", facts=facts), Alert("recorder-failed", facts=facts)]
             case AddressShared(person, other):
                 return [Alert("address-shared", person, {"other": other})]
-            case CameElsewhere(person):
-                return self._send_away(person, Close.REPLACED, "replaced")
+            case CameElsewhere(person, other_lesson):
+                return self._send_away(person, Close.REPLACED, "elsewhere" if other_lesson else "replaced")
             case RemovedElsewhere(person):
                 self.removed |= {person}
                 return self._send_away(person, Close.REMOVED, "removed")

@@ -110,7 +110,7 @@ async def end(request: Request, approval_id: str, actor: Ender, session: Reading
         await registers.one_approval(session, actor, approval_id, now)
         return await step_up.ask(request, session, actor, action)
     try:
-        await saved(request, lambda writing: revocation.revoke(writing, actor, approval_id, reason, proof, now))
+        await saved(request, lambda writing: revocation.revoke(writing, actor, approval_id, reason, proof, now), closes=True)
     except NotConfirmed as refusal:
         return await step_up.ask(request, session, actor, action, refusal)
     return see_other(f"/one-to-one/in-force?ended={approval_id}")

@@ -12,8 +12,9 @@ from lessons.one_to_one import queries as one_to_one
 from service.foundation.errors import Invalid, NotAllowed
 from service.foundation.events import LEADERS, Actor, Role
 from service.foundation.web import Audience, Now, Reading, Writing, clock_of, render, see_other
-from service.people import profile_changes
+from service.people import power, profile_changes
 from service.people import queries as people
+from service.people.rules import POWERFUL
 
 router = APIRouter()
 Leader = Annotated[Actor, Depends(Audience(LEADERS))]
@@ -46,9 +47,12 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, *, errors
     now, is_leader = clock_of(request).now(), actor.is_any(LEADERS)
     found = await queries.waiting(session, actor, now) if is_leader else queries.Waiting((), ())
     names = await people.people(session, actor.school_id, {card.planned_by for card in found.waiting + found.by_rule})
+    roles = [one for one in await power.waiting(session, actor.school_id)
+             if actor.person_id not in (one.asked_by_id, one.person_id) and actor.is_any(POWERFUL)]
     return await render(
         request, "lessons/waiting.html", 422 if errors else 200, title="Waiting for you", found=found, errors=errors or {},
         one_to_ones=await one_to_one.waiting(session, actor, now), is_leader=is_leader,
         guests=await guests.waiting(session, actor) if is_leader else [], rules=await profile_changes.has_waiting(session, actor),
+        roles=roles,
         about=about, given=given, names={person.id: person.name for person in names.values()},
     )

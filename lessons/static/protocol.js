@@ -22,7 +22,7 @@ const LONGEST_WAIT = 5000;
 const MEDIA_PATIENCE = 12_000; // how long ICE and DTLS may take before the whole admission is tried again
 const GRACE = 3000; // a peer connection often recovers from "disconnected" by itself
 const COUNT_EVERY = 5; // heartbeats
-const FOR_GOOD = new Set(["removed", "over", "not-permitted", "not-on-roster", "replaced"]);
+const FOR_GOOD = new Set(["removed", "over", "not-permitted", "not-on-roster", "replaced", "self-test-fails"]);
 /** @type {Record<number, string>} */
 const CLOSED_FOR_GOOD = { 4403: "not-admitted", 4409: "replaced", 4410: "over" };
 

@@ -119,7 +119,18 @@ const ENDINGS = {
     pupil: "You joined on another device, so this one has stopped.",
     staff: "You joined on another device, so this one has stopped.",
   },
+  elsewhere: {
+    heading: "You joined another lesson",
+    pupil: "You joined another lesson, so this one has stopped.",
+    staff: "You joined another lesson, so this one has stopped.",
+  },
   "signed-out": { heading: "We signed you out", pupil: "Sign in again to come back.", staff: "Sign in again to come back.", rejoin: true },
+  "self-test-fails": {
+    heading: "No lesson can start now",
+    pupil: `The safety test of the service does not pass. ${BLAMELESS} School will send you the work another way.`,
+    staff: "The safety test of this service does not pass, so no lesson starts. Ask the technician to run it again. Lessons start when it passes.",
+    rejoin: true,
+  },
   "not-permitted": {
     heading: "You need to stop here for now",
     pupil: BLAMELESS + " School will send you the work another way.",

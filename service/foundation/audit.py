@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from sqlalchemy import text
-from sqlmodel import Field, SQLModel, col, func, select
+from sqlmodel import Field, SQLModel, col, func, insert, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.events import Actor, Event
@@ -126,8 +126,12 @@ def header_of(leaf: AuditLeaf) -> dict[str, Any]:
 
 
 async def append(session: AsyncSession, event: Event, actor: Actor) -> int:
-    """Write `event` into the log inside the caller's transaction. Returns its sequence number."""
-    seq = await _next(session)
+    """Write `event` into the log inside the caller's transaction. Returns its sequence number.
+
+    Everybody who writes waits for this, so it asks the database no more often than it must.
+    """
+    await session.flush()
+    seq, edge = await _edge(session)
     body = rfc8785.dumps(_plain(asdict(event))).decode()
     salt = secrets.token_hex(32)
     leaf = AuditLeaf(
@@ -135,53 +139,52 @@ async def append(session: AsyncSession, event: Event, actor: Actor) -> int:
         actor_id=actor.person_id, subject_id=event.subject_id, lesson_id=getattr(event, "lesson_id", None) or "",
         body_commit=body_commit(salt, body),
     )
-    session.add(leaf)
-    await session.flush()
-    session.add(AuditBody(seq=seq, school_id=actor.school_id, salt=salt, body=body))
-    await _grow(session, seq, leaf_hash(header_of(leaf)))
+    connection = await session.connection()
+    await connection.execute(insert(AuditLeaf), leaf.model_dump())
+    await connection.execute(insert(AuditBody), {"seq": seq, "school_id": actor.school_id, "salt": salt, "body": body})
+    await connection.execute(insert(AuditNode), list(_grown(seq, leaf_hash(header_of(leaf)), edge)))
     if (seq + 1) % CHECKPOINT_EVERY == 0:
         await checkpoint(session)
     return seq
 
 
-async def _next(session: AsyncSession) -> int:
-    if session.get_bind().dialect.name == "postgresql":
-        await session.execute(text("SELECT pg_advisory_xact_lock(6962)"))  # SQLite's writer is already alone
-    last = (await session.exec(select(func.max(AuditLeaf.seq)))).one()
-    return 0 if last is None else last + 1
+EDGE = text(f"""
+WITH tree (size) AS (SELECT coalesce(max(seq), -1) + 1 FROM audit_leaf),
+     step (level) AS (VALUES {", ".join(f"({level})" for level in range(48))})
+SELECT tree.size, node.level, node.hash FROM tree CROSS JOIN step
+LEFT JOIN audit_node AS node ON node.level = step.level AND node.position = (tree.size >> step.level) - 1
+""")
 
 
-async def _grow(session: AsyncSession, seq: int, node: bytes) -> None:
+async def _edge(session: AsyncSession) -> tuple[int, dict[int, bytes]]:
+    """How many entries there are, and the hash of the last complete subtree of each level, in one look."""
+    connection = await session.connection()
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("SELECT pg_advisory_xact_lock(6962)"))  # SQLite's writer is already alone
+    rows = (await connection.execute(EDGE)).all()
+    return rows[0][0], {level: bytes.fromhex(node) for _size, level, node in rows if node is not None}
+
+
+def _grown(seq: int, node: bytes, edge: dict[int, bytes]) -> Iterator[dict[str, object]]:
+    """The subtrees that the entry `seq` completes: its own leaf, and each that now has both halves."""
     level, position = 0, seq
-    session.add(AuditNode(level=level, position=position, hash=node.hex()))
+    yield {"level": level, "position": position, "hash": node.hex()}
     while position % 2:
-        left = await session.get_one(AuditNode, (level, position - 1))
-        node = node_hash(bytes.fromhex(left.hash), node)
+        node = node_hash(edge[level], node)
         level, position = level + 1, position // 2
-        session.add(AuditNode(level=level, position=position, hash=node.hex()))
-    await session.flush()
+        yield {"level": level, "position": position, "hash": node.hex()}
 
 
 async def checkpoint(session: AsyncSession) -> str | None:
     """Sign the tree as it stands. Returns the note, or None when nothing was added since the last."""
-    size = await _next(session)
+    size, edge = await _edge(session)
     last = (await session.exec(select(func.max(AuditCheckpoint.size)))).one() or 0
     if size == last:
         return None
-    peaks = [await session.get_one(AuditNode, peak) for peak in _peaks(size)]
-    root = _fold(bytes.fromhex(node.hash) for node in reversed(peaks))
+    root = _fold(edge[level] for level in range(size.bit_length()) if size >> level & 1)
     note = sign_note(session.info["signing_key"], size, root)
     session.add(AuditCheckpoint(size=size, note=note))
     return note
-
-
-def _peaks(size: int) -> Iterator[tuple[int, int]]:
-    """(level, position) of the complete subtrees that make up a tree of `size` leaves, left to right."""
-    start = 0
-    for level in reversed(range(size.bit_length())):
-        if size >> level & 1:
-            yield level, start >> level
-            start += 1 << level
 
 
 def sign_note(key: Ed25519PrivateKey, size: int, root: bytes) -> str:

@@ -99,14 +99,18 @@ def key(actor: Actor) -> str:
 async def waiting(state: Any, actor: Actor) -> list[Banner]:
     """Everything that calls this person now."""
     async with state.database.glance() as session:
-        return [banner for source in state.banners for banner in await source(session, actor, state.clock.now())]
+        return await _calling(session, state, actor)
 
 
-async def on_page(request: Request, actor: Actor | None) -> dict[str, Any]:
+async def _calling(session: AsyncSession, state: Any, actor: Actor) -> list[Banner]:
+    return [banner for source in state.banners for banner in await source(session, actor, state.clock.now())]
+
+
+async def on_page(session: AsyncSession, request: Request, actor: Actor | None) -> dict[str, Any]:
     """The frame's part: the banners at the moment of loading, which is all that a page without scripts shows."""
     if actor is None or not actor.is_any(CALLED):
         return {}
-    found = await waiting(request.app.state, actor)
+    found = await _calling(session, request.app.state, actor)
     return {"banners": found, "banners_shown": fingerprint(found), "banners_key": key(actor)}
 
 

@@ -1,8 +1,9 @@
 """Publish up: an event enters the audit, and whoever subscribed reacts, without the publisher knowing them.
 
 `wiring.py` is the only place that says who reacts to what; it reaches `publish` through `session.info`, so the floor never
-imports the roof. Subscribers inside the transaction raise and roll everything back; those after the commit run from the
-outbox, at least once, so they are idempotent.
+imports the roof. Whatever closes acts first, in the turn in which it was decided and before anything is written (invariant I7).
+Subscribers inside the transaction raise and roll everything back; those after the commit run from the outbox, at least once, so
+they are idempotent.
 """
 
 import asyncio
@@ -22,14 +23,19 @@ from service.foundation.events import Actor, Event
 
 log = structlog.get_logger(__name__)
 
+Closing = Callable[[Any, Any, Actor], None]
 InTransaction = Callable[[AsyncSession, Any, Actor], Awaitable[None]]
 AfterCommit = Callable[[Any, Any], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class Subscribers:
-    """Who reacts to what. `after_commit` functions get the application's state and the event."""
+    """Who reacts to what. `closing` and `after_commit` functions get the application's state and the event.
 
+    Those of `closing` never wait, and only ever close: the event may yet be rolled back, and whoever closed for it looks again.
+    """
+
+    closing: Mapping[type[Event], Sequence[Closing]] = field(default_factory=dict)
     in_transaction: Mapping[type[Event], Sequence[InTransaction]] = field(default_factory=dict)
     after_commit: Mapping[type[Event], Sequence[AfterCommit]] = field(default_factory=dict)
 
@@ -48,9 +54,12 @@ class Outbox(SQLModel, table=True):
 
 
 async def publish(session: AsyncSession, event: Event, actor: Actor) -> None:
-    """Audit `event`, run those who react in this transaction, and leave it for those who react after the commit."""
-    await audit.append(session, event, actor)
+    """Close what `event` closes, audit it, run those who react in this transaction, and leave it for those after the commit."""
     subscribers: Subscribers = session.info["subscribers"]
+    if (state := session.info.get("state")) is not None:  # a command beside the service has no rooms
+        for close in subscribers.closing.get(type(event), ()):
+            close(state, event, actor)
+    await audit.append(session, event, actor)
     for react in subscribers.in_transaction.get(type(event), ()):
         await react(session, event, actor)
     if type(event) in subscribers.after_commit:

@@ -2,14 +2,15 @@
 
 SQLite is the embedded default (WAL, synchronous=FULL: an acknowledged row survives a power cut); PostgreSQL is the same
 code by one setting. A writing session takes SQLite's write lock when it begins, so that a reader can never be refused in
-the middle of becoming a writer.
+the middle of becoming a writer. docs/decisions: 2 and 94.
 """
 
 import asyncio
 import secrets
 import time
+from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from prometheus_client import Histogram
@@ -19,11 +20,15 @@ from sqlmodel import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.errors import Unavailable
+from service.foundation.sqlite import OneVisit
 
 WRITE_SECONDS = Histogram(
     "chaperone_write_transaction_seconds", "How long a write transaction held the database",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
 )
+
+PATIENCE = 10.0
+"""Seconds for which a writer waits for its turn."""
 
 
 def new_id() -> str:
@@ -35,49 +40,65 @@ def IdField(**kwargs: Any) -> Any:
     return Field(default_factory=new_id, primary_key=True, max_length=32, **kwargs)
 
 
-def open_engine(url: str) -> AsyncEngine:
+def open_engine(url: str, *, reads_only: bool = False) -> AsyncEngine:
     """An engine for `url`. SQLite gets WAL, synchronous=FULL, foreign keys and secure deletion on every connection."""
     sqlite = url.startswith("sqlite")
     # An error of SQL is logged with what went wrong, never with the values: they are children's names (policy: CO4).
-    engine = create_async_engine(url, hide_parameters=True, **({"connect_args": {"timeout": 10}} if sqlite else {}))
+    engine = create_async_engine(url, hide_parameters=True, **(
+        {"connect_args": {"timeout": 10}, "module": OneVisit()} if sqlite else {}))
     if sqlite:
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        event.listen(engine.sync_engine, "connect", _reads_only if reads_only else _prepare)
+        event.listen(engine.sync_engine, "begin", _begin_reading if reads_only else _begin_writing)
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
+
+
+def _prepare(connection: Any, _record: object, more: tuple[str, ...] = ()) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+    for pragma in (*PRAGMAS, *more):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
-def _begin_sqlite(connection: Any) -> None:
-    writing = connection.get_execution_options().get("writing", True)
-    connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writing else 'ON'}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+def _reads_only(connection: Any, record: object) -> None:
+    _prepare(connection, record, ("query_only=ON",))
+
+
+def _begin_reading(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _begin_writing(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
     connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")  # rows may arrive in any order; the commit checks them
 
 
 class Database:
-    """The engine and what every session carries: `info` is where `bus.publish` finds its clock and its subscribers."""
+    """The engines and what every session carries: `info` is where `bus.publish` finds its clock and its subscribers.
+
+    Requests may hold a reading session, look something up beside it and then write, so each of the three has connections of its
+    own: whoever holds one and wants another would otherwise wait for others who do the same.
+    """
 
     def __init__(self, url: str, info: dict[str, Any]):
         self.engine = open_engine(url)
-        self._one_writer = asyncio.Lock() if url.startswith("sqlite") else None
-        self._lookups = open_engine(url)
-        self._sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False, info=info)
-        self._glances = async_sessionmaker(self._lookups, class_=AsyncSession, expire_on_commit=False, info=info)
+        self._readers, self._lookups = open_engine(url, reads_only=True), open_engine(url, reads_only=True)
+        self._turn = Turn() if url.startswith("sqlite") else None
+        self._sessions, self._readings, self._glances = (
+            async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False, info=info)
+            for engine in (self.engine, self._readers, self._lookups))
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncSession]:
+    async def writing(self, *, closes: bool = False) -> AsyncIterator[AsyncSession]:
         """One transaction: committed when the block ends, rolled back whole when anything raises.
 
-        What was published is delivered from here on, not before: until the commit there is nothing to see.
+        What was published is delivered from here on, not before: until the commit there is nothing to see. What `closes` a room
+        or ends access, or proves who wants to, waits for the transaction that is under way and for no other (security G3).
         """
-        async with self._turn(), self._sessions() as session:
+        async with self._turn.taken(first=closes) if self._turn else nullcontext(), self._sessions() as session:
             async with session.begin():
                 await session.connection()
                 began = time.perf_counter()
@@ -87,38 +108,59 @@ class Database:
                 session.info["outbox"].set()
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """SQLite has one writer. Waiting here is first come, first served; waiting inside SQLite is by luck, and starves."""
-        if self._one_writer is None:
-            yield
-            return
-        try:
-            async with asyncio.timeout(10):
-                await self._one_writer.acquire()
-        except TimeoutError as error:
-            raise Unavailable() from error
-        try:
-            yield
-        finally:
-            self._one_writer.release()
-
-    @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """One consistent view; nothing can be written through it."""
-        async with self._sessions() as session:
-            await session.connection(execution_options={"writing": False})
+        async with self._readings() as session:
             yield session
 
     @asynccontextmanager
     async def glance(self) -> AsyncIterator[AsyncSession]:
-        """A short look-up beside a request's own session (who is signed in, what the frame shows).
-
-        It has connections of its own: requests that each hold one and want a second would otherwise wait for each other.
-        """
+        """A short look-up beside a request's own session (who is signed in, what the frame shows)."""
         async with self._glances() as session:
-            await session.connection(execution_options={"writing": False})
             yield session
 
     async def close(self) -> None:
-        await self.engine.dispose()
-        await self._lookups.dispose()
+        for engine in (self.engine, self._readers, self._lookups):
+            await engine.dispose()
+
+
+class Turn:
+    """SQLite has one writer. Waiting here is first come, first served, but for what closes, which goes before the others;
+    waiting inside SQLite is by luck, and starves."""
+
+    def __init__(self) -> None:
+        self._is_taken = False
+        self._closing, self._waiting = deque[asyncio.Future[None]](), deque[asyncio.Future[None]]()
+
+    @asynccontextmanager
+    async def taken(self, *, first: bool = False) -> AsyncIterator[None]:
+        """Raises Unavailable after ten seconds."""
+        if self._is_taken:
+            await self._come(self._closing if first else self._waiting)
+        self._is_taken = True
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _come(self, queue: deque[asyncio.Future[None]]) -> None:
+        mine = asyncio.get_running_loop().create_future()
+        queue.append(mine)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await mine
+        except BaseException as error:
+            if not mine.cancelled():
+                self._pass_on()  # it was given to somebody who could not wait any longer
+            if isinstance(error, TimeoutError):
+                raise Unavailable() from error
+            raise
+
+    def _pass_on(self) -> None:
+        """To the next who still waits: the turn stays taken, so nobody who comes just then slips in between."""
+        for queue in (self._closing, self._waiting):
+            while queue:
+                if not (following := queue.popleft()).done():
+                    following.set_result(None)
+                    return
+        self._is_taken = False

@@ -27,11 +27,12 @@ from service.foundation.db import Database, IdField
 from service.foundation.settings import Settings
 
 log = structlog.get_logger(__name__)
-Text = Literal["N2", "N3", "N5", "S1", "S2", "S3"]
+Text = Literal["N2", "N3", "N5", "S1", "S2", "S3", "S4", "S5"]
 TEXTS: dict[str, str] = {
     "N2": "There is a question for you in Chaperone.", "N3": "A lesson needs attention. Open Chaperone.",
     "N5": "There is news for you in Chaperone.", "S1": "Safeguarding alert. Sign in to Chaperone.",
     "S2": "A decision is waiting for you.", "S3": "Your request has an answer.",
+    "S4": "Chaperone needs technical attention.", "S5": "Something of yours needs renewing.",
 }
 CLOSING = "Open Chaperone the way you usually do."
 ANY_HOUR = frozenset({"S1"})

@@ -10,7 +10,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CHAPERONE_", frozen=True)
 
     data: Path = Field(Path("var"), description="Folder for the database, keys and recordings.")
+    keys_folder: Path | None = Field(None, description="Folder for the keys, best on a volume of its own; empty: in `data`.")
     database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite inside the data folder.")
+    recordings: str = Field("", description="Where sealed recordings are kept: s3://bucket/folder; empty: in the data folder.")
+    s3_access_file: Path | None = Field(None, description="File with the endpoint and the access keys of S3 stores.")
     host: str = Field("127.0.0.1", description="Address to listen on for HTTP.")
     port: int = Field(8000, description="Port to listen on for HTTP.")
     public_url: str = Field("", description="The address people type, such as https://lessons.school.example.")
@@ -32,6 +35,10 @@ class Settings(BaseSettings):
     @property
     def url(self) -> str:
         return self.database_url or f"sqlite+aiosqlite:///{self.data / 'chaperone.sqlite3'}"
+
+    @property
+    def keys(self) -> Path:
+        return self.keys_folder or self.data / "keys"
 
     @property
     def origin(self) -> str:

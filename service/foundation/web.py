@@ -73,8 +73,16 @@ async def _writing(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
+async def _closing(request: Request) -> AsyncIterator[AsyncSession]:
+    request.state.writing = True
+    async with request.app.state.database.writing(closes=True) as session:
+        yield session
+
+
 Reading = Annotated[AsyncSession, Depends(_reading, scope="function")]
 Writing = Annotated[AsyncSession, Depends(_writing, scope="function")]
+Closing = Annotated[AsyncSession, Depends(_closing, scope="function")]
+"""`Writing` for a route that does nothing but end access or stop a lesson: it goes before other writers."""
 
 
 def clock_of(connection: HTTPConnection) -> Clock:

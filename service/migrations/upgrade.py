@@ -13,17 +13,19 @@ from sqlmodel import SQLModel
 from service.foundation.db import Database
 
 
-def configuration(connection: Connection) -> Config:
+def configuration(connection: Connection, keys: Path | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["connection"] = connection
+    if keys:
+        config.attributes["keys"] = keys
     return config
 
 
-async def to_newest(database: Database) -> None:
-    """Run every revision the database has not seen, in one transaction."""
+async def to_newest(database: Database, keys: Path | None = None) -> None:
+    """Run every revision the database has not seen, in one transaction. `keys`: the folder of keys, into which old ones move."""
     async with database.engine.connect() as connection:
-        await connection.run_sync(lambda sync: command.upgrade(configuration(sync), "head"))
+        await connection.run_sync(lambda sync: command.upgrade(configuration(sync, keys), "head"))
         await connection.commit()
 
 

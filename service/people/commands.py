@@ -16,7 +16,7 @@ from service.foundation.db import new_id
 from service.foundation.errors import Conflict, Invalid, NotFound
 from service.foundation.events import Actor, Role
 from service.foundation.web import token_hash
-from service.people import credentials, factors, queries, rules, sessions, step_up
+from service.people import credentials, factors, power, queries, rules, sessions, step_up
 from service.people.events import (
     BadgeIssued,
     BadgeUnlocked,
@@ -74,10 +74,15 @@ async def add_person(session: AsyncSession, actor: Actor, given: rules.PersonFie
                      proof: Proof = NOTHING) -> str:
     """A new person with their roles. Returns the id. One with power is confirmed, as giving it is: else a leader's open
     screen would be enough for a second leader, who approves what the first may not (threat T5). Raises NotConfirmed.
+
+    What may approve waits for a second person (`power`).
     """
-    person_id = await write_person(session, actor, given, roles)
+    now: datetime = session.info["clock"].now()
+    rules.checked_roles(actor, "", given.kind, frozenset(), roles)
+    person_id = await write_person(session, actor, given, roles - rules.POWERFUL)
     if rules.asks_who_adds(roles):
-        await step_up.confirmed(session, actor, rules.adding_action(given, roles), proof, session.info["clock"].now())
+        await step_up.confirmed(session, actor, rules.adding_action(given, roles), proof, now)
+    await power.ask(session, actor, person_id, roles & rules.POWERFUL, now)
     return person_id
 
 
@@ -126,7 +131,10 @@ async def _unused(session: AsyncSession, school_id: str, given: rules.PersonFiel
 
 async def change_roles(session: AsyncSession, actor: Actor, person_id: str, after: frozenset[Role], proof: Proof,
                        now: datetime) -> None:
-    """Give and take roles, confirmed for exactly this. Losing one signs the person out everywhere; gaining one does not."""
+    """Give and take roles, confirmed for exactly this. Losing one signs the person out everywhere; gaining one does not.
+
+    What may approve is not given here: it waits for a second person (`power`). Taking it away takes one.
+    """
     row = await find(session, actor, person_id)
     before = (await queries.roles(session, [person_id])).get(person_id, frozenset())
     rules.checked_roles(actor, person_id, row.kind, before, after)
@@ -134,12 +142,20 @@ async def change_roles(session: AsyncSession, actor: Actor, person_id: str, afte
     if not given and not taken:
         return
     await step_up.confirmed(session, actor, rules.role_action(person_id, "", before, after), proof, now)
+    await power.ask(session, actor, person_id, given & rules.POWERFUL, now)
+    await _write_roles(session, actor, person_id, given - rules.POWERFUL, taken)
+    if taken:
+        await sessions.end_all(session, actor, person_id=person_id, why="roles", now=now)
+
+
+async def _write_roles(session: AsyncSession, actor: Actor, person_id: str, given: frozenset[Role],
+                       taken: frozenset[Role]) -> None:
+    if not given and not taken:
+        return
     await session.exec(delete(PersonRole).where(col(PersonRole.person_id) == person_id, col(PersonRole.role).in_(taken)))
     session.add_all(PersonRole(person_id=person_id, role=role, school_id=actor.school_id) for role in given)
     await note_roster(session, actor.school_id)
     await publish(session, RolesChanged(person_id, tuple(sorted(given)), tuple(sorted(taken))), actor)
-    if taken:
-        await sessions.end_all(session, actor, person_id=person_id, why="roles", now=now)
 
 
 async def leave(session: AsyncSession, actor: Actor, person_id: str, now: datetime) -> None:
@@ -159,14 +175,18 @@ async def leave(session: AsyncSession, actor: Actor, person_id: str, now: dateti
 
 
 async def come_back(session: AsyncSession, actor: Actor, person_id: str, proof: Proof = NOTHING) -> None:
-    """Somebody who left is here again, confirmed where power comes back with them. A badge has to be made anew."""
+    """Somebody who left is here again. Power comes back only by two people, as it is given: it is confirmed, and then waits for
+    the second. A badge has to be made anew."""
     row = await find(session, actor, person_id)
     if row.left_on is None:
         return
     roles = (await queries.roles(session, [person_id])).get(person_id, frozenset())
     rules.checked_return(actor, person_id, roles)
+    now: datetime = session.info["clock"].now()
     if rules.asks_who_adds(roles):
-        await step_up.confirmed(session, actor, rules.return_action(person_id, "", roles), proof, session.info["clock"].now())
+        await step_up.confirmed(session, actor, rules.return_action(person_id, "", roles), proof, now)
+    await _write_roles(session, actor, person_id, frozenset(), roles & rules.POWERFUL)
+    await power.ask(session, actor, person_id, roles & rules.POWERFUL, now)
     row.left_on = None
     row.version += 1
     await note_roster(session, actor.school_id)

@@ -158,6 +158,37 @@ class PersonReturned(Event):
 
 
 @dataclass(frozen=True)
+class RoleAsked(Event):
+    """Somebody asked that a person may approve. Nobody holds the role before a second person agrees."""
+
+    subject = "person_id"
+    person_id: str
+    request_id: str
+    role: str
+
+
+@dataclass(frozen=True)
+class RoleAgreed(Event):
+    """A second person agreed: `RolesChanged` follows. `asked_by`: the first."""
+
+    subject = "person_id"
+    person_id: str
+    request_id: str
+    role: str
+    asked_by: str
+
+
+@dataclass(frozen=True)
+class RoleRefused(Event):
+    """A second person did not agree, or whoever asked took it back."""
+
+    subject = "person_id"
+    person_id: str
+    request_id: str
+    role: str
+
+
+@dataclass(frozen=True)
 class RolesChanged(Event):
     subject = "person_id"
     person_id: str

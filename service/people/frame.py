@@ -15,10 +15,10 @@ NAVIGATION = (
     ("/today", "Today"), ("/lessons/plan", "Plan a lesson"), ("/one-to-one", "One-to-one"),
     ("/lessons/waiting", "Approvals"), ("/live", "Live now"),
     ("/safeguarding", "Alerts"), ("/safeguarding/one-to-ones", "One-to-ones"),
-    ("/recordings", "Recordings"), ("/views", "Who watched"), ("/people", "People"), ("/classes", "Classes"),
-    ("/dbs", "DBS register"),
+    ("/recordings", "Recordings"), ("/endings", "Destroyed and due"), ("/views", "Who watched"),
+    ("/people", "People"), ("/classes", "Classes"), ("/dbs", "DBS register"),
     ("/permissions", "Permissions"), ("/attendance", "Attendance"), ("/proof", "Proof"), ("/school", "School"),
-    ("/health", "Health"),
+    ("/health", "Health"), ("/keys", "Keys"),
     ("/school/words", "Words and links"), ("/family", "Family"), ("/guest", "Your visit"),
 )
 
@@ -42,11 +42,11 @@ def landing(app: FastAPI, actor: Actor) -> str:
 
 async def frame(request: Request, actor: Actor | None) -> dict[str, Any]:
     """The context that `base.html` needs beside a page's own. `app.state.notices` lets features above add theirs."""
-    async with request.app.state.database.glance() as session:
-        school = await queries.only_school(session) if actor is None else await queries.school(session, actor.school_id)
     audiences = request.app.state.audiences
     navigation = [(path, name) for path, name in NAVIGATION if actor and actor.is_any(audiences.get(path, frozenset()))]
-    shown = {"school": school, "navigation": navigation, "is_dev": request.app.state.settings.dev}
-    for notice in request.app.state.notices:
-        shown |= await notice(request, actor)
+    async with request.app.state.database.glance() as session:
+        school = await queries.only_school(session) if actor is None else await queries.school(session, actor.school_id)
+        shown = {"school": school, "navigation": navigation, "is_dev": request.app.state.settings.dev}
+        for notice in request.app.state.notices:
+            shown |= await notice(session, request, actor)
     return shown

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from service.foundation.errors import Invalid
@@ -39,6 +40,8 @@ class Profile:
     chat_from_key_stage: int = 2  # policy: RL6
     recording_basis: str = RecordingBasis.CONSENT
     retention_days: int = 30  # policy: RE2
+    retention_one_to_one_days: int = 30
+    retention_practice_days: int = 30
     one_to_one_by_any_leader: bool = False  # policy: RL1, the Head of School alone by default
     one_to_one_notice_hours: int = 24  # between asking for a one-to-one and its start
     staff_idle_minutes: int = 15  # policy: AC2
@@ -154,9 +157,14 @@ RULES: dict[str, Rule] = {
     "blur_may_be_off": Rule(CAMERA, "Background blur may be turned off", "RL3", Affects.PUPILS,
                             "children's homes may be seen", choices=NO_YES),
     "chat_from_key_stage": Rule(CAMERA, "Chat", "RL6", Affects.PUPILS, "younger children can be written to", choices=CHAT),
-    "retention_days": Rule(KEPT, "Kept for", "RE2", Affects.PUPILS,
+    "retention_days": Rule(KEPT, "Lessons kept for", "RE2", Affects.PUPILS,
                            "longer keeps more than is needed, shorter leaves less time to look back at what happened",
                            Less.EITHER, 7, 90, "{} days"),
+    "retention_one_to_one_days": Rule(KEPT, "One-to-ones kept for", "RE2", Affects.PUPILS,
+                                      "longer keeps more than is needed, shorter leaves less time to look back at what happened",
+                                      Less.EITHER, 7, 90, "{} days"),
+    "retention_practice_days": Rule(KEPT, "Teaching practice kept for", "RE2", Affects.PUPILS,
+                                    "longer keeps more than is needed", Less.HIGHER, 7, 90, "{} days"),
     "recording_basis": Rule(KEPT, "Reason for recording", "CO2", Affects.PUPILS,
                             "a child may be recorded without a parent's yes",
                             choices=((str(RecordingBasis.CONSENT), "Consent for each child"),
@@ -189,6 +197,7 @@ def checked(profile: Profile) -> Profile:
     return profile
 
 
+@lru_cache(maxsize=64)
 def profile_from(text: str) -> Profile:
     """The profile that `text` (JSON of an earlier `Profile`) describes. What it does not name, or what no school may choose,
     is the default: nothing written into the database by hand reaches further than a form does."""

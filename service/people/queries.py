@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -67,7 +68,10 @@ class GroupView:
 
 
 async def school(session: AsyncSession, school_id: str) -> SchoolView:
-    row = await session.get_one(School, school_id)
+    return _school(await session.get_one(School, school_id))
+
+
+def _school(row: School) -> SchoolView:
     return SchoolView(row.id, row.name, row.zone, row.office, row.is_demo, row.live_at is not None, row.opens_at, row.closes_at)
 
 
@@ -83,11 +87,29 @@ async def profile(session: AsyncSession, school_id: str, at: datetime | None = N
 
 async def actor(session: AsyncSession, person_id: str, *, session_id: str = "") -> Actor | None:
     """The person as one who acts, with the roles they hold now; None once they have left."""
-    row = await session.get(Person, person_id)
-    if row is None or (row.left_on is not None and row.left_on <= session.info["clock"].now().date()):
+    rows = (await session.exec(_with_roles(select(Person, PersonRole.role)).where(Person.id == person_id))).all()
+    return _actor(session, rows[0][0], [role for _, role in rows], session_id) if rows else None
+
+
+async def signed_in(session: AsyncSession, hashed: str) -> tuple[SignIn | None, Actor | None]:
+    """The sign-in with this token's hash and who it is, in one look: every request asks."""
+    rows = (await session.exec(_with_roles(
+        select(SignIn, Person, PersonRole.role).join(Person, col(Person.id) == SignIn.person_id)
+    ).where(SignIn.token_hash == hashed))).all()
+    if not rows:
+        return None, None
+    found, person, _ = rows[0]
+    return found, _actor(session, person, [role for *_, role in rows], found.id)
+
+
+def _with_roles(wanted: Any) -> Any:
+    return wanted.join(PersonRole, col(PersonRole.person_id) == Person.id, isouter=True)
+
+
+def _actor(session: AsyncSession, row: Person, held: Iterable[str | None], session_id: str = "") -> Actor | None:
+    if row.left_on is not None and row.left_on <= session.info["clock"].now().date():
         return None
-    held = await roles(session, [person_id])
-    return Actor(row.id, row.school_id, held.get(row.id, frozenset()), name_of(row), session_id)
+    return Actor(row.id, row.school_id, frozenset(Role(role) for role in held if role), name_of(row), session_id)
 
 
 async def people(session: AsyncSession, school_id: str, ids: Iterable[str]) -> dict[str, PersonView]:
@@ -160,10 +182,15 @@ async def has_school(session: AsyncSession) -> bool:
     return (await session.exec(select(School.id).where(~col(School.is_self_test)).limit(1))).first() is not None
 
 
+async def is_self_test(session: AsyncSession, school_id: str) -> bool:
+    """Whether this is nobody's school: the one of the self-test."""
+    return (await session.get_one(School, school_id)).is_self_test
+
+
 async def only_school(session: AsyncSession) -> SchoolView | None:
     """The school of an installation that has one: what a page may name before anybody signed in."""
-    ids = (await session.exec(select(School.id).where(~col(School.is_self_test)).limit(2))).all()
-    return await school(session, ids[0]) if len(ids) == 1 else None
+    rows = (await session.exec(select(School).where(~col(School.is_self_test)).limit(2))).all()
+    return _school(rows[0]) if len(rows) == 1 else None
 
 
 # -- one's own account ------------------------------------------------------------------------------------------------

@@ -110,15 +110,55 @@ def checked_roles(actor: Actor, person_id: str, kind: str, before: frozenset[Rol
 
 def role_action(person_id: str, name: str, before: frozenset[Role], after: frozenset[Role]) -> Action:
     """A change of roles as it is confirmed: from exactly these to exactly those."""
-    given, taken = sorted(after - before, key=list(Role).index), sorted(before - after, key=list(Role).index)
-    changes = (("give ", given), ("take away ", taken))
-    does = [words + ", ".join(ROLE_WORDS[role] for role in roles) for words, roles in changes if roles]
+    given, taken = after - before, before - after
+    changes = (("give ", given - POWERFUL), ("take away ", taken), ("ask a second person to give ", given & POWERFUL))
+    does = [words + role_words(roles) for words, roles in changes if roles]
     return Action("change-roles", f"change the roles of {name}: {' and '.join(does)}",
                   {"person_id": person_id, "before": sorted(before), "after": sorted(after)})
 
 
 PROVERS = EVERYBODY - {Role.PUPIL, Role.PARENT, Role.GUEST}  # who has passkeys and one-time codes: staff and governance
 POWERFUL = LEADERS | SAFEGUARDING | {Role.CHAIR}
+"""Roles that may approve something. Nobody alone gives one: a second person who holds one agrees (threat T5)."""
+NOBODY_ELSE = (
+    "Nobody else here may agree to this. Ask the chair of governors. If your chair has no account yet, the office adds them as a "
+    "governor, and your technician then runs “chaperone chair” with their e-mail address on the server.")
+
+
+class SecondNeeded(NotAllowed):
+    """A second person has to agree to this role."""
+
+    code = "second-needed"
+
+
+def role_words(roles: Iterable[Role]) -> str:
+    return ", ".join(ROLE_WORDS[role] for role in sorted(roles, key=list(Role).index))
+
+
+def checked_role_second(actor: Actor, person_id: str, role: Role, asked_by: str, asker: Actor | None) -> None:
+    """Who agrees that somebody may approve: another holder of power than who asked, and not whom it is about; both as they
+    are now. Who could not give the role any more has lost the request."""
+    checked_other(actor, asked_by)
+    if actor.person_id == person_id:
+        raise SecondNeeded("This is about your own role. Another person has to agree to it.")
+    if not actor.roles & POWERFUL:
+        raise SecondNeeded("A leader, the safeguarding team or the chair of governors agrees to this.")
+    if asker is None or role not in grantable(asker, person_id):
+        raise SecondNeeded("Who asked for this could not give this role any more. Ask for it again.")
+
+
+def second_action(request_id: str, person_id: str, role: Role, asked_by: str, name: str, email: str) -> Action:
+    """What the second person confirms: exactly this role for exactly this person, as they are known at this moment."""
+    return Action("agree-role", f"agree that {name} is {ROLE_WORDS[role]}", {
+        "request_id": request_id, "person_id": person_id, "role": role, "asked_by": asked_by, "name": name, "email": email})
+
+
+def may_be_named(holders: int, kind: str) -> None:
+    """Where the service runs a chair is named only for a school in which no two people could agree to anything."""
+    if holders > 1:
+        raise NotAllowed("Two people here can agree to roles. Ask them: nothing has changed.")
+    if kind != "adult":
+        raise Invalid(fields={"email": "Only an adult can be chair of governors"})
 FACTOR_RESETTERS = frozenset({Role.OFFICE}) | LEADERS
 RESETTERS = frozenset({Role.OFFICE, Role.TECHNICIAN}) | LEADERS
 
@@ -263,6 +303,16 @@ YEARS = ("N", "R", *(str(year) for year in range(1, 15)))
 EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+\.[^@\s.]+")
 
 
+WHEN_AGREED = " once a second person agrees"
+
+
+def _gets(roles: frozenset[Role]) -> str:
+    plain, power = roles - POWERFUL, roles & POWERFUL
+    parts = [role_words(plain)] if plain else []
+    parts += [role_words(power) + WHEN_AGREED] if power else []
+    return " and ".join(parts)
+
+
 def asks_who_adds(roles: frozenset[Role]) -> bool:
     """Whether somebody is added with power: with a role that the office cannot give (threat T5)."""
     return bool(roles - OFFICE_GIVES)
@@ -270,7 +320,7 @@ def asks_who_adds(roles: frozenset[Role]) -> bool:
 
 def adding_action(given: PersonFields, roles: frozenset[Role]) -> Action:
     """Somebody new with power, as it is confirmed: who it is, how they sign in, and exactly these roles."""
-    gets = ", ".join(ROLE_WORDS[role] for role in sorted(roles, key=list(Role).index))
+    gets = _gets(roles)
     name = f"{given.given_name} {given.family_name}".strip()
     return Action("add-person", f"add {name}, who will be {gets}", {
         "given_name": given.given_name, "family_name": given.family_name, "email": given.email, "roles": sorted(roles)})
@@ -283,8 +333,9 @@ def checked_return(actor: Actor, person_id: str, roles: frozenset[Role]) -> None
 
 
 def return_action(person_id: str, name: str, roles: frozenset[Role]) -> Action:
-    gets = ", ".join(ROLE_WORDS[role] for role in sorted(roles, key=list(Role).index))
-    return Action("bring-back", f"bring back {name}, who will be {gets} again", {"person_id": person_id, "roles": sorted(roles)})
+    gets = role_words(roles)
+    again = f"who will be {gets} again" + (WHEN_AGREED if roles & POWERFUL else "")
+    return Action("bring-back", f"bring back {name}, {again}", {"person_id": person_id, "roles": sorted(roles)})
 
 
 def person_problems(given: PersonFields) -> dict[str, str]:

@@ -4,13 +4,14 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from service.foundation.bus import publish
-from service.foundation.events import Actor
+from service.foundation.events import Actor, Role
 from service.foundation.web import COOKIE, token_hash
 from service.people import queries
 from service.people.events import SessionsEnded, SignedIn, SignedOut
@@ -21,10 +22,14 @@ BACKGROUND = "chaperone-background"
 
 
 async def start(session: AsyncSession, *, person_id: str, school_id: str, route: str, now: datetime,
-                until: datetime | None = None) -> str:
-    """Sign a person in. Returns the token for the cookie; only its hash is kept. `until`: it ends then at the latest."""
+                until: datetime | None = None, roles: frozenset[Role] | None = None) -> str:
+    """Sign a person in. Returns the token for the cookie; only its hash is kept. `until`: it ends then at the latest.
+
+    `roles`: theirs, where they were just read: while the database's one writer is held nothing is asked twice.
+    """
     token = secrets.token_urlsafe(32)
-    roles = (await queries.roles(session, [person_id])).get(person_id, frozenset())
+    if roles is None:
+        roles = (await queries.roles(session, [person_id])).get(person_id, frozenset())
     session.add(SignIn(
         school_id=school_id, person_id=person_id, token_hash=token_hash(token), route=route, started_at=now, seen_at=now,
         ends_at=min(now + longest_session(roles), until or datetime.max.replace(tzinfo=UTC)),
@@ -50,13 +55,12 @@ async def authenticate(connection: HTTPConnection) -> Actor | None:
     state = connection.app.state
     now = state.clock.now()
     async with state.database.glance() as session:
-        found = (await session.exec(select(SignIn).where(SignIn.token_hash == token_hash(token)))).first()
-        if found is None or found.ended_at is not None or now >= found.ends_at:
+        found, actor = await queries.signed_in(session, token_hash(token))
+        if found is None or actor is None or found.ended_at is not None or now >= found.ends_at:
             return None
-        actor = await queries.actor(session, found.person_id, session_id=found.id)
         profile = await queries.profile(session, found.school_id)
     seen_at = max(found.seen_at, state.seen.get(found.id, found.seen_at))
-    if actor is None or now - seen_at >= idle_limit(actor.roles, profile):
+    if now - seen_at >= idle_limit(actor.roles, profile):
         return None
     if BACKGROUND not in connection.headers:
         seen_at = state.seen[found.id] = now
@@ -70,12 +74,16 @@ async def keep_seen(state: Any) -> None:
 
     A crash forgets the last few seconds, and somebody is asked to sign in a little early.
     """
-    seen, state.seen = state.seen, {}
+    seen = dict(state.seen)
     if not seen:
         return
+    rows = SignIn.__table__  # type: ignore[attr-defined]
+    statement = update(rows).where(rows.c.id == bindparam("row_id")).values(seen_at=bindparam("at"))
     async with state.database.writing() as session:
-        for session_id, at in seen.items():
-            await session.exec(update(SignIn).where(col(SignIn.id) == session_id).values(seen_at=at))
+        await (await session.connection()).execute(statement, [{"row_id": each, "at": at} for each, at in seen.items()])
+    for session_id, at in seen.items():  # not before it is written: who asks meanwhile would look idle
+        if state.seen.get(session_id) == at:
+            del state.seen[session_id]
 
 
 async def end(session: AsyncSession, actor: Actor, *, why: str, now: datetime) -> None:

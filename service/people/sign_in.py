@@ -247,7 +247,8 @@ async def _enter(session: AsyncSession, actor: Actor, *, route: str, now: dateti
     """A new session under a new token; the one that the browser had before is over."""
     if replaces:
         await sessions.end_token(session, replaces, now=now)
-    token = await sessions.start(session, person_id=actor.person_id, school_id=actor.school_id, route=route, now=now)
+    token = await sessions.start(session, person_id=actor.person_id, school_id=actor.school_id, route=route, now=now,
+                                 roles=actor.roles)
     return Entered(token, actor)
 
 

@@ -142,7 +142,7 @@ async def by_passkey(state: Any, actor: Actor, action_hash: str, assertion: str)
     """Check a passkey's answer to a challenge that was made for this action and session."""
     now = state.clock.now()
     given = passkeys.answer(assertion)
-    async with state.database.writing() as session:
+    async with state.database.writing(closes=True) as session:
         if given is None:
             return await _refused(session, actor, action_hash, "wrong")
         challenge = challenges.behind(state.pepper, PURPOSE, (actor.session_id, action_hash), given.ticket, now)
@@ -161,7 +161,7 @@ async def by_password(state: Any, actor: Actor, action_hash: str, password: str,
     fits = not is_locked and await state.passwords.fits(kept.hash if kept else None, password)
     if kept and not fits and not is_locked:
         await sign_in.note_wrong(state, kept, now)
-    async with state.database.writing() as session:
+    async with state.database.writing(closes=True) as session:
         why = await _password_refusal(session, actor, fits, now) or await one_time_codes.accepted(
             session, state.pepper, actor.person_id, code, now)
         codes = (await held(session, actor.person_id, now)).codes

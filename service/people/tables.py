@@ -137,6 +137,28 @@ class PersonRole(SQLModel, table=True):
     school_id: str = Field(foreign_key="school.id", index=True)
 
 
+class RoleRequest(SQLModel, table=True):
+    """A role with power that one person asked for and a second one agrees to, or not (threat T5). Until then nobody holds it:
+    `person_role` takes such a role only with an agreed request (triggers of revision 0070)."""
+
+    __tablename__ = "role_request"
+    __table_args__ = (
+        CheckConstraint("(decided_at IS NULL) = (agreed IS NULL)"),
+        CheckConstraint("asked_by <> person_id", name="role_request_not_ones_own"),
+        CheckConstraint("agreed IS NULL OR NOT agreed OR (decided_by <> '' AND decided_by <> asked_by "
+                        "AND decided_by <> person_id)", name="role_request_two_people"),
+    )
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    person_id: str = Field(foreign_key="person.id", index=True)
+    role: str = Field(max_length=16)
+    asked_by: str = Field(max_length=32)
+    asked_at: datetime
+    decided_by: str = Field(default="", max_length=32, description="`console`: named where the service runs.")
+    decided_at: datetime | None = None
+    agreed: bool | None = None
+
+
 class TeachingGroup(SQLModel, table=True):
     """A class: the group, not the lesson."""
 

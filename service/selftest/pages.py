@@ -27,9 +27,10 @@ async def proof(request: Request, actor: Answerer, session: Reading) -> Response
     zone, now = (await queries.school(session, actor.school_id)).zone, request.app.state.clock.now()
     found = _genuine(request)
     title = f"Proof, tested {_when(found.at, now, zone)}" if isinstance(found, Report) else "Proof"
-    return await render(request, "selftest/proof.html", title=title, report=found if isinstance(found, Report) else None,
-                        changed=isinstance(found, ReportChanged), Outcome=Outcome,
-                        old=isinstance(found, Report) and now - found.at > OLD)
+    return await render(
+        request, "selftest/proof.html", title=title, report=found if isinstance(found, Report) else None, Outcome=Outcome,
+        changed=isinstance(found, ReportChanged), stops=request.app.state.rooms.self_test_fails(),
+        old=isinstance(found, Report) and now - found.at > OLD)
 
 
 @router.get("/report.{kind}")

@@ -173,12 +173,29 @@ def keep(data: Path, file: str, at: datetime) -> tuple[Path, Path]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = at.strftime("%Y-%m-%dT%H%M%SZ")
     paths = folder / f"{name}.json", folder / f"{name}.html"
-    for path, text in zip(paths, (file, as_html(file)), strict=True):
-        path.write_text(text)
-    aside = folder / f"{LATEST}.new"
-    aside.write_text(file)
-    aside.replace(folder / LATEST)
+    for path, text in (*zip(paths, (file, as_html(file)), strict=True), (folder / LATEST, file)):
+        aside = folder / f"{path.name}.new"
+        aside.write_text(text)
+        aside.replace(path)  # the running service reads whole reports only
     return paths
+
+
+def forbids(data: Path, public: Ed25519PublicKey) -> bool:
+    """Whether no lesson may start: a signed report had a wrong answer, and no report since has passed.
+
+    A report that could not show everything decides neither way; one that was changed where it lies is no passed one. Without
+    any report nothing is known to be wrong.
+    """
+    for path in sorted((data / FOLDER).glob("[0-9]*.json"), reverse=True):
+        try:
+            found = verified(path.read_text(), public)
+        except (ReportChanged, FileNotFoundError):
+            return True
+        if found.is_passed:
+            return False
+        if any(answer.outcome is Outcome.WRONG for answer in found.answers):
+            return True
+    return False
 
 
 def latest(data: Path) -> str | None:

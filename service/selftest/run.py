@@ -16,6 +16,7 @@ from recordings.vault import Vault
 from service.foundation.clock import Clock
 from service.foundation.db import Database
 from service.foundation.errors import Unavailable
+from service.selftest.emptying import emptied
 from service.selftest.questions import QUESTIONS, Question
 from service.selftest.report import FOLDER, Answer, Outcome, Report
 from service.selftest.school import SyntheticSchool, lesson_is_over, synthetic_school
@@ -58,7 +59,8 @@ async def run(asked: Asked) -> Report:
         async with httpx.AsyncClient(base_url=asked.url, headers=headers, timeout=10, verify=_trust(asked.url)) as client:
             await _answers(client)
             asked.progress(f"Asking {asked.url}: {len(asked.questions)} questions, less than a minute.")
-            school = await synthetic_school(asked.database, asked.clock)
+            await emptied(asked.database, asked.vault, asked.clock)
+            school = await synthetic_school(asked.database, asked.clock, asked.vault)
             try:
                 answers = await _ask(asked, client, school)
             finally:

@@ -20,8 +20,9 @@ from consent.rules import Purpose, Route
 from consent.tables import Agreement
 from lessons import commands as lessons
 from lessons.proposals import Wanted
-from recordings import commands as recordings
+from recordings.ending import destruction
 from recordings.tables import Recording, RecordingKey, RecordingPart
+from recordings.vault import Vault
 from service.foundation.clock import Clock
 from service.foundation.db import Database
 from service.foundation.events import Actor, Role
@@ -63,6 +64,7 @@ class SyntheticSchool:
 
     database: Database
     clock: Clock
+    vault: Vault
     actor: Actor
     marker: str
     pupils: dict[str, str] = field(default_factory=dict)
@@ -169,7 +171,8 @@ class SyntheticSchool:
             destroyed = await _destroyed(session, self.id)
         async with self.database.writing() as session:
             for recording in set(ended) - destroyed:
-                await recordings.destroy(session, self.actor, recording_id=recording, why="self-test", now=self.clock.now())
+                await destruction.begin(session, self.actor, recording_id=recording, why="self-test", now=self.clock.now())
+        await destruction.finish(self.database, self.vault, self.clock, self.id)
 
 
 async def _destroyed(session: AsyncSession, school_id: str) -> set[str]:
@@ -178,7 +181,7 @@ async def _destroyed(session: AsyncSession, school_id: str) -> set[str]:
     return set(rows.all())
 
 
-async def synthetic_school(database: Database, clock: Clock) -> SyntheticSchool:
+async def synthetic_school(database: Database, clock: Clock, vault: Vault) -> SyntheticSchool:
     """This installation's self-test school, made at the first run and used by every later one; without anybody in it."""
     now = clock.now()
     marker = "".join(secrets.choice(string.ascii_lowercase) for _ in range(8))
@@ -197,7 +200,7 @@ async def synthetic_school(database: Database, clock: Clock) -> SyntheticSchool:
         school.zone = _zone(now)
         await _teach_today(session, school, now)
         actor = Actor("selftest", school.id, frozenset({Role.OFFICE, Role.HEADTEACHER}), NAME)
-    made = SyntheticSchool(database, clock, actor, marker)
+    made = SyntheticSchool(database, clock, vault, actor, marker)
     await _clear(made)
     return made
 

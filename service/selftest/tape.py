@@ -72,13 +72,13 @@ async def _details(stage: Stage) -> RecordingDetails:
 
 def _key(stage: Stage, details: RecordingDetails, position: int) -> bytes:
     part = details.parts[position]
-    return stage.vault.keys(details.school_id).unwrap(part.wrapped, recording_id=details.id, part=part.part)
+    return stage.vault.open(details.school_id, details.id, part.part, details.kept_until)
 
 
 def _read(stage: Stage, details: RecordingDetails) -> tuple[bytes, str]:
     sounds, texts = [], []
     for position, part in enumerate(details.parts):
-        with Recording(stage.vault.path(details.id, part.part), _key(stage, details, position)) as recording:
+        with Recording(stage.vault.place(details.id, part.part), _key(stage, details, position)) as recording:
             sounds += [recording.cluster(track, number) for track in recording.tracks
                        for number in range(len(recording.clusters(track)))]
             texts += [str(note.body) for note in recording.notes() if note.kind == "chat"]

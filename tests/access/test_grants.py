@@ -14,7 +14,6 @@ from recordings.grants.tables import ComplaintSubject, RecordingGrant, ViewNotic
 from recordings.tables import Recording, RecordingView
 from service.foundation.audit import AuditLeaf
 from service.foundation.events import Role
-from service.people.tables import Person, PersonRole
 from service.safeguarding import commands as safeguarding
 from service.safeguarding.rules import About, Kind
 from tests.proofs import PASSWORD, action_of, code, confirmed_post, give_codes
@@ -267,9 +266,7 @@ async def test_two_sign_ins_of_one_grant_share_its_views(asked: Asked) -> None:
 
 
 async def test_a_teacher_who_became_somebody_else_s_deputy_still_does_not_review_their_own_lesson(asked: Asked) -> None:
-    async with asked.school.database.writing() as session:
-        person = await session.get_one(Person, asked.recorded.teacher)
-        session.add(PersonRole(person_id=person.id, role=Role.DEPUTY_DSL, school_id=person.school_id))
+    await asked.school.give_role(asked.recorded.teacher, Role.DEPUTY_DSL)
     assert (await asked.watcher.get(asked.recorded.page)).status_code == 403
     assert (await asked.watcher.post(asked.page, data=ALLOW)).status_code == 403, "nor decides about their own request"
 

@@ -35,8 +35,8 @@ def told(answer: httpx.Response, row: Row) -> str:
         body = answer.json()
         said = (body["code"], body["detail"])
         return MISSING if said in ALIKE or row.relation == "wrong secret" else f"tells: {body}"
-    if answer.status_code == 403 or (answer.status_code == 422 and answer.text == TOLD_NO and "{" in row.path):
-        return TOLD_NO
+    if answer.status_code == 403 or (answer.status_code == 422 and answer.text == TOLD_NO and row.told_no):
+        return TOLD_NO  # on the form itself
     return MAY if answer.status_code < 500 else f"crash {answer.status_code}"
 
 

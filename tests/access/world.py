@@ -16,6 +16,8 @@ from consent.tables import ConsentResponse, RecordingObjection
 from lessons.attention.tables import LessonAttention
 from lessons.guests.tables import GuestPass, GuestPassLesson
 from lessons.tables import Lesson, LessonAdult, LessonLink
+from recordings.ending import recovery
+from recordings.ending.tables import Destruction, HoldStep, RecoveryRecipient
 from recordings.grants.tables import RecordingGrant
 from recordings.tables import RecordingParticipant, RecordingView
 from service import seed
@@ -36,6 +38,7 @@ from service.people.tables import (
     Person,
     PersonRole,
     ProfileChange,
+    RoleRequest,
     School,
     SignIn,
     TeachingGroup,
@@ -117,12 +120,15 @@ async def undone(school: Running) -> AsyncIterator[None]:
 
     database.writing, step_up.confirmed = writing, believed
     school.app.dependency_overrides[step_up._given] = proof
+    async def nothing(*_: Any) -> None: ...
+
+    rotates, recovery.rotate = recovery.rotate, nothing  # files of keys are no part of a transaction
     templates, frame, state.templates = state.templates, state.frame, Blank()
     del state.frame
     try:
         yield
     finally:
-        database.writing, step_up.confirmed = writes, confirms
+        database.writing, step_up.confirmed, recovery.rotate = writes, confirms, rotates
         school.app.dependency_overrides.clear()
         state.templates, state.frame = templates, frame
 
@@ -140,12 +146,12 @@ async def build(school: Running) -> World:
         leader = Person(school_id=mine.school_id, kind="adult", given_name="Ada", family_name="Voss", email="ada@example.org")
         session.add(leader)
         await session.flush()
-        session.add(PersonRole(person_id=leader.id, role=Role.SENIOR_LEADER, school_id=mine.school_id))
         world.people[Role.SENIOR_LEADER] = leader.id
         pupil, parent = (await session.exec(select(Guardianship.child_id, Guardianship.guardian_id).where(
             col(Guardianship.child_id).in_(own["pupil_ids"]), Guardianship.court_order == "no",
         ).order_by(Guardianship.id))).first()
         world.people |= {Role.PUPIL: pupil, Role.PARENT: parent}
+    await school.give_role(leader.id, Role.SENIOR_LEADER)
     guest = await invited(school, own["id"])
     world.people[Role.GUEST] = guest.guest_id
     async with school.database.writing() as session:
@@ -181,9 +187,11 @@ async def _strangers(world: World) -> None:
             session.add(person)
             await session.flush()
             session.add(PersonRole(person_id=person.id, role=role, school_id=other.id))
-            await session.flush()
+            world.strangers[role] = person.id
+        await session.flush()
+        for role, person_id in world.strangers.items():  # once anybody has signed in, two people give power
             world.strangers[role] = await sessions.start(
-                session, person_id=person.id, school_id=other.id, route="dev", now=school.clock.now())
+                session, person_id=person_id, school_id=other.id, route="dev", now=school.clock.now())
 
 
 async def _people(world: World, school_id: str) -> None:
@@ -214,6 +222,9 @@ async def _people(world: World, school_id: str) -> None:
             school_id=school_id, person_id=person, credential_id=new_id(), public_key="none", name="Laptop", added_at=now,
             rests_until=now + timedelta(days=1),
         ) for person in {cole, *(world.people[role] for role in Role)}}
+        power = RoleRequest(school_id=school_id, person_id=cole, role=Role.DEPUTY_DSL, asked_by=khan, asked_at=now)
+        safe = RecoveryRecipient(school_id=school_id, name="The safe", public_key="age1none", asked_by=khan, asked_at=now)
+        session.add_all((power, safe))
         closure = Closure(school_id=school_id, closed_on=today + timedelta(9), name="Training day")
         response = (await session.exec(select(ConsentResponse.id).where(
             ConsentResponse.child_id == world.people[Role.PUPIL]))).first()
@@ -236,7 +247,8 @@ async def _people(world: World, school_id: str) -> None:
         ("self", "person_id"): dict(world.people), ("theirs", "group_id"): group, ("another's", "group_id"): far.id,
         ("theirs", "/guardians/changes/{change_id} change_id"): of(changes),
         ("another's", "/guardians/changes/{change_id} change_id"): changes[cole].id,
-        ("theirs", "change_id"): of(rules), ("another's", "change_id"): rules[khan].id,
+        ("any", "/roles/waiting/{request_id} request_id"): power.id, ("any", "recipient_id"): safe.id,
+        ("any", "item"): "holds", ("theirs", "change_id"): of(rules), ("another's", "change_id"): rules[khan].id,
         ("theirs", "passkey_id"): of(keys), ("another's", "passkey_id"): keys[cole].id,
         ("any", "row_id"): closure.id, ("any", "response_id"): str(response), ("any", "objection_id"): objection.id,
         ("any", "check_id"): check, ("any", "import_id"): made, ("any", "/guardians/{link_id} link_id"): links[0].id,
@@ -341,6 +353,17 @@ async def _recordings(world: World, school_id: str) -> None:
                 school_id=school_id, recording_id=recorded.recording_id, person_id=world.people[role], session_id=sign_in,
                 why="flag", granted_at=now, expires_at=now + timedelta(hours=2))
         session.add_all(views.values())
+    async with school.database.writing() as session:
+        session.add_all((
+            HoldStep(school_id=school_id, recording_id=recorded.recording_id, hold_id=new_id(), number=1, step="asked",
+                     words="The police rang", reference="C-1", review_on=now.date() + timedelta(30),
+                     taken_by=world.people[Role.DSL], taken_at=now, grant_id=new_id()),
+            Destruction(recording_id=far.recording_id, school_id=school_id, why="due", begun_at=now, begun_by="system",
+                        destroyed_at=now, certificate='{"signature": ""}'),
+        ))
+    world.ids |= {(relation, f"/endings/{{lesson_id}}{address} lesson_id"): which.lesson_id for relation, which in (
+        ("another's", recorded), ("theirs", inside), ("any", far)) for address in (
+        "", "/keep", "/answer", "/release", "/review", "/referral", "/certificate", "/certificate.json")}
     grants = await _grants(world, school_id, recorded, inside)
     somebodys = {role: views[Role.DEPUTY_DSL if role is Role.DSL else Role.DSL].id for role in Role}
     for address in ("", "/views/{view_id}", "/views/{view_id}/tracks", "/views/{view_id}/parts/{part}/tracks/{track}/beginning",

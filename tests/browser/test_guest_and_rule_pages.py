@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser
 
 from tests.browser.lesson_page import chromium
-from tests.browser.programs import Service
+from tests.browser.programs import Service, confirm_with_code
 from tests.browser.test_office_pages import signed_in
 from tests.browser.test_people_pages import sound
 
@@ -29,22 +29,14 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
         started.kill()
 
 
-async def confirm(page: Page) -> None:
-    """The demo's password and code, as its page shows them."""
-    shown = await page.locator(".govuk-inset-text strong").all_inner_texts()
-    await page.get_by_label("Password").fill(shown[0])
-    await page.get_by_label("One-time code").fill(shown[1])
-    await page.get_by_role("button", name="Confirm").click()
-
-
 @pytest.mark.parametrize(("width", "second"), [(320, "headteacher"), (1280, "chair")])
 async def test_two_people_change_the_rules(browser: Browser, service: Service, width: int, second: str) -> None:
     size = {"width": width, "height": 800}
     async with signed_in(browser, service, "senior_leader", viewport=size) as page:
         await page.goto("/school/rules/change")
         await sound(page, "change")
-        days = int(await page.get_by_label("Kept for").input_value())
-        await page.get_by_label("Kept for").fill(str(days + 7))
+        days = int(await page.get_by_label("Lessons kept for").input_value())
+        await page.get_by_label("Lessons kept for").fill(str(days + 7))
         await page.get_by_role("button", name="Compare").click()
         await sound(page, "compare")
         assert await page.get_by_text("▼ less protection").count() == 1
@@ -62,7 +54,7 @@ async def test_two_people_change_the_rules(browser: Browser, service: Service, w
         await sound(page, "second person")
         await page.get_by_label("Agree all").check()
         await page.get_by_role("button", name="Save decision").click()
-        await confirm(page)
+        await confirm_with_code(page)
         await page.get_by_text("It starts with the next lesson").wait_for()
         await page.goto("/school/rules/history")
         await sound(page, "history")
@@ -95,7 +87,7 @@ async def test_a_guest_comes_from_the_lessons_page_to_the_door(browser: Browser,
             await other.get_by_label("Approve exactly this").check()
             await other.get_by_label("Reason").fill("Known to us")
             await other.get_by_role("button", name="Save decision").click()
-            await confirm(other)
+            await confirm_with_code(other)
             await other.get_by_role("button", name="End this visit").wait_for()
             await sound(other, "approved")
         await page.goto(visit)

@@ -9,7 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.lesson_page import chromium
-from tests.browser.programs import Service
+from tests.browser.programs import Service, confirm_with_code
 from tests.browser.test_people_pages import sound
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -47,14 +47,6 @@ async def device(browser: Browser, service: Service, width: int, *, scripts: boo
     yield page
     assert troubles == []
     await context.close()
-
-
-async def confirm_with_code(page: Page) -> None:
-    """As the demo says."""
-    password, code = await page.locator(".x-step-up .govuk-inset-text strong").all_inner_texts()
-    await page.get_by_label("Password").fill(password)
-    await page.get_by_label("One-time code").fill(code)
-    await page.get_by_role("button", name="Confirm", exact=True).click()
 
 
 @pytest.mark.parametrize(("width", "role"), [(320, "headteacher"), (1280, "senior_leader")])

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter
+from sqlalchemy.exc import OperationalError
 from sqlmodel import SQLModel, text
 
 from service.foundation import bus, web
-from service.foundation.db import Database
-from service.foundation.errors import Conflict
+from service.foundation.db import Database, Turn
+from service.foundation.errors import Conflict, Unavailable
 from service.foundation.events import Event, system
 from tests.school import Running
 
@@ -100,8 +101,8 @@ async def test_news_do_not_wait_for_earlier_news_to_be_written_down(school: Runn
     database = Database(school.app.state.settings.url, {"clock": school.clock, "subscribers": subscribers, "outbox": wake})
     async with database.writing() as session:
         await bus.publish(session, Renamed(school_id="s", name="first"), system("s"))
-    assert database._one_writer is not None
-    async with database._one_writer:  # somebody else's turn, and the note about the first waits behind it
+    assert database._turn is not None
+    async with database._turn.taken():  # somebody else's turn, and the note about the first waits behind it
         delivering = asyncio.create_task(bus.run(database, None, subscribers, wake))
         await asyncio.wait_for(told["first"].wait(), timeout=5)
         async with database._sessions() as session, session.begin():
@@ -115,6 +116,56 @@ async def test_news_do_not_wait_for_earlier_news_to_be_written_down(school: Runn
     await database.close()
     assert heard == ["first", "second"], "each is told once"
     assert not any("first" in body for (body,) in left)
+
+
+async def test_what_closes_waits_for_the_writer_of_now_and_for_no_other() -> None:
+    turn, order = Turn(), []
+
+    async def write(name: str, *, first: bool = False) -> None:
+        async with turn.taken(first=first):
+            order.append(name)
+
+    async with turn.taken():
+        waiting = [asyncio.create_task(write(name, first=name == "closes")) for name in ("one", "two", "closes")]
+        await asyncio.sleep(0)
+        assert order == []
+    await asyncio.gather(*waiting)
+    assert order == ["closes", "one", "two"]
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["while it waits", "when its turn has come"])
+async def test_a_writer_that_gives_up_keeps_nobody_waiting(late: bool) -> None:
+    turn, order = Turn(), []
+
+    async def write(name: str) -> None:
+        async with turn.taken():
+            order.append(name)
+
+    async with turn.taken():
+        gone, stays = (asyncio.create_task(write(name)) for name in ("gone", "stays"))
+        await asyncio.sleep(0)
+        if not late:
+            gone.cancel()
+    gone.cancel()
+    await asyncio.wait_for(asyncio.gather(gone, stays, return_exceptions=True), timeout=5)
+    await asyncio.wait_for(write("next"), timeout=5)
+    assert order == ["stays", "next"]
+
+
+async def test_a_writer_whose_turn_does_not_come_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.foundation.db.PATIENCE", 0.01)
+    turn = Turn()
+    async with turn.taken():
+        with pytest.raises(Unavailable):
+            async with turn.taken():
+                raise AssertionError("two writers")
+
+
+async def test_a_look_up_cannot_write(school: Running) -> None:
+    for look in (school.database.reading, school.database.glance):
+        async with look() as session:
+            with pytest.raises(OperationalError, match="readonly"):
+                await session.exec(text("UPDATE school SET name = 'Renamed'"))
 
 
 async def test_a_refused_request_changes_nothing(changing: Running) -> None:

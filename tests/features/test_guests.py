@@ -98,10 +98,8 @@ async def test_a_link_never_signs_anybody_in_who_has_another_part_in_the_school(
 
 async def test_the_sponsor_the_guest_and_whoever_is_no_leader_cannot_approve(school: Running) -> None:
     guest = await asked(school, school.lesson()["id"])
-    async with school.database.writing() as session:
-        row = (await session.exec(select(PersonRole).where(PersonRole.person_id == guest.guest_id))).one()
-        session.add_all(PersonRole(person_id=person, role="headteacher", school_id=row.school_id)
-                        for person in (guest.guest_id, school.person("teacher")))
+    for person in (guest.guest_id, school.person("teacher")):
+        await school.give_role(person, "headteacher")
     for who in (guest.guest_id, school.person("teacher")):
         client = school.client(await school.cookie(who))
         refused = await client.post(guest.page, data={"answer": "approve", "reason": "Because"})

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -22,6 +23,7 @@ from lessons.tables import JournalEntry
 from service.foundation.bus import publish
 from service.foundation.clock import SystemClock
 from service.foundation.db import Database
+from service.foundation.events import Actor
 from service.people.events import PersonChanged
 from service.people.tables import Person
 from tests.media.raw import Microphone, RawPeer, answer, offer
@@ -30,10 +32,11 @@ from tests.school import Running, running
 from tests.ten_lessons import Taught, office, roster_file, ten_lessons
 
 PUPILS, PRESENT = 1500, 2
-LONGEST = 0.1
-"""Seconds that a write transaction may last."""
+LONGEST, STATEMENTS = 0.1, 100
+"""What one write transaction may take of the database's thread (seconds of processor time), and ask of it. How long it lasts by
+the clock is for the bench to say (`python -m tests.bench roster_import`): here it would say what else the machine does."""
 CLUMSY = 4.0
-STARVED = 0.5
+STARVED, TRIES = 0.5, 5
 """Seconds late at which the thread was given no processor: then everybody in these lessons fell silent; it proves nothing."""
 
 
@@ -43,6 +46,14 @@ class Place:
 
     school: Running
     id: str
+
+
+@dataclass(frozen=True)
+class Write:
+    """What one write transaction took."""
+
+    seconds: float
+    statements: int
 
 
 class Ten:
@@ -56,7 +67,7 @@ class Ten:
         self.microphones: list[Microphone] = []
         self.shut: list[float] = []
         self.late = 0.0
-        self.writes: list[float] = []
+        self.writes: list[Write] = []
         self._over = threading.Event()
         self._watched: list[Host] = []
         self._loop = asyncio.get_running_loop()
@@ -113,19 +124,21 @@ class Ten:
         return list(rows.all())
 
     def watch(self) -> None:
-        """From here on look at the gates, and note what each write transaction takes: how long it lasts or how much of that is
-        work, whichever is less, since what else a machine does is not the transaction's."""
+        """From here on look at the gates, and note what each write transaction takes of the thread that performs it."""
         self._watched = self.hosts
-        writing = self.school.database.writing
+        database, asked = self.school.database, []
+        event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *_: asked.append(1))
+        writing = database.writing
 
         @asynccontextmanager
-        async def timed() -> AsyncIterator[AsyncSession]:
-            async with writing() as session:
-                began, worked = time.perf_counter(), time.process_time()
+        async def noted(**how: bool) -> AsyncIterator[AsyncSession]:
+            async with writing(**how) as session:
+                thread = (await (await session.connection()).get_raw_connection()).driver_connection
+                before, worked = len(asked), await thread._execute(time.thread_time)
                 yield session
-            self.writes.append(min(time.perf_counter() - began, time.process_time() - worked))
+            self.writes.append(Write(await thread._execute(time.thread_time) - worked, len(asked) - before))
 
-        self.school.database.writing = timed
+        database.writing = noted
 
     async def go(self) -> None:
         self._over.set()
@@ -146,10 +159,10 @@ async def ten(tmp_path: Path) -> AsyncIterator[Ten]:
             await ten.go()
 
 
-async def test_the_largest_import_during_ten_lessons_holds_none_and_no_write_lasts_100_ms(
+async def test_the_largest_import_during_ten_lessons_holds_none_and_every_write_of_it_is_short(
         ten: Ten, capsys: pytest.CaptureFixture[str]) -> None:
     ten.watch()
-    for known_as in ("Other", "Third", "Fourth"):
+    for known_as in (f"Other{number}x" for number in range(TRIES)):
         before, ten.late, ten.shut = await ten.journal("held"), 0.0, []
         began = time.perf_counter()
         await imported(ten.school, roster_file(PUPILS, known_as=known_as))
@@ -159,12 +172,17 @@ async def test_the_largest_import_during_ten_lessons_holds_none_and_no_write_las
             break
     assert await ten.journal("held") == before
     assert ten.shut == []
-    assert max(ten.writes) < LONGEST
+    assert max(write.seconds for write in ten.writes) < LONGEST
+    assert max(write.statements for write in ten.writes) < STATEMENTS
     with capsys.disabled():
-        sys.stdout.write(f"\n{PUPILS} pupils changed in {took:.1f} s beside ten lessons: the longest of {len(ten.writes)} write "
-                         f"transactions took {max(ten.writes) * 1000:.0f} ms\n")
+        sys.stdout.write(
+            f"\n{PUPILS} pupils changed in {took:.1f} s beside ten lessons: of {len(ten.writes)} write transactions none took "
+            f"more than {max(write.seconds for write in ten.writes) * 1000:.0f} ms of the database's thread and "
+            f"{max(write.statements for write in ten.writes)} statements\n")
     # The same watch, over an import as nobody should write it.
-    _import_row_by_row_on_the_loop(ten.school)
+    await _import_row_by_row(ten.school.database, await office(ten.school), time.monotonic(), rows=STATEMENTS // 2)
+    assert ten.writes[-1].statements > STATEMENTS
+    _import_row_by_row_on_the_loop(ten.school, await office(ten.school))
     page, told = ten.pages[0], len(ten.pages[0].told)
     await page.until(lambda: any(said["type"] == "state" and said["room"] == "held" for said in page.told[told:]))
     assert len(await ten.journal("held")) > len(before)
@@ -186,27 +204,30 @@ def _renamed(page: Page, known_as: str) -> bool:
     return len(pupils) == PRESENT and all(name.startswith(known_as) for name in pupils)
 
 
-def _import_row_by_row_on_the_loop(school: Running) -> None:
+def _import_row_by_row_on_the_loop(school: Running, actor: Actor) -> None:
     """One transaction, an entry in the audit for each row, and the loop waits for it (for four seconds; it would take longer)."""
     state = school.app.state
 
     async def clumsy() -> None:
         database, end = Database(state.settings.url, _info(state)), time.monotonic() + CLUMSY
-        actor = await office(school)
-        async with database.writing() as session:
-            for row in (await session.exec(select(Person).where(Person.kind == "child"))).all():
-                row.given_name = "Again"
-                await session.flush()
-                await publish(session, PersonChanged(row.id, ("given_name",)), actor)
-                if time.monotonic() > end:
-                    break
-            else:
-                await asyncio.sleep(end - time.monotonic())
+        await _import_row_by_row(database, actor, end)
+        await asyncio.sleep(max(0.0, end - time.monotonic()))
         await database.close()
 
     thread = threading.Thread(target=asyncio.run, args=(clumsy(),))
     thread.start()
     thread.join()
+
+
+async def _import_row_by_row(database: Any, actor: Actor, end: float, rows: int = 0) -> None:
+    """Until the moment `end`, but at least so many rows."""
+    async with database.writing() as session:
+        for number, row in enumerate((await session.exec(select(Person).where(Person.kind == "child"))).all()):
+            row.given_name = "Again"
+            await session.flush()
+            await publish(session, PersonChanged(row.id, ("given_name",)), actor)
+            if time.monotonic() > end and number > rows:
+                break
 
 
 def _info(state: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from lessons.tables import Lesson
 from service.foundation.audit import AuditLeaf
 from service.people import queries
 from service.people.profile import Profile, lines
-from service.people.tables import PersonRole, ProfileChange, ProfileVersion
+from service.people.tables import ProfileChange, ProfileVersion
 from tests.features.test_planning_roster import withdraw
 from tests.proofs import PASSWORD, action_of, code, confirmed_post, give_codes
 from tests.school import Running
@@ -82,9 +82,7 @@ async def test_a_leader_compares_asks_and_a_second_person_agrees(school: Running
 async def test_who_asked_cannot_agree_whatever_roles_they_hold(school: Running) -> None:
     head, person = await school.signed_in("headteacher"), school.person("headteacher")
     page = await asked(head, LOOSER, **REASONS)
-    async with school.database.writing() as session:
-        school_id = (await session.exec(select(ProfileVersion.school_id))).one()
-        session.add_all(PersonRole(person_id=person, role=role, school_id=school_id) for role in ("chair", "senior_leader"))
+    await school.give_role(person, "chair", "senior_leader")
     for client in (head, school.client(await school.cookie(person))):
         refused = await client.post(page, data={"answer": "agree"})
         assert refused.status_code == 422
@@ -93,9 +91,7 @@ async def test_who_asked_cannot_agree_whatever_roles_they_hold(school: Running) 
 
 
 async def test_two_leaders_without_the_headteacher_or_the_chair_are_not_enough(school: Running) -> None:
-    async with school.database.writing() as session:
-        school_id = (await session.exec(select(ProfileVersion.school_id))).one()
-        session.add(PersonRole(person_id=school.person("teacher"), role="senior_leader", school_id=school_id))
+    await school.give_role(school.person("teacher"), "senior_leader")
     page = await asked(await school.signed_in("senior_leader"), LOOSER, **REASONS)
     refused = await (await school.signed_in("teacher")).post(page, data={"answer": "agree"})
     assert "headteacher or the chair of governors has to be one of the two" in refused.text

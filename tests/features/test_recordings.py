@@ -12,6 +12,7 @@ from sqlmodel import col, select
 
 from recordings import commands, rules
 from recordings.tables import Recording, RecordingKey, RecordingPart
+from recordings.vault import key_id
 from service.foundation.audit import AuditLeaf
 from service.foundation.events import system
 from service.people import sessions
@@ -307,33 +308,38 @@ async def test_the_keys_row_is_there_before_the_first_byte(school: Running) -> N
     assert not recorded.begun.path.exists()
     async with school.database.reading() as session:
         key = (await session.exec(select(RecordingKey))).one()
-    assert recorded.begun.key.hex() not in key.wrapped
+    assert key.name == key_id(recorded.begun.key)
+    assert school.app.state.vault.open(recorded.school_id, recorded.recording_id, 1, recorded.kept_until) == recorded.begun.key
 
 
-async def test_a_recording_whose_key_was_destroyed_stays_provable_and_cannot_be_watched(
+async def test_a_recording_that_was_destroyed_stays_provable_and_cannot_be_watched(
     school: Running, recorded: Recorded
 ) -> None:
     from recordings import proof
+    from recordings.ending import destruction
 
+    state = school.app.state
     async with await school.signed_in("dsl") as dsl:
         at = await view(school, dsl, recorded)
         async with school.database.writing() as session:
-            await commands.destroy(
+            await destruction.begin(
                 session, system(recorded.school_id), recording_id=recorded.recording_id, why="its time was over",
                 now=school.clock.now(),
             )
+        assert await destruction.finish(state.database, state.vault, state.clock, recorded.school_id) == 1
         assert (await dsl.get(addresses(at)[3])).status_code == 404
         assert (await dsl.post(recorded.page, data={"why": "flag"})).status_code == 409
         assert "This recording was destroyed." in (await dsl.get(recorded.page)).text
     async with school.database.reading() as session:
         tombstone = (await session.exec(select(RecordingKey))).one()
-        assert (tombstone.wrapped, tombstone.destroyed_why) == ("", "its time was over")
-        assert await proof.verify(session, school.app.state.vault) == []
-    data = bytearray(recorded.begun.path.read_bytes())
-    data[len(data) // 2] ^= 1
-    recorded.begun.path.write_bytes(data)
+        assert (tombstone.name, tombstone.destroyed_why) == (key_id(recorded.begun.key), "its time was over")
+        assert await proof.verify(session, state.vault) == []
+    assert not recorded.begun.path.parent.exists()
+    recorded.begun.path.parent.mkdir()
+    recorded.begun.path.write_bytes(b"left")
     async with school.database.reading() as session:
-        assert len(await proof.verify(session, school.app.state.vault)) == 1, "negative control: a change is still found"
+        found = await proof.verify(session, state.vault)
+    assert "its data is still there" in found[0], "negative control: what is left is found"
 
 
 async def test_it_is_kept_as_long_as_the_profile_says(school: Running, recorded: Recorded) -> None:

@@ -2,10 +2,10 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from recordings import commands
+from recordings import commands, rules
 from recordings.capture import Capture
 from recordings.commands import Begun, LessonFacts
 from service.foundation.events import Actor, Role, system
@@ -27,6 +27,7 @@ class Recorded:
     teacher: str
     pupils: list[str]
     participants: list[str] = field(default_factory=list)
+    kept_until: date = date.min
 
     @property
     def recording_id(self) -> str:
@@ -49,6 +50,7 @@ async def begin(school: Running, participants: list[str], lesson: dict[str, Any]
         )
         begun = await commands.begin(session, teacher, facts, vault=school.app.state.vault, clock=school.clock)
         found = Recorded(lesson["id"], begun, teacher.school_id, teacher.person_id, lesson["pupil_ids"][:2])
+        found.kept_until = rules.kept_until(facts.ends_at, 30)
         found.participants = [found.teacher, *found.pupils, *participants]
         for person in found.participants:
             await commands.admit(

@@ -16,7 +16,7 @@ from recordings.format import HEADER as CHUNK_HEADER
 from recordings.format import Chain, ChunkDamaged, Header, Kind, decrypt, leaf, preamble
 from recordings.reader import PartFile, Recording
 from recordings.recover import STOPPED, seal_torn
-from recordings.vault import KeyMissing, SchoolKeys, new_key
+from recordings.vault import KeyMissing, SchoolKeys
 from recordings.verify import verify
 from service.foundation.audit import Frontier
 from tests.recordings.media import HEADER, KEY, SPEECH
@@ -169,24 +169,11 @@ def test_the_schools_keys_are_made_once_and_read_by_nobody_else(tmp_path):
     again = SchoolKeys.of(tmp_path / "keys", "school-1")
     assert keys.public == again.public
     files = list((tmp_path / "keys" / "school-1").iterdir())
-    assert len(files) == 2
+    assert len(files) == 1
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     files[0].chmod(0o644)
     with pytest.raises(KeyMissing):
         SchoolKeys.of(tmp_path / "keys", "school-1")
-
-
-def test_a_wrapped_key_opens_only_its_own_part_of_its_own_school(tmp_path):
-    mine, theirs = SchoolKeys.of(tmp_path / "keys", "school-1"), SchoolKeys.of(tmp_path / "keys", "school-2")
-    key = new_key()
-    wrapped = mine.wrap(key, recording_id="r", part=1)
-    assert mine.unwrap(wrapped, recording_id="r", part=1) == key
-    assert key not in wrapped
-    for keys, recording, part in ((mine, "r", 2), (mine, "q", 1), (theirs, "r", 1)):
-        with pytest.raises(KeyMissing):
-            keys.unwrap(wrapped, recording_id=recording, part=part)
-    with pytest.raises(KeyMissing):
-        mine.unwrap(b"", recording_id="r", part=1)
 
 
 def test_the_published_test_vector_is_what_this_code_writes():

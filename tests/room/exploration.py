@@ -9,29 +9,42 @@ lease alone has to be right, as when the loop stalls. Packets sent earlier and s
 import gc
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from math import inf
 from typing import Any, TypeVar
 
 from lessons.live import effects as fx
 from lessons.live import events as ev
 from lessons.live import messages as m
+from lessons.live import view
 from lessons.live.deadlines import Deadlines, Moment
-from lessons.live.plan import Person, Plan
+from lessons.live.plan import Person, Place, Plan
 from lessons.live.room import Phase, Room
 from tests.room.oracle import ADULTS as STAFF
 from tests.room.oracle import CLOSES, World
 from tests.room.stage import ALI, BEA, CAL, DAN, SIGNER, START, TEACHER, approved, plan_of, screening
+
+CHILDREN = (ALI, BEA, CAL, DAN)
+ARE_CHILDREN = frozenset(child.id for child in CHILDREN)
+PHASES = {phase: at for at, phase in enumerate(Phase)}
 
 KINDS = frozenset({"attend", "microphone", "camera", "chat", "screen"})
 LATER = (0.0, 1.0, 2.0)
 """Seconds after the last event at which a delivery is attempted."""
 STALE = 2, 3, 10
 """Ages in seconds from which a proof is stale: sound, an adult's page or the recorder, a child's page."""
+STEADY = 1.0
+"""Seconds of proof after which waiting longer changes nothing."""
 NEVER = 255
+QUIET = {None: 0, "silent": 1, "frozen": 2}
+MAIN, ANOTHER = Place("main", "Main room"), Place("another", "Room 2")
+"""Of a breakout room: the room that it was split from, and its neighbour."""
 SCREEN = screening()
+NOTHING_SHOWN = m.State("", (), m.Waiting(0, 0, 0, False), "", False, (), False, None)
 Copied = TypeVar("Copied")
 
 
@@ -48,9 +61,17 @@ class Bounds:
     may: frozenset[str]
     begins: float = 60.0
     step: float = 1.0
+    most: int = 30_000
+    """States of one world: a larger one is not explored whole but to this number, by a seeded choice, and the table says so."""
 
     def allows(self, what: str) -> bool:
         return what in self.may
+
+    @cached_property
+    def kinds(self) -> dict[str, int]:
+        """Who is like whom: people of one kind, to whom the same may happen."""
+        named = {SIGNER.id: True, TEACHER.id: bool(self.may & {"approval", "remove"}), ALI.id: self.allows("approval")}
+        return {who.id: 1 + (who in CHILDREN) + 2 * named.get(who.id, False) + 4 * (who == SIGNER) for who in self.people}
 
 
 @dataclass
@@ -65,6 +86,8 @@ class State:
     routes: fx.Routes = field(default_factory=dict)
     connections: dict[str, str] = field(default_factory=dict)
     unconfirmed: int = 0
+    quiet: dict[str, str] = field(default_factory=dict)
+    """Who is silent, and whose page is frozen while its media goes on."""
     in_flight: tuple[tuple[str, fx.Source, frozenset[str]], ...] = ()
     approval: int = 0
     crashed: bool = False
@@ -80,8 +103,9 @@ class State:
 
 
 def first(bounds: Bounds) -> State:
+    family = {"main": MAIN, "rooms": (Place("lesson", "Room 1"), ANOTHER)} if bounds.allows("breakouts") else {}
     plan = plan_of(*bounds.people, starts_at=START, ends_at=START + timedelta(seconds=CLOSES - 60),
-                   hard_end_at=START + timedelta(seconds=CLOSES))
+                   hard_end_at=START + timedelta(seconds=CLOSES), **family)
     world = World(now=bounds.begins, permitted={p.id: KINDS for p in bounds.people})  # type: ignore[misc]
     return State(Room(plan, SCREEN), world, plan, START + timedelta(seconds=bounds.begins))
 
@@ -101,8 +125,7 @@ def after(state: State, label: str) -> State:
     room.seats = {person: _like(seat) for person, seat in room.seats.items()}
     room._warned, room.doubted = set(room._warned), set(room.doubted)
     room._deadlines = Deadlines(dict(room._deadlines._starts), dict(room._deadlines._ends))
-    world.media, world.page = dict(world.media), dict(world.page)
-    world.permitted, world.approvals, world.removed = dict(world.permitted), dict(world.approvals), set(world.removed)
+    world.media, world.page = dict(world.media), dict(world.page)  # what else there is of the world is replaced, not changed
     new.connections = dict(state.connections)
     new.came_by = (state.came_by, label)
     return new
@@ -132,6 +155,9 @@ def join(state: State, person: str) -> None:
     connection = "12"[state.room.seats.get(person) is not None and state.room.seats[person].connection == f"{person} 1"]
     state.connections[person] = f"{person} {connection}"
     state.world.media[person] = state.world.page[person] = -inf
+    state.quiet = _without(state.quiet, person)
+    if person not in state.plan.places:
+        state.world.away = state.world.away - {person}
     say(state, ev.Joined(person, state.connections[person], f"device of {person}"))
 
 
@@ -140,18 +166,26 @@ def drop(state: State, person: str) -> None:
     del state.world.media[person], state.world.page[person]
 
 
-def tick(state: State, bounds: Bounds, *, silent: Iterable[str] = (), frozen: Iterable[str] = (), recorded: bool = True,
-         owned: bool = True) -> None:
-    """A step of time in which everybody else was heard. `frozen`: whose page stands still while its media goes on."""
-    world = state.world
+def _without(quiet: dict[str, str], person: str) -> dict[str, str]:
+    return {who: how for who, how in quiet.items() if who != person} if person in quiet else quiet
+
+
+def tick(state: State, bounds: Bounds, *, recorded: bool = True, owned: bool = True) -> None:
+    """A step of time in which everybody is heard who is not quiet."""
+    world, quiet = state.world, state.quiet
     world.now += bounds.step
     state.wall += timedelta(seconds=bounds.step)
-    media = {p: world.now for p in world.media if p not in silent}
-    page = {p: at for p, at in media.items() if p not in frozen}
+    media = {p: world.now for p in world.media if quiet.get(p) != "silent"}
+    page = {p: at for p, at in media.items() if p not in quiet}
     world.media.update(media)
     world.page.update(page)
     world.recorder, world.owner = world.now if recorded else world.recorder, world.now if owned else world.owner
     say(state, ev.Proved(media, page, world.now if recorded else -inf, world.now if owned else -inf))
+
+
+def fall_quiet(state: State, person: str, how: str) -> None:
+    """From now on; nobody notices until time has passed."""
+    state.quiet = {**_without(state.quiet, person), **({person: how} if how else {})}
 
 
 def speak(state: State) -> None:
@@ -164,13 +198,12 @@ def speak(state: State) -> None:
 def send(state: State) -> None:
     """A packet of each source leaves its sender: it is under way when whatever comes next happens."""
     state.in_flight = tuple(
-        (person, source, to) for (person, source), to in sorted(state.routes.items()) if source is fx.Source.MICROPHONE
-    )[:2]
+        (person, source, to) for (person, source), to in state.routes.items() if source is fx.Source.MICROPHONE)
 
 
 def permit(state: State, person: str, what: str, yes: bool) -> None:
     had = state.world.permitted[person]
-    state.world.permitted[person] = had | {what} if yes else had - {what}  # type: ignore[assignment]
+    state.world.permitted = {**state.world.permitted, person: had | {what} if yes else had - {what}}
     who = state.plan.people[person]
     changed = replace(who, may=replace(who.may, **{what: yes}))
     _replan(state, replace(state.plan, people={**state.plan.people, person: changed}))
@@ -198,15 +231,15 @@ def fail_recorder(state: State) -> None:
 
 def remove(state: State, person: str) -> None:
     if "teacher" in state.connections and "teacher" in state.world.exposed and state.world.permitted["teacher"] >= {"attend"}:
-        state.world.removed.add(person)
+        state.world.removed = state.world.removed | {person}
         say(state, ev.Sent(state.connections["teacher"], m.Remove(person, "test")))
 
 
 def crash(state: State) -> None:
     """The process dies and another takes over: everybody has to come in again, and what was removed stays removed."""
-    plan = replace(state.plan, removed=frozenset(state.world.removed))
+    plan = replace(state.plan, removed=frozenset(state.world.removed), stopped=state.world.stopped)
     state.room, state.plan, state.crashed = Room(plan, SCREEN), plan, True
-    state.until, state.routes, state.connections, state.unconfirmed, state.in_flight = -inf, {}, {}, 0, ()
+    state.until, state.routes, state.connections, state.unconfirmed, state.in_flight, state.quiet = -inf, {}, {}, 0, (), {}
     state.world.media, state.world.page = {}, {}
     state.world.recorder = state.world.owner = -inf
 
@@ -215,6 +248,44 @@ def stop(state: State) -> None:
     """A senior leader stops the lesson for the school: for good."""
     state.world.stopped = True
     _replan(state, replace(state.plan, stopped=True))
+
+
+# The other rooms of a lesson with breakout rooms, this being one of those: whatever they do reaches this one as an event
+
+
+def place(state: State, person: str) -> None:
+    """A pupil belongs in another room from now on, or in this one again."""
+    places = dict(state.plan.places)
+    if places.pop(person, None) is None:
+        places[person] = ANOTHER.lesson_id
+        state.world.away = state.world.away | {person}
+    _replan(state, replace(state.plan, places=places))
+
+
+def come_elsewhere(state: State, person: str) -> None:
+    """A person is in one room at a time, the newest; they may come back."""
+    state.world.away = state.world.away | {person}
+    say(state, ev.CameElsewhere(person))
+
+
+def remove_elsewhere(state: State, person: str) -> None:
+    state.world.removed = state.world.removed | {person}
+    say(state, ev.RemovedElsewhere(person))
+
+
+def stop_main(state: State) -> None:
+    state.world.stopped = True
+    say(state, ev.MainStopped())
+
+
+def end_main(state: State) -> None:
+    state.world.ended = True
+    say(state, ev.MainEnded("ended-by-staff"))
+
+
+def bring_back(state: State) -> None:
+    state.world.ended = True
+    _replan(state, replace(state.plan, over="brought-back"))
 
 
 def set_clock(state: State, hours: float) -> None:
@@ -231,11 +302,10 @@ def what_may_happen(state: State, bounds: Bounds) -> Iterator[tuple[str, Act]]:
     for who in representatives.values():  # what happens to one has happened to everybody just like them
         yield from _to_one(state, bounds, who)
     yield "time passes", lambda s: tick(s, bounds)
-    if bounds.allows("silence"):
-        yield "nobody is heard", lambda s: tick(s, bounds, silent=s.connections)
     if bounds.allows("recorder"):
         yield "nothing becomes durable", lambda s: tick(s, bounds, recorded=False)
-        yield "the recorder fails", fail_recorder
+        if state.world.recorder > -inf:
+            yield "the recorder fails", fail_recorder
     if bounds.allows("owner"):
         yield "the plan cannot be read", lambda s: tick(s, bounds, owned=False)
     if state.unconfirmed:
@@ -244,16 +314,28 @@ def what_may_happen(state: State, bounds: Bounds) -> Iterator[tuple[str, Act]]:
         yield "everybody speaks", speak
     if bounds.allows("flight") and state.routes:
         yield "packets leave", send
+    if bounds.allows("late") and state.room._opening > 1:
+        yield "an opening that was given up is durable", lambda s: say(s, ev.OpeningJournalled(s.room._opening - 1))
     if bounds.allows("approval"):
         yield "approved for 3 seconds", lambda s: approve(s, 3.0)
-        yield "the approval is revoked", lambda s: approve(s, 0.0)
+        if state.approval == 1:
+            yield "the approval is revoked", lambda s: approve(s, 0.0)
     if bounds.allows("crash") and not state.crashed:
         yield "the process dies", crash
-    if bounds.allows("stop"):
+    if bounds.allows("stop") and not state.world.stopped:
         yield "the school stops it", stop
+    if bounds.allows("breakouts"):
+        yield from _from_the_main_room(state)
     if bounds.allows("clock"):
         yield "the clock is set forward", lambda s: set_clock(s, 1 / 600)
         yield "the clock is set back", lambda s: set_clock(s, -1 / 600)
+
+
+def _from_the_main_room(state: State) -> Iterator[tuple[str, Act]]:
+    if not state.world.stopped:
+        yield "the main room is stopped", stop_main
+    yield "the lesson ends", end_main
+    yield "everybody is brought back", bring_back
 
 
 def _confirm(state: State) -> None:
@@ -267,24 +349,29 @@ def _to_one(state: State, bounds: Bounds, who: Person) -> Iterator[tuple[str, Ac
         yield f"{person} comes", lambda s: join(s, person)
     else:
         yield f"{person} is lost", lambda s: drop(s, person)
-        if bounds.allows("silence"):
-            yield f"{person} is silent", lambda s: tick(s, bounds, silent=(person,))
-        if bounds.allows("frozen"):
-            yield f"{person}'s page freezes", lambda s: tick(s, bounds, frozen=(person,))
+        if person in state.quiet:
+            yield f"{person} is heard again", lambda s: fall_quiet(s, person, "")
+        else:
+            for how in ("silent", "frozen"):
+                if bounds.allows(how):
+                    yield f"{person} is {how}", lambda s, how=how: fall_quiet(s, person, how)  # type: ignore[misc]
         if bounds.allows("devices"):
             yield f"{person} comes on another device", lambda s: join(s, person)
-        if bounds.allows("remove") and who in CHILDREN:
+        if bounds.allows("remove") and person in ARE_CHILDREN:
             yield f"{person} is removed", lambda s: remove(s, person)
-    if bounds.allows("consent") and who in CHILDREN:
+        if bounds.allows("breakouts"):
+            yield f"{person} comes into another room", lambda s: come_elsewhere(s, person)
+    if bounds.allows("breakouts") and person in ARE_CHILDREN:
+        yield f"{person} belongs {'here again' if person in state.plan.places else 'elsewhere'}", lambda s: place(s, person)
+        if len(state.world.removed) < 1:
+            yield f"{person} is removed from another room", lambda s: remove_elsewhere(s, person)
+    if bounds.allows("consent") and person in ARE_CHILDREN:
         for what in ("attend", "camera"):
             yes = what not in state.world.permitted[person]
             yield f"{person} {'may' if yes else 'may not'} {what}", lambda s, what=what, yes=yes: permit(s, person, what, yes)  # type: ignore[misc]
 
 
 # Which state it is
-
-CHILDREN = (ALI, BEA, CAL, DAN)
-PHASES = list(Phase)
 
 
 def face(state: State, bounds: Bounds) -> bytes:
@@ -295,35 +382,39 @@ def face(state: State, bounds: Bounds) -> bytes:
     somebody silent for 30 seconds is hung up on, which is then the same as being lost.
     """
     now, room = state.world.now, state.room
-    state.looks = tuple(_person(state, who) for who in bounds.people)
+    state.looks = tuple([_person(state, bounds, who.id) for who in bounds.people])
     wall = _seconds(state.wall.timestamp() - START.timestamp() - now + 20, 40) if bounds.allows("clock") else 0
     pairs, clocks = state.plan.approvals, room._deadlines
     ends = [_left(clocks._ends, at, now) for at in (state.plan.hard_end_at, *(pair.end for pair in pairs))]
     starts = [_left(clocks._starts, at, now) for at in (state.plan.starts_at, *(pair.start for pair in pairs))]
     approval = next((_seconds(at - now, 5) for at in state.world.approvals.values()), 0)
     return b"".join(sorted(state.looks)) + bytes((
-        PHASES.index(room.phase), room._opening_asked, room._opening_durable, bool(state.unconfirmed), state.plan.stopped,
+        PHASES[room.phase], room._opening_asked, room._opening_durable, bool(state.unconfirmed), state.world.stopped,
         _age(now - state.world.recorder, STALE[1]), _age(now - state.world.owner, STALE[1]),
-        _age(now - room._steady_since, 2), _seconds(room._proved_until - now, 12), _seconds(state.until - now, 12),
-        state.approval, approval, state.crashed, wall, len(ends), *ends, *starts,
+        _age(now - room._steady_since, STEADY), _seconds(room._proved_until - now, 12), _seconds(state.until - now, 12),
+        state.approval, approval, state.crashed, wall, bounds.allows("late") and room._opening > 1, len(ends), *ends, *starts,
         len(state.routes), len(state.in_flight),
     ))
 
 
-def _person(state: State, who: Person) -> bytes:
-    seat, person, world = state.room.seats.get(who.id), who.id, state.world
-    kind = 1 + (who == ALI) if who in CHILDREN else 3 + (who == TEACHER) + 2 * (who == SIGNER)
-    if state.approval == 0 and kind in (2, 4):
-        kind -= 1  # without an approval Ali is a pupil like any, and without a removal the teacher an adult like any
+def _person(state: State, bounds: Bounds, person: str) -> bytes:
+    seat, world, kind = state.room.seats.get(person), state.world, bounds.kinds[person]
     permitted = world.permitted[person]
     flags = 2 * ("attend" in permitted) + ("camera" in permitted)
+    gone = 4 * (person in state.plan.places) + 2 * (person in world.away) + (person in world.removed)
     if person not in state.connections or seat is None:
-        return bytes((kind, 0, flags, person in world.removed, 0, 0, 0))
+        return bytes((kind, 0, flags, gone))
     sends = 8 * seat.microphone + 4 * seat.camera + 2 * seat.screen + seat.shown
-    flight = sum(1 + (person == sender) for sender, _, to in state.in_flight if person == sender or person in to)
-    page = STALE[2] if who in CHILDREN else STALE[1]
-    return bytes((kind, 1, flags, sends, _age(world.now - world.media[person], STALE[0]),
-                  _age(world.now - world.page[person], page), flight))
+    flight = sum([1 + (person == sender) for sender, _, to in state.in_flight if person == sender or person in to]
+                 ) if state.in_flight else 0
+    media = _age(world.now - world.media[person], STALE[0])
+    # Where no page stands still it was heard whenever its media was, and says nothing more.
+    page = _page_age(state, person) if "frozen" in bounds.may else 0
+    return bytes((kind, 1, flags, gone, sends, media, page, 8 * flight + QUIET[state.quiet.get(person)]))
+
+
+def _page_age(state: State, person: str) -> int:
+    return _age(state.world.now - state.world.page[person], STALE[2] if person in ARE_CHILDREN else STALE[1])
 
 
 def _age(age: float, stale: float) -> int:
@@ -353,6 +444,8 @@ class Seen:
     holds: Counter[str] = field(default_factory=Counter)
     openings: Counter[str] = field(default_factory=Counter)
     ended: bool = False
+    known: set[bytes] = field(default_factory=set)
+    """How each state looks, like people in no order."""
 
     def add(self, other: "Seen") -> None:
         self.states += other.states
@@ -373,14 +466,15 @@ def judge(state: State, seen: Seen) -> None:
             seen.refused += 1
             continue
         seen.delivered += 1
+        wrong = world.wrongs()
         for person, source, to in sources:
-            _forbid(state, world.wrong_delivery(person, str(source), to), person)
+            _forbid(state, [*wrong, *world.wrong_way(person, str(source), to)], person)
         for person, source, to in state.in_flight:
             if left := to & state.routes.get((person, source), frozenset()):  # who is gone gets nothing; the rest must be right
                 staff = world.exposed & STAFF - {person}
-                _forbid(state, world.wrong_delivery(person, str(source), left | staff), person)
+                _forbid(state, [*wrong, *world.wrong_way(person, str(source), left | staff)], person)
         if not sources:
-            _forbid(state, world.wrongs(), "")
+            _forbid(state, wrong, "")
     world.now = then
 
 
@@ -392,7 +486,7 @@ def _forbid(state: State, wrong: list[str], sender: str) -> None:
 def way_of_opening(state: State) -> str:
     """Which company, or exception, let it open."""
     here = state.world.exposed
-    children, staff = here & {c.id for c in CHILDREN}, here & STAFF
+    children, staff = here & ARE_CHILDREN, here & STAFF
     if not children:
         return "adults only"
     return "two children" if len(children) > 1 else "two adults" if len(staff) > 1 else "an approval"
@@ -404,9 +498,7 @@ def explore(bounds: Bounds, *, most: int | None = None, seed: int = 0) -> Seen:
     start = first(bounds)
     known.add(face(start, bounds))
     frontier, chance = [start], random.Random(seed)
-    gc_was_on = gc.isenabled()
-    gc.disable()  # nothing here is cyclic, and a collector that looks at millions of states finds nothing
-    try:
+    with _in_haste():
         while frontier and (most is None or seen.states < most):
             at = chance.randrange(len(frontier)) if most else -1
             frontier[at], frontier[-1] = frontier[-1], frontier[at]
@@ -415,11 +507,23 @@ def explore(bounds: Bounds, *, most: int | None = None, seed: int = 0) -> Seen:
             judge(state, seen)
             seen.holds.update(map(str, state.room.reasons))
             frontier += _new(state, bounds, known, seen)
+    seen.ended, seen.known = not frontier, known
+    return seen
+
+
+@contextmanager
+def _in_haste() -> Iterator[None]:
+    """Without a collector, which finds nothing among millions of states that hold no cycles, and without the words for
+    people: what they are shown is worked out after everything was decided, and nothing reads it."""
+    gc_was_on, state, others = gc.isenabled(), view.state, view.for_others
+    gc.disable()
+    view.state, view.for_others = (lambda **_: NOTHING_SHOWN), (lambda staff: staff)
+    try:
+        yield
     finally:
+        view.state, view.for_others = state, others
         if gc_was_on:
             gc.enable()
-    seen.ended = not frontier
-    return seen
 
 
 def _new(state: State, bounds: Bounds, known: set[bytes], seen: Seen) -> Iterator[State]:

@@ -24,6 +24,8 @@ class World:
     permitted: dict[str, set[str]] = field(default_factory=dict)
     approvals: dict[tuple[str, str], float] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
+    away: set[str] = field(default_factory=set)
+    """In, or belonging in, another room of the same lesson."""
     stopped: bool = False
     ended: bool = False
     opens: float = OPENS
@@ -31,7 +33,12 @@ class World:
 
     @property
     def exposed(self) -> set[str]:
-        return {p for p in self.media if "attend" in self.permitted[p]}
+        return {p for p in self.media if "attend" in self.permitted[p] and p not in self.away}
+
+    @property
+    def is_one_to_one(self) -> bool:
+        here = self.exposed
+        return len(here) == 2 and len(here & ADULTS) == len(here & CHILDREN) == 1
 
     def alive(self, person: str) -> bool:
         page = 3.0 if person in ADULTS else 10.0
@@ -43,7 +50,7 @@ class World:
         adults, children = alive & ADULTS, alive & CHILDREN
         wrong = []
         if self.exposed & CHILDREN:
-            pair = len(self.exposed) == 2 and len(adults) == 1 and len(children) == 1
+            pair = self.is_one_to_one and len(adults) == 1 and len(children) == 1
             excepted = pair and self.now < self.approvals.get((*adults, *children), -inf)
             if not adults:
                 wrong.append("I4 supervised")
@@ -51,7 +58,7 @@ class World:
                 wrong.append("I1 never alone")
         elif not adults or len(alive) < 2:
             wrong.append("nobody to meet")
-        elif self.media.keys() - self.exposed:
+        elif self.media.keys() - self.exposed - self.away:
             wrong.append("I6 somebody may not take part, and nobody else is here whom the lesson is for")
         if self.now - self.recorder >= 3.0:
             wrong.append("I2 recorded")
@@ -65,7 +72,11 @@ class World:
 
     def wrong_delivery(self, sender: str, source: str, recipients: frozenset[str]) -> list[str]:
         """Which invariants one delivery breaks."""
-        wrong = self.wrongs()
+        return [*self.wrongs(), *self.wrong_way(sender, source, recipients)]
+
+    def wrong_way(self, sender: str, source: str, recipients: frozenset[str]) -> list[str]:
+        """Which invariants one delivery breaks by who sends what to whom, whatever the moment."""
+        wrong = []
         if not {sender, *recipients} <= self.exposed - self.removed:
             wrong.append("I3 not in the room")
         if source not in self.permitted[sender]:

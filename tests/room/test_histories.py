@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from lessons.live import effects as fx
 from lessons.live import events as ev
 from lessons.live import messages as m
+from lessons.live.plan import Place
 from lessons.live.room import Room
 from tests.room.oracle import ADULTS, CHILDREN, GUESTS, World
 from tests.room.stage import ALI, ASSISTANT, BEA, CAL, DAN, SIGNER, START, TEACHER, Stage, approved, plan_of
@@ -29,6 +30,9 @@ FULL = os.environ.get("CHAPERONE_PROOF") == "full"
 PEOPLE = sorted(ADULTS | GUESTS | CHILDREN)
 KINDS = ("attend", "microphone", "camera", "chat", "screen")
 QUORUM = ("teacher", "ali", "bea")
+MAIN, ANOTHER = Place("main", "Main room"), Place("another", "Room 2")
+ROOMS = {"main": MAIN, "rooms": (Place("lesson", "Room 1"), ANOTHER)}
+"""Makes the room of a plan a breakout room; its neighbours' acts reach it as events."""
 
 
 class Wrong(AssertionError):
@@ -38,10 +42,10 @@ class Wrong(AssertionError):
 class Trial:
     """A stage and the oracle's world, told the same things."""
 
-    def __init__(self, make: Callable[..., Room] = Room) -> None:
+    def __init__(self, make: Callable[..., Room] = Room, *, is_breakout: bool = False) -> None:
         plan = plan_of(
             TEACHER, ASSISTANT, SIGNER, ALI, BEA, CAL, DAN, starts_at=START, ends_at=START + timedelta(seconds=540),
-            hard_end_at=START + timedelta(seconds=600),
+            hard_end_at=START + timedelta(seconds=600), **(ROOMS if is_breakout else {}),
         )
         self.stage = Stage(plan=plan, boot=0.0, wall=START, make=make)
         self.world = World(permitted={p: set(KINDS) for p in PEOPLE})
@@ -52,6 +56,8 @@ class Trial:
     # Doing the same to both
 
     def join(self, person: str) -> None:
+        if person not in self.stage.plan.places:
+            self.world.away.discard(person)
         self.stage.join(person)
         if person in self.stage.connections:
             self.world.media[person] = self.world.page[person] = -inf
@@ -76,6 +82,42 @@ class Trial:
         (self.world.permitted[person].add if yes else self.world.permitted[person].discard)(what)
         self.stage.change(changed, **{what: yes})
         self.world.owner = self.world.now  # a plan that was read anew proves whose lesson it is, as in `approve`
+
+    # The other rooms of a lesson with breakout rooms, this being one of them
+
+    def place(self, person: str, *, here: bool) -> None:
+        """A pupil belongs here, or in another room."""
+        places = {who: room for who, room in self.stage.plan.places.items() if who != person}
+        if not here:
+            self.world.away.add(person)
+            places[person] = ANOTHER.lesson_id
+        self.stage.replan(replace(self.stage.plan, places=places))
+        self.world.owner = self.world.now
+        self._gone()
+
+    def come_elsewhere(self, person: str) -> None:
+        if person in self.world.media:
+            self.world.away.add(person)
+            self.stage.say(ev.CameElsewhere(person))
+            self._gone()
+
+    def remove_elsewhere(self, person: str) -> None:
+        self.world.removed.add(person)
+        self.stage.say(ev.RemovedElsewhere(person))
+        self._gone()
+
+    def stop_main(self) -> None:
+        self.world.stopped = True
+        self.stage.say(ev.MainStopped())
+
+    def end(self, over: str = "") -> None:
+        """The lesson ends: its main room says so, or the plan is read, with why the room is over."""
+        self.world.ended = True
+        if over:
+            self.stage.replan(replace(self.stage.plan, over=over))
+        else:
+            self.stage.say(ev.MainEnded("ended-by-staff"))
+        self._gone()
 
     def approve(self, child: str, seconds: float) -> None:
         if seconds:
@@ -187,19 +229,32 @@ MORE: dict[str, Step] = {
     "bea comes back elsewhere": lambda t: t.join("bea"),
 }
 """Too many for every history; for chosen ones."""
+ROOMS_ALPHABET: dict[str, Step] = {
+    **{name: ALPHABET[name] for name in ("teacher drops", "ali joins", "bea joins", "assistant joins", "all speak", "time")},
+    "bea belongs elsewhere": lambda t: t.place("bea", here=False),
+    "bea belongs here": lambda t: t.place("bea", here=True),
+    "bea comes elsewhere": lambda t: t.come_elsewhere("bea"),
+    "the teacher comes elsewhere": lambda t: t.come_elsewhere("teacher"),
+    "bea is removed elsewhere": lambda t: t.remove_elsewhere("bea"),
+    "the main room is stopped": lambda t: t.stop_main(),
+    "the main room ends": lambda t: t.end(),
+    "everybody is brought back": lambda t: t.end("brought-back"),
+    "the room is over": lambda t: t.end("ended-by-staff"),
+}
+"""What may happen to a breakout room."""
 DEPTH = 4
 
 
-def play(history: tuple[str, ...], make: Callable[..., Room] = Room) -> Trial:
+def play(history: tuple[str, ...], make: Callable[..., Room] = Room, *, is_breakout: bool = False) -> Trial:
     """From an open lesson of a teacher and two pupils, so that the interesting states are near."""
-    trial = Trial(make)
+    trial = Trial(make, is_breakout=is_breakout)
     for person in QUORUM:
         trial.join(person)
     for _ in range(6):
         trial.tick()
         trial.judge()
     for step in history:
-        (ALPHABET | MORE)[step](trial)
+        (ALPHABET | MORE | ROOMS_ALPHABET)[step](trial)
         trial.judge()
     trial.tick()
     trial.judge()
@@ -208,8 +263,8 @@ def play(history: tuple[str, ...], make: Callable[..., Room] = Room) -> Trial:
     return trial
 
 
-def histories(depth: int, share: float = 1.0) -> list[tuple[str, ...]]:
-    every = list(itertools.product(ALPHABET, repeat=depth))
+def histories(depth: int, share: float = 1.0, alphabet: dict[str, Step] = ALPHABET) -> list[tuple[str, ...]]:
+    every = list(itertools.product(alphabet, repeat=depth))
     return every if share >= 1 else random.Random(11).sample(every, int(len(every) * share))
 
 
@@ -218,6 +273,14 @@ def test_no_history_of_events_ever_breaks_an_invariant():
     total: Counter[str] = Counter()
     for history in histories(DEPTH, 1.0 if FULL else 0.004) + histories(2):
         total += play(history).attempted
+    assert total["made"] > 0.1 * total.total(), "a gate that never opens proves nothing"
+
+
+@pytest.mark.proof
+def test_no_history_of_a_breakout_room_ever_breaks_an_invariant():
+    total: Counter[str] = Counter()
+    for history in histories(3, 1.0 if FULL else 0.05, ROOMS_ALPHABET) + histories(1, 1.0, ROOMS_ALPHABET):
+        total += play(history, is_breakout=True).attempted
     assert total["made"] > 0.1 * total.total(), "a gate that never opens proves nothing"
 
 
@@ -231,7 +294,7 @@ class RoomMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.trial = Trial()
+        self.trial = Trial(is_breakout=True)
 
     @initialize(people=st.sets(st.sampled_from(PEOPLE), max_size=3))
     def begin(self, people):
@@ -297,6 +360,14 @@ class RoomMachine(RuleBasedStateMachine):
     @rule()
     def cal_is_removed(self):
         self.trial.remove("cal")
+
+    @rule(person=st.sampled_from(("ali", "bea", "cal")), here=st.booleans())
+    def belongs_in_another_room(self, person, here):
+        self.trial.place(person, here=here)
+
+    @rule(person=st.sampled_from(PEOPLE))
+    def comes_into_another_room(self, person):
+        self.trial.come_elsewhere(person)
 
     @invariant()
     def nothing_forbidden_is_delivered(self):

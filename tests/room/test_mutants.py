@@ -65,6 +65,18 @@ ROOM_MUTANTS = {
     "it never reopens": ("            self._steady_since = now.boot\n            return held", "            return held"),
     "a dropped connection stays": ("return self._vacate(self._seat_of(connection), reason)", "return []"),
 }
+BREAKOUT_MUTANTS = {
+    "who belongs elsewhere is let in": ("if belongs is not None and event.person not in", "if False and event.person not in"),
+    "who belongs elsewhere stays": ("        if to is not None and was.id not in", "        if False and was.id not in"),
+    "who came elsewhere stays": ('return self._send_away(person, Close.REPLACED, "replaced")', "return []"),
+    "who was removed elsewhere stays": ('return self._send_away(person, Close.REMOVED, "removed")', "return []"),
+    "who was removed elsewhere comes back": ("                self.removed |= {person}\n", ""),
+    "a stop of the lesson does not reach its rooms": ("case MainStopped():\n                self.stopped = True",
+                                                      "case MainStopped():\n                pass"),
+    "a room goes on when the lesson has ended": ("return self.finish(reason, with_main=True)", "return []"),
+    "a room goes on when its plan says that it is over": ("        if plan.over:\n", "        if False:\n"),
+}
+"""In what reaches a breakout room from the other rooms of its lesson."""
 PLAYBOOK = frozenset({
     "it opens at once", "it opens unwritten", "pupils come back with their microphones on",
     "the waiting room has channels",
@@ -100,6 +112,8 @@ def test_a_copy_of_the_room_without_a_mistake_breaks_no_invariant() -> None:
     with mutated(room_module, "", "") as copy:
         for history in TELLING:
             histories.play(history, copy.Room)
+        for history in BETWEEN_ROOMS:
+            histories.play(history, copy.Room, is_breakout=True)
 
 
 @pytest.mark.parametrize("mistake", RULE_MUTANTS)
@@ -112,6 +126,12 @@ def test_a_mistake_in_the_rule_is_noticed(mistake: str) -> None:
 def test_a_mistake_in_the_room_is_noticed(mistake: str) -> None:
     with mutated(room_module, *ROOM_MUTANTS[mistake]) as mutant:
         assert _is_noticed(lambda: [histories.play(history, mutant.Room) for history in TELLING])
+
+
+@pytest.mark.parametrize("mistake", BREAKOUT_MUTANTS)
+def test_a_mistake_between_the_rooms_of_a_lesson_is_noticed(mistake: str) -> None:
+    with mutated(room_module, *BREAKOUT_MUTANTS[mistake]) as mutant:
+        assert _is_noticed(lambda: [histories.play(history, mutant.Room, is_breakout=True) for history in BETWEEN_ROOMS])
 
 
 @pytest.mark.parametrize("mistake", sorted(PLAYBOOK))
@@ -135,4 +155,10 @@ TELLING = [
     ("all speak", "bea is removed", "bea joins", "time"), ("assistant joins", "time", "all speak", "ali may not attend"),
     ("all speak", "ali drops"), ("all speak", "teacher drops"), ("bea is silent", "time"), ("all speak", "all stall", "time"),
     ("all film", "ali loses the camera"),
+]
+BETWEEN_ROOMS = [
+    ("all speak", "bea belongs elsewhere", "time"), ("all speak", "bea belongs elsewhere", "bea joins", "time"),
+    ("all speak", "bea comes elsewhere", "time"), ("assistant joins", "time", "all speak", "bea is removed elsewhere", "time"),
+    ("assistant joins", "all speak", "bea is removed elsewhere", "bea joins", "time"), ("all speak", "the main room is stopped"),
+    ("all speak", "the main room ends"), ("all speak", "everybody is brought back"), ("all speak", "the room is over"),
 ]

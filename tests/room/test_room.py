@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from math import inf
 
+import pytest
+
 from lessons.live import effects as fx
 from lessons.live import events as ev
 from lessons.live import messages as m
@@ -116,6 +118,18 @@ def test_the_newest_connection_of_a_person_wins_and_has_to_prove_itself():
     assert not stage.room.is_open
     stage.pass_time(0.75)
     assert stage.room.is_open
+
+
+@pytest.mark.parametrize(("other_lesson", "words"), [(False, "replaced"), (True, "elsewhere")])
+def test_who_comes_into_another_room_protects_nobody_here_any_more(other_lesson: bool, words: str):
+    stage = opened()
+    old = stage.connections["bea"]
+    made = stage.say(ev.CameElsewhere("bea", other_lesson))
+    assert made[0] == fx.Gate(-inf)
+    assert stage.hung_up[old] is fx.Close.REPLACED
+    assert stage.told("bea", m.Ended) == [m.Ended(words)]
+    stage.pass_time(2)
+    assert stage.room.reasons == (Hold.LONE_ADULT,)
 
 
 def test_one_child_on_three_devices_is_one_child():

@@ -55,6 +55,11 @@ class Modified:
                 if enough():
                     return
 
+    def forget(self) -> None:
+        """What arrived until now."""
+        self.down.rtp.clear()
+        self.down.arrived.clear()
+
     def shown(self) -> set[bytes]:
         """The whole pictures that arrived here, as a decoder gets them."""
         found: dict[int, list[tuple[int, bool, bytes]]] = defaultdict(list)

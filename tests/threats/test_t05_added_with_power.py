@@ -6,7 +6,7 @@ import pytest
 from sqlmodel import col, select
 
 from service.foundation.events import Role
-from service.people import factors, queries, rules, step_up
+from service.people import factors, power, queries, rules, step_up
 from service.people.tables import Person, School
 from tests.proofs import PASSWORD, action_of, code, confirmed_post, give_codes
 from tests.school import Running
@@ -17,9 +17,11 @@ PUPPET = {"kind": "adult", "given_name": "Second", "family_name": "Leader", "ema
 
 
 async def made(school: Running) -> set[str]:
+    """The roles that the puppet holds, or waits for."""
     async with school.database.reading() as session:
         found = (await session.exec(select(Person.id).where(col(Person.email).in_([PUPPET["email"], "other@x.test"])))).all()
-        return set().union(*(await queries.roles(session, found)).values())
+        waits = [await power.waiting_for(session, person) for person in found]
+        return set().union(*(await queries.roles(session, found)).values(), *waits)
 
 
 def nobody_asks(patch: pytest.MonkeyPatch) -> None:

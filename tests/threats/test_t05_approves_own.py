@@ -18,9 +18,8 @@ from tests.school import Running
 
 
 async def give_role(school: Running, name: str, role: str) -> None:
-    who = await named(school, name)
-    await change(school, "INSERT INTO person_role (person_id, role, school_id) VALUES (:who, :role, :its_school)",
-                 who=who.person_id, role=role, its_school=who.school_id)
+    who = (await named(school, name)).person_id
+    await school.give_role(who, role)
 
 
 # By the commands

@@ -20,6 +20,7 @@ async def make_chair(school: Running, head: Actor, person: str) -> None:
     proof = await one_to_one.proved(school, head, role_action(person, "", before, after))
     async with school.database.writing() as session:
         await change_roles(session, head, person, after, proof, school.clock.now())
+    await one_to_one.agree_to_roles(school, person)
 
 
 def nobody_looks(patch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ async def kept(lesson: Lesson) -> list[bytes]:
         details = await queries.recording(session, row.school_id, lesson.id)
     keys = state.vault.keys(details.school_id)
     for part in details.parts:
-        key = keys.unwrap(part.wrapped, recording_id=details.id, part=part.part)
+        key = state.vault.open(details.school_id, details.id, part.part, details.kept_until)
         assert verify(state.vault.path(details.id, part.part), key=key, public=keys.public).is_sound
     watched = await review.open_review(details, state.vault, state.shelf)
     return [review.clusters(watched, track.part, track.track, n, 1)

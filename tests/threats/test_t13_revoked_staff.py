@@ -32,9 +32,10 @@ def never_signed_out(patch: pytest.MonkeyPatch) -> None:
         return replace(await check(registry, seen, signed_in), signed_out=frozenset())
 
     patch.setattr(Registry, "_check", careless)
+    patch.setattr(Registry, "cut_off", lambda *_: None)
 
 
-@guarded_by(Guard("sign-ins are looked up while a lesson runs", never_signed_out))
+@guarded_by(Guard("a room learns whose sign-in ended, at once and by looking", never_signed_out))
 async def test_media_and_socket_are_dead_within_a_second(carried: Lesson, attempt: Any) -> None:
     """On the wire: after a second nothing of the teacher reaches a child, and nothing reaches the teacher."""
     with attempt:
@@ -63,6 +64,39 @@ async def _revoked_while_they_speak(lesson: Lesson, teacher: Modified, ali: Modi
     media = lesson.host.media
     assert media is not None
     assert media.last_media(teacher.page.person) == float("-inf")
+
+
+def cut_later(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Registry, "cut_off", lambda *_: None)
+
+
+@guarded_by(Guard("lines are closed in the turn in which it is decided", cut_later))
+async def test_nothing_of_theirs_is_left_in_the_room_before_the_end_of_their_sign_in_is_even_written(
+    played: Lesson, attempt: Any,
+) -> None:
+    teacher, ali, _ = [await played.teacher(), await played.pupil(0), await played.pupil(1)]
+    await played.opened()
+    teacher.say("microphone", on=True)
+    await ali.until(lambda: any(p["microphone"] for p in ali.state["people"]))
+    with attempt:
+        async with played.school.database.writing() as session:
+            actor = await sessions.queries.actor(session, teacher.person)
+            assert actor is not None
+            await sessions.end_all(session, actor, person_id=teacher.person, why="test", now=played.school.clock.now())
+            harm(played.media.delivers(teacher.person), "heard")
+            harm(teacher.person in played.media.here, "connected")
+        await teacher.closed(4401)
+
+
+async def test_signing_out_here_leaves_another_sign_in_of_theirs_in_the_room(played: Lesson) -> None:
+    teacher = await played.teacher()
+    async with played.school.client(await played.school.cookie(played.teacher_id)) as elsewhere:
+        assert (await elsewhere.post("/sign-out")).status_code == 303
+    await played.settle(1)
+    assert teacher.code is None
+    async with played.school.client(teacher.cookie) as here:
+        assert (await here.post("/sign-out")).status_code == 303
+    await teacher.closed(4401)
 
 
 def ask_once(patch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import os
 import socket
 import struct
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +13,12 @@ import pytest
 from lessons.media.addresses import Announcement
 from lessons.media.plane import MediaRoom
 from tests.media.raw import RawPeer, offer
-from tests.room.pages import Lesson
 from tests.threats.attack import Guard, guarded_by, harm
 from tests.threats.modified import Modified
+from tests.threats.side_by_side import Beside, in_each, lessons
 
-JOINS = 60 if os.environ.get("CHAPERONE_PROOF") == "full" else 1
+LESSONS, MEETINGS = (10, 34) if os.environ.get("CHAPERONE_PROOF") == "full" else (1, 1)
+"""Of three clients each: more than a thousand joins."""
 
 
 class At(RawPeer):
@@ -31,9 +33,8 @@ class At(RawPeer):
         super()._received(datagram, at)
 
 
-def client(page: Any, number: int) -> Modified:
+def client(page: Any, address: str) -> Modified:
     """One that offers its own address wherever a description or a packet has room for it."""
-    address = f"127.0.0.{number}"
     made = Modified(page, At(address), At(address))
     made.offer = offer(made.up.certificate, extra=f"a=candidate:1 1 udp 2122260223 {address} 50000 typ host\r\n").replace(
         "o=- 1 2 IN IP4 127.0.0.1", f"o=- 1 2 IN IP4 {address}")
@@ -71,22 +72,27 @@ def candidates_of_everybody(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.proof
 @guarded_by(Guard("descriptions name the server alone", candidates_of_everybody))
-async def test_nothing_that_a_client_is_sent_holds_another_client_s_address(carried: Lesson, attempt: Any) -> None:
-    with attempt:
-        for _ in range(JOINS):
-            pages = [await carried.teacher(), await carried.pupil(0), await carried.pupil(1)]
-            clients = [client(page, number) for number, page in enumerate(pages, 71)]
-            try:
-                await _meet(clients)
-            finally:
-                await asyncio.gather(*(each.close() for each in clients))
-            for each in clients:
-                words, datagrams = everything_told(each)
-                for other in clients:
-                    address = address_of(other)
-                    harm(other is not each and (address in words or any(
-                        address.encode() in one or socket.inet_aton(address) in one for one in datagrams)),
-                         "the address of another client")
+async def test_nothing_that_a_client_is_sent_holds_another_client_s_address(tmp_path: Path, attempt: Any) -> None:
+    async with lessons(tmp_path / "data", LESSONS) as made:
+        with attempt:
+            await in_each(made, _meet_again_and_again)
+
+
+async def _meet_again_and_again(lesson: Beside) -> None:
+    for _ in range(MEETINGS):
+        pages = [await lesson.teacher(), await lesson.pupil(0), await lesson.pupil(1)]
+        clients = [client(page, f"127.0.{71 + lesson.number}.{71 + number}") for number, page in enumerate(pages)]
+        try:
+            await _meet(clients)
+        finally:
+            await asyncio.gather(*(each.close() for each in clients))
+        for each in clients:
+            words, datagrams = everything_told(each)
+            for other in clients:
+                address = address_of(other)
+                harm(other is not each and (address in words or any(
+                    address.encode() in one or socket.inet_aton(address) in one for one in datagrams)),
+                     "the address of another client")
 
 
 async def _meet(clients: list[Modified]) -> None:

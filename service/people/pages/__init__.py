@@ -8,6 +8,7 @@ from service.people.pages import (
     factors,
     people,
     post,
+    power,
     profile,
     roster,
     school,
@@ -19,5 +20,5 @@ from service.people.pages import (
 ROUTERS = (
     sign_in.router, account.router, factors.router, step_up.router, badges.router, roster.router, people.router, classes.router,
     dbs.router, profile.router, school.router, setup.router,
-    post.router,
+    power.router, post.router,
 )

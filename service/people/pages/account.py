@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
 from service.foundation.events import EVERYBODY, Actor
-from service.foundation.web import COOKIE, Audience, Now, Reading, Writing, render, see_other
+from service.foundation.web import COOKIE, Audience, Closing, Now, Reading, render, see_other
 from service.people import queries, sessions, step_up
 from service.people.rules import PROVERS
 
@@ -33,7 +33,7 @@ async def account(request: Request, actor: Anybody, session: Reading, now: Now, 
 
 
 @router.post("/account/sign-out-everywhere")
-async def everywhere(request: Request, actor: Anybody, session: Writing, now: Now) -> Response:
+async def everywhere(request: Request, actor: Anybody, session: Closing, now: Now) -> Response:
     await sessions.end_all(session, actor, person_id=actor.person_id, why="asked", now=now)
     answer = see_other("/signed-out")
     answer.delete_cookie(COOKIE)

@@ -64,7 +64,7 @@ async def withdraw_form(request: Request, actor: Keeper, session: Reading, check
 async def withdraw(request: Request, actor: Keeper, session: Reading, now: Now, check_id: str, reason: Text = "") -> Response:
     check = await queries.dbs_check(session, actor.school_id, check_id)
     try:
-        await saved(request, lambda writing: commands.withdraw_dbs(writing, actor, check_id, reason=reason, now=now))
+        await saved(request, lambda writing: commands.withdraw_dbs(writing, actor, check_id, reason=reason, now=now), closes=True)
     except Invalid as refusal:
         return await form_again(request, "people/dbs_withdraw.html", refusal, title="Withdraw a DBS check", check=check,
                                 reason=reason)

@@ -13,9 +13,9 @@ from service.foundation.web import render
 T = TypeVar("T")
 
 
-async def saved(request: Request, write: Callable[[AsyncSession], Awaitable[T]]) -> T:
-    """Run `write` in one transaction. What it raises rolls everything back and reaches the caller."""
-    async with request.app.state.database.writing() as session:
+async def saved(request: Request, write: Callable[[AsyncSession], Awaitable[T]], *, closes: bool = False) -> T:
+    """Run `write` in one transaction. What it raises rolls everything back and reaches the caller. `closes`: before others."""
+    async with request.app.state.database.writing(closes=closes) as session:
         return await write(session)
 
 

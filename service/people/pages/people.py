@@ -8,8 +8,8 @@ from pydantic import BaseModel
 
 from service.foundation.errors import Conflict, Invalid, NotAllowed
 from service.foundation.events import LEADERS, SAFEGUARDING, Actor, Role
-from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
-from service.people import commands, guardianships, queries, rules, step_up
+from service.foundation.web import Audience, Closing, Now, Reading, Writing, render, see_other
+from service.people import commands, guardianships, power, queries, rules, step_up
 from service.people.pages.forms import form_again, saved
 from service.people.step_up import Confirming, NotConfirmed
 
@@ -32,6 +32,7 @@ async def show_list(request: Request, actor: Reader, session: Reading, q: str = 
         left=left, may_add=actor.is_any(frozenset({Role.OFFICE}) | LEADERS),
         groups=await queries.groups(session, actor.school_id) if everybody else [], everybody=everybody,
         waiting=len(await queries.waiting_changes(session, actor.school_id)) if everybody else 0,
+        roles_waiting=len(await power.waiting(session, actor.school_id)) if actor.is_any(rules.POWERFUL) else 0,
     )
 
 
@@ -109,6 +110,7 @@ async def add(request: Request, actor: Granter, session: Reading, proof: Confirm
 async def show(request: Request, actor: Reader, session: Reading, person_id: str) -> Response:
     page = await queries.person_page(session, actor, person_id)
     return await render(request, "people/person.html", title=page.person.full_name, page=page,
+                        to_be=await power.waiting_for(session, person_id),
                         today=request.app.state.clock.now().date(), may=_may(actor, page))
 
 
@@ -151,8 +153,18 @@ async def change(request: Request, actor: Office, session: Reading, person_id: s
 @router.get("/people/{person_id}/roles")
 async def roles_form(request: Request, actor: Granter, session: Reading, person_id: str) -> Response:
     page = await queries.person_page(session, actor, person_id)
-    return await render(request, "people/roles.html", title=f"Roles of {page.person.full_name}", page=page, errors=None,
-                        roles=sorted(rules.grantable(actor, person_id) - {Role.PUPIL}, key=list(Role).index))
+    return await _roles_form(request, actor, session, page)
+
+
+async def _roles_form(request: Request, actor: Actor, session: Reading, page: queries.PersonPage,
+                      refusal: Invalid | NotAllowed | Conflict | None = None) -> Response:
+    to_be = await power.waiting_for(session, page.person.id)
+    context: dict[str, Any] = {
+        "title": f"Roles of {page.person.full_name}", "page": page, "to_be": to_be, "powerful": rules.POWERFUL,
+        "roles": sorted(rules.grantable(actor, page.person.id) - {Role.PUPIL} - to_be, key=list(Role).index)}
+    if refusal:
+        return await form_again(request, "people/roles.html", refusal, **context)
+    return await render(request, "people/roles.html", errors=None, **context)
 
 
 @router.post("/people/{person_id}/roles")
@@ -168,12 +180,11 @@ async def roles(request: Request, actor: Granter, session: Reading, now: Now, pe
         action = rules.role_action(person_id, page.person.full_name, page.person.roles, after)
         if not proof.is_given:
             return await step_up.ask(request, session, actor, action)
-        await saved(request, lambda writing: commands.change_roles(writing, actor, person_id, after, proof, now))
+        await saved(request, lambda writing: commands.change_roles(writing, actor, person_id, after, proof, now), closes=True)
     except NotConfirmed as refusal:
         return await step_up.ask(request, session, actor, action, refusal)
-    except (Invalid, NotAllowed) as refusal:
-        return await form_again(request, "people/roles.html", refusal, title=f"Roles of {page.person.full_name}", page=page,
-                                roles=sorted(grantable - {Role.PUPIL}, key=list(Role).index))
+    except (Invalid, NotAllowed, Conflict) as refusal:
+        return await _roles_form(request, actor, session, page, refusal)
     return see_other(f"/people/{person_id}")
 
 
@@ -187,7 +198,7 @@ async def reset(request: Request, actor: Annotated[Actor, Depends(Audience(rules
 
 
 @router.post("/people/{person_id}/leave")
-async def leave(request: Request, actor: Granter, session: Writing, now: Now, person_id: str) -> Response:
+async def leave(request: Request, actor: Granter, session: Closing, now: Now, person_id: str) -> Response:
     await commands.leave(session, actor, person_id, now)
     return see_other(f"/people/{person_id}")
 

@@ -8,7 +8,19 @@ from fastapi.responses import JSONResponse, Response
 
 from service.foundation.errors import Invalid, NotAllowed, NotFound, Unavailable
 from service.foundation.events import EVERYBODY, Actor
-from service.foundation.web import COOKIE, Audience, Now, Public, Reading, Writing, actor_of, local_path, render, see_other
+from service.foundation.web import (
+    COOKIE,
+    Audience,
+    Closing,
+    Now,
+    Public,
+    Reading,
+    Writing,
+    actor_of,
+    local_path,
+    render,
+    see_other,
+)
 from service.people import credentials, frame, one_time_codes, queries, sessions, sign_in
 from service.people.actions import ENROLMENT_LASTS
 from service.people.pages.forms import words
@@ -243,7 +255,7 @@ async def check_pin(request: Request, ticket: Text = "", pin1: Text = "", pin2: 
 
 
 @router.post("/sign-out")
-async def sign_out(request: Request, actor: Anybody, session: Writing, now: Now) -> Response:
+async def sign_out(request: Request, actor: Anybody, session: Closing, now: Now) -> Response:
     await sessions.end(session, actor, why="asked", now=now)
     answer = see_other("/signed-out")
     answer.delete_cookie(COOKIE)

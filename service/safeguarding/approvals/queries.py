@@ -11,7 +11,7 @@ from service.foundation.audit import AuditLeaf
 from service.foundation.errors import NotFound
 from service.foundation.events import Actor, Role
 from service.people import queries as people
-from service.people.events import RolesChanged
+from service.people.events import RoleAsked, RolesChanged
 from service.people.tables import Person
 from service.safeguarding.approvals import rules
 from service.safeguarding.approvals.rules import Asked, AskedLesson, Parties, Status
@@ -135,9 +135,10 @@ async def _given(session: AsyncSession, school_id: str, rows: Iterable[Approval]
 
 
 async def gave_roles(session: AsyncSession, to: Actor, by: Collection[str], *, since: datetime) -> bool:
-    """Whether one of these people changed somebody's roles since a moment, as the audit has it."""
+    """Whether one of these people asked for somebody's role, or changed their roles, since a moment, as the audit has it."""
     rows = await session.exec(select(AuditLeaf.at).where(
-        AuditLeaf.school_id == to.school_id, AuditLeaf.kind == RolesChanged.__name__, AuditLeaf.subject_id == to.person_id,
+        AuditLeaf.school_id == to.school_id, col(AuditLeaf.kind).in_((RolesChanged.__name__, RoleAsked.__name__)),
+        AuditLeaf.subject_id == to.person_id,
         col(AuditLeaf.actor_id).in_(by),
     ))
     return any(datetime.fromisoformat(at) > since for at in rows.all())

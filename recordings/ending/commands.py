@@ -1,0 +1,202 @@
+"""Keeping recordings by two people, setting evidence apart, and the yearly list. Each step is in the audit (policy: RE3, RE5)."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlmodel import col, func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from recordings import shredlist
+from recordings.ending import queries, rules
+from recordings.ending.events import HoldStepTaken, HousekeepingDone
+from recordings.ending.queries import Hold
+from recordings.ending.rules import BeingDestroyed, HoldChanged, Item, Step
+from recordings.ending.tables import HoldStep, HousekeepingReview
+from recordings.keystore import KeyMissing
+from recordings.shredlist import What
+from recordings.tables import Recording
+from recordings.vault import Vault
+from service.foundation.bus import publish
+from service.foundation.db import new_id
+from service.foundation.errors import Invalid
+from service.foundation.events import Actor
+from service.people import queries as people
+from service.people import step_up
+from service.people.actions import Action
+from service.people.step_up import Proof
+
+# -- asking ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What somebody fills in to keep a recording. `isolate`: set it apart as evidence, so that nobody can open it."""
+
+    words: str
+    reference: str
+    review_on: date | None
+    isolate: bool = False
+
+
+def asking(hold: Hold, wanted: Wanted) -> Action:
+    kind = Step.ISOLATED if wanted.isolate else Step.ASKED
+    return rules.decided(kind, hold.recording.id, wanted.words.strip(), reference=wanted.reference.strip(),
+                         review_on=wanted.review_on)
+
+
+async def check_ask(session: AsyncSession, actor: Actor, hold: Hold, wanted: Wanted, now: datetime) -> None:
+    """Everything that `ask` refuses, before anybody proves who they are in vain."""
+    rules.check_may_ask(actor, hold.involved)
+    if hold.destruction is not None:
+        raise BeingDestroyed()
+    if hold.standing.in_force and not (wanted.isolate and not hold.standing.is_isolated):
+        raise HoldChanged("This recording is kept already.")
+    zone = (await people.school(session, actor.school_id)).zone
+    rules.check_words(wanted.words, wanted.reference, wanted.review_on, rules.today(now, zone))
+
+
+async def ask(session: AsyncSession, actor: Actor, lesson_id: str, wanted: Wanted, *, vault: Vault, proof: Proof,
+              now: datetime) -> None:
+    """Keep a recording while a second person decides; evidence is set apart at once, and stays kept if nobody answers.
+
+    Its keys are out of their day when this returns. Raises `BeingDestroyed` where destruction was faster: nothing is changed.
+    """
+    hold = await queries.hold(session, actor, lesson_id, now, lock=True)
+    await check_ask(session, actor, hold, wanted, now)
+    grant = await step_up.confirmed(session, actor, asking(hold, wanted), proof, now)
+    hold_id = hold.hold_id if hold.standing.in_force else new_id()
+    steps = [Step.ISOLATED] if hold.standing.in_force else [Step.ASKED, *([Step.ISOLATED] if wanted.isolate else [])]
+    for step in steps:
+        await _add(session, actor, hold.recording, hold_id, step, now, words=wanted.words, reference=wanted.reference,
+                   review_on=wanted.review_on, grant_id=grant)
+    await asyncio.to_thread(_hold_keys, vault, hold.recording, wanted.isolate, now)
+
+
+def _hold_keys(vault: Vault, row: Recording, isolate: bool, now: datetime) -> None:
+    """Out of the day, durably, before the transaction commits: what is committed as held can no longer be shredded."""
+    store = vault.key_store(row.school_id)
+    shredlist.add(store, vault.keys(row.school_id), What.ISOLATED if isolate else What.HELD, row.kept_until, row.id, now=now)
+    try:
+        store.hold(row.id, row.kept_until, isolate=isolate)
+    except KeyMissing as error:
+        raise BeingDestroyed() from error
+
+
+# -- the second person ------------------------------------------------------------------------------------------------------
+
+
+def agreeing(hold: Hold) -> Action:
+    """What the second person confirms: the words that they read."""
+    step = Step.RELEASED if hold.standing.waits_for is Step.RELEASED else Step.AGREED
+    asked = next(each for each in reversed(hold.steps) if each.step in (Step.ASKED, Step.RELEASE_ASKED))
+    return rules.decided(step, hold.recording.id, asked.words, hold_id=hold.hold_id, asked_by=asked.by, reference=asked.reference)
+
+
+async def check_answer(session: AsyncSession, actor: Actor, hold: Hold) -> None:
+    """Whether this person may say yes or no to what is asked."""
+    if hold.standing.waits_for is None:
+        raise HoldChanged()
+    asker = await people.actor(session, hold.standing.asked_by)
+    rules.check_may_agree(actor, hold.standing.asked_by, asker.roles if asker else frozenset(), hold.involved)
+
+
+async def agree(session: AsyncSession, actor: Actor, lesson_id: str, *, vault: Vault, proof: Proof, now: datetime) -> Step:
+    """The second person agrees to what is asked: the recording is kept, or released. Returns which."""
+    hold = await queries.hold(session, actor, lesson_id, now, lock=True)
+    await check_answer(session, actor, hold)
+    grant = await step_up.confirmed(session, actor, agreeing(hold), proof, now)
+    step = hold.standing.waits_for or Step.AGREED
+    await _add(session, actor, hold.recording, hold.hold_id, step, now, grant_id=grant)
+    return step
+
+
+async def refuse(session: AsyncSession, actor: Actor, lesson_id: str, *, words: str, now: datetime) -> None:
+    """The second person does not agree, or who asked takes it back, with a reason."""
+    hold = await queries.hold(session, actor, lesson_id, now, lock=True)
+    if hold.standing.waits_for is None:
+        raise HoldChanged()
+    if actor.person_id != hold.standing.asked_by:
+        await check_answer(session, actor, hold)
+    step = Step.REFUSED if hold.standing.waits_for is Step.AGREED else Step.RELEASE_REFUSED
+    await _add(session, actor, hold.recording, hold.hold_id, step, now, words=rules.check_reason(words))
+
+
+# -- while it is kept -------------------------------------------------------------------------------------------------------
+
+
+def releasing(hold: Hold, words: str) -> Action:
+    return rules.decided(Step.RELEASE_ASKED, hold.recording.id, words.strip(), hold_id=hold.hold_id)
+
+
+async def check_release(session: AsyncSession, actor: Actor, hold: Hold) -> None:
+    rules.check_may_ask(actor, hold.involved)
+    if not hold.standing.in_force or hold.standing.waits_for is not None:
+        raise HoldChanged()
+
+
+async def ask_release(session: AsyncSession, actor: Actor, lesson_id: str, *, words: str, proof: Proof, now: datetime) -> None:
+    """Ask a second person to let a recording go. Until they agree it is kept."""
+    hold = await queries.hold(session, actor, lesson_id, now, lock=True)
+    await check_release(session, actor, hold)
+    rules.check_reason(words)
+    grant = await step_up.confirmed(session, actor, releasing(hold, words), proof, now)
+    await _add(session, actor, hold.recording, hold.hold_id, Step.RELEASE_ASKED, now, words=words, grant_id=grant)
+
+
+async def review(session: AsyncSession, actor: Actor, lesson_id: str, *, words: str, review_on: date | None,
+                 now: datetime) -> None:
+    """Somebody looked again: it is still needed, and who looks next does so by another day."""
+    hold = await queries.hold(session, actor, lesson_id, now, lock=True)
+    rules.check_may_ask(actor, hold.involved)
+    if not hold.standing.in_force:
+        raise HoldChanged()
+    zone = (await people.school(session, actor.school_id)).zone
+    rules.check_words(words, "-", review_on, rules.today(now, zone))
+    await _add(session, actor, hold.recording, hold.hold_id, Step.REVIEWED, now, words=words, review_on=review_on)
+
+
+async def note_referral(session: AsyncSession, actor: Actor, lesson_id: str, *, words: str, reference: str,
+                        now: datetime) -> None:
+    """Who was told of the evidence and when, in words that nobody can change (policy: RE5, RC3)."""
+    hold = await queries.hold(session, actor, lesson_id, now, lock=True)
+    rules.check_may_ask(actor, hold.involved)
+    if not hold.standing.is_isolated:
+        raise HoldChanged()
+    kept = rules.check_reason(words, "referral")
+    if len(reference.strip()) > 60:
+        raise Invalid(fields={"reference": "Enter the reference as it was given, up to 60 letters"})
+    await _add(session, actor, hold.recording, hold.hold_id, Step.REFERRAL, now, words=kept, reference=reference)
+
+
+async def _add(session: AsyncSession, actor: Actor, row: Recording, hold_id: str, step: Step, now: datetime, *,
+               words: str = "", reference: str = "", review_on: date | None = None, grant_id: str = "") -> None:
+    last = (await session.exec(select(func.max(HoldStep.number)).where(col(HoldStep.recording_id) == row.id))).one() or 0
+    session.add(HoldStep(
+        school_id=actor.school_id, recording_id=row.id, hold_id=hold_id, number=last + 1, step=str(step), words=words.strip(),
+        reference=reference.strip(), review_on=review_on, taken_by=actor.person_id, taken_at=now, grant_id=grant_id,
+    ))
+    await session.flush()
+    await publish(session, HoldStepTaken(
+        recording_id=row.id, lesson_id=row.lesson_id, hold_id=hold_id, step=str(step), grant_id=grant_id), actor)
+
+
+# -- the yearly list ---------------------------------------------------------------------------------------------------------
+
+
+async def done(session: AsyncSession, actor: Actor, item: str, now: datetime) -> None:
+    """Somebody looked through one part of this school year's list (policy: RE3)."""
+    if item not in set(Item):
+        raise Invalid("Choose a part of the list")
+    zone = (await people.school(session, actor.school_id)).zone
+    year = rules.school_year(rules.today(now, zone))
+    earlier = (await session.exec(select(HousekeepingReview.id).where(
+        HousekeepingReview.school_id == actor.school_id, HousekeepingReview.year == year, HousekeepingReview.item == item
+    ))).first()
+    if earlier:
+        return
+    found = (await queries.counts(session, actor.school_id, now))[Item(item)] or 0
+    session.add(HousekeepingReview(
+        school_id=actor.school_id, year=year, item=item, found=found, done_by=actor.person_id, done_at=now))
+    await publish(session, HousekeepingDone(item=item, year=year, found=found), actor)
+

@@ -1,0 +1,297 @@
+"""Reading about the end of recordings: SQL in, frozen dataclasses out, always within one school."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlmodel import col, func, or_, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from recordings.ending import rules
+from recordings.ending.rules import Involved, Item, Standing, Step, Taken
+from recordings.ending.tables import Destruction, HoldStep, HousekeepingReview, RecoveryRecipient
+from recordings.tables import Recording, RecordingKey, RecordingPart, RecordingParticipant
+from service.foundation.errors import NotAllowed, NotFound
+from service.foundation.events import STAFF, Actor, Role
+from service.people import queries as people
+from service.people.tables import Person, PersonRole, SignIn
+from service.safeguarding.approvals.tables import Approval
+
+
+@dataclass(frozen=True)
+class Ending:
+    """One recording on its way to its end, as somebody may see it. `kept` is None to people outside the circle."""
+
+    recording_id: str
+    lesson_id: str
+    title: str
+    class_name: str
+    starts_at: datetime
+    kind: str
+    kept_until: date
+    is_late: bool
+    kept: Standing | None
+    begun_at: datetime | None
+    destroyed_at: datetime | None
+    has_certificate: bool
+
+
+@dataclass(frozen=True)
+class StepView:
+    """A step as its page shows it."""
+
+    step: Step
+    words: str
+    reference: str
+    review_on: date | None
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A recording, who is in it, how it is kept, and every step that was taken."""
+
+    recording: Recording
+    involved: Involved
+    standing: Standing
+    hold_id: str
+    steps: tuple[StepView, ...]
+    destruction: Destruction | None
+
+
+async def hold(session: AsyncSession, actor: Actor, lesson_id: str, now: datetime, *, lock: bool = False) -> Hold:
+    """How one recording is kept, for whoever may know; to others it does not exist. `lock`: nobody else decides meanwhile."""
+    asked = select(Recording).where(Recording.school_id == actor.school_id, Recording.lesson_id == lesson_id)
+    row = (await session.exec(asked.with_for_update() if lock else asked)).first()
+    if row is None:
+        raise NotFound()
+    found = await involved(session, row)
+    rules.check_in_circle(actor, found)
+    steps = await _steps(session, [row.id])
+    mine = steps.get(row.id, [])
+    views = tuple(StepView(Step(each.step), each.words, each.reference, each.review_on, each.taken_by, each.taken_at)
+                  for each in mine)
+    return Hold(row, found, rules.standing(_taken(mine), now), mine[-1].hold_id if mine else "", views,
+                await session.get(Destruction, row.id))
+
+
+async def involved(session: AsyncSession, row: Recording) -> Involved:
+    """Everybody who was in a lesson or in another room of it, and who the headteachers are."""
+    main_id = row.main_id or row.lesson_id
+    shown = (await session.exec(
+        select(RecordingParticipant.person_id).join(Recording, col(Recording.id) == RecordingParticipant.recording_id)
+        .where(Recording.school_id == row.school_id, or_(col(Recording.lesson_id) == main_id, col(Recording.main_id) == main_id))
+    )).all()
+    heads = await people.holders(session, row.school_id, frozenset({Role.HEADTEACHER}))
+    return Involved(frozenset(shown), frozenset(head.id for head in heads))
+
+
+async def _steps(session: AsyncSession, ids: Iterable[str]) -> dict[str, list[HoldStep]]:
+    rows = (await session.exec(
+        select(HoldStep).where(col(HoldStep.recording_id).in_(list(ids))).order_by(col(HoldStep.number))
+    )).all()
+    found: dict[str, list[HoldStep]] = {}
+    for row in rows:
+        found.setdefault(row.recording_id, []).append(row)
+    return found
+
+
+def _taken(rows: Iterable[HoldStep]) -> list[Taken]:
+    return [Taken(Step(row.step), row.taken_by, row.taken_at, row.words, row.review_on) for row in rows]
+
+
+async def steps_of(session: AsyncSession, school_id: str) -> dict[str, list[Taken]]:
+    """The steps of every recording of a school about which there are any."""
+    ids = (await session.exec(select(HoldStep.recording_id).where(HoldStep.school_id == school_id).distinct())).all()
+    return {recording_id: _taken(rows) for recording_id, rows in (await _steps(session, ids)).items()}
+
+
+# -- destroyed and due --------------------------------------------------------------------------------------------------
+
+
+async def endings(session: AsyncSession, actor: Actor, now: datetime, zone: str, limit: int = 500) -> list[Ending]:
+    """What is due, kept and destroyed, as `actor` may see it: what is late first, then by day, the nearest first."""
+    rows = (await session.exec(
+        select(Recording, Destruction).join(Destruction, col(Destruction.recording_id) == Recording.id, isouter=True)
+        .where(Recording.school_id == actor.school_id).order_by(col(Recording.kept_until).desc()).limit(limit)
+    )).all()
+    steps = await steps_of(session, actor.school_id)
+    in_it = await _participants(session, [row for row, _ in rows])
+    found = [
+        _ending(actor, row, gone, steps.get(row.id, []), in_it.get(row.main_id or row.lesson_id, frozenset()), now, zone)
+        for row, gone in rows
+        if rules.is_listed(row.kept_until, now, zone, actor.person_id, in_it.get(row.main_id or row.lesson_id, frozenset()))
+    ]
+    return sorted(found, key=lambda each: (not each.is_late, each.destroyed_at is not None, each.kept_until, each.starts_at))
+
+
+def _ending(actor: Actor, row: Recording, gone: Destruction | None, steps: list[Taken], in_it: frozenset[str], now: datetime,
+            zone: str) -> Ending:
+    knows = actor.is_any(rules.READERS) and actor.person_id not in in_it
+    kept, done = rules.standing(steps, now), gone is not None and gone.destroyed_at is not None
+    return Ending(
+        row.id, row.lesson_id, row.title, row.class_name, row.starts_at, row.kind, row.kept_until,
+        not done and not kept.in_force and rules.is_late(row.kept_until, now, zone),
+        kept if knows and kept.in_force else None, gone.begun_at if gone else None, gone.destroyed_at if gone else None,
+        bool(gone and gone.certificate),
+    )
+
+
+async def _participants(session: AsyncSession, rows: list[Recording]) -> dict[str, frozenset[str]]:
+    """Who was in which lesson or room of it, by main lesson."""
+    found: dict[str, set[str]] = {}
+    pairs = await session.exec(
+        select(Recording.lesson_id, Recording.main_id, RecordingParticipant.person_id)
+        .join(RecordingParticipant, col(RecordingParticipant.recording_id) == Recording.id)
+        .where(col(Recording.school_id).in_({row.school_id for row in rows}))
+    )
+    for lesson_id, main_id, person_id in pairs.all():
+        found.setdefault(main_id or lesson_id, set()).add(person_id)
+    return {lesson_id: frozenset(ids) for lesson_id, ids in found.items()}
+
+
+async def late(session: AsyncSession, school_id: str, now: datetime, zone: str) -> int:
+    """How many recordings should have been destroyed by now: neither held nor gone."""
+    rows = (await session.exec(
+        select(Recording).join(Destruction, col(Destruction.recording_id) == Recording.id, isouter=True)
+        .where(Recording.school_id == school_id, Recording.kept_until < rules.today(now, zone),
+               col(Destruction.destroyed_at).is_(None))
+    )).all()
+    steps = await steps_of(session, school_id)
+    return sum(rules.is_late(row.kept_until, now, zone) and not rules.in_force(steps.get(row.id, []), now) for row in rows)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A decision that waits for a second person."""
+
+    lesson_id: str
+    title: str
+    starts_at: datetime
+    step: Step
+
+
+async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> list[Waiting]:
+    """What waits for this person's own second word."""
+    found = []
+    for recording_id, steps in (await steps_of(session, actor.school_id)).items():
+        stands = rules.standing(steps, now)
+        if stands.waits_for is None:
+            continue
+        row = await session.get_one(Recording, recording_id)
+        asker = await people.actor(session, stands.asked_by)
+        try:
+            rules.check_may_agree(actor, stands.asked_by, asker.roles if asker else frozenset(), await involved(session, row))
+        except (NotAllowed, NotFound):
+            continue
+        found.append(Waiting(row.lesson_id, row.title, row.starts_at, stands.waits_for))
+    return sorted(found, key=lambda each: each.starts_at)
+
+
+async def certificate(session: AsyncSession, actor: Actor, lesson_id: str) -> str:
+    """The signed text that proves a destruction."""
+    row = (await session.exec(
+        select(Destruction.certificate).join(Recording, col(Recording.id) == Destruction.recording_id)
+        .where(Recording.school_id == actor.school_id, Recording.lesson_id == lesson_id)
+    )).first()
+    if not row:
+        raise NotFound()
+    return row
+
+
+# -- the yearly list -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Task:
+    """One part of the yearly list: how much there is to look at, and who looked when."""
+
+    item: Item
+    count: int | None
+    done_by: str
+    done_at: datetime | None
+
+
+async def tasks(session: AsyncSession, school_id: str, now: datetime, zone: str) -> list[Task]:
+    year = rules.school_year(rules.today(now, zone))
+    done = {row.item: row for row in (await session.exec(
+        select(HousekeepingReview).where(HousekeepingReview.school_id == school_id, HousekeepingReview.year == year))).all()}
+    counted = await counts(session, school_id, now)
+    return [Task(item, counted[item], done[item].done_by if item in done else "", done[item].done_at if item in done else None)
+            for item in Item]
+
+
+async def counts(session: AsyncSession, school_id: str, now: datetime) -> dict[Item, int | None]:
+    """How much of each part there is. Links are kept a storey above; their own page counts them."""
+    holds = sum(rules.in_force(steps, now) for steps in (await steps_of(session, school_id)).values())
+    year_ago = now.replace(year=now.year - 1) if (now.month, now.day) != (2, 29) else now.replace(year=now.year - 1, day=28)
+    recent = select(SignIn.person_id).where(SignIn.school_id == school_id, SignIn.started_at > year_ago)
+    old = (await session.exec(
+        select(func.count(func.distinct(Person.id))).join(PersonRole, col(PersonRole.person_id) == Person.id)
+        .where(Person.school_id == school_id, col(Person.left_on).is_(None), col(PersonRole.role).in_(list(STAFF)),
+               col(Person.id).not_in(recent))
+    )).one()
+    used = select(Recording.lesson_id).where(Recording.school_id == school_id)
+    unused = (await session.exec(
+        select(func.count()).select_from(Approval).where(
+            Approval.school_id == school_id, Approval.ends_at < now, Approval.ends_at > year_ago,
+            col(Approval.lesson_id).not_in(used))
+    )).one()
+    return {Item.HOLDS: holds, Item.ROLES: old, Item.APPROVALS: unused, Item.LINKS: None}
+
+
+# -- for the job ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A recording whose destruction has begun, with what its certificate will say."""
+
+    recording: Recording
+    destruction: Destruction
+    parts: tuple[tuple[RecordingPart, RecordingKey], ...]
+
+
+async def schools(session: AsyncSession) -> list[str]:
+    return list((await session.exec(select(Recording.school_id).distinct())).all())
+
+
+async def begun(session: AsyncSession, school_id: str) -> list[Begun]:
+    """Destructions of a school that are not finished."""
+    rows = (await session.exec(
+        select(Recording, Destruction).join(Destruction, col(Destruction.recording_id) == Recording.id)
+        .where(Destruction.school_id == school_id, col(Destruction.destroyed_at).is_(None))
+    )).all()
+    found = []
+    for row, gone in rows:
+        parts = (await session.exec(
+            select(RecordingPart, RecordingKey).join(RecordingKey, col(RecordingKey.part_id) == RecordingPart.id)
+            .where(RecordingPart.recording_id == row.id).order_by(col(RecordingPart.part))
+        )).all()
+        found.append(Begun(row, gone, tuple((part, key) for part, key in parts)))
+    return found
+
+
+async def undestroyed(session: AsyncSession, school_id: str) -> dict[str, Recording]:
+    """Every recording of a school whose destruction has not begun."""
+    rows = (await session.exec(
+        select(Recording).join(Destruction, col(Destruction.recording_id) == Recording.id, isouter=True)
+        .where(Recording.school_id == school_id, col(Destruction.recording_id).is_(None))
+    )).all()
+    return {row.id: row for row in rows}
+
+
+# -- recovery keys --------------------------------------------------------------------------------------------------------
+
+
+async def recipients(session: AsyncSession, school_id: str) -> list[RecoveryRecipient]:
+    return list((await session.exec(
+        select(RecoveryRecipient).where(RecoveryRecipient.school_id == school_id, col(RecoveryRecipient.ended_at).is_(None))
+        .order_by(col(RecoveryRecipient.asked_at))
+    )).all())
+
+
+async def recovery_keys(session: AsyncSession, school_id: str) -> tuple[str, ...]:
+    """The public keys to which a new record is encrypted: those that two people agreed."""
+    return tuple(row.public_key for row in await recipients(session, school_id) if row.agreed)

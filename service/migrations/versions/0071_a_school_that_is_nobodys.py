@@ -1,0 +1,36 @@
+"""What is append-only is so for every school but the self-test's, which is nobody's and is emptied at each run. Which school
+that is never changes."""
+
+from alembic import op
+
+from service.migrations.triggers import allow_again, refuse
+
+revision = "0071"
+down_revision = "0070"
+branch_labels = None
+depends_on = None
+
+EMPTIED = (
+    "consent_response", "agreement_signature", "journal_entry", "attendance_correction", "alert_note", "recording_participant",
+    "recording_view",
+)
+SOMEBODYS = "NOT EXISTS (SELECT 1 FROM school WHERE school.id = OLD.school_id AND school.is_self_test)"
+
+
+def upgrade() -> None:
+    for table in EMPTIED:
+        _drop(table)
+        refuse(f"{table}_kept", "DELETE", table, SOMEBODYS, "append-only")
+    refuse("school_stays_whose_it_is", "UPDATE", "school", "NEW.is_self_test <> OLD.is_self_test", "whose school it is stays")
+
+
+def _drop(table: str) -> None:
+    on = f" ON {table}" if op.get_bind().dialect.name == "postgresql" else ""
+    op.execute(f"DROP TRIGGER {table}_no_delete{on}")
+
+
+def downgrade() -> None:
+    allow_again("school_stays_whose_it_is", "school")
+    for table in EMPTIED:
+        allow_again(f"{table}_kept", table)
+        refuse(f"{table}_no_delete", "DELETE", table, "OLD.school_id = OLD.school_id", "append-only")
