@@ -20,13 +20,13 @@ class Window(Recording):
         self._clusters = {
             track: [each for each in whole.clusters(track) if start_ms <= each.t_first < end_ms] for track in whole.tracks
         }
-        self._notes = [note for note in whole.notes() if start_ms <= note.at_ms < end_ms]
+        self._shown = [note for note in whole.notes() if start_ms <= note.at_ms < end_ms]
 
     def clusters(self, track: int) -> list[Cluster]:
         return self._clusters.get(track, [])
 
     def notes(self) -> list[Note]:
-        return self._notes
+        return self._shown
 
     @property
     def last_ms(self) -> int:
