@@ -14,7 +14,7 @@ class RecordingGrant(SQLModel, table=True):
 
     __tablename__ = "recording_grant"
     __table_args__ = (
-        CheckConstraint("why IN ('concern', 'flag', 'complaint', 'police', 'teaching-practice')", name="recording_grant_why"),
+        CheckConstraint("why IN ('concern', 'flag', 'complaint', 'police')", name="recording_grant_why"),
         CheckConstraint("starts_at < ends_at", name="recording_grant_minutes"),
         CheckConstraint("decided_by NOT IN (person_id, asked_by)", name="recording_grant_two_people"),
         CheckConstraint("(allowed IS NULL) = (decided_at IS NULL)", name="recording_grant_decided"),

@@ -63,7 +63,7 @@ def _tables() -> None:
         sa.Column("confirmed_by", words(length=32), nullable=False),
         sa.Column("ended_by", words(length=32), nullable=False),
         sa.Column("ended_at", moment, nullable=True),
-        sa.CheckConstraint("why IN ('concern', 'flag', 'complaint', 'police', 'teaching-practice')", name="recording_grant_why"),
+        sa.CheckConstraint("why IN ('concern', 'flag', 'complaint', 'police')", name="recording_grant_why"),
         sa.CheckConstraint("starts_at < ends_at", name="recording_grant_minutes"),
         sa.CheckConstraint("decided_by NOT IN (person_id, asked_by)", name="recording_grant_two_people"),
         sa.CheckConstraint("(allowed IS NULL) = (decided_at IS NULL)", name="recording_grant_decided"),
