@@ -5,7 +5,7 @@ school.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -97,6 +97,10 @@ class Blank:
         return TOLD_NO if "" in (context.get("errors") or {}) else ""
 
 
+class Undone(Exception):
+    """What was written is rolled back."""
+
+
 @asynccontextmanager
 async def undone(school: Running) -> AsyncIterator[None]:
     """Inside, what is written is checked and then rolled back, and whoever confirms is believed."""
@@ -104,13 +108,12 @@ async def undone(school: Running) -> AsyncIterator[None]:
     writes, confirms = database.writing, step_up.confirmed
 
     @asynccontextmanager
-    async def writing() -> AsyncIterator[Any]:
-        async with database._turn(), database._sessions() as session:
-            transaction = await session.begin()
-            await session.connection()
-            yield session
-            await session.flush()
-            await transaction.rollback()
+    async def writing(**how: Any) -> AsyncIterator[Any]:
+        with suppress(Undone):
+            async with writes(**how) as session:
+                yield session
+                await session.flush()
+                raise Undone
 
     async def believed(*_: Any) -> str:
         return new_id()
