@@ -30,6 +30,7 @@ import recordings.grants.pages as grants_pages
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
 import service.safeguarding.pages as safeguarding_pages
+import service.safeguarding.reopening.pages as reopening_pages
 import service.selftest.pages as selftest_pages
 from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
@@ -43,6 +44,8 @@ from recordings.shelf import Shelf
 from recordings.storage import storage_of
 from recordings.vault import Vault
 from service import files, metrics
+from service.backup import health as backup_health
+from service.backup.restoring import refuse_half_restored
 from service.foundation import audit, banners, bus, health, jobs, mail, web
 from service.foundation.clock import Clock, SystemClock
 from service.foundation.db import Database
@@ -72,6 +75,7 @@ ROUTERS = (
     one_to_one_pages.router,
     one_to_one_pages.team_router,
     safeguarding_pages.router,
+    reopening_pages.router,
     ending_pages.router,
     key_pages.router,
     recordings_pages.router,
@@ -88,6 +92,7 @@ TEMPLATES = {
     "people": "service.people",
     "consent": "consent",
     "safeguarding": "service.safeguarding",
+    "reopening": "service.safeguarding.reopening",
     "recordings": "recordings",
     "lessons": "lessons",
     "selftest": "service.selftest",
@@ -105,9 +110,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.seen = {}
     app.state.frame = frame
     app.state.notices = (banners.on_page, consent_signing.notice)
-    app.state.banners = (
-        safeguarding_pages.banners, attention_pages.banners, ending_pages.banners, grants_pages.banners,
-    )
+    app.state.banners = (safeguarding_pages.banners, reopening_pages.banners, attention_pages.banners, ending_pages.banners,
+                         grants_pages.banners)
+    app.state.health = (backup_health.tiles,)
     app.state.bell = banners.Bell()
     app.state.audiences = audiences(ROUTERS)
     app.state.passwords = hashing.Passwords()
@@ -138,6 +143,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     async with AsyncExitStack() as stack:
         stack.enter_context(own_data_folder(state.settings.data))
+        refuse_half_restored(state.settings.data)
         state.keys = state.settings.keys
         state.pepper = hashing.pepper(state.keys)
         state.outbox = asyncio.Event()

@@ -20,6 +20,7 @@ from service.safeguarding import events as safeguarding
 from service.safeguarding import mails as alert_mails
 from service.safeguarding.approvals import events as approvals
 from service.safeguarding.approvals.revocation import end_what_nobody_may_approve_any_more
+from service.safeguarding.reopening.events import LessonsReopened
 
 CHANGES_A_ROOM: tuple[type[Event], ...] = (
     consents.ConsentRecorded, consents.ConsentWithdrawn, consents.ConsentCorrected, consents.ObjectionReceived,
@@ -34,8 +35,8 @@ ENDS_SIGN_INS: tuple[type[Event], ...] = (people.SignedOut, people.SessionsEnded
 CALLS_SOMEBODY: tuple[type[Event], ...] = (
     safeguarding.AlertRaised, safeguarding.AlertMoved, safeguarding.AlertNoted, safeguarding.AlertTaken,
     safeguarding.AlertClosed, attention.LessonNeedsAttention, attention.AttentionTaken, attention.AttentionOver,
-    approvals.OneToOneApproved, approvals.OneToOneRefused, approvals.OneToOneWithdrawn, endings.HoldStepTaken, people.SignedOut,
-    people.SessionsEnded, people.RolesChanged, people.PersonLeft, recordings.RecordingViewed,
+    approvals.OneToOneApproved, approvals.OneToOneRefused, approvals.OneToOneWithdrawn, endings.HoldStepTaken, LessonsReopened,
+    people.SignedOut, people.SessionsEnded, people.RolesChanged, people.PersonLeft, recordings.RecordingViewed,
 )
 """Or calls them no longer; and who is signed out is not kept waiting for news."""
 CLOSING: dict[type[Event], tuple[Closing, ...]] = {

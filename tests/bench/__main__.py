@@ -11,6 +11,7 @@ BENCHES = {
     "deadlines": "how soon nothing arrives any more after a leave, a death, a revocation; and what the gate costs",
     "joins": "300 pupils at nine: badge, door, room and media",
     "roster_import": "the largest roster import",
+    "backup": "2 GB of recordings backed up and restored, beside a plain copy",
 }
 
 
