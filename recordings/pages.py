@@ -8,6 +8,9 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from recordings import commands, lines, queries, review, rules
+from recordings.grants import queries as granted
+from recordings.grants import rules as grants
+from recordings.grants.window import limited
 from recordings.marks import queries as marks
 from recordings.preparation import queries as prepared_queries
 from recordings.preparation import rules as preparing
@@ -18,9 +21,11 @@ from service.foundation.web import Audience, Now, Reading, render, see_other
 from service.people import queries as people
 from service.people import step_up
 from service.people.step_up import Confirming, NotConfirmed
+from service.safeguarding.concerns import queries as concerns
 
 router = APIRouter()
 Reviewer = Annotated[Actor, Depends(Audience(SAFEGUARDING))]
+Watcher = Annotated[Actor, Depends(Audience(grants.WATCHERS))]
 
 ROLE_WORDS = {Role.DSL: "DSL", Role.DEPUTY_DSL: "deputy DSL"}
 
@@ -57,9 +62,13 @@ async def watch(
 ) -> Response:
     details = await queries.recording(session, actor.school_id, lesson_id)
     rules.check_may_watch(actor, details.participants | in_it)
+    if rules.is_refused(why):
+        async with request.app.state.database.writing() as writing:
+            await commands.refuse_purpose(writing, actor, lesson_id, why)
     action = rules.watch_action(details.id, details.title, why, concern)
     try:
         rules.check_reason(why, concern.strip())
+        await concerns.check_number(session, actor, concern)
         if details.can_be_watched and not proof.is_given:
             return await step_up.ask(request, session, actor, action)
         async with request.app.state.database.writing() as writing:
@@ -89,23 +98,42 @@ async def _ask(
     )
 
 
-async def _granted(request: Request, actor: Reviewer, session: Reading, now: Now, lesson_id: str, view_id: str) -> Review:
-    """The opened recording, for the person, sign-in and time that the view was given to; for anybody else, nothing."""
-    grant = await queries.grant(session, actor.school_id, view_id)
+async def _granted(request: Request, actor: Watcher, session: Reading, now: Now, lesson_id: str, view_id: str) -> Review:
+    """What was opened, for the person, sign-in and time that the view was given to; for anybody else, nothing.
+
+    Under a grant there is only what it names, for as long as it stands.
+    """
+    view = await queries.grant(session, actor.school_id, view_id)
     details = await queries.recording(session, actor.school_id, lesson_id)
-    if grant is None or not rules.is_in_force(grant, actor, details.id, now):
+    if view is None or not rules.is_in_force(view, actor, details.id, now):
         raise NotFound()
+    state = request.app.state
+    if view.by_grant:
+        named = await granted.grant(session, actor.school_id, view.by_grant)
+        if not named.is_served(now) or actor.person_id in await granted.subjects(session, details):
+            raise NotFound()
+        return limited(await review.open_review(details, state.vault, state.shelf), named.starts_at, named.ends_at)
     rules.check_may_watch(actor, details.participants)
-    return await review.open_review(details, request.app.state.vault, request.app.state.shelf)
+    return await review.open_review(details, state.vault, state.shelf)
 
 
 Granted = Annotated[Review, Depends(_granted)]
+"""Also under a grant: a route that shows more than the `Review` itself holds has to ask for the whole (`Whole`)."""
+
+
+async def _whole(watched: Granted, actor: Reviewer) -> Review:
+    rules.check_may_watch(actor, watched.details.participants)
+    return watched
+
+
+Whole = Annotated[Review, Depends(_whole)]
+"""The whole recording, for the safeguarding team only."""
 VIEW = "/recordings/{lesson_id}/views/{view_id}"
 
 
 @router.get(VIEW)
 async def player(
-    request: Request, actor: Reviewer, session: Reading, watched: Granted, clip: Annotated[int, Query(ge=0, lt=1 << 31)] = 0
+    request: Request, actor: Watcher, session: Reading, watched: Granted, clip: Annotated[int, Query(ge=0, lt=1 << 31)] = 0
 ) -> Response:
     return await show_player(request, actor, session, watched, clip=clip)
 
@@ -117,7 +145,8 @@ async def show_player(
     """The page of one view; with `wrong` and `given` again, after a form on it that could not be used."""
     details = watched.details
     school = await people.school(session, actor.school_id)
-    notes, clips = await marks.notes(session, details.id), await marks.clips(session, details.id)
+    notes = await marks.notes(session, details.id) if watched.is_whole else []
+    clips = await marks.clips(session, details.id) if watched.is_whole else []
     authors = {each.person_id for each in notes} | {each.person_id for each in clips}
     names = await _names(session, actor, watched, authors)
 
@@ -131,7 +160,7 @@ async def show_player(
         voices=lines.voices(watched, names, school.zone),
         chat=[(message, clock(message.at_ms), review.name(names, message.person_id))
               for message in watched.facts.chat if message.outcome == "delivered"],
-        role=next(words for role, words in ROLE_WORDS.items() if role in actor.roles),
+        role=next((words for role, words in ROLE_WORDS.items() if role in actor.roles), "by grant"),
         notes=notes, clips=clips, clip=next((each for each in clips if each.number == clip), None),
         who={author: review.name(names, author) for author in authors},
         preparation=await _preparation(request, session, details.id), wrong=wrong or {}, given=given or {},
@@ -139,7 +168,7 @@ async def show_player(
 
 
 @router.get(VIEW + "/tracks")
-async def tracks(actor: Reviewer, session: Reading, watched: Granted) -> Response:
+async def tracks(actor: Watcher, session: Reading, watched: Granted) -> Response:
     return JSONResponse(review.for_player(watched, await _names(session, actor, watched)))
 
 

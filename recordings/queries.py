@@ -163,7 +163,7 @@ async def grant(session: AsyncSession, school_id: str, view_id: str) -> Grant | 
     row = await session.get(RecordingView, view_id)
     if row is None or row.school_id != school_id:
         return None
-    return Grant(row.recording_id, row.person_id, row.session_id, row.granted_at, row.expires_at)
+    return Grant(row.recording_id, row.person_id, row.session_id, row.granted_at, row.expires_at, row.grant_id)
 
 
 async def unsealed(session: AsyncSession) -> list[OpenPart]:

@@ -59,13 +59,17 @@ class TrackView:
 
 @dataclass(frozen=True)
 class Review:
-    """A whole recording, opened. `files` by part; a part that never reached the disk has none. `asides`: what was prepared."""
+    """A recording, opened. `files` by part; a part that never reached the disk has none. `asides`: what was prepared.
+
+    `is_whole` is False where a grant shows some minutes only (`grants.window`): what reviewers wrote is not part of those.
+    """
 
     details: RecordingDetails
     files: Mapping[int, Recording]
     facts: Facts
     tracks: tuple[TrackView, ...]
     asides: Mapping[int, Aside]
+    is_whole: bool = True
 
     @property
     def people(self) -> frozenset[str]:
@@ -275,8 +279,8 @@ def _some(review: Review, file: Recording, track: int, first: int, until_ms: int
 
 def picture(review: Review, part: int, track: int, at_ms: int) -> bytes:
     """A small picture of a moment, as WebP."""
-    beside = review.asides.get(part)
-    found = beside.picture(track, at_ms) if beside else None
+    shown = any((each.part, each.track) == (part, track) and at_ms in each.pictures for each in review.tracks)
+    found = review.asides[part].picture(track, at_ms) if shown else None
     if found is None:
         raise NotFound()
     return found

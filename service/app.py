@@ -26,6 +26,7 @@ import lessons.pages as lessons_pages
 import mobile_api.routes as mobile_routes
 import recordings.ending.key_pages as key_pages
 import recordings.ending.pages as ending_pages
+import recordings.grants.pages as grants_pages
 import recordings.marks.pages as marks_pages
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
@@ -85,6 +86,7 @@ ROUTERS = (
     key_pages.router,
     recordings_pages.router,
     marks_pages.router,
+    grants_pages.router,
     attendance_pages.router,
     selftest_pages.router,
     guests_pages.router,
@@ -115,7 +117,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.seen = {}
     app.state.frame = frame
     app.state.notices = (banners.on_page, consent_signing.notice)
-    app.state.banners = (safeguarding_pages.banners, reopening_pages.banners, attention_pages.banners, ending_pages.banners)
+    app.state.banners = (safeguarding_pages.banners, reopening_pages.banners, attention_pages.banners, ending_pages.banners,
+                         grants_pages.banners)
     app.state.health = (backup_health.tiles,)
     app.state.of_lesson = sweep.of_lesson
     app.state.bell = banners.Bell()

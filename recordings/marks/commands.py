@@ -12,6 +12,7 @@ from recordings.queries import RecordingDetails
 from service.foundation.bus import publish
 from service.foundation.db import new_id
 from service.foundation.events import Actor
+from service.safeguarding.concerns import queries as concerns
 
 
 async def note(
@@ -19,6 +20,7 @@ async def note(
     now: datetime,
 ) -> RecordingNote:
     """A note at a moment. It is never edited: what was wrong is put right by another."""
+    await concerns.check_number(session, actor, concern)
     row = RecordingNote(
         id=new_id(), school_id=actor.school_id, recording_id=recording.id, view_id=view_id, person_id=actor.person_id,
         at_ms=rules.check_note(at_ms, text, concern), text=text.strip(), concern=concern.strip(), written_at=now,
@@ -37,6 +39,7 @@ async def clip(
 ) -> RecordingClip:
     """A range of this recording with the reason: a pointer, never a file (policy: RE4)."""
     start, end = rules.check_clip(from_ms, to_ms, reason, concern)
+    await concerns.check_number(session, actor, concern)
     row = RecordingClip(
         id=new_id(), school_id=actor.school_id, recording_id=recording.id, view_id=view_id, person_id=actor.person_id,
         number=await queries.next_number(session, recording.id), from_ms=start, to_ms=end, reason=reason.strip(),

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from recordings import lines
 from recordings.marks import commands, rules
-from recordings.pages import VIEW, Granted, Reviewer, show_player
+from recordings.pages import VIEW, Reviewer, Whole, show_player
 from recordings.review import Review
 from service.foundation.errors import Invalid
 from service.foundation.events import Actor
@@ -21,7 +21,7 @@ router = APIRouter()
 
 @router.post(VIEW + "/notes")
 async def note(
-    request: Request, actor: Reviewer, session: Reading, watched: Granted, now: Now, view_id: str,
+    request: Request, actor: Reviewer, session: Reading, watched: Whole, now: Now, view_id: str,
     at: Annotated[str, Form()] = "", text: Annotated[str, Form()] = "", concern: Annotated[str, Form()] = "",
 ) -> Response:
     zone = (await people.school(session, actor.school_id)).zone
@@ -38,7 +38,7 @@ async def note(
 
 @router.post(VIEW + "/clips")
 async def clip(
-    request: Request, actor: Reviewer, session: Reading, watched: Granted, now: Now, view_id: str,
+    request: Request, actor: Reviewer, session: Reading, watched: Whole, now: Now, view_id: str,
     start: Annotated[str, Form(alias="from")] = "", end: Annotated[str, Form(alias="to")] = "",
     reason: Annotated[str, Form()] = "", concern: Annotated[str, Form()] = "",
 ) -> Response:

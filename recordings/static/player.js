@@ -110,9 +110,10 @@ async function start() {
     speed.selectedIndex = Math.max(0, Math.min(speed.options.length - 1, speed.selectedIndex + direction));
     playback.rate = Number(speed.value);
   };
-  const writing = marks(root, {
+  const isWhole = document.getElementById('notes') !== null; // under a grant there is nothing to write
+  const writing = isWhole ? marks(root, {
     timeOf, at: () => playback.position, pause: () => playback.pause(), back: () => player.focus(),
-  });
+  }) : {};
   /** @type {Record<string, () => void>} */
   const acts = {
     play: () => {

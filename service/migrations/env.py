@@ -10,6 +10,7 @@ TABLES = (
     "service.people.tables", "service.safeguarding.tables",
     "service.safeguarding.approvals.tables", "service.safeguarding.concerns.tables",
     "consent.tables", "recordings.tables", "recordings.ending.tables", "recordings.preparation.tables", "recordings.marks.tables",
+    "recordings.grants.tables",
     "lessons.tables", "lessons.guests.tables",
     "lessons.attention.tables",
 )

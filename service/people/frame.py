@@ -16,6 +16,7 @@ NAVIGATION = (
     ("/lessons/waiting", "Approvals"), ("/live", "Live now"),
     ("/safeguarding", "Review"), ("/concerns", "Concerns"), ("/concerns/new", "Record a concern"),
     ("/safeguarding/one-to-ones", "One-to-ones"), ("/recordings", "Recordings"), ("/endings", "Destroyed and due"),
+    ("/views", "Who watched"),
     ("/people", "People"), ("/classes", "Classes"), ("/dbs", "DBS register"),
     ("/permissions", "Permissions"), ("/attendance", "Attendance"), ("/proof", "Proof"), ("/school", "School"),
     ("/health", "Health"), ("/keys", "Keys"),

@@ -188,3 +188,13 @@ async def _notes(session: AsyncSession, ids: Collection[str]) -> dict[str, list[
 
 def _name(names: dict[str, people.PersonView], person_id: str) -> str:
     return names[person_id].full_name if person_id in names else "Chaperone"
+
+
+async def subjects(session: AsyncSession, school_id: str, lesson_ids: Collection[str]) -> frozenset[str]:
+    """Who an alert of these lessons that is about a member of staff may be about: everybody of whom it is kept. They decide
+    nothing about these lessons, and never watch them (policy: IN4)."""
+    about_staff = select(AlertNote.alert_id).where(col(AlertNote.about).in_((rules.About.STAFF, rules.About.HEADTEACHER)))
+    rows = await session.exec(select(AlertBarred.person_id).join(Alert, col(Alert.id) == AlertBarred.alert_id).where(
+        AlertBarred.school_id == school_id, col(Alert.lesson_id).in_(list(lesson_ids)), col(Alert.id).in_(about_staff),
+    ))
+    return frozenset(rows.all())

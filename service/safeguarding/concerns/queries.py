@@ -8,7 +8,7 @@ from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
-from service.foundation.errors import NotFound
+from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import STAFF, Actor, Role
 from service.people import queries as people
 from service.people.rules import sort_key
@@ -112,6 +112,13 @@ async def concern_exists_for(session: AsyncSession, actor: Actor, number: str) -
     """Whether this person may give the number as their reason: it is one of a concern that exists for them (policy: RE1)."""
     found = await session.exec(visible(actor).where(Concern.number == number.strip().upper()))
     return found.first() is not None
+
+
+async def check_number(session: AsyncSession, actor: Actor, number: str) -> None:
+    """Refuse a number of the school's own shape that is of no concern this person can open (policy: RE1). What another system
+    numbered otherwise is kept as it was written."""
+    if rules.is_number(number) and not await concern_exists_for(session, actor, number):
+        raise Invalid(fields={"concern": "You have no concern with this number. Check it, or leave it empty"})
 
 
 async def number_for(session: AsyncSession, actor: Actor, concern_id: str) -> str:

@@ -4,6 +4,7 @@ A concern is its chronology: entries that are only ever added. What stands (its 
 do, whether it is closed) is worked out from them.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -264,6 +265,11 @@ def number_of(year: int, drawn: int) -> str:
     """“C-2026-4821”: drawn by lot and not counted, so that a number says nothing of how many there are, or of ones that the
     reader may not know of."""
     return f"C-{year}-{drawn:0{DIGITS}}"
+
+
+def is_number(words: str) -> bool:
+    """Whether this is written as one of our numbers."""
+    return re.fullmatch(r"C-\d{4}-\d+", words.strip(), re.IGNORECASE) is not None
 
 
 def in_order_of_events(entries: Iterable[Entry], happened_on: date) -> list[Entry]:
