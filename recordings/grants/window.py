@@ -16,7 +16,7 @@ class Window(Recording):
     def __init__(self, whole: Recording, start_ms: int, end_ms: int):
         self.__dict__.update(whole.__dict__)
         self._whole = whole  # keeps its file open
-        self._end_ms = end_ms
+        self.last_ms = min(whole.last_ms, end_ms)
         self._clusters = {
             track: [each for each in whole.clusters(track) if start_ms <= each.t_first < end_ms] for track in whole.tracks
         }
@@ -27,10 +27,6 @@ class Window(Recording):
 
     def notes(self) -> list[Note]:
         return self._shown
-
-    @property
-    def last_ms(self) -> int:
-        return min(self._whole.last_ms, self._end_ms)
 
 
 def limited(review: Review, starts_at: datetime, ends_at: datetime) -> Review:
