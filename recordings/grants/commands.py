@@ -124,7 +124,8 @@ async def end_all(session: AsyncSession, actor: Actor, now: datetime) -> int:
         Recording, col(Recording.id) == RecordingGrant.recording_id
     ).where(
         RecordingGrant.school_id == actor.school_id, col(RecordingGrant.allowed).is_not(False),
-        col(RecordingGrant.ended_at).is_(None), or_(col(RecordingGrant.expires_at).is_(None), col(RecordingGrant.expires_at) > now),
+        col(RecordingGrant.ended_at).is_(None),
+        or_(col(RecordingGrant.expires_at).is_(None), col(RecordingGrant.expires_at) > now),
     ))).all()
     for row, lesson_id in rows:
         row.ended_by, row.ended_at = actor.person_id, now
