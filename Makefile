@@ -17,6 +17,7 @@ endif
 sum = $(shell cat $(1) | cksum | cut -d ' ' -f 1)
 APP := .venv/app-$(call sum,requirements/app.txt)
 DEV := .venv/dev-$(call sum,requirements/dev.txt)
+S3 := .tools/s3/done-$(call sum,requirements/s3.txt)
 NODE := node_modules/.done-$(call sum,package-lock.json)
 SHEETS := $(wildcard */static/[!_]*.scss)
 PAGES := service/static/vendor/.done
@@ -62,7 +63,7 @@ app: ## Install only what serving needs
 	+@$(ALONE) install-app
 
 install-app: $(APP) $(PAGES)
-install-dev: $(DEV) $(PAGES)
+install-dev: $(DEV) $(PAGES) $(S3)
 
 browsers: ## Install the browsers that tests drive (Debian as root; elsewhere set CHROMIUM=path)
 	@sh tests/browsers.sh
@@ -71,6 +72,7 @@ lock: $(UV) ## Pin every dependency again, with hashes and without registry addr
 	$(PIN) --upgrade pyproject.toml -o requirements/app.txt
 	$(PIN) -c requirements/app.txt pyproject.toml --group dev -o requirements/dev.txt
 	$(PIN) --upgrade --group node -o requirements/node.txt
+	$(PIN) --upgrade --group s3 -o requirements/s3.txt
 	$(PIN) --upgrade --group uv -o requirements/uv.txt
 	$(WITH_NODE) npm install --package-lock-only --ignore-scripts
 
@@ -96,6 +98,12 @@ $(DEV): | $(UV) $(PY)
 	@echo "Installing Python packages, with those for tests…"
 	@$(UV) pip sync -q --require-hashes --no-build --python $(PY) requirements/dev.txt
 	@rm -f .venv/app* .venv/dev* && touch $@ $(APP)
+
+$(S3): | $(UV) $(PY)
+	@echo "Installing the tests' S3 server…"
+	@$(UV) venv -q --clear --python $(PY) .tools/s3
+	@$(UV) pip install -q --require-hashes --no-build --python .tools/s3/bin/python -r requirements/s3.txt
+	@touch $@
 
 $(NODE): | $(PY)
 	@echo "Installing front-end packages…"

@@ -1,4 +1,4 @@
-"""The one command line: `chaperone dev | serve | migrate | seed | verify | selftest | chair` (`python -m service`)."""
+"""The one command line: `chaperone dev | serve | migrate | seed | verify | selftest | chair | backup | restore`."""
 
 import argparse
 import asyncio
@@ -22,12 +22,13 @@ from recordings import proof
 from recordings.storage import storage_of
 from recordings.vault import Vault
 from service import seed, seed_recording
-from service.app import addresses, create_app
+from service.app import addresses, create_app, own_data_folder
+from service.backup import command as backup
 from service.foundation import audit
 from service.foundation.bus import Subscribers
 from service.foundation.clock import SystemClock
 from service.foundation.db import Database
-from service.foundation.errors import NotFound, SafeguardError
+from service.foundation.errors import NotFound, SafeguardError, Unavailable
 from service.foundation.settings import Settings
 from service.migrations import upgrade
 from service.people import power, queries
@@ -63,11 +64,12 @@ def main(argv: list[str] | None = None) -> int:
     selftest.add_argument("--json", action="store_true", help="print the signed report instead of words")
     selftest.add_argument("--only", action="append", choices=[question.id for question in QUESTIONS], default=None,
                           help="put only this question; the report is printed, not kept")
+    backup.arguments(commands)
     given = parser.parse_args(argv)
     os.umask(0o077)  # the database too is nobody else's to read, in whatever folder it was put
     _log_to_stderr()
     return {"dev": _dev, "serve": _serve, "migrate": _migrate, "seed": _seed, "verify": _verify,
-            "selftest": _selftest, "chair": _chair}[given.command](given)
+            "selftest": _selftest, "chair": _chair, "backup": _backup, "restore": _restore}[given.command](given)
 
 
 def _log_to_stderr() -> None:
@@ -272,12 +274,26 @@ def _verify_report(given: argparse.Namespace) -> int:
     return 0
 
 
+def _backup(given: argparse.Namespace) -> int:
+    return backup.backup(given, _settings(given), SystemClock())
+
+
+def _restore(given: argparse.Namespace) -> int:
+    settings = _settings(given)
+    try:
+        with own_data_folder(settings.data):
+            return backup.restore(given, settings, SystemClock(), SUBSCRIBERS)
+    except Unavailable as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
 def _chair(given: argparse.Namespace) -> int:
     """When one person with power is left: whoever runs the server names the chair, who then agrees to the rest."""
     async def run() -> None:
         settings = _settings(given)
         database = Database(settings.url, {"clock": SystemClock(), "subscribers": SUBSCRIBERS, "outbox": asyncio.Event(),
-                                           "signing_key": audit.signing_key(settings.data / "keys")})
+                                           "signing_key": audit.signing_key(settings.keys)})
         try:
             async with database.writing() as session:
                 school = await queries.only_school(session)

@@ -26,10 +26,12 @@ import lessons.pages as lessons_pages
 import mobile_api.routes as mobile_routes
 import recordings.ending.key_pages as key_pages
 import recordings.ending.pages as ending_pages
+import recordings.marks.pages as marks_pages
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
 import service.safeguarding.concerns.pages as concerns_pages
 import service.safeguarding.pages as safeguarding_pages
+import service.safeguarding.reopening.pages as reopening_pages
 import service.selftest.pages as selftest_pages
 from lessons.attention import sweep
 from lessons.live.reading import Rosters
@@ -40,10 +42,13 @@ from recordings import keycopies
 from recordings.commands import recover as recover_recordings
 from recordings.ending import destruction, recovery
 from recordings.moving import Mover
+from recordings.preparation.commands import Preparations, prepare_all
 from recordings.shelf import Shelf
 from recordings.storage import storage_of
 from recordings.vault import Vault
 from service import files, metrics
+from service.backup import health as backup_health
+from service.backup.restoring import refuse_half_restored
 from service.foundation import audit, banners, bus, health, jobs, mail, web
 from service.foundation.clock import Clock, SystemClock
 from service.foundation.db import Database
@@ -74,10 +79,12 @@ ROUTERS = (
     one_to_one_pages.router,
     one_to_one_pages.team_router,
     safeguarding_pages.router,
+    reopening_pages.router,
     concerns_pages.router,
     ending_pages.router,
     key_pages.router,
     recordings_pages.router,
+    marks_pages.router,
     attendance_pages.router,
     selftest_pages.router,
     guests_pages.router,
@@ -90,6 +97,7 @@ TEMPLATES = {
     "people": "service.people",
     "consent": "consent",
     "safeguarding": "service.safeguarding",
+    "reopening": "service.safeguarding.reopening",
     "recordings": "recordings",
     "lessons": "lessons",
     "selftest": "service.selftest",
@@ -107,13 +115,15 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.seen = {}
     app.state.frame = frame
     app.state.notices = (banners.on_page, consent_signing.notice)
-    app.state.banners = (safeguarding_pages.banners, attention_pages.banners, ending_pages.banners)
+    app.state.banners = (safeguarding_pages.banners, reopening_pages.banners, attention_pages.banners, ending_pages.banners)
+    app.state.health = (backup_health.tiles,)
     app.state.of_lesson = sweep.of_lesson
     app.state.bell = banners.Bell()
     app.state.audiences = audiences(ROUTERS)
     app.state.passwords = hashing.Passwords()
     app.state.tries = Tries()
     app.state.rosters = Rosters()
+    app.state.preparations = Preparations()
     app.state.roster_turn = asyncio.Lock()
     app.state.templates = web.templates(TEMPLATES)
     app.state.templates.filters["role"] = rules.ROLE_WORDS.__getitem__
@@ -139,6 +149,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     async with AsyncExitStack() as stack:
         stack.enter_context(own_data_folder(state.settings.data))
+        refuse_half_restored(state.settings.data)
         state.keys = state.settings.keys
         state.pepper = hashing.pepper(state.keys)
         state.outbox = asyncio.Event()
@@ -195,6 +206,10 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
 
     yield "outbox", lambda: bus.run(state.database, state, SUBSCRIBERS, state.outbox)
     yield "checkpoint", lambda: jobs.every(60, sign)
+    async def prepare() -> None:
+        await prepare_all(state.database, state.vault, state.clock, state.preparations)
+
+    yield "preparations", lambda: jobs.every(60, prepare)
     yield "seen", lambda: jobs.every(10, lambda: keep_seen(state))
     yield "mail", lambda: mail.run(state.database, state.post, state.clock, address)
     yield "escalation", lambda: jobs.every(escalation.EVERY, lambda: escalation.pass_on(state.database, state.clock))

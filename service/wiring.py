@@ -11,6 +11,8 @@ from lessons.live.facts import LessonStopped
 from lessons.live.registry import cut_off, refresh_rooms, refresh_rooms_of, withhold
 from lessons.one_to_one.commands import cancel_what_is_to_come
 from recordings.ending import events as endings
+from recordings.events import RecordingKeyDestroyed
+from recordings.preparation.commands import forget
 from service.foundation.banners import ring
 from service.foundation.bus import AfterCommit, Closing, InTransaction, Subscribers
 from service.foundation.events import Event
@@ -20,6 +22,7 @@ from service.safeguarding import mails as alert_mails
 from service.safeguarding.approvals import events as approvals
 from service.safeguarding.approvals.revocation import end_what_nobody_may_approve_any_more
 from service.safeguarding.commands import release_what_nobody_has
+from service.safeguarding.reopening.events import LessonsReopened
 
 CHANGES_A_ROOM: tuple[type[Event], ...] = (
     consents.ConsentRecorded, consents.ConsentWithdrawn, consents.ConsentCorrected, consents.ObjectionReceived,
@@ -36,7 +39,7 @@ CALLS_SOMEBODY: tuple[type[Event], ...] = (
     safeguarding.AlertClosed, safeguarding.AlertPassedOn, safeguarding.AlertHandedOver, safeguarding.AlertReleased,
     safeguarding.AlertReopened, safeguarding.AlertResumed, attention.LessonNeedsAttention, attention.AttentionTaken,
     attention.AttentionOver, approvals.OneToOneApproved, approvals.OneToOneRefused, approvals.OneToOneWithdrawn,
-    endings.HoldStepTaken, people.SignedOut, people.SessionsEnded, people.RolesChanged, people.PersonLeft,
+    endings.HoldStepTaken, LessonsReopened, people.SignedOut, people.SessionsEnded, people.RolesChanged, people.PersonLeft,
 )
 """Or calls them no longer; and who is signed out is not kept waiting for news."""
 CLOSING: dict[type[Event], tuple[Closing, ...]] = {
@@ -46,7 +49,7 @@ AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = {
     event: ((refresh_rooms,) if event in CHANGES_A_ROOM else ()) + ((refresh_rooms_of,) if event in ENDS_SIGN_INS else ())
     + ((ring,) if event in CALLS_SOMEBODY else ())
     for event in (*CHANGES_A_ROOM, *ENDS_SIGN_INS, *CALLS_SOMEBODY)
-}
+} | {RecordingKeyDestroyed: (forget,)}
 
 LEAVES_ROLES: tuple[InTransaction, ...] = (end_what_nobody_may_approve_any_more, release_what_nobody_has)
 IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {

@@ -132,6 +132,19 @@ async def end(session: AsyncSession, actor: Actor, pass_id: str, *, reason: str,
         await sessions.end_all(session, actor, person_id=one.guest_id, why="guest", now=now)
 
 
+async def end_all(session: AsyncSession, actor: Actor, because: str, now: datetime) -> int:
+    """End every pass of the school that is not over, and stop every link, such as after a restore."""
+    rows = (await session.exec(select(GuestPass).where(
+        GuestPass.school_id == actor.school_id, col(GuestPass.approved).is_(True), col(GuestPass.revoked_at).is_(None),
+        GuestPass.ends_at > now))).all()
+    for row in rows:
+        row.revoked_by, row.revoked_at, row.revoked_because = actor.person_id, now, because
+        await session.flush()
+        await _stop_links(session, row.id, now)
+        await publish(session, GuestPassEnded(row.guest_id, row.id, because), actor)
+    return len(rows)
+
+
 async def _stop_links(session: AsyncSession, pass_id: str, now: datetime) -> None:
     await session.exec(update(GuestLink).where(
         col(GuestLink.pass_id) == pass_id, col(GuestLink.used_at).is_(None)).values(used_at=now))

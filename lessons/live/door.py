@@ -29,6 +29,7 @@ from service.foundation.web import Audience, Now, Writing, say_time, token_hash
 from service.people import queries as people
 from service.people.tables import School
 from service.safeguarding import commands as safeguarding
+from service.safeguarding.reopening import queries as reopening
 from service.safeguarding.rules import About
 
 router = APIRouter()
@@ -114,6 +115,7 @@ async def door(request: Request, lesson_id: str, answers: Answers, actor: Anybod
     async with state.database.glance() as session:
         roster = await state.rosters.current(session, lesson_id)
         plan = await reading.plan(session, roster)
+        await reopening.check_open(session, roster.school_id)
         zone = (await people.school(session, actor.school_id)).zone
     registry: Registry = state.rooms
     person = admissible(plan, roster, actor, registry.live(lesson_id), now, zone)

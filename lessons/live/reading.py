@@ -19,6 +19,7 @@ from lessons.tables import JournalEntry
 from service.foundation.audit import AuditLeaf
 from service.people.events import SessionsEnded, SignedIn, SignedOut, SignInRefused
 from service.safeguarding.approvals.rules import ENDED
+from service.safeguarding.reopening import queries as reopening
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ async def plan(session: AsyncSession, roster: Roster) -> Plan:
 
 async def _plan(session: AsyncSession, roster: Roster, words: rules.WordList) -> Plan:
     found = plan_of(roster, str(words.version))
-    return replace(found, stopped=found.stopped or await _was_stopped(session, {roster.lesson_id, found.family}))
+    return replace(found, stopped=found.stopped or await _was_stopped(session, {roster.lesson_id, found.family})
+                   or await reopening.is_closed(session, roster.school_id))
 
 
 async def _was_stopped(session: AsyncSession, lesson_ids: set[str]) -> bool:

@@ -26,6 +26,7 @@ from lessons.live.tickets import Ticket, Tickets, ticket_key
 from lessons.media.gate import Gate
 from lessons.media.plane import Plane
 from recordings.commands import LessonFacts
+from recordings.rules import Kind as RecordingKind
 from recordings.vault import Vault
 from service.foundation.clock import Clock
 from service.foundation.db import Database
@@ -127,7 +128,8 @@ class Registry:
         host.one_address = self.one_address
         host.may_start = lambda: is_test or self.may_start(plan.family)
         facts = LessonFacts(lesson_id, plan.title, plan.class_name, plan.starts_at, plan.ends_at,
-                            plan.main.lesson_id if plan.main else "")
+                            plan.main.lesson_id if plan.main else "",
+                            RecordingKind.ONE_TO_ONE if plan.needs_approval else RecordingKind.LESSON)
         recorder = Recorder(
             self.database, self.vault, self.clock, actor, facts, ends_at=plan.hard_end_at, on_durable=host.recorded,
             on_fault=host.recorder_failed,

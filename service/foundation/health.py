@@ -1,11 +1,24 @@
 """What a supervisor of the process asks: is it alive, and may it be given work. Neither says anything about the school."""
 
+from dataclasses import dataclass
+
 from fastapi import APIRouter, Request
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
 from service.foundation import errors
 from service.foundation.web import Public
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A line of the technician's page Health: what it is about, one word, its colour, and what to do. Nothing about a person."""
+
+    label: str
+    word: str
+    colour: str
+    words: str
+
 
 router = APIRouter(dependencies=[Public])
 

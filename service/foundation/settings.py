@@ -14,6 +14,7 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite inside the data folder.")
     recordings: str = Field("", description="Where sealed recordings are kept: s3://bucket/folder; empty: in the data folder.")
     s3_access_file: Path | None = Field(None, description="File with the endpoint and the access keys of S3 stores.")
+    backup_recipients: str = Field("", description="Public age keys of who may restore a back-up, comma-separated.")
     host: str = Field("127.0.0.1", description="Address to listen on for HTTP.")
     port: int = Field(8000, description="Port to listen on for HTTP.")
     public_url: str = Field("", description="The address people type, such as https://lessons.school.example.")

@@ -59,7 +59,7 @@ async def run(asked: Asked) -> Report:
         async with httpx.AsyncClient(base_url=asked.url, headers=headers, timeout=10, verify=_trust(asked.url)) as client:
             await _answers(client)
             asked.progress(f"Asking {asked.url}: {len(asked.questions)} questions, less than a minute.")
-            await emptied(asked.database, asked.vault, asked.clock)
+            await emptied(asked.database)
             school = await synthetic_school(asked.database, asked.clock, asked.vault)
             try:
                 answers = await _ask(asked, client, school)

@@ -25,7 +25,7 @@ def test_no_file_names_a_folder_of_one_machine() -> None:
 
 
 def test_every_python_package_is_pinned_by_hash() -> None:
-    for name in ("app", "dev", "node", "uv"):
+    for name in ("app", "dev", "node", "s3", "uv"):
         text = (ROOT / "requirements" / f"{name}.txt").read_text()
         pinned = re.split(r"\n(?=\S)", re.sub(r"^\s*#.*\n", "", text, flags=re.M).strip())
         loose = [entry.splitlines()[0] for entry in pinned if not re.match(r"\S+==\S+ .*?--hash=sha256:", entry, re.S)]
@@ -43,7 +43,8 @@ def test_every_front_end_package_is_pinned_by_hash_without_its_address() -> None
 def test_every_dependency_is_in_its_lock() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = {"app": project["project"]["dependencies"], "dev": project["dependency-groups"]["dev"],
-              "node": project["dependency-groups"]["node"], "uv": project["dependency-groups"]["uv"]}
+              "node": project["dependency-groups"]["node"], "uv": project["dependency-groups"]["uv"],
+              "s3": [each.replace("[s3]", "") for each in project["dependency-groups"]["s3"]]}
     for lock, requirements in wanted.items():
         locked = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements" / f"{lock}.txt").read_text(), re.M))
         names = {re.match(r"[\w.-]+", requirement)[0].lower() for requirement in requirements}  # type: ignore[index]

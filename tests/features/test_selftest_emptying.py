@@ -8,7 +8,6 @@ from sqlmodel import col, delete, func, select
 
 from consent.tables import ConsentResponse
 from lessons.tables import JournalEntry
-from recordings.vault import Vault
 from service.foundation.audit import AuditLeaf
 from service.people.tables import Person, School
 from service.selftest.emptying import emptied
@@ -17,20 +16,20 @@ from tests.school import Running
 
 
 async def test_earlier_people_lessons_and_answers_go_and_the_audit_stays(school: Running) -> None:
-    its = await synthetic_school(school.database, school.clock)
+    its = await synthetic_school(school.database, school.clock, school.app.state.vault)
     await its.open()
     await its.lesson("alone")
     async with school.database.reading() as session:
         others = (await session.exec(select(func.count()).select_from(Person).where(Person.school_id != its.id))).one()
         leaves = (await session.exec(select(func.count()).select_from(AuditLeaf).where(AuditLeaf.school_id == its.id))).one()
-    assert await emptied(school.database, Vault(school.app.state.settings.data), school.clock)
+    assert await emptied(school.database)
     async with school.database.reading() as session:
         assert (await session.exec(select(Person.id).where(Person.school_id == its.id))).all() == []
         assert (await session.exec(select(ConsentResponse.id).where(ConsentResponse.school_id == its.id))).all() == []
         assert (await session.exec(select(func.count()).select_from(Person).where(Person.school_id != its.id))).one() == others
         now = (await session.exec(select(func.count()).select_from(AuditLeaf).where(AuditLeaf.school_id == its.id))).one()
     assert now == leaves + 1
-    again = await synthetic_school(school.database, school.clock)
+    again = await synthetic_school(school.database, school.clock, school.app.state.vault)
     await again.open()  # and the school can be used again
     assert again.id == its.id
 

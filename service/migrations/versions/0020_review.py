@@ -7,7 +7,7 @@ from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 from service.migrations.triggers import allow_again, differs, refuse
 
 revision = "0020"
-down_revision = "0071"
+down_revision = "0030"
 branch_labels = None
 depends_on = None
 

@@ -19,18 +19,23 @@ SOMEBODYS = "NOT EXISTS (SELECT 1 FROM school WHERE school.id = OLD.school_id AN
 
 def upgrade() -> None:
     for table in EMPTIED:
-        _drop(table)
+        _drop(f"{table}_no_delete", table)
         refuse(f"{table}_kept", "DELETE", table, SOMEBODYS, "append-only")
+    allow_again("destruction_kept", "recording_destruction")
+    refuse("destruction_kept", "DELETE", "recording_destruction", SOMEBODYS, "append-only")
     refuse("school_stays_whose_it_is", "UPDATE", "school", "NEW.is_self_test <> OLD.is_self_test", "whose school it is stays")
 
 
-def _drop(table: str) -> None:
+def _drop(name: str, table: str) -> None:
+    """Those of revision 2 share one function on PostgreSQL, which stays."""
     on = f" ON {table}" if op.get_bind().dialect.name == "postgresql" else ""
-    op.execute(f"DROP TRIGGER {table}_no_delete{on}")
+    op.execute(f"DROP TRIGGER {name}{on}")
 
 
 def downgrade() -> None:
     allow_again("school_stays_whose_it_is", "school")
+    allow_again("destruction_kept", "recording_destruction")
+    refuse("destruction_kept", "DELETE", "recording_destruction", "OLD.school_id = OLD.school_id", "append-only")
     for table in EMPTIED:
         allow_again(f"{table}_kept", table)
         refuse(f"{table}_no_delete", "DELETE", table, "OLD.school_id = OLD.school_id", "append-only")

@@ -27,7 +27,9 @@ STATES = {
 async def health(request: Request, actor: Technician, session: Reading, now: Now) -> Response:
     found = await mail.health(session, request.app.state.post, now)
     word, colour, words = STATES[found.state]
-    return await render(request, "people/health.html", title="Health", mail=found, word=word, colour=colour, words=words)
+    tiles = [tile for source in request.app.state.health for tile in await source(request, session, actor, now)]
+    return await render(request, "people/health.html", title="Health", mail=found, word=word, colour=colour, words=words,
+                        tiles=tiles)
 
 
 @router.get("/demo/mail", dependencies=[Public])

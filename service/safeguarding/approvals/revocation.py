@@ -57,6 +57,15 @@ async def end_what_nobody_may_approve_any_more(
             await _end(session, system(actor.school_id), row, rules.Lapse.APPROVER.value, "", now)
 
 
+async def end_all(session: AsyncSession, actor: Actor, because: str, now: datetime) -> int:
+    """End every approval of the school that is not over, such as after a restore: nobody knows which were ended since."""
+    rows = (await session.exec(select(Approval).where(
+        Approval.school_id == actor.school_id, col(Approval.revoked_at).is_(None), Approval.ends_at > now))).all()
+    for row in rows:
+        await _end(session, actor, row, because, "", now)
+    return len(rows)
+
+
 async def _end(session: AsyncSession, actor: Actor, row: Approval, because: str, grant: str, now: datetime) -> None:
     row.revoked_at, row.revoked_by, row.revoked_because = now, actor.person_id, because
     await session.flush()

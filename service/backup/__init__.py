@@ -1,0 +1,1 @@
+"""Back-ups of everything, and what it takes to go on from one (policy: AC6)."""

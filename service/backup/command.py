@@ -1,0 +1,176 @@
+"""`chaperone backup` and `chaperone restore`: what they are given, what they say, and how they end."""
+
+import argparse
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyrage
+from sqlmodel import select
+
+from recordings import durable
+from service.backup import restoring, voiding
+from service.backup.box import Box
+from service.backup.events import BackupChecked, BackupMade
+from service.backup.saving import SECRETS, Made, save
+from service.backup.target import Target
+from service.foundation import audit
+from service.foundation.bus import Subscribers, publish
+from service.foundation.clock import Clock
+from service.foundation.db import Database
+from service.foundation.errors import Invalid, SafeguardError
+from service.foundation.events import Event, system
+from service.foundation.settings import Settings
+from service.people.tables import School
+
+
+def arguments(commands: Any) -> None:
+    backup = commands.add_parser("backup", help="back up the database, the recordings and, apart, the keys")
+    backup.add_argument("to", nargs="?", default="", help="a folder, or s3://bucket/folder")
+    backup.add_argument("--keys-to", default="", help="another place for the keys (default: the same place, apart)")
+    backup.add_argument("--check", action="store_true", help="also restore it into a folder aside, verify it, remove it")
+    backup.add_argument("--new-key", type=Path, help="only make a pair of keys: the private one in this new file")
+    backup.add_argument("--data", type=Path, default=None)
+    restore = commands.add_parser("restore", help="bring a back-up back into an empty data folder")
+    restore.add_argument("source", metavar="from", help="a folder, or s3://bucket/folder")
+    restore.add_argument("--keys-from", default="", help="where the keys were backed up to, if elsewhere")
+    restore.add_argument("--identity", type=Path, required=True, help="file with the private age key")
+    restore.add_argument("--state", default="", help="an earlier back-up, by its name (default: the newest)")
+    restore.add_argument("--signed-by", default="", help="the back-up's public key as it was noted when it was set up")
+    restore.add_argument("--check", action="store_true", help="only try it: restore into a temporary folder, verify, remove")
+    restore.add_argument("--data", type=Path, default=None)
+
+
+def say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def backup(given: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    """0: made, and whole if checked. 1: it does not verify. 2: it could not be made."""
+    if given.new_key:
+        return _new_key(given.new_key)
+    try:
+        if not given.to:
+            raise Invalid("Say where to: a folder, or s3://bucket/folder.")
+        data, keys = _places(given.to, given.keys_to, settings)
+        made = save(settings, data, keys, clock.now(), say)
+        asyncio.run(_note(settings, clock, BackupMade(made.data_id, made.recordings, len(made.missing), made.copied_bytes)))
+        print("\n".join(_words(made, settings)))
+        return asyncio.run(_check(settings, clock, data, keys, made)) if given.check else 0
+    except SafeguardError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _places(to: str, keys_to: str, settings: Settings, *, create: bool = True) -> tuple[Target, Target]:
+    access = settings.s3_access_file
+    return Target(to, "data", access, create=create), Target(keys_to or to, "keys", access, create=create)
+
+
+def _words(made: Made, settings: Settings) -> list[str]:
+    public = audit.signing_key(settings.keys).public_key().public_bytes_raw().hex()
+    return [
+        f"Backed up as {made.data_id}: {made.recordings} recordings, {made.copied_bytes / 1e6:.1f} MB new.",
+        *(f"Not where it should be: {name}" for name in made.missing),
+        f"Copies of keys older than 7 days that were removed: {made.keys_removed}.",
+        f"Signed by {public}. Note this once, on paper: restore --signed-by.",
+    ]
+
+
+def _new_key(path: Path) -> int:
+    identity = pyrage.x25519.Identity.generate()
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        print(f"{path} was not written: {error.strerror}.", file=sys.stderr)
+        return 2
+    with os.fdopen(fd, "w") as file:
+        file.write(f"# public key: {identity.to_public()}\n{identity}\n")
+    print(f"CHAPERONE_BACKUP_RECIPIENTS={identity.to_public()}\nThe private key is in {path}. "
+          "Take it off this machine and keep it apart from the back-ups.")
+    return 0
+
+
+async def _note(settings: Settings, clock: Clock, event: Event) -> None:
+    """In the audit of every school that was backed up."""
+    database = Database(settings.url, {"clock": clock, "subscribers": Subscribers(), "outbox": asyncio.Event(),
+                                       "signing_key": audit.signing_key(settings.keys)})
+    try:
+        async with database.writing() as session:
+            for school_id in (await session.exec(select(School.id))).all():
+                await publish(session, event, system(school_id))
+    finally:
+        await database.close()
+
+
+async def _check(settings: Settings, clock: Clock, data: Target, keys: Target, made: Made) -> int:
+    """Restore what was just made, by the secrets of this machine, and look at all of it."""
+    boxes = [Box(durable.read_key(settings.keys / SECRETS[part])) for part in ("data", "keys")]
+    source = restoring.opened(data, keys, wanted=made.data_id, boxes=(boxes[0], boxes[1]))
+    faults = await tried(source, settings.data / "backup/check", clock)
+    await _note(settings, clock, BackupChecked(made.data_id, len(faults)))
+    return _verdict(faults)
+
+
+async def tried(source: restoring.Opened, folder: Path, clock: Clock) -> list[str]:
+    """What is wrong with a back-up, restored into a folder that is removed again."""
+    restoring.forget(folder)
+    try:
+        restoring.bring_back(source, folder, say)
+        return await restoring.verified(folder, clock, Subscribers())
+    finally:
+        restoring.forget(folder)
+
+
+def _verdict(faults: list[str]) -> int:
+    print("\n".join(faults) or "Restored to try it: the database, the audit log and the recordings are whole.")
+    return 1 if faults else 0
+
+
+def restore(given: argparse.Namespace, settings: Settings, clock: Clock, subscribers: Subscribers) -> int:
+    """0: the school is back, its lessons closed. 1: what came back does not verify; nothing was put in place. 2: not begun."""
+    try:
+        data, keys = _places(given.source, given.keys_from, settings, create=False)
+        source = restoring.opened(data, keys, restoring.identities(given.identity), wanted=given.state,
+                                  signed_by=given.signed_by)
+        say(f"Restoring {source.state.id}, made on {source.state.at:%d %B %Y at %H:%M} UTC, signed by {source.state.signer}")
+        if given.check:
+            scratch = Path(tempfile.mkdtemp(prefix="chaperone-check-"))
+            try:
+                return _verdict(asyncio.run(tried(source, scratch / "data", clock)))
+            finally:
+                shutil.rmtree(scratch)
+        return asyncio.run(put_back(source, settings, clock, subscribers))
+    except FileNotFoundError:
+        print("There is no back-up of that name here.", file=sys.stderr)
+        return 2
+    except SafeguardError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+async def put_back(source: restoring.Opened, settings: Settings, clock: Clock, subscribers: Subscribers) -> int:
+    """Restore into the data folder of the settings. Returns how the command ends."""
+    aside = restoring.begin(settings.data, settings.keys)
+    if aside is not None:
+        restoring.bring_back(source, aside, say)
+        faults = await restoring.verified(aside, clock, subscribers)
+        if faults:
+            print("\n".join((*faults, "Nothing was put in place. Choose an earlier back-up with --state.")))
+            return 1
+        database = restoring.database_of(aside, clock, subscribers)
+        try:
+            await voiding.void(database, source.state.id, source.state.at, clock.now())
+        finally:
+            await database.close()
+        restoring.all_came_back(settings.data)
+    restoring.put_in_place(settings.data, settings.keys)
+    print("Restored. Everybody is signed out; approvals and guest passes have ended. Lessons stay closed until the headteacher, "
+          "a leader or the DSL has entered again what was withdrawn since, on the page /restored.")
+    return 0
+
+

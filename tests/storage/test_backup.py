@@ -1,0 +1,340 @@
+"""Back-ups: everything comes back, nothing that ended does, and what was changed is refused.
+
+policy: AC6, RE2, RL1, CO3, CO4
+"""
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pyrage
+import pytest
+from sqlmodel import select
+
+from lessons.live import reading
+from recordings import proof, shredlist
+from recordings.ending import destruction
+from recordings.keystore import KeyMissing
+from recordings.shredlist import What
+from recordings.tables import Recording
+from service.__main__ import main
+from service.backup import command, restoring, rules
+from service.backup.box import BackupDamaged, WrongKey
+from service.backup.events import BackupChecked, BackupMade
+from service.foundation.audit import AuditLeaf
+from service.foundation.bus import publish
+from service.foundation.errors import SafeguardError
+from service.foundation.events import system
+from service.people.tables import Person, SignIn, StepUpGrant
+from service.safeguarding.approvals.tables import Approval
+from tests import one_to_one
+from tests.proofs import confirmed_post
+from tests.recordings.lesson import record_lesson
+from tests.school import Running
+from tests.storage import recorded
+from tests.storage.backups import Places, files, in_folders
+from tests.storage.s3 import access_file
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return in_folders(tmp_path)
+
+
+async def faults(school: Running) -> list[str]:
+    async with school.database.reading() as session:
+        return await proof.verify(session, school.app.state.vault)
+
+
+async def test_a_school_comes_back_with_its_recordings_also_the_one_that_was_being_recorded(
+    school: Running, places: Places, tmp_path: Path
+) -> None:
+    whole = await record_lesson(school)
+    live = await recorded.begin(school.app.state, "lesson-live")
+    recorded.write(live, (1000,) * 9)
+    made = await asyncio.to_thread(places.save, school)
+    assert made.recordings == 2
+    async with places.restored(tmp_path / "new", school.clock) as again:
+        assert await faults(again) == []
+        assert again.app.state.vault.path(whole.recording_id, 1).read_bytes() == whole.begun.path.read_bytes()
+        async with again.database.reading() as session:
+            row = await session.get(Recording, live.header.recording_id)
+            assert row is not None
+            assert (row.outcome, row.reason) == ("incomplete", "the service stopped")
+
+
+async def test_a_back_up_goes_to_an_s3_server_and_comes_back_from_it(school: Running, s3_port: int, tmp_path: Path) -> None:
+    await record_lesson(school)
+    places = Places(f"s3://school/{tmp_path.name}", f"s3://school/{tmp_path.name}-keys", access_file(tmp_path, s3_port))
+    await asyncio.to_thread(places.save, school)
+    assert await command.tried(places.opened(), tmp_path / "tried", school.clock) == []
+    assert not (tmp_path / "tried").exists()
+
+
+async def test_the_second_back_up_copies_only_what_changed(school: Running, places: Places) -> None:
+    for number in range(6):
+        await recorded.sealed(school.app.state, f"lesson-{number}", (1 << 20,) * 2)
+    first = await asyncio.to_thread(places.save, school)
+    before = {path: path.stat().st_mtime_ns for path in files(places.data_at)}
+    await recorded.sealed(school.app.state, "lesson-new", (1 << 20,) * 2)
+    second = await asyncio.to_thread(places.save, school)
+    assert first.copied_bytes > 6 * (2 << 20)
+    assert (2 << 20) < second.copied_bytes < (2 << 20) + first.copied_bytes - 6 * (2 << 20) + 200_000
+    assert all(path.stat().st_mtime_ns == written for path, written in before.items() if path.exists())
+    third = await asyncio.to_thread(places.save, school)
+    assert third.copied_bytes == 0
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+CHANGES: dict[str, Callable[[Path], None]] = {"changed": flip, "cut short": cut, "taken away": Path.unlink}
+
+
+async def test_a_back_up_that_was_changed_in_any_file_is_refused_and_nothing_is_put_in_place(
+    school: Running, places: Places, tmp_path: Path
+) -> None:
+    await recorded.sealed(school.app.state, "lesson-1")
+    await asyncio.to_thread(places.save, school)
+    assert await command.tried(places.opened(), tmp_path / "tried", school.clock) == [], "negative control: it is whole"
+    for path in files(places.data_at, places.keys_at):
+        kept = path.read_bytes()
+        for name, change in CHANGES.items():
+            change(path)
+            with pytest.raises(SafeguardError):
+                await places.put_back(tmp_path / "new", school.clock)
+            assert not (tmp_path / "new" / "chaperone.sqlite3").exists(), (path.name, name)
+            path.write_bytes(kept)
+    assert await places.put_back(tmp_path / "new", school.clock) == 0
+
+
+async def test_pieces_and_states_that_changed_places_are_refused(school: Running, places: Places, tmp_path: Path) -> None:
+    await recorded.sealed(school.app.state, "lesson-1")
+    first = await asyncio.to_thread(places.save, school)
+    await recorded.sealed(school.app.state, "lesson-2")
+    school.clock.advance(3600)
+    second = await asyncio.to_thread(places.save, school)
+    one, two = files(f"{places.data_at}/data/pieces")[:2]
+    states = Path(places.data_at) / "data/states"
+    for left, right in ((one, two), (states / first.data_id, states / second.data_id)):
+        swap(left, right)
+        with pytest.raises(BackupDamaged):
+            await places.put_back(tmp_path / "new", school.clock)
+        swap(left, right)
+    assert await places.put_back(tmp_path / "new", school.clock) == 0
+
+
+def swap(left: Path, right: Path) -> None:
+    one, two = left.read_bytes(), right.read_bytes()
+    left.write_bytes(two)
+    right.write_bytes(one)
+
+
+async def test_a_back_up_of_another_installation_is_no_back_up_of_this_one(
+    school: Running, places: Places, tmp_path: Path, template: Path
+) -> None:
+    await asyncio.to_thread(places.save, school)
+    public = places.opened().state.signer
+    restoring.opened(places.data, places.keys, [places.identity], signed_by=public)
+    with pytest.raises(BackupDamaged):
+        restoring.opened(places.data, places.keys, [places.identity], signed_by="00" * 32)
+
+
+async def test_a_wrong_key_restores_nothing(school: Running, places: Places, tmp_path: Path) -> None:
+    await asyncio.to_thread(places.save, school)
+    with pytest.raises(WrongKey):
+        await places.put_back(tmp_path / "new", school.clock, identity=pyrage.x25519.Identity.generate())
+    assert not (tmp_path / "new").exists()
+
+
+async def test_nothing_that_names_a_child_or_opens_a_recording_is_in_clear_in_the_back_up(
+    school: Running, places: Places
+) -> None:
+    lesson = await record_lesson(school)
+    await asyncio.to_thread(places.save, school)
+    async with school.database.reading() as session:
+        people = (await session.exec(select(Person))).all()
+    keys = school.app.state.settings.keys
+    canaries = {lesson.begun.key, lesson.recording_id.encode(), b"Is it <b>half</b>?", b"Shouting behind Ali", b"SQLite format"}
+    canaries |= {name.encode() for row in people for name in (row.given_name, row.family_name) if len(name) > 3}
+    canaries |= {path.read_bytes()[-32:] for path in keys.rglob("*") if path.is_file()}
+    places_of = files(places.data_at, places.keys_at)
+    held = b"".join(path.read_bytes() + str(path).encode() for path in places_of)
+    assert [canary for canary in canaries - {b""} if canary in held] == []
+    live = b"".join(path.read_bytes() for path in school.app.state.settings.data.rglob("*") if path.is_file())
+    assert people[0].family_name.encode() in live, "negative control: the search finds what is in clear"
+    assert not list(school.app.state.settings.data.glob("backup/*.sqlite3")), "no copy of the database is left behind"
+
+
+async def test_copies_of_keys_older_than_seven_days_leave_the_back_up(school: Running, places: Places) -> None:
+    first = await asyncio.to_thread(places.save, school)
+    old = set(files(places.keys_at))
+    school.clock.advance(timedelta(days=8).total_seconds())
+    await recorded.sealed(school.app.state, "lesson-1")
+    second = await asyncio.to_thread(places.save, school)
+    assert second.keys_removed == 1
+    assert not old & set(files(places.keys_at)), "neither the state nor its pieces"
+    assert {first.data_id, second.data_id} == {path.name for path in files(f"{places.data_at}/data/states")}
+
+
+async def test_a_recording_that_was_destroyed_after_the_back_up_stays_unreadable(
+    school: Running, places: Places, tmp_path: Path
+) -> None:
+    gone, kept = [await recorded.sealed(school.app.state, f"lesson-{number}") for number in range(2)]
+    before = await asyncio.to_thread(places.save, school)
+    old_keys = shutil.copytree(places.keys_at, tmp_path / "old-keys")
+    async with school.database.writing() as session:
+        await destruction.begin(session, system(gone.header.school_id), recording_id=gone.header.recording_id, why="asked",
+                                now=school.clock.now())
+    await destruction.reconcile(school.database, school.app.state.vault, school.clock)
+    school.clock.advance(3600)
+    await asyncio.to_thread(places.save, school)
+    assert old_keys.exists()
+    places.keys_at = str(tmp_path / "old-keys")  # even with the copy of the keys from before
+    async with places.restored(tmp_path / "new", school.clock, wanted=before.data_id) as again:
+        vault, header = again.app.state.vault, gone.header
+        async with again.database.reading() as session:
+            rows = {row.id: row for row in (await session.exec(select(Recording))).all()}
+        with pytest.raises(KeyMissing):
+            vault.open(header.school_id, header.recording_id, 1, rows[header.recording_id].kept_until)
+        still = kept.header
+        assert vault.open(still.school_id, still.recording_id, 1, rows[still.recording_id].kept_until) == kept.key
+        assert await faults(again) == []
+        lines = shredlist.lines(vault.key_store(header.school_id), vault.keys(header.school_id).public)
+        assert What.RECORDING in {line.what for line in lines}
+
+
+async def test_no_sign_in_proof_or_approval_from_before_works_after_a_restore(
+    school: Running, places: Places, tmp_path: Path
+) -> None:
+    cookie = await school.cookie(school.person("teacher"))
+    request = await one_to_one.ask(school)
+    await one_to_one.approve(school, request)
+    await asyncio.to_thread(places.save, school)
+    async with school.client(cookie) as before:
+        assert (await before.get("/account")).status_code == 200, "negative control: it works here"
+    async with places.restored(tmp_path / "new", school.clock) as again:
+        async with again.client(cookie) as after:
+            assert (await after.get("/account")).status_code == 303
+        async with again.database.reading() as session:
+            assert [row.id for row in (await session.exec(select(SignIn))).all() if row.ended_at is None] == []
+            assert [row.id for row in (await session.exec(select(StepUpGrant))).all() if row.used_at is None] == []
+            approvals, now = (await session.exec(select(Approval))).all(), again.clock.now()
+            assert [row.id for row in approvals if row.revoked_at is None and row.ends_at > now] == []
+            assert (await session.exec(select(Approval).where(Approval.request_id == request))).one().revoked_by == "system"
+    assert (tmp_path / "new/keys/tickets.pem").read_bytes() != (school.app.state.settings.keys / "tickets.pem").read_bytes()
+
+
+async def test_lessons_stay_closed_after_a_restore_until_a_named_person_entered_again_what_was_withdrawn(
+    school: Running, places: Places, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(places.save, school)
+    async with places.restored(tmp_path / "new", school.clock) as again:
+        lesson = again.lesson()
+        async with await again.signed_in("teacher") as teacher:
+            refused = await teacher.post(f"/lessons/{lesson['id']}/door", json={})
+            assert refused.status_code == 409
+            assert "restored from a back-up" in refused.json()["detail"]
+            assert "The headteacher, a senior leader or the DSL does this." in (await teacher.get("/restored")).text
+            assert (await teacher.post("/restored", data={})).status_code == 404
+            assert "Lessons are closed since the restore." in (await teacher.get("/today")).text
+        async with again.database.reading() as session:
+            assert (await reading.read(session, lesson["id"])).plan.stopped
+        async with await again.signed_in("dsl") as dsl:
+            page = await dsl.get("/restored")
+            assert "10am" in page.text
+            half = await dsl.post("/restored", data={"entered": ["consent"]})
+            assert half.status_code == 422
+            assert "6 lines are not ticked" in half.text
+            entered = {"entered": ["consent", "contact", "staff", "dbs", "badges", "recovery", "lessons"]}
+            answer = await confirmed_post(again, dsl, again.person("dsl"), "/restored", entered)
+            assert answer.status_code == 303
+            assert "Lessons are open." in (await dsl.get("/restored")).text
+        async with again.database.reading() as session:
+            assert not (await reading.read(session, lesson["id"])).plan.stopped
+            leaf = (await session.exec(select(AuditLeaf).where(AuditLeaf.kind == "LessonsReopened"))).one()
+            assert leaf.actor_id == again.person("dsl")
+
+
+async def test_a_restore_never_overwrites_a_school_and_one_that_broke_off_is_not_served(
+    school: Running, places: Places, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(places.save, school)
+    before = files(str(school.app.state.settings.data / "keys"))
+    with pytest.raises(restoring.SchoolThere):
+        await places.put_back(school.app.state.settings.data, school.clock)
+    assert files(str(school.app.state.settings.data / "keys")) == before
+    aside = restoring.begin(tmp_path / "new", tmp_path / "new/keys")
+    assert aside is not None
+    with pytest.raises(restoring.HalfRestored):
+        restoring.refuse_half_restored(tmp_path / "new")
+    async with places.restored(tmp_path / "new", school.clock) as again:
+        assert await faults(again) == []
+
+
+async def test_health_says_when_the_last_back_up_was_made_and_tried(school: Running) -> None:
+    async def note(event: object) -> None:
+        async with school.database.writing() as session:
+            school_id = (await session.exec(select(Person.school_id))).first()
+            await publish(session, event, system(school_id))  # type: ignore[arg-type]
+
+    async with await school.signed_in("technician") as technician:
+        async def said() -> str:
+            return (await technician.get("/health")).text
+
+        assert "Nothing is backed up." in await said()
+        await note(BackupMade("s", 3, 0, 9))
+        assert "Last good 10am, restore never tested." in await said()
+        await note(BackupChecked("s", 0))
+        assert "Last good 10am, restore tested Tuesday." in await said()
+        await note(BackupChecked("s", 2))
+        assert "did not verify" in await said()
+        school.clock.advance(rules.LATE.total_seconds() + 60)
+    async with await school.signed_in("technician") as technician:
+        await note(BackupChecked("s", 0))
+        assert "The daily back-up was missed." in await said()
+
+
+async def test_kill_9_at_any_step_of_a_back_up_or_a_restore_leaves_the_back_up_before_usable(
+    school: Running, places: Places, tmp_path: Path
+) -> None:
+    await recorded.sealed(school.app.state, "lesson-1")
+    await asyncio.to_thread(places.save, school)
+    await recorded.sealed(school.app.state, "lesson-2")
+    identity = tmp_path / "identity"
+    identity.write_text(str(places.identity))
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.storage.killed", school.app.state.settings.data, places.data_at, places.keys_at, identity,
+        tmp_path / "new", stdout=asyncio.subprocess.PIPE)
+    said, _ = await child.communicate()
+    assert child.returncode == 0, said.decode()
+    assert said.decode().splitlines()[-1] == "all survived", said.decode()
+
+
+def test_the_command_makes_keys_that_only_their_owner_reads_and_says_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CHAPERONE_BACKUP_RECIPIENTS", raising=False)
+    monkeypatch.setattr("service.__main__._log_to_stderr", lambda: None)  # it is for a process of its own, as is the mask
+    monkeypatch.setattr("os.umask", lambda mask: mask)
+    key = tmp_path / "key.txt"
+    assert main(["backup", "--new-key", str(key)]) == 0
+    public = capsys.readouterr().out.partition("CHAPERONE_BACKUP_RECIPIENTS=")[2].split()[0]
+    assert str(restoring.identities(key)[0].to_public()) == public
+    assert key.stat().st_mode & 0o077 == 0
+    assert main(["backup", "--new-key", str(key)]) == 2, "an earlier key is never overwritten"
+    assert main(["backup", "--data", str(tmp_path / "none"), str(tmp_path / "to")]) == 2
+    assert "CHAPERONE_BACKUP_RECIPIENTS" in capsys.readouterr().err
+    missing = ["restore", str(tmp_path / "nowhere"), "--identity", str(key), "--data", str(tmp_path / "new")]
+    assert main(missing) == 2
+    assert "There is no folder" in capsys.readouterr().err
