@@ -225,15 +225,16 @@ class KeyStore:
         return count
 
     def _rewrap(self, files: Sequence[Path], recipients: tuple[str, ...]) -> int:
-        return sum(self._rewrapped(file, _part_of(file), recipients) for file in files)
+        newest = self._newest()
+        return sum(self._rewrapped(file, _part_of(file), recipients, newest) for file in files)
 
-    def _rewrapped(self, file: Path, part: Part, recipients: tuple[str, ...]) -> bool:
+    def _rewrapped(self, file: Path, part: Part, recipients: tuple[str, ...], newest: int) -> bool:
         try:
             record = self._decrypt(file, part)
             is_same = record.recipients == recipients
-            if is_same and record.wrapped_by == self._newest():
+            if is_same and record.wrapped_by == newest:
                 return False
-            made = self._record(part, self._unwrap(part, record), () if is_same else recipients)
+            made = self._record(part, self._unwrap(part, record), () if is_same else recipients, newest)
         except (KeyMissing, FileNotFoundError):
             return False  # destroyed or moved in the meantime
         kept = replace(made, recovery=record.recovery, recipients=recipients) if is_same else made
@@ -242,8 +243,8 @@ class KeyStore:
 
     # -- records, wrapped and in their bundle
 
-    def _record(self, part: Part, key: bytes, recipients: Sequence[str]) -> Record:
-        newest = self._newest() or self._first()
+    def _record(self, part: Part, key: bytes, recipients: Sequence[str], newest: int = 0) -> Record:
+        newest = newest or self._newest() or self._first()
         nonce = secrets.token_bytes(NONCE_BYTES)
         wrapped = nonce + AESGCM(self._wrapping(newest)).encrypt(nonce, key, self._context(WRAP_CONTEXT, part))
         recovery = pyrage.encrypt(key, [pyrage.x25519.Recipient.from_str(each) for each in recipients]) if recipients else b""

@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from recordings.format import Header
+from recordings.reader import read_manifest
 from recordings.rules import Grant
 from recordings.tables import Recording, RecordingKey, RecordingPart, RecordingParticipant, RecordingView
 from service.foundation.errors import NotFound
@@ -21,6 +22,12 @@ class PartView:
     reason: str
     manifest: str
     destroyed_at: datetime | None
+
+    @property
+    def has_nothing(self) -> bool:
+        """Sealed without a single byte on the disk: there is no file."""
+        words = read_manifest(self.manifest.encode()) if self.manifest else None
+        return words is not None and not words.chunks
 
 
 @dataclass(frozen=True)

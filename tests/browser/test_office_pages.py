@@ -58,8 +58,8 @@ async def paths(page: Page, service: Service, role: str) -> list[str]:
     lesson = min(service.made["lessons"], key=lambda found: found["starts_at"])
     child = lesson["pupil_ids"][0]
     if role != "office":
-        return ["/live", f"/live/{lesson['id']}/stop", "/agreement", "/safeguarding", "/safeguarding/closed", "/permissions",
-                "/attendance"]
+        return ["/live", f"/live/{lesson['id']}/stop", "/agreement", "/safeguarding", "/safeguarding?tab=closed", "/concerns",
+                "/concerns/new", "/concerns/officer", "/permissions", "/attendance"]
     await page.goto("/permissions")
     group = await page.locator("h2 a").first.get_attribute("href")
     await page.goto(f"/permissions/children/{child}")

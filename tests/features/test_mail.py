@@ -141,7 +141,7 @@ async def test_said_again_after_it_was_closed_it_is_a_new_mail(school: Running, 
     await send(school)
     async with await school.signed_in("dsl") as client:
         await client.post(f"/safeguarding/{alert}/take")
-        await client.post(f"/safeguarding/{alert}/notes", data={"words": "Spoke to Ali.", "close": "yes"})
+        await client.post(f"/safeguarding/{alert}/notes", data={"words": "Spoke to Ali.", "outcome": "noted", "close": "yes"})
     before = inbox.to.count(await address(school, "dsl"))
     async with school.database.writing() as session:
         await commands.add_words(session, child, alert_id=alert, words="Again", now=school.clock.now())
