@@ -68,7 +68,8 @@ ROOM_MUTANTS = {
 BREAKOUT_MUTANTS = {
     "who belongs elsewhere is let in": ("if belongs is not None and event.person not in", "if False and event.person not in"),
     "who belongs elsewhere stays": ("        if to is not None and was.id not in", "        if False and was.id not in"),
-    "who came elsewhere stays": ('return self._send_away(person, Close.REPLACED, "replaced")', "return []"),
+    "who came elsewhere stays": (
+        'return self._send_away(person, Close.REPLACED, "elsewhere" if other_lesson else "replaced")', "return []"),
     "who was removed elsewhere stays": ('return self._send_away(person, Close.REMOVED, "removed")', "return []"),
     "who was removed elsewhere comes back": ("                self.removed |= {person}\n", ""),
     "a stop of the lesson does not reach its rooms": ("case MainStopped():\n                self.stopped = True",

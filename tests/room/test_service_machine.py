@@ -362,7 +362,6 @@ def test_the_real_service_delivers_nothing_forbidden_and_a_third_of_what_is_atte
     with capsys.disabled():
         sys.stdout.write(f"\n{attempted:,} deliveries attempted, seeds {SEED} to {number}: {dict(COUNTED)}\n")
     assert COUNTED["made"] >= 0.3 * attempted, COUNTED
-    assert COUNTED["chat made"], COUNTED
     missing = [what for what in COVERED if not COUNTED[what]]
     assert not (FULL and missing), missing
 
