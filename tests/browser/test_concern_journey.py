@@ -4,15 +4,12 @@ import asyncio
 import io
 import os
 import zipfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pyrage
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.lesson_page import chromium
 from tests.browser.programs import Service
 from tests.browser.test_office_pages import signed_in
 from tests.browser.test_people_pages import sound
@@ -20,21 +17,6 @@ from tests.browser.test_people_pages import sound
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 PRESS = """() => fetch("/lessons/worried", {method: "POST", headers: {"content-type": "application/json"},
   body: JSON.stringify({text: "Somebody was unkind"})}).then(answer => answer.status)"""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as started:
-        yield started
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    started = Service(tmp_path_factory.mktemp("service"))
-    try:
-        yield await started.ready()
-    finally:
-        started.kill()
 
 
 async def look(page: Page, name: str, width: int) -> None:
