@@ -1,5 +1,5 @@
 """Requests to watch and what was decided, subjects of complaints, and who is told of a view. What is written stays: migration
-0050 has the database refuse to change or delete it."""
+0015 has the database refuse to change or delete it."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Concerns. The row stays as it was raised but for whose it is; everything else is an entry, only ever added (migration 0021)."""
+"""Concerns. The row stays as it was raised but for whose it is; everything else is an entry, only ever added (migration 0014)."""
 
 from datetime import date, datetime
 

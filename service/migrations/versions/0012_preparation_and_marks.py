@@ -9,8 +9,8 @@ from alembic import op
 
 from service.migrations.triggers import allow_again, refuse
 
-revision = "0030"
-down_revision = "0012"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

@@ -6,8 +6,8 @@ from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
 from service.migrations.triggers import allow_again, differs, refuse
 
-revision = "0020"
-down_revision = "0030"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
