@@ -11,12 +11,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from recordings import queries, rules
 from recordings.ending import queries as ending
 from recordings.events import (
+    PurposeRefused,
     RecordingEnded,
     RecordingSealed,
     RecordingStarted,
     RecordingViewed,
 )
 from recordings.format import Header, Manifest
+from recordings.grants import notices
 from recordings.keystore import Part
 from recordings.reader import read_manifest
 from recordings.recover import STOPPED, seal_torn
@@ -31,6 +33,7 @@ from service.foundation.events import Actor, system
 from service.people import queries as people
 from service.people import step_up
 from service.people.step_up import Proof
+from service.safeguarding.concerns import queries as concerns
 
 
 @dataclass(frozen=True)
@@ -158,20 +161,38 @@ async def watch(
     recording = await queries.recording(session, actor.school_id, lesson_id)
     rules.check_may_watch(actor, recording.participants | in_it)
     purpose = rules.check_reason(why, concern.strip())
+    await concerns.check_number(session, actor, concern)
     if not recording.outcome:
         raise rules.StillRecording()
     if recording.is_destroyed:
         raise rules.KeyDestroyed()
     await step_up.confirmed(session, actor, rules.watch_action(recording.id, recording.title, why, concern), proof, now)
+    return await open_view(session, actor, recording, why=purpose, concern=concern.strip(), now=now)
+
+
+async def open_view(
+    session: AsyncSession, actor: Actor, recording: queries.RecordingDetails, *, why: str, concern: str, now: datetime,
+    grant_id: str = "", until: datetime | None = None,
+) -> str:
+    """Write a view down, in the audit and for whoever is told of it, before anything can be served. Returns its id."""
     view = RecordingView(
         school_id=actor.school_id, recording_id=recording.id, person_id=actor.person_id, session_id=actor.session_id,
-        why=purpose, concern=concern.strip(), granted_at=now, expires_at=now + rules.VIEW_LASTS,
+        why=why, concern=concern, grant_id=grant_id, granted_at=now,
+        expires_at=min(now + rules.VIEW_LASTS, until or now + rules.VIEW_LASTS),
     )
     session.add(view)
+    await session.flush()
+    await notices.tell(session, view, recording, now)
     await publish(session, RecordingViewed(
-        recording_id=recording.id, lesson_id=lesson_id, view_id=view.id, why=purpose, concern=view.concern
+        recording_id=recording.id, lesson_id=recording.lesson_id, view_id=view.id, why=why, concern=concern, grant_id=grant_id
     ), actor)
     return view.id
+
+
+async def refuse_purpose(session: AsyncSession, actor: Actor, lesson_id: str, why: str) -> None:
+    """Keep that somebody tried: the form does not offer it, so it was sent by hand."""
+    recording = await queries.recording(session, actor.school_id, lesson_id)
+    await publish(session, PurposeRefused(recording.id, lesson_id, why[:40]), actor)
 
 
 async def recover(database: Database, vault: Vault, clock: Clock) -> int:

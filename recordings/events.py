@@ -58,6 +58,17 @@ class RecordingViewed(Event):
     view_id: str
     why: str
     concern: str
+    grant_id: str = ""
+
+
+@dataclass(frozen=True)
+class PurposeRefused(Event):
+    """Somebody asked to watch for what recordings are never used for (policy: RE1)."""
+
+    subject = "recording_id"
+    recording_id: str
+    lesson_id: str
+    why: str
 
 
 @dataclass(frozen=True)

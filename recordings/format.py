@@ -170,7 +170,7 @@ class Chain:
         self._context = CONTEXT + self.previous
         self.tree.add(self.previous)
 
-    def chunk(self, kind: Kind, plain: bytes, *, track: int = 0, span: tuple[int, int] = (0, 0), flags: int = 0) -> bytes:
+    def chunk(self, kind: int, plain: bytes, *, track: int = 0, span: tuple[int, int] = (0, 0), flags: int = 0) -> bytes:
         """The next record of the file. `span`: first and last time in it, in milliseconds."""
         sequence = self.tree.size
         header = ChunkHeader(len(plain) + TAG_BYTES, kind, flags, track, sequence, *span, self.previous).pack()

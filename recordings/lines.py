@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from recordings.review import Review, name
 from recordings.timeline import FLAG_WORDS, Span, joined
+from service.foundation.web import say_count
 from service.people.queries import PersonView
 
 WIDTH = 1000
@@ -27,6 +28,16 @@ class Moment:
 
 
 @dataclass(frozen=True)
+class Voice:
+    """Who spoke, first when, and for how long in words."""
+
+    at_ms: int
+    clock: str
+    who: str
+    words: str
+
+
+@dataclass(frozen=True)
 class Bar:
     x: float
     width: float
@@ -35,8 +46,9 @@ class Bar:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the drawing: whose, and its bars."""
+    """One row of the drawing: whose (the room's is nobody's), and its bars."""
 
+    person_id: str
     label: str
     y: int
     bars: tuple[Bar, ...]
@@ -79,6 +91,23 @@ def moments(review: Review, people: Mapping[str, PersonView], zone: str) -> list
     return [Moment(at, seconds(review.moment(at), zone), kind, tag, words) for at, kind, tag, words in sorted(found)]
 
 
+def voices(review: Review, people: Mapping[str, PersonView], zone: str) -> list[Voice]:
+    """Everybody who spoke, whoever spoke longest first."""
+    found = []
+    for person in review.people:
+        spans = review.speech_of(person)
+        if spans:
+            whole = sum(span.end_ms - span.start_ms for span in spans)
+            first = spans[0].start_ms
+            found.append((-whole, Voice(first, seconds(review.moment(first), zone), name(people, person), _long(whole))))
+    return [voice for _, voice in sorted(found, key=lambda each: (each[0], each[1].who))]
+
+
+def _long(milliseconds: int) -> str:
+    whole = max(1, round(milliseconds / 1000))
+    return say_count(whole, "second") if whole < 100 else say_count(round(whole / 60), "minute")
+
+
 def _small(review: Review, person_id: str) -> list[Span]:
     return joined((span for track in review.tracks if track.person_id == person_id for span in track.beside), ONE_STRETCH_MS)
 
@@ -100,16 +129,17 @@ def drawing(review: Review, people: Mapping[str, PersonView]) -> Drawing:
     room = [bar(Span(opened, review.facts.end_ms), "open")] if opened is not None else []
     room += [bar(pause, "paused") for pause in review.facts.pauses]
     room += [bar(Span(flag.at_ms, flag.at_ms), "flag") for flag in review.facts.flags]
-    rows = [("Room", room)]
+    rows = [("", "Room", room)]
     for presence in review.facts.presence:
         bars = [bar(span, "present") for span in presence.spans]
         for track in review.tracks:
             if track.person_id == presence.person_id:
                 bars += [bar(span, track.source) for span in track.spans]
                 bars += [bar(span, "small") for span in track.beside]
+        bars += [bar(span, "speech") for span in review.speech_of(presence.person_id)]
         bars += [bar(Span(message.at_ms, message.at_ms), "chat") for message in review.facts.chat
                  if message.person_id == presence.person_id]
-        rows.append((name(people, presence.person_id), bars))
-    return Drawing(
-        len(rows) * ROW, tuple(Row(label, position * ROW, tuple(bars)) for position, (label, bars) in enumerate(rows))
-    )
+        rows.append((presence.person_id, name(people, presence.person_id), bars))
+    return Drawing(len(rows) * ROW, tuple(
+        Row(whose, label, position * ROW, tuple(bars)) for position, (whose, label, bars) in enumerate(rows)
+    ))

@@ -1,12 +1,19 @@
 """Recordings for the safeguarding team: the list, the reason, and the review player (policy: RE1, RE2, RE4)."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from recordings import commands, lines, queries, review, rules
+from recordings.grants import queries as granted
+from recordings.grants import rules as grants
+from recordings.grants.window import limited
+from recordings.marks import queries as marks
+from recordings.preparation import queries as prepared_queries
+from recordings.preparation import rules as preparing
 from recordings.review import Review
 from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import SAFEGUARDING, Actor, Role
@@ -14,9 +21,11 @@ from service.foundation.web import Audience, Now, Reading, render, see_other
 from service.people import queries as people
 from service.people import step_up
 from service.people.step_up import Confirming, NotConfirmed
+from service.safeguarding.concerns import queries as concerns
 
 router = APIRouter()
 Reviewer = Annotated[Actor, Depends(Audience(SAFEGUARDING))]
+Watcher = Annotated[Actor, Depends(Audience(grants.WATCHERS))]
 
 ROLE_WORDS = {Role.DSL: "DSL", Role.DEPUTY_DSL: "deputy DSL"}
 
@@ -28,8 +37,10 @@ async def recordings(request: Request, actor: Reviewer, session: Reading) -> Res
 
 
 @router.get("/recordings/{lesson_id}")
-async def ask(request: Request, actor: Reviewer, session: Reading, lesson_id: str) -> Response:
-    return await _ask(request, actor, session, lesson_id, {}, {})
+async def ask(
+    request: Request, actor: Reviewer, session: Reading, lesson_id: str, clip: Annotated[int, Query(ge=0, lt=1 << 31)] = 0
+) -> Response:
+    return await _ask(request, actor, session, lesson_id, {}, {"clip": str(clip or "")})
 
 
 async def _in_it(request: Request, actor: Reviewer, lesson_id: str) -> frozenset[str]:
@@ -47,12 +58,17 @@ async def _in_it(request: Request, actor: Reviewer, lesson_id: str) -> frozenset
 async def watch(
     request: Request, actor: Reviewer, in_it: Annotated[frozenset[str], Depends(_in_it)], session: Reading, now: Now,
     lesson_id: str, proof: Confirming, why: Annotated[str, Form()] = "", concern: Annotated[str, Form()] = "",
+    clip: Annotated[str, Form(pattern=r"^\d{0,9}$")] = "",
 ) -> Response:
     details = await queries.recording(session, actor.school_id, lesson_id)
     rules.check_may_watch(actor, details.participants | in_it)
+    if rules.is_refused(why):
+        async with request.app.state.database.writing() as writing:
+            await commands.refuse_purpose(writing, actor, lesson_id, why)
     action = rules.watch_action(details.id, details.title, why, concern)
     try:
         rules.check_reason(why, concern.strip())
+        await concerns.check_number(session, actor, concern)
         if details.can_be_watched and not proof.is_given:
             return await step_up.ask(request, session, actor, action)
         async with request.app.state.database.writing() as writing:
@@ -62,8 +78,9 @@ async def watch(
     except NotConfirmed as refusal:
         return await step_up.ask(request, session, actor, action, refusal)
     except Invalid as error:
-        return await _ask(request, actor, session, lesson_id, error.fields, {"why": why, "concern": concern})
-    return see_other(f"/recordings/{lesson_id}/views/{view_id}")
+        return await _ask(request, actor, session, lesson_id, error.fields,
+                          {"why": why, "concern": concern, "clip": clip})
+    return see_other(f"/recordings/{lesson_id}/views/{view_id}" + (f"?clip={clip}" if clip else ""))
 
 
 async def _ask(
@@ -77,51 +94,111 @@ async def _ask(
     return await render(
         request, "recordings/ask.html", 422 if wrong else 200, title="Watch a recording", recording=details, wrong=wrong,
         given=given, whys=rules.WHY_WORDS, views=views, names=names, kinds=rules.KIND_WORDS, is_isolated=is_isolated,
+        preparation=await _preparation(request, session, details.id) if details.can_be_watched and not is_isolated else "",
     )
 
 
-async def _granted(request: Request, actor: Reviewer, session: Reading, now: Now, lesson_id: str, view_id: str) -> Review:
-    """The opened recording, for the person, sign-in and time that the view was given to; for anybody else, nothing."""
-    grant = await queries.grant(session, actor.school_id, view_id)
+async def _granted(request: Request, actor: Watcher, session: Reading, now: Now, lesson_id: str, view_id: str) -> Review:
+    """What was opened, for the person, sign-in and time that the view was given to; for anybody else, nothing.
+
+    Under a grant there is only what it names, for as long as it stands.
+    """
+    view = await queries.grant(session, actor.school_id, view_id)
     details = await queries.recording(session, actor.school_id, lesson_id)
-    if grant is None or not rules.is_in_force(grant, actor, details.id, now):
+    if view is None or not rules.is_in_force(view, actor, details.id, now):
         raise NotFound()
+    state = request.app.state
+    if view.by_grant:
+        named = await granted.grant(session, actor.school_id, view.by_grant)
+        if not named.is_served(now) or actor.person_id in await granted.subjects(session, details):
+            raise NotFound()
+        return limited(await review.open_review(details, state.vault, state.shelf), named.starts_at, named.ends_at)
     rules.check_may_watch(actor, details.participants)
-    return await review.open_review(details, request.app.state.vault, request.app.state.shelf)
+    return await review.open_review(details, state.vault, state.shelf)
 
 
 Granted = Annotated[Review, Depends(_granted)]
+"""Also under a grant: a route that shows more than the `Review` itself holds has to ask for the whole (`Whole`)."""
+
+
+async def _whole(watched: Granted, actor: Reviewer) -> Review:
+    rules.check_may_watch(actor, watched.details.participants)
+    return watched
+
+
+Whole = Annotated[Review, Depends(_whole)]
+"""The whole recording, for the safeguarding team only."""
 VIEW = "/recordings/{lesson_id}/views/{view_id}"
 
 
 @router.get(VIEW)
-async def player(request: Request, actor: Reviewer, session: Reading, watched: Granted) -> Response:
+async def player(
+    request: Request, actor: Watcher, session: Reading, watched: Granted, clip: Annotated[int, Query(ge=0, lt=1 << 31)] = 0
+) -> Response:
+    return await show_player(request, actor, session, watched, clip=clip)
+
+
+async def show_player(
+    request: Request, actor: Actor, session: Reading, watched: Review, *, clip: int = 0, wrong: dict[str, str] | None = None,
+    given: dict[str, str] | None = None,
+) -> Response:
+    """The page of one view; with `wrong` and `given` again, after a form on it that could not be used."""
+    details = watched.details
     school = await people.school(session, actor.school_id)
-    names = await _names(session, actor, watched)
+    notes = await marks.notes(session, details.id) if watched.is_whole else []
+    clips = await marks.clips(session, details.id) if watched.is_whole else []
+    authors = {each.person_id for each in notes} | {each.person_id for each in clips}
+    names = await _names(session, actor, watched, authors)
+
+    def clock(at_ms: int) -> str:
+        return lines.seconds(watched.moment(at_ms), school.zone)
+
     return await render(
-        request, "recordings/player.html", title=watched.details.title, review=watched, zone=school.zone,
+        request, "recordings/player.html", 422 if wrong else 200, title=details.title, review=watched, zone=school.zone,
+        at=f"/recordings/{details.lesson_id}/views/{request.path_params['view_id']}", clock=clock,
         drawing=lines.drawing(watched, names), moments=lines.moments(watched, names, school.zone),
-        chat=[(message, lines.seconds(watched.moment(message.at_ms), school.zone), review.name(names, message.person_id))
+        voices=lines.voices(watched, names, school.zone),
+        chat=[(message, clock(message.at_ms), review.name(names, message.person_id))
               for message in watched.facts.chat if message.outcome == "delivered"],
-        role=next(words for role, words in ROLE_WORDS.items() if role in actor.roles),
+        role=next((words for role, words in ROLE_WORDS.items() if role in actor.roles), "by grant"),
+        notes=notes, clips=clips, clip=next((each for each in clips if each.number == clip), None),
+        who={author: review.name(names, author) for author in authors},
+        preparation=await _preparation(request, session, details.id), wrong=wrong or {}, given=given or {},
     )
 
 
 @router.get(VIEW + "/tracks")
-async def tracks(actor: Reviewer, session: Reading, watched: Granted) -> Response:
+async def tracks(actor: Watcher, session: Reading, watched: Granted) -> Response:
     return JSONResponse(review.for_player(watched, await _names(session, actor, watched)))
 
 
-@router.get(VIEW + "/parts/{part}/tracks/{track}/beginning")
-async def beginning(watched: Granted, part: int, track: int) -> Response:
-    return _media(review.beginning(watched, part, track))
-
-
-@router.get(VIEW + "/parts/{part}/tracks/{track}/clusters")
-async def clusters(
-    watched: Granted, part: int, track: int, first: Annotated[int, Query()], count: Annotated[int, Query()]
+@router.get(VIEW + "/pieces")
+async def pieces(
+    watched: Granted, of: Annotated[str, Query(max_length=2000)], at: Annotated[int, Query(ge=0, lt=1 << 31)],
+    until: Annotated[int, Query(ge=0, lt=1 << 31)],
 ) -> Response:
-    return _media(await asyncio.to_thread(review.clusters, watched, part, track, first, count))
+    """What plays several tracks together, from one moment to another; `of` as in `review.wanted`."""
+    asked = review.wanted(of)
+    return _media(await asyncio.to_thread(lambda: b"".join(review.pieces(watched, asked, at, until))))
+
+
+@router.get(VIEW + "/parts/{part}/tracks/{track}/pictures/{at_ms}")
+async def picture(watched: Granted, part: int, track: int, at_ms: int) -> Response:
+    return _media(await asyncio.to_thread(review.picture, watched, part, track, at_ms))
+
+
+@router.get(VIEW + "/preparation")
+async def preparation(request: Request, session: Reading, watched: Granted) -> Response:
+    return JSONResponse({"words": await _preparation(request, session, watched.details.id)})
+
+
+async def _preparation(request: Request, session: Reading, recording_id: str) -> str:
+    """How far the preparing of a recording is, in words; empty when it is done."""
+    found = await prepared_queries.prepared(session, recording_id)
+    if found.waiting:
+        progress = request.app.state.preparations.progress
+        return preparing.words(next((progress[part] for part in found.waiting if part in progress), None))
+    return f"Speech and pictures: {', and '.join(found.problems)}." if found.problems else ""
 
 
 def _media(data: bytes) -> Response:
@@ -129,6 +206,8 @@ def _media(data: bytes) -> Response:
     return Response(data, media_type="application/octet-stream", headers={"Cache-Control": "no-store"})
 
 
-async def _names(session: Reading, actor: Actor, watched: Review) -> dict[str, Any]:
+async def _names(
+    session: Reading, actor: Actor, watched: Review, others: Collection[str] = ()
+) -> dict[str, Any]:
     said = {message.person_id for message in watched.facts.chat} | {flag.person_id for flag in watched.facts.flags}
-    return await people.people(session, actor.school_id, watched.people | said)
+    return await people.people(session, actor.school_id, watched.people | said | set(others))

@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from recordings.format import Header
+from recordings.reader import read_manifest
 from recordings.rules import Grant
 from recordings.tables import Recording, RecordingKey, RecordingPart, RecordingParticipant, RecordingView
 from service.foundation.errors import NotFound
@@ -21,6 +22,12 @@ class PartView:
     reason: str
     manifest: str
     destroyed_at: datetime | None
+
+    @property
+    def has_nothing(self) -> bool:
+        """Sealed without a single byte on the disk: there is no file."""
+        words = read_manifest(self.manifest.encode()) if self.manifest else None
+        return words is not None and not words.chunks
 
 
 @dataclass(frozen=True)
@@ -156,7 +163,7 @@ async def grant(session: AsyncSession, school_id: str, view_id: str) -> Grant | 
     row = await session.get(RecordingView, view_id)
     if row is None or row.school_id != school_id:
         return None
-    return Grant(row.recording_id, row.person_id, row.session_id, row.granted_at, row.expires_at)
+    return Grant(row.recording_id, row.person_id, row.session_id, row.granted_at, row.expires_at, row.grant_id)
 
 
 async def unsealed(session: AsyncSession) -> list[OpenPart]:

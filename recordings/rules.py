@@ -35,6 +35,15 @@ class Why(StrEnum):
     POLICE = "police"
 
 
+NO_PURPOSE = frozenset({
+    "teaching practice", "teaching-practice", "teaching quality", "performance management", "performance-management",
+    "performance",
+})
+"""What somebody might want to watch a recording for and never may: offered nowhere, refused when it is sent by hand."""
+REFUSED_WORDS = (
+    "Recordings of lessons are there to keep children safe, and are used for nothing else (policy RE1): not to judge how "
+    "somebody teaches, and not for performance management"
+)
 WHY_WORDS = {
     Why.CONCERN: "A concern about a child",
     Why.FLAG: "A moment that staff flagged",
@@ -63,13 +72,15 @@ class KeyDestroyed(Conflict):
 
 @dataclass(frozen=True)
 class Grant:
-    """One view: this person, in this sign-in, this recording, for this while."""
+    """One view: this person, in this sign-in, this recording, for this while. `by_grant`: what allowed it to somebody who may
+    not watch by their role."""
 
     recording_id: str
     person_id: str
     session_id: str
     granted_at: datetime
     expires_at: datetime
+    by_grant: str = ""
 
 
 def watch_action(recording_id: str, title: str, why: str, concern: str) -> Action:
@@ -88,13 +99,28 @@ def check_may_watch(actor: Actor, participants: Iterable[str]) -> None:
 
 def check_reason(why: str, concern: str) -> Why:
     """The purpose that was given, or `Invalid` with words for the form."""
-    wrong = {}
-    if why not in set(Why):
-        wrong["why"] = "Choose why you need to watch this recording"
+    wrong: dict[str, str] = {}
+    try:
+        checked_why(why)
+    except Invalid as refusal:
+        wrong |= refusal.fields
     if len(concern) > 40:
         wrong["concern"] = "Enter the concern number as it is written, up to 40 characters"
     if wrong:
         raise Invalid(fields=wrong)
+    return Why(why)
+
+
+def is_refused(why: str) -> bool:
+    """Whether somebody asks for what recordings are never used for (policy: RE1)."""
+    return " ".join(why.casefold().split()) in NO_PURPOSE
+
+
+def checked_why(why: str) -> Why:
+    """One of the purposes there are, or `Invalid` with words for the form."""
+    if why not in set(Why):
+        words = REFUSED_WORDS if is_refused(why) else "Choose why you need to watch this recording"
+        raise Invalid(fields={"why": words})
     return Why(why)
 
 

@@ -86,5 +86,6 @@ class RecordingView(SQLModel, table=True):
     session_id: str = Field(foreign_key="sign_in.id", max_length=32)
     why: str = Field(max_length=10)
     concern: str = Field(default="", max_length=40)
+    grant_id: str = Field(default="", max_length=32, index=True, description="What allowed it; empty for the safeguarding team.")
     granted_at: datetime
     expires_at: datetime

@@ -148,6 +148,20 @@ def vp8_size(frame: bytes) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF
 
 
+def blocks(data: bytes) -> Iterator[Block]:
+    """The blocks of one cluster, as `cluster` wrote them."""
+    _, offset, end = _element_at(data, 0)
+    start = 0
+    while offset < end:
+        name, inside, after = _element_at(data, offset)
+        if name == b"\xe7":
+            start = int.from_bytes(data[inside:after], "big")
+        elif name == b"\xa3":
+            at_ms = start + struct.unpack_from("!h", data, inside + 1)[0]
+            yield Block(at_ms, data[inside + 4 : after], bool(data[inside + 3] & 0x80))
+        offset = after
+
+
 def lasting(data: bytes, until_ms: int) -> bytes:
     """The same cluster, its last picture said to last until `until_ms`.
 

@@ -26,11 +26,15 @@ import lessons.pages as lessons_pages
 import mobile_api.routes as mobile_routes
 import recordings.ending.key_pages as key_pages
 import recordings.ending.pages as ending_pages
+import recordings.grants.pages as grants_pages
+import recordings.marks.pages as marks_pages
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
+import service.safeguarding.concerns.pages as concerns_pages
 import service.safeguarding.pages as safeguarding_pages
 import service.safeguarding.reopening.pages as reopening_pages
 import service.selftest.pages as selftest_pages
+from lessons.attention import sweep
 from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
@@ -39,6 +43,7 @@ from recordings import keycopies
 from recordings.commands import recover as recover_recordings
 from recordings.ending import destruction, recovery
 from recordings.moving import Mover
+from recordings.preparation.commands import Preparations, prepare_all
 from recordings.shelf import Shelf
 from recordings.storage import storage_of
 from recordings.vault import Vault
@@ -56,6 +61,7 @@ from service.people.frame import audiences, frame
 from service.people.queries import address
 from service.people.sessions import authenticate, keep_seen
 from service.people.sign_in import Tries
+from service.safeguarding import escalation
 from service.selftest import report
 from service.wiring import SUBSCRIBERS
 
@@ -75,9 +81,12 @@ ROUTERS = (
     one_to_one_pages.team_router,
     safeguarding_pages.router,
     reopening_pages.router,
+    concerns_pages.router,
     ending_pages.router,
     key_pages.router,
     recordings_pages.router,
+    marks_pages.router,
+    grants_pages.router,
     attendance_pages.router,
     selftest_pages.router,
     guests_pages.router,
@@ -108,13 +117,16 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.seen = {}
     app.state.frame = frame
     app.state.notices = (banners.on_page, consent_signing.notice)
-    app.state.banners = (safeguarding_pages.banners, reopening_pages.banners, attention_pages.banners, ending_pages.banners)
+    app.state.banners = (safeguarding_pages.banners, reopening_pages.banners, attention_pages.banners, ending_pages.banners,
+                         grants_pages.banners)
     app.state.health = (backup_health.tiles,)
+    app.state.of_lesson = sweep.of_lesson
     app.state.bell = banners.Bell()
     app.state.audiences = audiences(ROUTERS)
     app.state.passwords = hashing.Passwords()
     app.state.tries = Tries()
     app.state.rosters = Rosters()
+    app.state.preparations = Preparations()
     app.state.roster_turn = asyncio.Lock()
     app.state.templates = web.templates(TEMPLATES)
     app.state.templates.filters["role"] = rules.ROLE_WORDS.__getitem__
@@ -197,8 +209,14 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
 
     yield "outbox", lambda: bus.run(state.database, state, SUBSCRIBERS, state.outbox)
     yield "checkpoint", lambda: jobs.every(60, sign)
+    async def prepare() -> None:
+        await prepare_all(state.database, state.vault, state.clock, state.preparations)
+
+    yield "preparations", lambda: jobs.every(60, prepare)
     yield "seen", lambda: jobs.every(10, lambda: keep_seen(state))
     yield "mail", lambda: mail.run(state.database, state.post, state.clock, address)
+    yield "escalation", lambda: jobs.every(escalation.EVERY, lambda: escalation.pass_on(state.database, state.clock))
+    yield "review", lambda: jobs.every(sweep.EVERY, lambda: sweep.sweep(state.database, state.clock))
     yield "destruction", lambda: jobs.every(60, destroy)
     yield "recordings to the store", lambda: jobs.every(60, state.mover.move_sealed)
     yield "reminders", lambda: jobs.every(3_600, lambda: remind(state))

@@ -20,8 +20,10 @@ from lessons.live.monitor import Watched
 from service.foundation.bus import Outbox
 from service.foundation.db import WRITE_SECONDS
 from service.foundation.errors import NotFound
+from service.foundation.events import Role
 from service.foundation.mail import Health, health
 from service.foundation.web import Public
+from service.safeguarding.rules import QUIET
 from service.safeguarding.tables import Alert
 
 router = APIRouter(dependencies=[Public])
@@ -87,7 +89,7 @@ class _Gauges:
         yield rooms
         yield GaugeMetricFamily("chaperone_connections", "People connected to rooms.", self.connections)
         yield GaugeMetricFamily("chaperone_outbox_waiting", "Events not yet delivered.", self.waiting)
-        yield GaugeMetricFamily("chaperone_alerts_untaken", "Alerts that nobody has taken.", self.alerts)
+        yield GaugeMetricFamily("chaperone_alerts_untaken", "Alerts of the safeguarding team that nobody has taken.", self.alerts)
         yield GaugeMetricFamily("chaperone_mail_waiting", "Mails not yet sent.", self.mail.waiting)
         yield GaugeMetricFamily("chaperone_mail_failing", "Mails not yet sent whose last try failed.", self.mail.failing)
         yield GaugeMetricFamily("chaperone_mail_given_up", "Mails given up in the last seven days.", self.mail.given_up)
@@ -120,6 +122,8 @@ async def _now(state: Any) -> _Gauges:
     phases = {phase: sum(str(host.room.phase) == phase for host in hosts) for phase in PHASES}
     async with state.database.glance() as session:
         waiting = (await session.exec(select(func.count()).select_from(Outbox).where(col(Outbox.done_at).is_(None)))).one()
-        alerts = (await session.exec(select(func.count()).select_from(Alert).where(Alert.taken_by == ""))).one()
+        # What concerns an adult is not counted: the operator may be that adult (policy: IN4).
+        alerts = (await session.exec(select(func.count()).select_from(Alert).where(
+            Alert.taken_by == "", Alert.routed_to == Role.DSL, col(Alert.kind).not_in([str(kind) for kind in QUIET])))).one()
         post = await health(session, state.post, state.clock.now())
     return _Gauges(phases, sum(len(host.connections) for host in hosts), waiting, alerts, state.rooms.watched, post)

@@ -1,9 +1,8 @@
-"""One finished lesson of the demo school: its journal, and a recording that plays drawn pictures and made-up tones.
+"""One finished lesson of the demo school: its journal, and a recording that plays drawn pictures and made-up voices.
 
 It goes the way of every recording: a key wrapped outside the database, encrypted clusters, a seal.
 """
 
-import array
 import asyncio
 import functools
 import json
@@ -28,9 +27,12 @@ from service.foundation.db import Database
 from service.foundation.errors import Unavailable
 from service.foundation.events import system
 from service.people.tables import GroupMember, School, TeachingGroup
+from service.seed_voice import RATE as RATE_OF_VOICE
+from service.seed_voice import speech
 
 SECONDS = 180
 LOOP_SECONDS = 6
+VOICE_SECONDS = 2
 RATE = 5
 WIDTH, HEIGHT = 320, 180
 PAUSE = (70, 95)
@@ -140,7 +142,7 @@ def _writes(capture: Capture, people: list[str]) -> Iterator[Write]:
         sound = capture.track(f"{person}.microphone", person_id=person, source="microphone", codec="opus")
         for at_ms, frame, key in _repeated(_picture(position), LOOP_SECONDS):
             yield at_ms, partial(picture.write, frame, at_ms, key)
-        for at_ms, packet, key in _repeated(_tone(220.0 * (position + 1)), 1):
+        for at_ms, packet, key in _repeated(_voice(100.0 + 40 * position), VOICE_SECONDS):
             if at_ms // 1000 % 12 // 4 == position:  # they take turns, four seconds each
                 yield at_ms, partial(sound.write, packet, at_ms, key)
         yield PAUSE[0] * 1000, picture.pause
@@ -195,17 +197,17 @@ def _picture(position: int) -> list[tuple[int, bytes, bool]]:
 
 
 @functools.cache
-def _tone(hertz: float) -> list[tuple[int, bytes, bool]]:
-    """(milliseconds, Opus packet, True): one second of a quiet tone in packets of 20 ms."""
+def _voice(pitch: float) -> list[tuple[int, bytes, bool]]:
+    """(milliseconds, Opus packet, True): a loop of a made-up voice in packets of 20 ms."""
     codec: Any = av.CodecContext.create("libopus", "w")
-    codec.sample_rate, codec.layout, codec.format = 48000, "mono", "s16"
+    codec.sample_rate, codec.layout, codec.format = RATE_OF_VOICE, "mono", "s16"
     codec.options = {"frame_duration": "20", "application": "voip"}
+    samples, each = speech(VOICE_SECONDS, pitch), RATE_OF_VOICE // 50
     packets: list[bytes] = []
-    for number in range(50):
-        sound = av.AudioFrame("s16", "mono", 960)
-        wave = (math.sin(2 * math.pi * hertz * (number * 960 + sample) / 48000) for sample in range(960))
-        sound.planes[0].update(array.array("h", (int(2500 * height) for height in wave)).tobytes())
-        sound.sample_rate, sound.pts = 48000, number * 960
+    for number in range(VOICE_SECONDS * 50):
+        sound = av.AudioFrame("s16", "mono", each)
+        sound.planes[0].update(samples[number * each : (number + 1) * each].tobytes())
+        sound.sample_rate, sound.pts = RATE_OF_VOICE, number * each
         packets += [bytes(packet) for packet in codec.encode(sound)]
     return [(number * 20, packet, True) for number, packet in enumerate(packets)]
 

@@ -10,7 +10,9 @@ from lessons.guests import events as guests
 from lessons.live.facts import LessonStopped
 from lessons.live.registry import cut_off, refresh_rooms, refresh_rooms_of, withhold
 from lessons.one_to_one.commands import cancel_what_is_to_come
+from recordings import events as recordings
 from recordings.ending import events as endings
+from recordings.preparation.commands import forget
 from service.foundation.banners import ring
 from service.foundation.bus import AfterCommit, Closing, InTransaction, Subscribers
 from service.foundation.events import Event
@@ -19,6 +21,7 @@ from service.safeguarding import events as safeguarding
 from service.safeguarding import mails as alert_mails
 from service.safeguarding.approvals import events as approvals
 from service.safeguarding.approvals.revocation import end_what_nobody_may_approve_any_more
+from service.safeguarding.commands import release_what_nobody_has
 from service.safeguarding.reopening.events import LessonsReopened
 
 CHANGES_A_ROOM: tuple[type[Event], ...] = (
@@ -33,9 +36,11 @@ CHANGES_A_ROOM: tuple[type[Event], ...] = (
 ENDS_SIGN_INS: tuple[type[Event], ...] = (people.SignedOut, people.SessionsEnded)
 CALLS_SOMEBODY: tuple[type[Event], ...] = (
     safeguarding.AlertRaised, safeguarding.AlertMoved, safeguarding.AlertNoted, safeguarding.AlertTaken,
-    safeguarding.AlertClosed, attention.LessonNeedsAttention, attention.AttentionTaken, attention.AttentionOver,
-    approvals.OneToOneApproved, approvals.OneToOneRefused, approvals.OneToOneWithdrawn, endings.HoldStepTaken, LessonsReopened,
-    people.SignedOut, people.SessionsEnded, people.RolesChanged, people.PersonLeft,
+    safeguarding.AlertClosed, safeguarding.AlertPassedOn, safeguarding.AlertHandedOver, safeguarding.AlertReleased,
+    safeguarding.AlertReopened, safeguarding.AlertResumed, attention.LessonNeedsAttention, attention.AttentionTaken,
+    attention.AttentionOver, approvals.OneToOneApproved, approvals.OneToOneRefused, approvals.OneToOneWithdrawn,
+    endings.HoldStepTaken, LessonsReopened, people.SignedOut, people.SessionsEnded, people.RolesChanged, people.PersonLeft,
+    recordings.RecordingViewed,
 )
 """Or calls them no longer; and who is signed out is not kept waiting for news."""
 CLOSING: dict[type[Event], tuple[Closing, ...]] = {
@@ -45,11 +50,14 @@ AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = {
     event: ((refresh_rooms,) if event in CHANGES_A_ROOM else ()) + ((refresh_rooms_of,) if event in ENDS_SIGN_INS else ())
     + ((ring,) if event in CALLS_SOMEBODY else ())
     for event in (*CHANGES_A_ROOM, *ENDS_SIGN_INS, *CALLS_SOMEBODY)
-}
+} | {recordings.RecordingKeyDestroyed: (forget,)}
 
+LEAVES_ROLES: tuple[InTransaction, ...] = (end_what_nobody_may_approve_any_more, release_what_nobody_has)
 IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     safeguarding.AlertRaised: (alert_mails.write,), safeguarding.AlertMoved: (alert_mails.write,),
-    safeguarding.AlertReopened: (alert_mails.write,), safeguarding.AlertTaken: (alert_mails.call_off,),
+    safeguarding.AlertReopened: (alert_mails.write,), safeguarding.AlertReleased: (alert_mails.write,),
+    safeguarding.AlertPassedOn: (alert_mails.pass_on,), safeguarding.AlertHandedOver: (alert_mails.hand_over,),
+    safeguarding.AlertTaken: (alert_mails.call_off,),
     safeguarding.AlertClosed: (alert_mails.call_off,),
     attention.LessonNeedsAttention: (mails.call,), attention.AttentionTaken: (mails.call_off,),
     attention.AttentionOver: (mails.call_off,), LessonStopped: (mails.news,), lessons.CoverArranged: (mails.news,),
@@ -57,10 +65,7 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     approvals.OneToOneRefused: (mails.answer,), approvals.OneToOneApproved: (mails.approve,),
     approvals.OneToOneWithdrawn: (mails.decided,), approvals.OneToOneNotNeeded: (mails.decided,),
     approvals.OneToOneRevoked: (cancel_what_is_to_come,),
-    people.RolesChanged: (end_what_nobody_may_approve_any_more,), people.PersonLeft: (end_what_nobody_may_approve_any_more,),
-    people.RosterImported: (end_what_nobody_may_approve_any_more,),
-    **dict.fromkeys((guests.GuestApproved, guests.GuestRefused, lessons.LessonApproved, lessons.LessonRefused, people.RoleAgreed,
-                     people.RoleRefused, people.ProfileChanged, people.ProfileChangeRefused), (mails.tell_asker,)),
+    people.RolesChanged: LEAVES_ROLES, people.PersonLeft: LEAVES_ROLES, people.RosterImported: LEAVES_ROLES,
     people.BadgeIssued: (refuse_adults_of_their_lessons,), people.BadgeUnlocked: (refuse_adults_of_their_lessons,),
 }
 

@@ -6,6 +6,7 @@ import pytest_asyncio
 
 from lessons.live.host import Host
 from lessons.live.monitor import Forbidden
+from recordings.preparation import sandbox
 from tests.school import Running, running
 
 
@@ -23,6 +24,12 @@ def forbidden(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     yield found
     if "without " not in request.node.name.partition("[")[2]:  # a control without a guard is noticed
         assert found == []
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is prepared after a lesson is prepared now: a machine that runs tests is never idle."""
+    monkeypatch.setattr(sandbox, "WHEN", "now")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

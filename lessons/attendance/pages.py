@@ -7,6 +7,7 @@ from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons.attendance import chart, commands, export, queries, rules
+from recordings.grants import queries as recordings
 from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import Actor
 from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
@@ -33,7 +34,8 @@ async def lesson(request: Request, lesson_id: str, actor: Staff, session: Readin
     record = await queries.lesson_record(session, actor, lesson_id)
     named = [(line.person.full_name, line.stands) for line in (*record.adults, *record.pupils)]
     return await render(request, "lessons/attendance/lesson.html", title=f"Attendance: {record.title}", record=record,
-                        drawing=chart.drawing(record.register, record.window, named), saved=saved)
+                        drawing=chart.drawing(record.register, record.window, named), saved=saved,
+                        kept=await recordings.kept(session, actor, lesson_id))
 
 
 @router.get("/lessons/{lesson_id}/attendance.csv")

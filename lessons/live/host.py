@@ -132,7 +132,7 @@ class Host:
         self._seen, self._lists, self._read_at = first.seen, first.lists, clock.boottime()
         self._recorded_at = -inf
         self._owned_at = -inf
-        self._stale = asyncio.Event()
+        self._stale, self._asking = asyncio.Event(), asyncio.Lock()
         self._tapes: dict[SourceKey, dict[str | None, Tape]] = {}
         self._routed: frozenset[SourceKey] = frozenset()
         self._same_address: set[tuple[str, str]] = set()
@@ -259,16 +259,29 @@ class Host:
         self._choose_layers()
 
     async def confirm(self) -> None:
-        """Prove that the plan is current, or read it again. The proof dates from before the question was asked."""
-        asked, stale = self.clock.boottime(), self._stale.is_set()
-        self._stale.clear()
+        """Prove that the plan is current, or read it again. The proof dates from before the question was asked.
+
+        One at a time, since doors ask too: a second answer would prove current what the first has still to read, or take an
+        older plan after a newer. What could not be read is still to be read, whoever asks next.
+        """
+        async with self._asking:
+            asked, stale = self.clock.boottime(), self._stale.is_set()
+            self._stale.clear()
+            try:
+                await self._ask(asked, stale)
+            except BaseException:
+                self._stale.set()
+                raise
+            self._owned_at = asked
+            self.monitor.owned(asked)
+
+    async def _ask(self, asked: float, stale: bool) -> None:
         found = await self._check(self._seen, {c.session for c in self.connections.values()})
         self.sign_out(lambda connected: connected.session in found.signed_out)
-        self._seen = found.seen
         if stale or found.changed or asked - self._read_at >= REREAD:
             self._take_plan(await self._read(), asked)
-        self._owned_at = asked
-        self.monitor.owned(asked)
+        else:
+            self._seen = found.seen
 
     def _take_plan(self, found: Read, asked: float) -> None:
         self._seen, self._read_at = found.seen, asked
@@ -544,7 +557,6 @@ class Host:
                 await self.confirm()
             except Exception:
                 log.exception("host.not_current", lesson_id=self.room.plan.lesson_id)
-                self._stale.set()  # whatever was decided is still to be read
                 await asyncio.sleep(CURRENT)
             try:
                 await asyncio.wait_for(self._stale.wait(), CURRENT)

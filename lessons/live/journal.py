@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons.attention import commands as attention
 from lessons.attention.rules import OVER_WHEN_AN_ADULT_COMES, OVER_WHEN_OPEN, Reason
+from lessons.breakouts.family import ids_of
 from lessons.live.facts import LessonEnded, LessonStopped, RoomJournalled, RoomOpened
 from lessons.tables import JournalEntry, Lesson
 from service.foundation.bus import publish
@@ -101,9 +102,8 @@ class Journal:
             return
         await self._call_off(session, entry)
         if entry.kind == "joined" and entry.facts.get("role") != "pupil":
-            await safeguarding.bar(
-                session, school_id=self._actor.school_id, lesson_id=self._lesson_id, person_id=entry.person
-            )
+            for lesson_id in (await session.exec(ids_of(self._lesson_id))).all():
+                await safeguarding.bar(session, school_id=self._actor.school_id, lesson_id=lesson_id, person_id=entry.person)
         last = (await session.exec(select(func.max(JournalEntry.seq)).where(JournalEntry.lesson_id == self._lesson_id))).one()
         session.add(JournalEntry(
             school_id=self._actor.school_id, lesson_id=self._lesson_id, seq=(last or 0) + 1, at=entry.at, kind=entry.kind,

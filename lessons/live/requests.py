@@ -173,7 +173,11 @@ def _chat(room: Room, seat: Seat, message: m.Chat, now: Moment) -> list[Effect]:
     outcome, why = str(screening.outcome), str(screening.why)
     record = {"id": said.id, "person": said.person, "text": said.text, "outcome": outcome, "reason": why}
     tells = _held(room, seat, message, said, why) if held else _delivered(room, seat, message, said)
-    told: list[Effect] = [Alert("chat-held", seat.person.id, {"text": message.text})] if screening.is_urgent else []
+    told: list[Effect] = []
+    if screening.is_urgent:
+        told = [Alert("chat-held", seat.person.id, {"text": message.text})]
+    elif held:
+        told = [Journal("chat-held", seat.person.id, {"message": said.id, "why": why})]
     return [Say(record, tuple(tells), Tell(seat.person.id, m.ChatRefused(message.own, "paused"))), *told]
 
 

@@ -1,6 +1,6 @@
 """The steps of legal holds, destructions with their certificates, the yearly list, and recovery keys.
 
-Steps, certificates and what was looked through are evidence: migration 0011 lets nobody change or delete them.
+Steps, certificates and what was looked through are evidence: migration 0008 lets nobody change or delete them.
 """
 
 from datetime import date, datetime

@@ -1,88 +1,64 @@
 // Plays many recorded tracks together. No page here: media elements in, positions out.
 // Each track has a MediaSource and an element of its own, on the lesson's clock; sound leads and pictures follow,
-// because a muted picture runs on the wall clock and sound on the sound device's.
+// because a muted picture runs on the wall clock and sound on the sound device's. One request brings what all of them
+// need next, so that thirty people cost as many requests as one.
 
-const AHEAD = 12000; // milliseconds of a track to hold ready
-const BEHIND = 20000; // and to keep
+const FIRST = 1500; // milliseconds of each track that a seek waits for
+const AHEAD = 12000; // and that are held ready while it plays
+const BEHIND = 20000; // and kept
 const SOON = 15000; // make the element this long before its track begins
-const BATCH = 8;
 const TICK = 100;
 const RETRY = 1000;
+const MOST_PICTURES = 12; // more than this many at once stutter on a school's laptop; the others stand still
+const HEAD = 20; // bytes before the pieces of a track
+const NEVER = 0xffffffff;
 
-/** @typedef {{part: number, track: number, person: string, name: string, source: string, mime: string,
- *    spans: [number, number][], alone: [number, number][], beside: [number, number][], clusters: number[]}} TrackInfo
+/** @typedef {{part: number, track: number, person: string, name: string, source: string, mime: string, staff: boolean,
+ *    spans: [number, number][], alone: [number, number][], beside: [number, number][], speech: [number, number][],
+ *    pictures: number[]}} TrackInfo
  *  `alone`: when it was the largest picture of its source; `beside`: when others saw a larger one. */
 
-/** The clusters of one track: when each begins, and where a seek may start. */
-export class Index {
-  /** @param {number[]} flat first time, last time, key; three numbers a cluster */
-  constructor(flat) {
-    this.flat = flat;
-    this.length = flat.length / 3;
-  }
-
-  /** @param {number} n */
-  first(n) { return this.flat[n * 3] ?? Infinity; }
-
-  /** @param {number} n */
-  isKey(n) { return this.flat[n * 3 + 2] === 1; }
-
-  /** The last cluster that begins at or before `ms`, -1 when none does. @param {number} ms */
-  at(ms) {
-    let low = 0;
-    let high = this.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.first(middle) <= ms) low = middle + 1; else high = middle;
-    }
-    return low - 1;
-  }
-
-  /** Where to begin appending so that `ms` can be shown. @param {number} ms */
-  startFor(ms) {
-    let n = Math.max(0, this.at(ms));
-    while (n > 0 && !this.isKey(n)) n -= 1;
-    return n;
-  }
-}
+/** Whether one of `spans`, which are in order, touches the time between two moments.
+ * @param {[number, number][]} spans @param {number} from @param {number} to */
+export const touches = (spans, from, to) => spans.some(([start, end]) => start < to && from < end);
 
 /** One track in its own element. */
 export class Track {
-  /** @param {TrackInfo} info @param {string} review the address of this view @param {number} end of the lesson */
-  constructor(info, review, end) {
+  /** @param {TrackInfo} info @param {number} end of the lesson */
+  constructor(info, end) {
     this.info = info;
     this.end = end;
-    this.index = new Index(info.clusters);
-    this.address = `${review}/parts/${info.part}/tracks/${info.track}`;
+    this.key = `${info.part}.${info.track}`;
     this.isSound = info.source === 'microphone';
     /** @type {HTMLMediaElement | null} */
     this.element = null;
     this.wanted = true;
+    /** Whether it plays; a picture for which there is no room stands still. */
+    this.live = this.isSound;
     /** When it is played: where it stood alone, or, when the small pictures are asked for, always. */
     this.spans = info.alone;
-    this.damaged = false;
-    this.next = 0;
+    /** The number of the piece that comes next; null: begin afresh where the position is. @type {number | null} */
+    this.next = null;
+    this.begins = 0;
     this.generation = 0;
     this.busy = false;
-    this.notBefore = 0;
+    /** Pieces that do not match their seal. @type {[number, number][]} */
+    this.damaged = [];
     /** @type {SourceBuffer | null} */
     this.buffer = null;
+    this.ready = Promise.resolve();
   }
 
   /** The stretch that `ms` lies in. @param {number} ms */
   spanAt(ms) { return this.spans.find(([start, end]) => start <= ms && ms < end); }
 
   /** Whether some were shown this small picture at `ms` while others saw the large one. @param {number} ms */
-  isBeside(ms) { return this.info.beside.some(([start, end]) => start <= ms && ms < end); }
-
-  /** Whether it is there between two moments. @param {number} from @param {number} to */
-  isThere(from, to) { return this.spans.some(([start, end]) => start < to && from < end); }
+  isBeside(ms) { return touches(this.info.beside, ms, ms + 1); }
 
   /** When it begins next. @param {number} ms */
   nextStart(ms) { return this.spans.find(([start]) => start > ms)?.[0] ?? Infinity; }
 
-  async open() {
-    this.busy = true; // nothing is appended before the beginning
+  open() {
     const element = document.createElement(this.isSound ? 'audio' : 'video');
     element.muted = !this.isSound;
     element.preservesPitch = true;
@@ -94,14 +70,15 @@ export class Track {
     element.dataset.person = this.info.person;
     element.dataset.source = this.info.source;
     this.element = element;
+    this.next = null;
     const source = new MediaSource();
     element.src = URL.createObjectURL(source);
-    await new Promise((done) => source.addEventListener('sourceopen', done, { once: true }));
-    URL.revokeObjectURL(element.src);
-    this.buffer = source.addSourceBuffer(this.info.mime);
-    source.duration = this.end / 1000 + 1; // else a seek beyond what is loaded would be cut short
-    await this.append(await this.fetch(`${this.address}/beginning`));
-    this.busy = false;
+    this.ready = new Promise((done) => source.addEventListener('sourceopen', done, { once: true })).then(() => {
+      URL.revokeObjectURL(element.src);
+      if (this.element !== element) return;
+      this.buffer = source.addSourceBuffer(this.info.mime);
+      source.duration = this.end / 1000 + 1; // else a seek beyond what is loaded would be cut short
+    });
   }
 
   close() {
@@ -113,22 +90,45 @@ export class Track {
     this.element?.remove();
     this.element = null;
     this.buffer = null;
+    this.next = null;
   }
 
-  /** @param {string} address */
-  async fetch(address) {
-    const answer = await fetch(address, { cache: 'no-store', headers: { Accept: 'application/json' } });
-    if (!answer.ok) throw Object.assign(new Error(`answer ${answer.status}`), { status: answer.status });
-    return answer.arrayBuffer();
-  }
+  /** Whether it lacks something that is there before `until`. @param {number} until */
+  isHungry(until) { return this.element !== null && !this.busy && (this.next === null || this.begins < until); }
 
-  /** @param {ArrayBuffer} bytes */
-  append(bytes) { return this.update((buffer) => buffer.appendBuffer(bytes)); }
+  /** What it asks for. */
+  get wish() { return this.next === null ? this.key : `${this.key}.${this.next}`; }
+
+  /** Take what came. @param {number} next @param {number} begins @param {number} missing @param {Uint8Array<ArrayBuffer>} bytes
+   * @param {number} at the position, so that what is long past is let go */
+  async take(next, begins, missing, bytes, at) {
+    this.next = next;
+    this.begins = begins === NEVER ? Infinity : begins;
+    if (missing !== NEVER && !touches(this.damaged, missing, missing + 1)) {
+      this.damaged.push([missing, Math.min(this.begins, this.end)]);
+      this.damaged.sort(([one], [other]) => one - other);
+    }
+    const generation = this.generation;
+    this.busy = true;
+    try {
+      await this.ready;
+      if (generation !== this.generation) return; // it was closed, or is somewhere else by now
+      if (bytes.length) await this.update((buffer) => buffer.appendBuffer(bytes));
+      if (at > BEHIND && generation === this.generation) {
+        await this.update((buffer) => buffer.remove(0, (at - BEHIND) / 1000));
+      }
+    } catch {
+      if (generation === this.generation) this.begins = Infinity; // what the browser cannot play is not tried again
+    } finally {
+      if (generation === this.generation) this.busy = false;
+    }
+  }
 
   /** @param {(buffer: SourceBuffer) => void} change */
   async update(change) {
     const buffer = this.buffer;
     if (!buffer) return;
+    while (buffer.updating) await new Promise((done) => buffer.addEventListener('updateend', done, { once: true }));
     await new Promise((done, failed) => {
       buffer.addEventListener('updateend', done, { once: true });
       buffer.addEventListener('error', () => failed(new Error('this piece cannot be played')), { once: true });
@@ -146,57 +146,19 @@ export class Track {
   }
 
   /** Whether all that there is up to `ms` was loaded, and `ms` is not in it: a piece was left out. @param {number} ms */
-  isMissing(ms) { return !this.busy && this.buffer !== null && this.index.first(this.next) > ms && !this.has(ms); }
+  isMissing(ms) { return !this.busy && this.next !== null && this.begins > ms && !this.has(ms); }
 
-  /** Be ready to show `ms`. @param {number} ms */
+  /** Be ready to show `ms`; true when something has to be fetched for it. @param {number} ms */
   seek(ms) {
-    if (!this.has(ms)) {
+    const lacks = !this.has(ms);
+    if (lacks) {
       this.generation += 1;
-      this.next = this.index.startFor(ms);
+      this.busy = false;
+      this.next = null;
     }
     if (this.element) this.element.currentTime = ms / 1000;
+    return lacks;
   }
-
-  /** Fetch and append what comes next; one piece of work at a time. @param {number} ms */
-  async fill(ms) {
-    if (this.busy || !this.buffer || this.next >= this.index.length || this.index.first(this.next) > ms + AHEAD) return;
-    if (performance.now() < this.notBefore) return;
-    this.busy = true;
-    const generation = this.generation;
-    try {
-      const first = this.next;
-      const count = this.damaged ? 1 : BATCH;
-      const bytes = await this.fetch(`${this.address}/clusters?first=${first}&count=${count}`);
-      if (generation !== this.generation || !this.buffer) return;
-      await this.append(bytes);
-      if (generation === this.generation) this.next = first + count;
-      if (ms > BEHIND) await this.update((buffer) => buffer.remove(0, (ms - BEHIND) / 1000));
-    } catch (error) {
-      if (generation === this.generation) this.onRefusal(/** @type {{status?: number}} */ (error).status);
-    } finally {
-      this.busy = false;
-    }
-  }
-
-  /** A piece that does not match its seal is left out, alone; a view that is over ends; all else is tried again.
-   * @param {number | undefined} status */
-  onRefusal(status) {
-    if (status === 409 && !this.damaged) {
-      this.damaged = true;
-    } else if (status === 409) {
-      this.next += 1;
-      this.damaged = false;
-      this.tell?.('damaged');
-    } else if (status === 401 || status === 404) {
-      this.next = Infinity;
-      this.tell?.('over');
-    } else {
-      this.notBefore = performance.now() + RETRY;
-    }
-  }
-
-  /** @type {((what: 'damaged' | 'over') => void) | undefined} */
-  tell;
 }
 
 /** The whole lesson: one position, every track held to it. */
@@ -205,13 +167,19 @@ export class Playback extends EventTarget {
   constructor(lesson, review) {
     super();
     this.end = lesson.end_ms;
-    this.tracks = lesson.tracks.map((info) => new Track(info, review, lesson.end_ms));
-    for (const track of this.tracks) track.tell = (what) => this.dispatchEvent(new CustomEvent(what));
+    this.review = review;
+    this.tracks = lesson.tracks.map((info) => new Track(info, lesson.end_ms));
     this.position = 0;
     this.rate = 1;
     this.playing = false;
     this.waiting = false;
     this.waitingSince = 0;
+    this.over = false;
+    this.notBefore = 0;
+    /** Whose picture comes first. */
+    this.favourite = '';
+    /** @type {AbortController | null} */
+    this.asking = null;
     this.before = performance.now();
     this.timer = setInterval(() => this.tick(), TICK);
   }
@@ -239,7 +207,11 @@ export class Playback extends EventTarget {
   seek(ms) {
     this.position = Math.max(0, Math.min(this.end, ms));
     this.waitingSince = performance.now();
-    for (const track of this.tracks) if (track.element) track.seek(this.position);
+    const lacking = this.tracks.filter((track) => track.element && track.seek(this.position));
+    if (lacking.length) {
+      this.asking?.abort();
+      this.asking = null;
+    }
     this.tick();
   }
 
@@ -247,7 +219,9 @@ export class Playback extends EventTarget {
     const now = performance.now();
     const passed = now - this.before;
     this.before = now;
+    this.choose();
     this.arrange();
+    void this.pump();
     const due = this.due();
     const late = due.filter((track) => (track.element?.readyState ?? 0) < 2 || !track.has(this.position));
     if (!late.length) this.waitingSince = now;
@@ -260,7 +234,8 @@ export class Playback extends EventTarget {
 
   /** What is to be seen and heard at this position. */
   due() {
-    return this.tracks.filter((track) => track.wanted && track.spanAt(this.position) && !track.isMissing(this.position));
+    return this.tracks.filter((track) => track.wanted && track.live && track.spanAt(this.position)
+      && !track.isMissing(this.position));
   }
 
   /** @param {number} passed @param {Track[]} due */
@@ -273,23 +248,95 @@ export class Playback extends EventTarget {
     if (this.position >= this.end) this.pause();
   }
 
-  /** Make elements for what comes soon, drop those of what is long over, keep all of them filled. */
+  /** Which pictures play: the favourite, screens, staff, who speaks now or soon, who plays already, then the others. */
+  choose() {
+    const at = this.position;
+    const here = this.tracks.filter((track) => !track.isSound && track.wanted && touches(track.spans, at - 2000, at + SOON));
+    const speaking = new Set(this.tracks.filter((track) => touches(track.info.speech, at - 1000, at + 5000))
+      .map((track) => track.info.person));
+    /** @param {Track} track */
+    const rank = (track) => {
+      const { person, source, staff } = track.info;
+      return Number(person !== this.favourite) * 32 + Number(source !== 'screen') * 16 + Number(!staff) * 8
+        + Number(!track.spanAt(at)) * 4 + Number(!speaking.has(person)) * 2 + Number(!track.live);
+    };
+    const chosen = new Set(here.sort((one, other) => rank(one) - rank(other)).slice(0, MOST_PICTURES));
+    for (const track of this.tracks) if (!track.isSound) track.live = chosen.has(track);
+    this.order = [...chosen, ...this.tracks.filter((track) => track.isSound)];
+  }
+
+  /** Whose voice is heard at this position, by person. */
+  speakers() {
+    return new Set(this.tracks.filter((track) => touches(track.info.speech, this.position, this.position + 1))
+      .map((track) => track.info.person));
+  }
+
+  /** Whether a piece here, or just before, does not match its seal and so is not shown; long enough to be read. */
+  isDamagedHere() { return this.tracks.some((track) => touches(track.damaged, this.position - 4000, this.position + 1)); }
+
+  /** Make elements for what comes soon, drop those of what is long over or stands still. */
   arrange() {
     for (const track of this.tracks) {
-      const soon = track.wanted && track.isThere(this.position - 2000, this.position + SOON);
-      if (soon && !track.element && performance.now() >= track.notBefore) {
-        track.open().then(() => {
-          track.seek(this.position);
-          this.dispatchEvent(new CustomEvent('opened', { detail: track }));
-        }, (error) => {
-          track.close();
-          track.onRefusal(error.status);
-        });
-      } else if (!track.wanted || !track.isThere(this.position - 30000, this.position + 2 * SOON)) {
-        if (track.element) track.close();
+      const plays = track.wanted && track.live;
+      const soon = plays && touches(track.spans, this.position - 2000, this.position + SOON);
+      if (soon && !track.element && !this.over) {
+        track.open();
+        track.seek(this.position);
+        this.dispatchEvent(new CustomEvent('opened', { detail: track }));
+      } else if (track.element && (!plays || !touches(track.spans, this.position - 30000, this.position + 2 * SOON))) {
+        track.close();
       }
-      if (track.element) void track.fill(this.position);
     }
+  }
+
+  /** Fetch what is wanted next, for all tracks at once: first what a seek needs, then what comes. */
+  async pump() {
+    if (this.asking || this.over || performance.now() < this.notBefore) return;
+    const hungry = (this.order ?? []).filter((track) => track.isHungry(this.position + AHEAD));
+    const fresh = hungry.filter((track) => track.next === null);
+    const asked = fresh.length ? fresh : hungry;
+    if (!asked.length) return;
+    const asking = new AbortController();
+    this.asking = asking;
+    const at = Math.floor(this.position);
+    const generations = asked.map((track) => track.generation);
+    const query = `of=${asked.map((track) => track.wish)}&at=${at}&until=${at + (fresh.length ? FIRST : AHEAD)}`;
+    try {
+      const answer = await fetch(`${this.review}/pieces?${query}`, {
+        cache: 'no-store', headers: { Accept: 'application/json' }, signal: asking.signal,
+      });
+      if (!answer.ok) throw Object.assign(new Error(`answer ${answer.status}`), { status: answer.status });
+      const bytes = await answer.arrayBuffer();
+      if (asking.signal.aborted) return;
+      this.taken(bytes, asked, generations);
+    } catch (error) {
+      if (!asking.signal.aborted) this.refused(/** @type {{status?: number}} */ (error).status);
+    } finally {
+      if (this.asking === asking) this.asking = null;
+    }
+    if (!asking.signal.aborted) void this.pump();
+  }
+
+  /** @param {ArrayBuffer} bytes @param {Track[]} asked @param {number[]} generations */
+  taken(bytes, asked, generations) {
+    const view = new DataView(bytes);
+    for (let at = 0, n = 0; at < bytes.byteLength; n += 1) {
+      const length = view.getUint32(at + 16);
+      const track = asked[n];
+      if (track && track.generation === generations[n]) {
+        void track.take(view.getUint32(at + 4), view.getUint32(at + 8), view.getUint32(at + 12),
+          new Uint8Array(bytes, at + HEAD, length), this.position);
+      }
+      at += HEAD + length;
+    }
+  }
+
+  /** A view that is over ends; all else is tried again. @param {number | undefined} status */
+  refused(status) {
+    if (status === 401 || status === 404) {
+      this.over = true;
+      this.dispatchEvent(new Event('over'));
+    } else this.notBefore = performance.now() + RETRY;
   }
 
   /** Hold every element to the position. @param {Track[]} due */
@@ -303,7 +350,7 @@ export class Playback extends EventTarget {
         if (!element.paused) element.pause();
         const start = track.nextStart(this.position);
         // Ready before it begins, so that it begins in time.
-        if (start - this.position < 1000 && Math.abs(element.currentTime * 1000 - start) > 50) track.seek(start);
+        if (start - this.position < 1000 && Math.abs(element.currentTime * 1000 - start) > 50) element.currentTime = start / 1000;
         continue;
       }
       if (!this.playing || this.waiting) {

@@ -10,6 +10,7 @@ from sqlmodel import col, select, update
 
 from lessons.guests import commands as guests
 from lessons.tables import CalendarFeed
+from recordings.grants import commands as grants
 from service.foundation.bus import publish
 from service.foundation.db import Database
 from service.foundation.events import system
@@ -31,4 +32,5 @@ async def void(database: Database, state_id: str, made_at: datetime, now: dateti
             actor = system(school_id)
             approvals = await revocation.end_all(session, actor, BECAUSE, now)
             passes = await guests.end_all(session, actor, BECAUSE, now)
+            await grants.end_all(session, actor, now)
             await publish(session, SystemRestored(state_id, made_at.isoformat(), now.isoformat(), approvals, passes), actor)

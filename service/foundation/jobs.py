@@ -20,7 +20,7 @@ async def keep_running(name: str, job: Callable[[], Awaitable[None]], *, pause: 
         await asyncio.sleep(pause)
 
 
-async def every(seconds: float, job: Callable[[], Awaitable[None]]) -> None:
+async def every(seconds: float, job: Callable[[], Awaitable[object]]) -> None:
     """Run `job` at once and then every `seconds`, for ever."""
     while True:
         await job()

@@ -8,8 +8,10 @@ from sqlmodel import SQLModel
 TABLES = (
     "service.foundation.audit", "service.foundation.bus", "service.foundation.mail",
     "service.people.tables", "service.safeguarding.tables",
-    "service.safeguarding.approvals.tables",
-    "consent.tables", "recordings.tables", "recordings.ending.tables", "lessons.tables", "lessons.guests.tables",
+    "service.safeguarding.approvals.tables", "service.safeguarding.concerns.tables",
+    "consent.tables", "recordings.tables", "recordings.ending.tables", "recordings.preparation.tables", "recordings.marks.tables",
+    "recordings.grants.tables",
+    "lessons.tables", "lessons.guests.tables",
     "lessons.attention.tables",
 )
 for module in TABLES:

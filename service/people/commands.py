@@ -200,6 +200,8 @@ async def make_reset(session: AsyncSession, actor: Actor, person_id: str, now: d
     """A one-time link's token, to hand over now; only its hash is kept, and links made before stop (policy: AC9)."""
     row = await find(session, actor, person_id)
     target = await queries.actor(session, person_id)
+    if target is not None and not queries.sees(actor, row.kind, target.roles):
+        raise NotFound()  # a link is a way to sign in as them: for nobody whom the actor does not even see
     if target is None or row.kind == "child" or not row.email:
         raise Invalid("Only adults with an e-mail address have a password. Add the address first.")
     rules.checked_reset(actor, person_id, target.roles)

@@ -14,8 +14,9 @@ from service.people.rules import start_pages
 NAVIGATION = (
     ("/today", "Today"), ("/lessons/plan", "Plan a lesson"), ("/one-to-one", "One-to-one"),
     ("/lessons/waiting", "Approvals"), ("/live", "Live now"),
-    ("/safeguarding", "Alerts"), ("/safeguarding/one-to-ones", "One-to-ones"),
-    ("/recordings", "Recordings"), ("/endings", "Destroyed and due"),
+    ("/safeguarding", "Review"), ("/concerns", "Concerns"), ("/concerns/new", "Record a concern"),
+    ("/safeguarding/one-to-ones", "One-to-ones"), ("/recordings", "Recordings"), ("/endings", "Destroyed and due"),
+    ("/views", "Who watched"),
     ("/people", "People"), ("/classes", "Classes"), ("/dbs", "DBS register"),
     ("/permissions", "Permissions"), ("/attendance", "Attendance"), ("/proof", "Proof"), ("/school", "School"),
     ("/health", "Health"), ("/keys", "Keys"),

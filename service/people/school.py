@@ -190,8 +190,9 @@ async def remove(session: AsyncSession, actor: Actor, what: str, row_id: str) ->
     if table is None:
         raise NotFound()
     gone = await session.exec(delete(table).where(col(table.id) == row_id, col(table.school_id) == actor.school_id))
-    if gone.rowcount:
-        await publish(session, SchoolChanged(actor.school_id, what), actor)
+    if not gone.rowcount:
+        raise NotFound()
+    await publish(session, SchoolChanged(actor.school_id, what), actor)
 
 
 # -- the rota, and going live -----------------------------------------------------------------------------------------

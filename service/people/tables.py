@@ -139,7 +139,7 @@ class PersonRole(SQLModel, table=True):
 
 class RoleRequest(SQLModel, table=True):
     """A role with power that one person asked for and a second one agrees to, or not (threat T5). Until then nobody holds it:
-    `person_role` takes such a role only with an agreed request (triggers of revision 0070)."""
+    `person_role` takes such a role only with an agreed request (triggers of revision 0009)."""
 
     __tablename__ = "role_request"
     __table_args__ = (

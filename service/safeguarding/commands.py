@@ -1,28 +1,35 @@
-"""Raising alerts and working on them. Anybody's alert is taken; nothing that was said is ever changed."""
+"""Raising alerts and reviewing them. Anybody's alert is taken; nothing that was said is ever changed, nothing is lost between
+two who review."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlmodel import col, func, select
+from sqlmodel import col, func, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation import mail
 from service.foundation.bus import publish
 from service.foundation.db import new_id
 from service.foundation.errors import Conflict, Invalid, NotFound
-from service.foundation.events import Actor, Role
+from service.foundation.events import Actor, Role, system
 from service.people import queries as people
+from service.people.events import PersonLeft, RolesChanged, RosterImported
 from service.safeguarding import queries, rules
 from service.safeguarding.events import (
     AlertClosed,
+    AlertGrew,
+    AlertHandedOver,
     AlertMoved,
     AlertNoted,
     AlertOpened,
+    AlertPutAside,
     AlertRaised,
+    AlertReleased,
     AlertReopened,
+    AlertResumed,
     AlertTaken,
 )
-from service.safeguarding.rules import INBOX, Kind
+from service.safeguarding.rules import INBOX, About, Kind
 from service.safeguarding.tables import Alert, AlertBarred, AlertNote
 
 PRESSED_AGAIN = timedelta(minutes=1)
@@ -30,9 +37,22 @@ PRESSED_AGAIN = timedelta(minutes=1)
 TAKEN_A_WHILE_AGO = timedelta(minutes=10)
 
 
+class AlreadyTaken(Conflict):
+    """Somebody else took this while you read it."""
+
+    code = "already-taken"
+
+
+class TookPart(Conflict):
+    """You were in this lesson, so somebody else says what this came to. Hand it over."""
+
+    code = "took-part"
+
+
 async def raise_alert(
     session: AsyncSession, actor: Actor, *, kind: Kind | str, now: datetime, lesson_id: str = "", place: str = "",
     present: Collection[str] = (), about: str = "", about_id: str = "", words: str = "", do_not_ring: bool = False,
+    source: str = "", times: int = 1, concern_id: str = "",
 ) -> str:
     """Tell those who keep children safe (policy: RC1, RC4). Returns the alert's id, with which words may be added.
 
@@ -41,6 +61,8 @@ async def raise_alert(
     about          one of `rules.About`, when it was said
     about_id       the person it is about, when known
     place          where, for whoever opens it: “Maths, 5 Oak”
+    source         what the service found it in, so that it is found once (`find`)
+    concern_id     the concern that it tells of
     """
     kind = Kind(kind)
     barred = set(present) | ({about_id} if about_id else set())
@@ -51,7 +73,8 @@ async def raise_alert(
     barred |= rules.barred_by(about, holders)
     alert = Alert(
         id=new_id(), school_id=actor.school_id, kind=kind, lesson_id=lesson_id, place=place[:200], raised_by=actor.person_id,
-        raised_at=now, routed_to=rules.route(about, holders, barred), do_not_ring=do_not_ring,
+        raised_at=now, called_at=now, routed_to=rules.route(about, holders, barred), do_not_ring=do_not_ring,
+        source=source, times=times, concern_id=concern_id,
     )
     session.add(alert)
     await session.flush()
@@ -72,7 +95,8 @@ async def press_worried(
     if row is None:
         return await raise_alert(session, actor, kind=Kind.WORRY, now=now, lesson_id=lesson_id, place=place, present=present,
                                  about=about, words=words, do_not_ring=do_not_ring)
-    known = await queries.barred(session, row.id) | {row.taken_by}
+    row.times += 1
+    known = await _left_out(session, row.id) | {row.taken_by}
     session.add_all(AlertBarred(alert_id=row.id, person_id=p, school_id=row.school_id) for p in set(present) - known)
     last = (await session.exec(select(func.max(AlertNote.added_at)).where(
         AlertNote.alert_id == row.id, AlertNote.added_by == actor.person_id))).one() or row.raised_at
@@ -103,23 +127,46 @@ async def add_words(
     alert.do_not_ring = alert.do_not_ring or do_not_ring
     was_closed = alert.closed_at is not None
     if was_closed:
-        alert.taken_by, alert.taken_at, alert.closed_by, alert.closed_at = "", None, "", None
+        _call_again(alert, now)
     note_id = await _add_note(session, actor, alert, about, words, now)
     if was_closed:
         await publish(session, AlertReopened(alert.id, note_id), actor)
     if about in (rules.About.STAFF, rules.About.HEADTEACHER):
-        await _move(session, actor, alert, about)
+        await _move(session, actor, alert, about, (), now)
 
 
-async def _move(session: AsyncSession, actor: Actor, alert: Alert, about: str) -> None:
+def _call_again(alert: Alert, now: datetime) -> None:
+    """It is nobody's, and calls as if it were raised now."""
+    alert.taken_by, alert.taken_at, alert.closed_by, alert.closed_at = "", None, "", None
+    alert.called_at, alert.step, alert.handed_to, alert.waits_for, alert.outcome = now, 0, "", "", ""
+
+
+async def move(session: AsyncSession, actor: Actor, *, alert_id: str, about: str, about_id: str, now: datetime) -> None:
+    """What it is found to be about moves an alert to the headteacher or the chair; whom it is about loses it (policy: IN4)."""
+    alert = await session.get_one(Alert, alert_id)
+    await _move(session, actor, alert, about, {about_id} - {""}, now)
+
+
+async def _move(session: AsyncSession, actor: Actor, alert: Alert, about: str, left_out: Collection[str], now: datetime) -> None:
     holders = await _holders(session, alert.school_id)
     barred = await queries.barred(session, alert.id)
-    more = rules.barred_by(about, holders) - barred
-    session.add_all(AlertBarred(alert_id=alert.id, person_id=person, school_id=alert.school_id) for person in more)
+    more = (rules.barred_by(about, holders) | set(left_out)) - barred
+    for person in more:
+        await _bar(session, alert, person)
     before, alert.routed_to = alert.routed_to, rules.route(about, holders, barred | more)
-    if before != alert.routed_to:
-        alert.taken_by, alert.taken_at = "", None
+    if before != alert.routed_to or alert.taken_by in more or alert.handed_to in more:
+        _call_again(alert, now)
         await publish(session, AlertMoved(alert.id, before, alert.routed_to), actor)
+
+
+async def _bar(session: AsyncSession, alert: Alert, person: str, *, keeps: bool = False) -> None:
+    row = await session.get(AlertBarred, (alert.id, person))
+    if row is None:
+        session.add(AlertBarred(alert_id=alert.id, person_id=person, school_id=alert.school_id, keeps=keeps))
+    elif row.keeps and not keeps:
+        row.keeps = False
+    if not keeps:
+        await mail.call_off(session, about=alert.id, person_id=person, now=session.info["clock"].now())
 
 
 async def open_alert(session: AsyncSession, actor: Actor, *, alert_id: str, now: datetime) -> queries.AlertView:
@@ -129,14 +176,64 @@ async def open_alert(session: AsyncSession, actor: Actor, *, alert_id: str, now:
     return found
 
 
-async def take(session: AsyncSession, actor: Actor, *, alert_id: str, now: datetime) -> None:
-    """“I have got this”: stops calling the others and shows whose it is. It can be taken over from whoever had it."""
+async def take(session: AsyncSession, actor: Actor, *, alert_id: str, seen: str = "", now: datetime) -> None:
+    """“I have got this”: stops calling the others and shows whose it is. It can be taken over from whoever had it.
+
+    seen    who had it when the actor read it. Of two who press at once one gets it; the other is told (AlreadyTaken).
+    """
     await queries.alert(session, actor, alert_id, now)
     alert = await session.get_one(Alert, alert_id)
-    if alert.taken_by == actor.person_id or alert.closed_at is not None:
-        raise Conflict("You have this already." if alert.closed_at is None else "This is closed.")
-    alert.taken_by, alert.taken_at = actor.person_id, now
+    if alert.closed_at is not None:
+        raise Conflict("This is closed.")
+    if alert.taken_by == actor.person_id and not alert.handed_to:
+        raise Conflict("You have this already.")
+    taken = await session.exec(update(Alert).where(
+        col(Alert.id) == alert_id, col(Alert.taken_by) == seen, col(Alert.closed_at).is_(None),
+    ).values(taken_by=actor.person_id, taken_at=now, handed_to="", waits_for=""))
+    if taken.rowcount != 1:
+        owner = (await people.people(session, actor.school_id, [alert.taken_by])).get(alert.taken_by)
+        raise AlreadyTaken(f"{owner.full_name if owner else 'Somebody'} took this while you read it. You can still take it over.")
+    await session.refresh(alert)
     await publish(session, AlertTaken(alert_id), actor)
+
+
+async def hand_over(session: AsyncSession, actor: Actor, *, alert_id: str, to_id: str, words: str, now: datetime) -> None:
+    """Ask a colleague to take it over. Until they do it stays the actor's, so that it is always somebody's."""
+    alert = await _mine(session, actor, alert_id, now)
+    wrong = {}
+    if to_id not in {one.id for one in await queries.colleagues(session, actor, alert_id)}:
+        wrong["to"] = "Choose who you hand this to"
+    if not words.strip():
+        wrong["handing"] = "Say what they need to know"
+    if wrong:
+        raise Invalid(fields=wrong)
+    note_id = await _add_note(session, actor, alert, "", words, now)
+    alert.handed_to = to_id
+    await publish(session, AlertHandedOver(alert.id, to_id, note_id), actor)
+
+
+async def put_aside(session: AsyncSession, actor: Actor, *, alert_id: str, waits_for: str, now: datetime) -> None:
+    """Its owner can go on only when somebody else has answered. What it waits for is shown in the list."""
+    alert = await _mine(session, actor, alert_id, now)
+    if not waits_for.strip():
+        raise Invalid(fields={"waits_for": "Say who or what you wait for"})
+    alert.waits_for = waits_for.strip()[:200]
+    await _add_note(session, actor, alert, "", f"Waiting for: {alert.waits_for}", now)
+    await publish(session, AlertPutAside(alert.id), actor)
+
+
+async def resume(session: AsyncSession, actor: Actor, *, alert_id: str, now: datetime) -> None:
+    """Its owner goes on with what was put aside, or keeps what a colleague was asked to take."""
+    alert = await _mine(session, actor, alert_id, now)
+    alert.waits_for, alert.handed_to = "", ""
+    await publish(session, AlertResumed(alert.id), actor)
+
+
+async def _mine(session: AsyncSession, actor: Actor, alert_id: str, now: datetime) -> Alert:
+    found = await queries.alert(session, actor, alert_id, now)
+    if not found.mine or found.closed_at is not None:
+        raise Conflict("Press “I have got this” first, so that others know who had it.")
+    return await session.get_one(Alert, alert_id)
 
 
 async def add_note(session: AsyncSession, actor: Actor, *, alert_id: str, words: str, now: datetime) -> None:
@@ -145,15 +242,25 @@ async def add_note(session: AsyncSession, actor: Actor, *, alert_id: str, words:
     await _add_note(session, actor, await session.get_one(Alert, alert_id), "", words, now)
 
 
-async def close(session: AsyncSession, actor: Actor, *, alert_id: str, words: str, now: datetime) -> None:
-    """Whoever has an alert says what was done and closes it. It stays to be read; more words from the child reopen it."""
-    found = await queries.alert(session, actor, alert_id, now)
-    if not found.mine:
-        raise Conflict("Press “I have got this” first, so that others know who had it.")
-    alert = await session.get_one(Alert, alert_id)
+async def close(session: AsyncSession, actor: Actor, *, alert_id: str, outcome: str, words: str, now: datetime) -> None:
+    """Whoever has an alert says what it came to and closes it. It stays to be read; more words from the child reopen it."""
+    alert = await _mine(session, actor, alert_id, now)
+    left_out = await session.get(AlertBarred, (alert_id, actor.person_id))
+    if left_out is not None:
+        raise TookPart()
+    wrong = {} if words.strip() else {"words": "Write something first"}
+    try:
+        came_to = rules.outcome_of(outcome, has_concern=bool(alert.concern_id))
+    except Invalid as refused:
+        raise Invalid(fields=wrong | refused.fields) from refused
     await _add_note(session, actor, alert, "", words, now)
-    alert.closed_by, alert.closed_at = actor.person_id, now
-    await publish(session, AlertClosed(alert_id), actor)
+    alert.closed_by, alert.closed_at, alert.outcome, alert.handed_to, alert.waits_for = actor.person_id, now, came_to, "", ""
+    await publish(session, AlertClosed(alert_id, came_to), actor)
+
+
+async def link_concern(session: AsyncSession, *, alert_id: str, concern_id: str) -> None:
+    """A concern was recorded from it."""
+    (await session.get_one(Alert, alert_id)).concern_id = concern_id
 
 
 async def settle(session: AsyncSession, actor: Actor, *, alert_id: str, words: str, now: datetime) -> None:
@@ -164,19 +271,81 @@ async def settle(session: AsyncSession, actor: Actor, *, alert_id: str, words: s
     await _add_note(session, actor, alert, "", words, now)
     if alert.taken_by in ("", actor.person_id):
         alert.taken_by, alert.taken_at, alert.closed_by, alert.closed_at = actor.person_id, now, actor.person_id, now
-        await publish(session, AlertClosed(alert_id), actor)
+        alert.outcome, alert.handed_to, alert.waits_for = rules.Outcome.NOTED, "", ""
+        await publish(session, AlertClosed(alert_id, alert.outcome), actor)
 
 
 async def bar(session: AsyncSession, *, school_id: str, lesson_id: str, person_id: str) -> None:
     """An adult came into a lesson: its alerts stop existing for them too, except those they took: whoever goes in because
-    of an alert keeps it. For the host of the lesson's room."""
-    found = await session.exec(select(Alert.id).where(
-        Alert.school_id == school_id, Alert.lesson_id == lesson_id, Alert.taken_by != person_id
-    ))
-    for alert_id in found.all():
-        if await session.get(AlertBarred, (alert_id, person_id)) is None:
-            session.add(AlertBarred(alert_id=alert_id, person_id=person_id, school_id=school_id))
-            await mail.call_off(session, about=alert_id, person_id=person_id, now=session.info["clock"].now())
+    of an alert keeps it, and somebody else says what it came to. For the host of the lesson's room."""
+    found = await session.exec(select(Alert).where(Alert.school_id == school_id, Alert.lesson_id == lesson_id))
+    for alert in found.all():
+        if await session.get(AlertBarred, (alert.id, person_id)) is None:
+            await _bar(session, alert, person_id, keeps=alert.taken_by == person_id)
+        if alert.handed_to == person_id:
+            alert.handed_to = ""
+        await _pass_over(session, alert)
+
+
+async def _pass_over(session: AsyncSession, alert: Alert) -> None:
+    """A queue of which everybody came into the lesson is passed over: an alert is always somebody's."""
+    begins = {Role.DSL: "", Role.HEADTEACHER: About.STAFF}.get(Role(alert.routed_to))
+    if begins is None or alert.closed_at is not None or alert.taken_by:
+        return
+    barred = await queries.barred(session, alert.id)
+    to = rules.route(begins, await _holders(session, alert.school_id), barred)
+    if to != alert.routed_to:
+        before, alert.routed_to = alert.routed_to, to
+        _call_again(alert, session.info["clock"].now())
+        await publish(session, AlertMoved(alert.id, before, to), system(alert.school_id))
+
+
+async def find(
+    session: AsyncSession, school_id: str, *, kind: Kind, source: str, lesson_id: str, place: str, present: Collection[str],
+    times: int, words: str, now: datetime,
+) -> str | None:
+    """What the service found in a lesson and somebody must review: one item a source, however often it is found.
+
+    Found `times` more often than before it grows, and opens again when it was closed. Returns its id when anything changed.
+    """
+    row = (await session.exec(select(Alert).where(Alert.school_id == school_id, Alert.source == source))).first()
+    if row is None:
+        return await raise_alert(session, system(school_id), kind=kind, now=now, lesson_id=lesson_id, place=place,
+                                 present=present, words=words, source=source, times=times)
+    if times <= row.times:
+        return None
+    row.times = times
+    note_id = await _add_note(session, system(school_id), row, "", words, now)
+    await publish(session, AlertGrew(row.id, times), system(school_id))
+    if row.closed_at is not None:
+        _call_again(row, now)
+        await publish(session, AlertReopened(row.id, note_id), system(school_id))
+    return row.id
+
+
+async def release_what_nobody_has(
+    session: AsyncSession, event: RolesChanged | PersonLeft | RosterImported, actor: Actor,
+) -> None:
+    """Whoever leaves, or may not open an alert any more, gives it back: it calls the others again."""
+    now = session.info["clock"].now()
+    gone = event.left if isinstance(event, RosterImported) else (event.person_id,)
+    rows = (await session.exec(select(Alert).where(
+        Alert.school_id == actor.school_id, col(Alert.closed_at).is_(None),
+        col(Alert.taken_by).in_(gone) | col(Alert.handed_to).in_(gone),
+    ))).all()
+    holders = await _holders(session, actor.school_id)
+    for row in rows:
+        if row.handed_to in gone and row.handed_to not in holders:
+            row.handed_to = ""
+        if row.taken_by in gone and row.taken_by not in holders:
+            was_with = row.taken_by
+            _call_again(row, now)
+            await publish(session, AlertReleased(row.id, was_with), actor)
+
+
+async def _left_out(session: AsyncSession, alert_id: str) -> frozenset[str]:
+    """Everybody who has a row, those who keep it as well."""
+    return frozenset((await session.exec(select(AlertBarred.person_id).where(AlertBarred.alert_id == alert_id))).all())
 
 
 async def _add_note(session: AsyncSession, actor: Actor, alert: Alert, about: str, words: str, now: datetime) -> str:

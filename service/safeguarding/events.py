@@ -49,10 +49,11 @@ class AlertTaken(Event):
 
 @dataclass(frozen=True)
 class AlertClosed(Event):
-    """Whoever had it said what was done, and that nothing is left to do here."""
+    """Whoever had it said what was done and what it came to (`rules.Outcome`), and that nothing is left to do here."""
 
     subject = "alert_id"
     alert_id: str
+    outcome: str
 
 
 @dataclass(frozen=True)
@@ -60,3 +61,56 @@ class AlertNoted(Event):
     subject = "alert_id"
     alert_id: str
     note_id: str
+
+
+@dataclass(frozen=True)
+class AlertPassedOn(Event):
+    """Nobody took it in time, so the next are called: `step` 1 the deputies, 2 the headteacher. `people`: ids, spaced."""
+
+    subject = "alert_id"
+    alert_id: str
+    step: int
+    people: str
+
+
+@dataclass(frozen=True)
+class AlertHandedOver(Event):
+    """Its owner asks a colleague to take it over, and keeps it until they do."""
+
+    subject = "alert_id"
+    alert_id: str
+    to_id: str
+    note_id: str
+
+
+@dataclass(frozen=True)
+class AlertPutAside(Event):
+    """Its owner waits for somebody before they go on with it."""
+
+    subject = "alert_id"
+    alert_id: str
+
+
+@dataclass(frozen=True)
+class AlertResumed(Event):
+    subject = "alert_id"
+    alert_id: str
+
+
+@dataclass(frozen=True)
+class AlertReleased(Event):
+    """Whoever had it can no longer open it, so it calls the others again."""
+
+    subject = "alert_id"
+    alert_id: str
+    was_with: str
+
+
+@dataclass(frozen=True)
+class AlertGrew(Event):
+    """It happened again."""
+
+    subject = "alert_id"
+    alert_id: str
+    times: int
+

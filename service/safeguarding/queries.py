@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from service.foundation.errors import NotFound
 from service.foundation.events import Actor, Role
@@ -26,7 +27,9 @@ class NoteView:
 
 @dataclass(frozen=True)
 class AlertView:
-    """An alert as somebody who may open it sees it. `calls`: it asks for this viewer's attention now."""
+    """An alert as somebody who may open it sees it. `calls`: it asks for this viewer's attention now. `late`: “New” or how
+    late it is; empty once somebody has it. `handed_to`: who was asked to take it over. `took_part`: this viewer went into the
+    lesson because of it, so somebody else says what it came to."""
 
     id: str
     kind: rules.Kind
@@ -41,23 +44,50 @@ class AlertView:
     calls: bool
     closed_at: datetime | None
     notes: list[NoteView] = field(default_factory=list)
+    tab: rules.Tab = rules.Tab.NEW
+    owner_id: str = ""
+    handed_to: str = ""
+    handed_to_me: bool = False
+    waits_for: str = ""
+    times: int = 1
+    outcome: str = ""
+    concern_id: str = ""
+    took_part: bool = False
+
+    @property
+    def severity(self) -> rules.Severity:
+        return rules.SEVERITY[self.kind]
 
 
 async def inbox(session: AsyncSession, actor: Actor, now: datetime) -> list[AlertView]:
-    """Every alert that exists for this person and is not closed: untaken first, oldest first."""
-    rows = (await session.exec(select(Alert).where(
-        Alert.school_id == actor.school_id, col(Alert.closed_at).is_(None)
-    ).order_by(col(Alert.raised_at)))).all()
+    """Every alert that exists for this person and is not closed: the most serious first, then the newest."""
+    rows = (await session.exec(select(Alert).where(Alert.school_id == actor.school_id, col(Alert.closed_at).is_(None)))).all()
     views = await _views(session, actor, list(rows), now)
-    return sorted(views, key=lambda view: bool(view.owner))
+    return sorted(views, key=lambda view: rules.rank(view.kind, view.raised_at))
 
 
-async def closed(session: AsyncSession, actor: Actor, now: datetime, limit: int = 200) -> list[AlertView]:
-    """The closed alerts that exist for this person, the latest closed first."""
+CLOSED_AT_ONCE = 200
+
+
+async def closed(session: AsyncSession, actor: Actor, now: datetime) -> list[AlertView]:
+    """The closed alerts that exist for this person, the latest closed first; no more than fit a page."""
     rows = (await session.exec(select(Alert).where(
-        Alert.school_id == actor.school_id, col(Alert.closed_at).is_not(None)
-    ).order_by(col(Alert.closed_at).desc()).limit(limit))).all()
+        Alert.school_id == actor.school_id, col(Alert.closed_at).is_not(None), col(Alert.id).not_in(_hidden_from(actor)),
+    ).order_by(col(Alert.closed_at).desc()).limit(CLOSED_AT_ONCE))).all()
     return await _views(session, actor, list(rows), now)
+
+
+def _hidden_from(actor: Actor) -> "SelectOfScalar[str]":
+    return select(AlertBarred.alert_id).where(AlertBarred.person_id == actor.person_id, ~col(AlertBarred.keeps))
+
+
+async def colleagues(session: AsyncSession, actor: Actor, alert_id: str) -> list[people.PersonView]:
+    """Who may take this alert over: whoever shares its queue, and the headteacher; nobody it is kept from."""
+    row = await session.get_one(Alert, alert_id)
+    circle = rules.circle(Role(row.routed_to)) | ({Role.HEADTEACHER} if row.routed_to == Role.DSL else set())
+    kept_from = (await session.exec(select(AlertBarred.person_id).where(AlertBarred.alert_id == alert_id))).all()
+    return [one for one in await people.holders(session, actor.school_id, circle)
+            if one.id != actor.person_id and one.id not in kept_from]
 
 
 async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> list[AlertView]:
@@ -65,7 +95,9 @@ async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> list[Al
     if not actor.is_any(rules.INBOX):
         return []
     rows = (await session.exec(select(Alert).where(
-        Alert.school_id == actor.school_id, Alert.taken_by == ""
+        Alert.school_id == actor.school_id, col(Alert.closed_at).is_(None),
+        or_(col(Alert.handed_to) == actor.person_id,
+            (col(Alert.taken_by) == "") & col(Alert.kind).not_in([str(kind) for kind in rules.QUIET])),
     ).order_by(col(Alert.raised_at)))).all()
     return [view for view in await _views(session, actor, list(rows), now) if view.calls]
 
@@ -82,7 +114,9 @@ async def alert(session: AsyncSession, actor: Actor, alert_id: str, now: datetim
 
 
 async def barred(session: AsyncSession, alert_id: str) -> frozenset[str]:
-    return frozenset((await session.exec(select(AlertBarred.person_id).where(AlertBarred.alert_id == alert_id))).all())
+    """For whom it does not exist."""
+    return frozenset((await session.exec(select(AlertBarred.person_id).where(
+        AlertBarred.alert_id == alert_id, ~col(AlertBarred.keeps)))).all())
 
 
 async def on_duty(session: AsyncSession, school_id: str, now: datetime) -> frozenset[str]:
@@ -106,9 +140,11 @@ async def _views(session: AsyncSession, actor: Actor, rows: list[Alert], now: da
     seen = [row for row in rows if rules.may_open(known[row.id], viewer, now, minutes)]
     notes = await _notes(session, [row.id for row in seen])
     who = {note.added_by for found in notes.values() for note in found}
-    who |= {person for row in seen for person in (row.raised_by, row.taken_by)}
+    who |= {person for row in seen for person in (row.raised_by, row.taken_by, row.handed_to)}
     names = await people.people(session, actor.school_id, who)
     duty = await team_on_duty(session, actor.school_id, now)
+    keeps = set((await session.exec(select(AlertBarred.alert_id).where(
+        AlertBarred.person_id == actor.person_id, col(AlertBarred.alert_id).in_([row.id for row in seen])))).all())
     return [
         AlertView(
             row.id, rules.Kind(row.kind), row.lesson_id, row.place, row.raised_at, _name(names, row.raised_by), row.do_not_ring,
@@ -116,6 +152,10 @@ async def _views(session: AsyncSession, actor: Actor, rows: list[Alert], now: da
             rules.say_late(rules.late_by(known[row.id], now, minutes)),
             rules.calls(known[row.id], viewer, duty - known[row.id].barred, now, minutes), row.closed_at,
             [NoteView(note.about, note.words, _name(names, note.added_by), note.added_at) for note in notes.get(row.id, [])],
+            rules.tab(owner=row.taken_by, viewer=actor.person_id, is_closed=row.closed_at is not None, waits_for=row.waits_for,
+                      handed_to=row.handed_to),
+            row.taken_by, _name(names, row.handed_to) if row.handed_to else "", row.handed_to == actor.person_id,
+            row.waits_for, row.times, row.outcome, row.concern_id, row.id in keeps,
         )
         for row in seen
     ]
@@ -124,11 +164,16 @@ async def _views(session: AsyncSession, actor: Actor, rows: list[Alert], now: da
 async def _known(session: AsyncSession, rows: list[Alert]) -> dict[str, rules.Alert]:
     """What the rules need to know of each alert, by id."""
     left_out: dict[str, set[str]] = {row.id: set() for row in rows}
-    for barred_row in (await session.exec(select(AlertBarred).where(col(AlertBarred.alert_id).in_(left_out)))).all():
+    for barred_row in (await session.exec(select(AlertBarred).where(
+            col(AlertBarred.alert_id).in_(left_out), ~col(AlertBarred.keeps)))).all():
         left_out[barred_row.alert_id].add(barred_row.person_id)
-    return {
-        row.id: rules.Alert(Role(row.routed_to), row.raised_at, row.taken_by, frozenset(left_out[row.id])) for row in rows
-    }
+    return {row.id: known(row, left_out[row.id]) for row in rows}
+
+
+def known(row: Alert, left_out: Collection[str]) -> rules.Alert:
+    """What the rules need to know of one alert."""
+    return rules.Alert(Role(row.routed_to), row.called_at, row.taken_by, frozenset(left_out), row.handed_to,
+                       row.kind in rules.QUIET)
 
 
 async def _notes(session: AsyncSession, ids: Collection[str]) -> dict[str, list[AlertNote]]:
@@ -143,3 +188,13 @@ async def _notes(session: AsyncSession, ids: Collection[str]) -> dict[str, list[
 
 def _name(names: dict[str, people.PersonView], person_id: str) -> str:
     return names[person_id].full_name if person_id in names else "Chaperone"
+
+
+async def subjects(session: AsyncSession, school_id: str, lesson_ids: Collection[str]) -> frozenset[str]:
+    """Who an alert of these lessons that is about a member of staff may be about: everybody of whom it is kept. They decide
+    nothing about these lessons, and never watch them (policy: IN4)."""
+    about_staff = select(AlertNote.alert_id).where(col(AlertNote.about).in_((rules.About.STAFF, rules.About.HEADTEACHER)))
+    rows = await session.exec(select(AlertBarred.person_id).join(Alert, col(Alert.id) == AlertBarred.alert_id).where(
+        AlertBarred.school_id == school_id, col(Alert.lesson_id).in_(list(lesson_ids)), col(Alert.id).in_(about_staff),
+    ))
+    return frozenset(rows.all())

@@ -1,14 +1,16 @@
 """Who is told of what, and who must never know. Pure.
 
 An alert reaches somebody who can act and is not part of it: never the person it is about, never an adult of the lesson it
-came from (policy: RC1, RC4, IN4). For the people left out it does not exist, in counts either.
+came from (policy: RC1, RC4, IN4). For the people left out it does not exist, in counts either. Everything that somebody must
+review is an alert; the quiet ones wait in the queue and call nobody.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
+from service.foundation.errors import Invalid
 from service.foundation.events import SAFEGUARDING, STAFF, Role
 
 
@@ -26,6 +28,66 @@ class Kind(StrEnum):
     STOPPED = "stopped"
     ONE_PUPIL = "one-pupil"
     FORBIDDEN_DELIVERY = "forbidden-delivery"
+    PARENT = "parent"
+    CONCERN = "concern"
+    NEARLY_ALONE = "nearly-alone"
+    PAUSED = "paused"
+    CHAT = "chat"
+    ONE_TO_ONE = "one-to-one"
+    RECORDING = "recording"
+
+
+QUIET = frozenset({Kind.NEARLY_ALONE, Kind.PAUSED, Kind.CHAT, Kind.ONE_TO_ONE, Kind.RECORDING})
+"""What the service found in a lesson afterwards: it waits in the queue, and calls nobody from what they are doing."""
+
+
+class Severity(IntEnum):
+    """How serious a kind is, the most serious first; the words are the page's."""
+
+    DANGER = 1
+    RULE = 2
+    CHECK = 3
+    ROUTINE = 4
+
+
+SEVERITY_WORDS = {
+    Severity.DANGER: "A child may need help", Severity.RULE: "A rule was close to broken", Severity.CHECK: "Look into it",
+    Severity.ROUTINE: "Routine",
+}
+SEVERITY = {
+    Kind.WORRY: Severity.DANGER, Kind.CONCERN: Severity.DANGER, Kind.PARENT: Severity.DANGER, Kind.CHAT_HELD: Severity.DANGER,
+    Kind.FLAG: Severity.RULE, Kind.FORBIDDEN_DELIVERY: Severity.RULE, Kind.NEARLY_ALONE: Severity.RULE,
+    Kind.DEVICE_SHARED: Severity.RULE, Kind.ADDRESS_SHARED: Severity.RULE, Kind.STOPPED: Severity.RULE,
+    Kind.TEACHER_AWAY: Severity.CHECK, Kind.TEACHER_NOT_ARRIVED: Severity.CHECK, Kind.RECORDER_FAILED: Severity.CHECK,
+    Kind.RECORDING: Severity.CHECK, Kind.CHAT: Severity.CHECK, Kind.PAUSED: Severity.CHECK,
+    Kind.ONE_TO_ONE: Severity.ROUTINE, Kind.ONE_PUPIL: Severity.ROUTINE,
+}
+REVIEW_WITHIN = timedelta(days=3)
+"""When a quiet item is late."""
+
+
+class Outcome(StrEnum):
+    """What a review came to."""
+
+    NO_ACTION = "no-action"
+    NOTED = "noted"
+    CONCERN = "concern"
+    PASSED_ON = "passed-on"
+
+
+OUTCOME_WORDS = {
+    Outcome.NO_ACTION: "No further action", Outcome.NOTED: "A note is enough", Outcome.CONCERN: "A concern was recorded",
+    Outcome.PASSED_ON: "Passed on to somebody else",
+}
+
+
+class Tab(StrEnum):
+    """Where an item stands for one reader: nobody has it; they do; it waits for somebody else; it is closed."""
+
+    NEW = "new"
+    MINE = "mine"
+    WAITING = "waiting"
+    CLOSED = "closed"
 
 
 class About(StrEnum):
@@ -50,12 +112,15 @@ HEADTEACHER_AFTER = 3  # times the profile's `alert_minutes`, untaken: 15 minute
 
 @dataclass(frozen=True)
 class Alert:
-    """What routing needs to know of an alert. `barred`: the people for whom it does not exist."""
+    """What routing needs to know of an alert. `called_at`: when it last began to call, raised, moved or opened again.
+    `barred`: the people for whom it does not exist. `handed_to`: who is asked to take it over, and has not yet."""
 
     routed_to: Role
-    raised_at: datetime
+    called_at: datetime
     taken_by: str = ""
     barred: frozenset[str] = frozenset()
+    handed_to: str = ""
+    is_quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,9 +165,9 @@ def may_open(alert: Alert, viewer: Viewer, now: datetime, alert_minutes: int) ->
     """Whether the alert exists for this viewer: in their queue, or untaken for so long that it became theirs too."""
     if viewer.person_id in alert.barred:
         return False
-    if viewer.roles & circle(alert.routed_to) or alert.taken_by == viewer.person_id:
+    if viewer.roles & circle(alert.routed_to) or viewer.person_id in (alert.taken_by, alert.handed_to):
         return True
-    late = not alert.taken_by and waited(alert, now) >= timedelta(minutes=HEADTEACHER_AFTER * alert_minutes)
+    late = not alert.taken_by and not alert.is_quiet and waited(alert, now) >= step_after(2, alert_minutes)
     return alert.routed_to is Role.DSL and Role.HEADTEACHER in viewer.roles and late
 
 
@@ -110,9 +175,11 @@ def calls(alert: Alert, viewer: Viewer, on_duty: Collection[str], now: datetime,
     """Whether the alert asks for this viewer's attention on every page now.
 
     The DSL and whoever of the queue is on duty are called at once; a deputy off duty after `alert_minutes`; everybody of
-    the queue at once when the rota names nobody who may open it.
+    the queue at once when the rota names nobody who may open it. Whoever is handed one is called until they take it.
     """
-    if alert.taken_by or not may_open(alert, viewer, now, alert_minutes):
+    if viewer.person_id and alert.handed_to == viewer.person_id:
+        return viewer.person_id not in alert.barred
+    if alert.taken_by or alert.is_quiet or not may_open(alert, viewer, now, alert_minutes):
         return False
     if alert.routed_to is not Role.DSL or Role.DSL in viewer.roles or viewer.person_id in on_duty:
         return True
@@ -124,21 +191,58 @@ def calls(alert: Alert, viewer: Viewer, on_duty: Collection[str], now: datetime,
 def call_times(alert: Alert, holders: Mapping[str, frozenset[Role]], on_duty: Collection[str],
                alert_minutes: int) -> dict[str, timedelta]:
     """How long after it was raised an alert that nobody takes first calls each person; who is never called is not in it."""
-    steps = [timedelta(minutes=times * alert_minutes) for times in (0, 1, HEADTEACHER_AFTER)]
+    steps = [step_after(step, alert_minutes) for step in (0, 1, 2)]
     return {
         person: first for person, roles in holders.items()
         if (first := next((step for step in steps if calls(
-            alert, Viewer(person, roles), on_duty, alert.raised_at + step, alert_minutes)), None)) is not None
+            alert, Viewer(person, roles), on_duty, alert.called_at + step, alert_minutes)), None)) is not None
     }
 
 
+def step_after(step: int, alert_minutes: int) -> timedelta:
+    """How long after it was raised the n-th step of an alert that nobody takes is: 0 at once, 1 deputies, 2 headteacher."""
+    return timedelta(minutes=(0, 1, HEADTEACHER_AFTER)[step] * alert_minutes)
+
+
+def steps_passed(alert: Alert, now: datetime, alert_minutes: int) -> int:
+    """How many times nobody took it in time: 1 once the deputies are called, 2 once the headteacher is."""
+    if alert.taken_by or alert.is_quiet:
+        return 0
+    return sum(waited(alert, now) >= step_after(step, alert_minutes) for step in (1, 2))
+
+
+def tab(*, owner: str, viewer: str, is_closed: bool, waits_for: str = "", handed_to: str = "") -> Tab:
+    """Where an item stands for this viewer. What somebody else has, or is asked to take, is one that waits."""
+    if is_closed:
+        return Tab.CLOSED
+    if not owner:
+        return Tab.NEW
+    if handed_to == viewer:
+        return Tab.MINE
+    return Tab.MINE if owner == viewer and not waits_for and not handed_to else Tab.WAITING
+
+
+def rank(kind: Kind, raised_at: datetime) -> tuple[int, float]:
+    """The order of the queue: the most serious first, of equally serious ones the newest."""
+    return SEVERITY[kind], -raised_at.timestamp()
+
+
+def outcome_of(given: str, *, has_concern: bool) -> Outcome:
+    """What a review came to, or `Invalid` with words for the form."""
+    if given not in set(Outcome):
+        raise Invalid(fields={"outcome": "Choose what this came to"})
+    if given == Outcome.CONCERN and not has_concern:
+        raise Invalid(fields={"outcome": "Record the concern first, or choose something else"})
+    return Outcome(given)
+
+
 def waited(alert: Alert, now: datetime) -> timedelta:
-    return now - alert.raised_at
+    return now - alert.called_at
 
 
 def late_by(alert: Alert, now: datetime, alert_minutes: int) -> timedelta | None:
     """How long an alert has waited for somebody beyond what the profile allows."""
-    late = waited(alert, now) - timedelta(minutes=alert_minutes)
+    late = waited(alert, now) - (REVIEW_WITHIN if alert.is_quiet else timedelta(minutes=alert_minutes))
     return late if not alert.taken_by and late >= timedelta(0) else None
 
 

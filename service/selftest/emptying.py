@@ -1,6 +1,6 @@
 """What earlier runs wrote into the self-test's own school goes before the next one: nothing grows but the audit.
 
-The database lets rows that are append-only go from this school alone, which is nobody's (revision 0071, policy: AC10).
+The database lets rows that are append-only go from this school alone, which is nobody's (revision 0010, policy: AC10).
 """
 
 from sqlmodel import SQLModel, col, delete, select

@@ -16,6 +16,7 @@ from tests import netns
 from tests.browser import signals
 from tests.browser.firefox import Firefox
 from tests.browser.programs import PATIENCE, Chromium, Person, Service
+from tests.browser.replay import Asked
 from tests.browser.signals import TONES
 from tests.browser.wire import Wire
 
@@ -29,6 +30,7 @@ class Day:
         self.browsers: list[Chromium | Firefox] = []
         self.people: list[Person | Firefox] = []
         self.camera = signals.camera_file
+        self.asked = Asked()
 
     @property
     def lesson_url(self) -> str:
@@ -44,6 +46,7 @@ class Day:
         """This person at that computer."""
         known = self.service.person(person_id)
         context = await browser.context()
+        self.asked.listen(context)
         person = Person(known["name"], person_id, await context.new_page())
         await person.sign_in(known["sign_in_url"])
         return person

@@ -2,16 +2,14 @@
 
 import json
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, Route, expect
 
-from tests.browser.lesson_page import ORIGIN, ScriptedRoom, adult, chromium, context, person, state
+from tests.browser.lesson_page import ORIGIN, ScriptedRoom, adult, context, person, state
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 SIZES = {"phone": {"width": 320, "height": 640}, "laptop": {"width": 1280, "height": 800}}
@@ -43,12 +41,6 @@ class Offers:
         else:
             self.told["invited"] = [{"name": "Ms Cole", "at": "10:23am"}]
         await route.fulfill(json={})
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as started:
-        yield started
 
 
 async def held(browser: Browser, size: str) -> tuple[ScriptedRoom, Page, Offers]:

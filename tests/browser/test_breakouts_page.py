@@ -11,17 +11,11 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Route, expect
 
-from tests.browser.lesson_page import NAMES, ScriptedRoom, adult, chromium, lesson_page, person, state
+from tests.browser.lesson_page import NAMES, ScriptedRoom, adult, lesson_page, person, state
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 CLASS = [adult(), *(person(number) for number in range(4))]
 MAIN, RED, BLUE = "demo", "red", "blue"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as started:
-        yield started
 
 
 class School:

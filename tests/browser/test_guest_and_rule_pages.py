@@ -1,32 +1,14 @@
 """Asking for a guest, the guest's own page, and changing the school's rules, in Chromium (screens 1.4, 4.5)."""
 
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.browser.lesson_page import chromium
 from tests.browser.programs import Service, confirm_with_code
 from tests.browser.test_office_pages import signed_in
 from tests.browser.test_people_pages import sound
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as started:
-        yield started
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    started = Service(tmp_path_factory.mktemp("service"))
-    try:
-        yield await started.ready()
-    finally:
-        started.kill()
 
 
 @pytest.mark.parametrize(("width", "second"), [(320, "headteacher"), (1280, "chair")])

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import canaries
 from tests.browser.lesson_day import Day, axe_finds_nothing, school_day
 from tests.browser.programs import Chromium, Person
+from tests.browser.replay import refuses_all
 from tests.browser.signals import SCREEN
 
 pytestmark = pytest.mark.browser
 TEACHER, ALI, MAYA, ZOFIA = 1, 2, 3, 4
 """The code that each camera shows and each microphone's tone stands for."""
+WORDS = "Open your books at page nine."
 LATEST = 2.5
 """Seconds after a browser dies in which the last packet may still be on its way to anybody."""
 
@@ -55,7 +58,10 @@ async def test_a_lesson_is_seen_heard_paused_resumed_and_played_back(tmp_path: P
             await person.sees("ended")
             assert person.troubles == []
         day.people.clear()
-        await the_safeguarding_lead_plays_it_back(day, teacher, [ali, maya, zofia])
+        lead = await the_safeguarding_lead_plays_it_back(day, teacher, [ali, maya, zofia])
+        picture = await a_picture_of_it(day, lead)
+        await every_address_is_refused_to_others(day)
+        nothing_of_it_lies_about_in_clear(day, picture)
 
 
 async def each_is_seen_and_heard_as_themselves(day: Day, teacher: Person, ali: Person, maya: Person, zofia: Person) -> None:
@@ -67,8 +73,8 @@ async def each_is_seen_and_heard_as_themselves(day: Day, teacher: Person, ali: P
 
 
 async def what_is_written_and_shown_reaches_all(day: Day, teacher: Person, ali: Person) -> None:
-    await teacher.says("Open your books at page nine.")
-    await ali.page.get_by_text("Open your books at page nine.").wait_for(state="attached")
+    await teacher.says(WORDS)
+    await ali.page.get_by_text(WORDS).wait_for(state="attached")
     await teacher.turn_on("Share screen")
     await day.until_sees(ali, {(teacher.id, "camera"): TEACHER, (teacher.id, "screen"): SCREEN})
 
@@ -93,7 +99,7 @@ async def the_last_pupil_but_one_dies_and_nothing_follows(
     assert await ali.pictures() == await teacher.pictures() == {}
 
 
-async def the_safeguarding_lead_plays_it_back(day: Day, teacher: Person, pupils: list[Person]) -> None:
+async def the_safeguarding_lead_plays_it_back(day: Day, teacher: Person, pupils: list[Person]) -> Person:
     """With a reason; everybody decodes as themselves. Who taught cannot watch, nor can an address be passed on."""
     lead = await day.signed_in(await day.browser(5), day.service.first("dsl")["id"])
     address = f"{day.service.url}/recordings/{day.lesson['id']}"
@@ -112,6 +118,39 @@ async def the_safeguarding_lead_plays_it_back(day: Day, teacher: Person, pupils:
         answer = await teacher.page.goto(asked)
         assert answer is not None
         assert answer.status == 404
+    return lead
+
+
+async def a_picture_of_it(day: Day, lead: Person) -> bytes:
+    """Some bytes of the middle of the largest piece that was played: a picture, as the recording would have it in clear."""
+    pieces = [await (await lead.page.request.get(day.service.url + address)).body()
+              for _, address in day.asked.requests if "/clusters" in address]
+    largest = max(pieces, key=len)
+    return largest[len(largest) // 2 :][:48]
+
+
+async def every_address_is_refused_to_others(day: Day) -> None:
+    """Without a cookie, in a wrong role, from another school: alike, and like what does not exist (policy: AC3)."""
+    media = [address for _, address in day.asked.requests if "/clusters" in address]
+    assert media, "the run asked for media"
+    assert len(day.asked.requests) > 60
+    assert await refuses_all(day.service, day.asked) > 150
+
+
+def nothing_of_it_lies_about_in_clear(day: Day, picture: bytes) -> None:
+    """Neither what was written, nor a picture, nor what the school's database alone may hold: a child's name and address."""
+    service, data = day.service, day.service.folder / "data"
+    secret = {"chat": WORDS.encode(), "picture": picture}
+    pupil = service.person(day.lesson["pupil_ids"][0])["name"].encode()
+    database = [data / f"chaperone.sqlite3{part}" for part in ("", "-wal", "-shm")]
+    assert canaries.found(secret, data, service.log.parent / "tmp") == []
+    assert canaries.found(secret | {"name": pupil}, data / "recordings", data / "keys") == []
+    log = {name: canary for name, canary in (secret | {"name": pupil}).items() if canary in service.log.read_bytes()}
+    assert log == {}
+    # Negative controls: the name is where it belongs, and a canary that lies about is found.
+    assert any(pupil in path.read_bytes() for path in database if path.exists())
+    (data / "recordings" / "left.tmp").write_bytes(b"..." + WORDS.encode())
+    assert canaries.found(secret, data) == [("chat", str(data / "recordings" / "left.tmp"))]
 
 
 async def seek_until_sees(lead: Person, expected: dict[tuple[str, str], int]) -> None:

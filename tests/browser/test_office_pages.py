@@ -6,29 +6,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.lesson_page import chromium
 from tests.browser.programs import Service
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as started:
-        yield started
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    started = Service(tmp_path_factory.mktemp("service"))
-    try:
-        yield await started.ready()
-    finally:
-        started.kill()
 
 
 @asynccontextmanager
@@ -58,8 +41,8 @@ async def paths(page: Page, service: Service, role: str) -> list[str]:
     lesson = min(service.made["lessons"], key=lambda found: found["starts_at"])
     child = lesson["pupil_ids"][0]
     if role != "office":
-        return ["/live", f"/live/{lesson['id']}/stop", "/agreement", "/safeguarding", "/safeguarding/closed", "/permissions",
-                "/attendance"]
+        return ["/live", f"/live/{lesson['id']}/stop", "/agreement", "/safeguarding", "/safeguarding?tab=closed", "/concerns",
+                "/concerns/new", "/concerns/officer", "/permissions", "/attendance"]
     await page.goto("/permissions")
     group = await page.locator("h2 a").first.get_attribute("href")
     await page.goto(f"/permissions/children/{child}")

@@ -2,37 +2,19 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 import segno
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from service.people import credentials
 from tests.browser import programs
-from tests.browser.lesson_page import chromium
 from tests.browser.programs import Service
 from tests.browser.test_office_pages import signed_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as started:
-        yield started
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    started = Service(tmp_path_factory.mktemp("service"))
-    try:
-        yield await started.ready()
-    finally:
-        started.kill()
 
 
 async def sound(page: Page, path: str) -> None:

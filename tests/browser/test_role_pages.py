@@ -1,33 +1,14 @@
 """Two people give a role with which somebody may approve, and the menu on a phone, in Chromium (threat T5, screens 0)."""
 
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from tests.browser.lesson_page import chromium
-from tests.browser.programs import Service
-from tests.browser.test_guest_and_rule_pages import confirm
+from tests.browser.programs import Service, confirm_with_code
 from tests.browser.test_office_pages import signed_in
 from tests.browser.test_people_pages import sound
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as started:
-        yield started
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    started = Service(tmp_path_factory.mktemp("service"))
-    try:
-        yield await started.ready()
-    finally:
-        started.kill()
 
 
 @pytest.mark.parametrize(("width", "role", "second"), [
@@ -42,7 +23,7 @@ async def test_two_people_make_somebody_an_approver(browser: Browser, service: S
         await page.get_by_label(role).check()
         await page.get_by_role("button", name="Save roles").click()
         await sound(page, "check it is you")
-        await confirm(page)
+        await confirm_with_code(page)
         await expect(page.get_by_text("Until then it counts for nothing")).to_be_visible()
         await sound(page, "person")
         await page.get_by_role("link", name="See what waits").click()
@@ -58,7 +39,7 @@ async def test_two_people_make_somebody_an_approver(browser: Browser, service: S
         await sound(page, "nothing chosen")
         await page.get_by_label("Agree", exact=True).check()
         await page.get_by_role("button", name="Save decision").click()
-        await confirm(page)
+        await confirm_with_code(page)
         await expect(page.get_by_text("has this role now")).to_be_visible()
         await sound(page, "agreed")
 

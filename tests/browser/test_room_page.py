@@ -11,17 +11,11 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
-from tests.browser.lesson_page import COLOURS, NAMES, ORIGIN, ScriptedRoom, adult, chromium, context, lesson_page, person, state
+from tests.browser.lesson_page import COLOURS, NAMES, ORIGIN, ScriptedRoom, adult, context, lesson_page, person, state
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 STATIC = Path(__file__).parents[2] / "lessons/static"
 CLASS = [adult(), person(0, camera=False), *(person(number) for number in range(1, 4))]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as started:
-        yield started
 
 
 @pytest_asyncio.fixture(loop_scope="module")

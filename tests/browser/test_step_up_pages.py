@@ -5,31 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.lesson_page import chromium
 from tests.browser.programs import Service, confirm_with_code
 from tests.browser.test_people_pages import sound
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 AUTHENTICATOR = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
                  "isUserVerified": True, "automaticPresenceSimulation": True}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as started:
-        yield started
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    started = Service(tmp_path_factory.mktemp("service"))
-    try:
-        yield await started.ready()
-    finally:
-        started.kill()
 
 
 @asynccontextmanager

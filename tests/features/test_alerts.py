@@ -1,5 +1,8 @@
 """A worry reaches those who can act, within seconds, and nobody else ever learns that it exists (policy: RC1, RC4)."""
 
+from typing import Any
+
+import httpx
 import pytest
 from sqlmodel import select
 
@@ -32,6 +35,11 @@ async def worry(school: Running, *, present: tuple[str, ...] = (), about: str = 
 async def told(school: Running, role: str) -> list[str]:
     async with await school.signed_in(role) as client:
         return [banner["words"] for banner in (await client.get("/banners?wait=false")).json()["banners"]]
+
+
+async def rows(client: httpx.AsyncClient, tab: str = "new") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await client.get(f"/safeguarding/rows?tab={tab}")).json()["rows"]
+    return found
 
 
 NOTHING: list[str] = []
@@ -67,7 +75,7 @@ async def test_an_adult_of_the_lesson_never_sees_it_in_counts_either_even_the_ds
     assert await told(school, "dsl") == NOTHING
     assert await told(school, "deputy_dsl") == ONE
     async with await school.signed_in("dsl") as client:
-        assert (await client.get("/safeguarding/rows")).json() == []
+        assert await rows(client) == []
         for answer in (await client.get(f"/safeguarding/{alert}"), await client.post(f"/safeguarding/{alert}/take"),
                        await client.post(f"/safeguarding/{alert}/notes", data={"words": "x"})):
             assert answer.status_code == 404
@@ -128,12 +136,12 @@ async def test_i_have_got_this_stops_the_call_for_the_others_and_shows_the_name(
     alert = await worry(school)
     async with await school.signed_in("dsl") as client:
         assert (await client.post(f"/safeguarding/{alert}/take")).status_code == 303
-        assert (await client.get("/safeguarding/rows")).json()[0]["mine"]
+        assert (await rows(client, "mine"))[0]["mine"]
     assert await told(school, "dsl") == NOTHING
     async with await school.signed_in("deputy_dsl") as client:
-        rows = (await client.get("/safeguarding/rows")).json()
-        assert (rows[0]["owner"], rows[0]["mine"]) == ("Ruth Okafor", False)
-        page = await client.get("/safeguarding")
+        found = await rows(client, "waiting")
+        assert (found[0]["owner"], found[0]["mine"]) == ("Ruth Okafor", False)
+        page = await client.get("/safeguarding?tab=waiting")
         assert "Ruth Okafor" in page.text
 
 
@@ -156,14 +164,14 @@ async def test_notes_are_kept_and_an_empty_one_is_given_back(school: Running) ->
 
 async def test_an_alert_is_closed_by_its_owner_with_words_and_more_from_the_child_opens_it_again(school: Running) -> None:
     alert, child = await worry(school), await who(school, "pupil")
-    done = {"words": "Spoke to her and her form tutor", "close": "yes"}
+    done = {"words": "Spoke to her and her form tutor", "outcome": "noted", "close": "yes"}
     async with await school.signed_in("dsl") as client:
         assert (await client.post(f"/safeguarding/{alert}/notes", data=done)).status_code == 409, "nobody has it yet"
         await client.post(f"/safeguarding/{alert}/take")
         assert (await client.post(f"/safeguarding/{alert}/notes", data={"words": "", "close": "yes"})).status_code == 422
         assert (await client.post(f"/safeguarding/{alert}/notes", data=done)).status_code == 303
-        assert (await client.get("/safeguarding/rows")).json() == []
-        assert alert in (await client.get("/safeguarding/closed")).text
+        assert await rows(client) == []
+        assert alert in (await client.get("/safeguarding?tab=closed")).text
         assert "Spoke to her" in (await client.get(f"/safeguarding/{alert}")).text
     async with school.database.writing() as session:
         await commands.add_words(session, child, alert_id=alert, words="It happened again", now=school.clock.now())
@@ -177,7 +185,7 @@ async def test_what_waits_too_long_says_by_how_much(school: Running) -> None:
         for seconds in (0, 5 * 60, 12 * 60, 2 * 3600):
             school.clock.advance(seconds)
             client.cookies.set(COOKIE, await school.cookie(school.person("dsl")))
-            said.append((await client.get("/safeguarding/rows")).json()[0]["late"])
+            said.append((await rows(client))[0]["late"])
     assert said == ["New", "Late", "12 minutes late", "2 hours late"]
 
 

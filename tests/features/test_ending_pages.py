@@ -66,7 +66,7 @@ async def test_evidence_shows_the_steps_and_opens_for_nobody(school: Running) ->
     async with await school.signed_in("dsl") as dsl, await school.signed_in("headteacher") as head:
         watched = await confirmed_post(school, dsl, school.person("dsl"), recorded.page, {"why": "flag"})
         at = watched.headers["location"]
-        served = [at, f"{at}/tracks", f"{at}/parts/1/tracks/1/beginning", f"{at}/parts/1/tracks/1/clusters?first=0&count=1"]
+        served = [at, f"{at}/tracks", f"{at}/pieces?of=1.1,1.2&at=0&until=1000", f"{at}/preparation"]
         assert {(await dsl.get(address)).status_code for address in served} == {200}, "negative control"
         school.clock.advance(31)
         assert (await keep(school, dsl, kept, evidence="yes")).status_code == 303

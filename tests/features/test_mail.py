@@ -62,11 +62,16 @@ async def inbox() -> AsyncIterator[Inbox]:
 
 @pytest.fixture
 async def school(tmp_path: Path, template: Path, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
-    """The school with a mail server. Its own job rests: the test says when mails are sent."""
+    """The school with a mail server. Its own jobs rest: the test says when mails are sent."""
     monkeypatch.setattr(mail, "EVERY", 86_400.0)
+    monkeypatch.setattr("service.app.remind", _nobody)
     async with running(tmp_path / "data", template=template, smtp_host="127.0.0.1", smtp_port=inbox.port, smtp_tls="none",
                        smtp_sender="chaperone@school.example") as started:
         yield started
+
+
+async def _nobody(_state: Any) -> None:
+    """The daily reminders rest as well: they are mails of their own."""
 
 
 async def send(school: Running) -> int:
@@ -141,7 +146,7 @@ async def test_said_again_after_it_was_closed_it_is_a_new_mail(school: Running, 
     await send(school)
     async with await school.signed_in("dsl") as client:
         await client.post(f"/safeguarding/{alert}/take")
-        await client.post(f"/safeguarding/{alert}/notes", data={"words": "Spoke to Ali.", "close": "yes"})
+        await client.post(f"/safeguarding/{alert}/notes", data={"words": "Spoke to Ali.", "outcome": "noted", "close": "yes"})
     before = inbox.to.count(await address(school, "dsl"))
     async with school.database.writing() as session:
         await commands.add_words(session, child, alert_id=alert, words="Again", now=school.clock.now())

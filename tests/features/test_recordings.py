@@ -4,6 +4,7 @@ policy: RE1, RE2, RE4, RL4, RL6
 """
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 
 import httpx
@@ -11,6 +12,8 @@ import pytest
 from sqlmodel import col, select
 
 from recordings import commands, rules
+from recordings.reader import Recording as File
+from recordings.review import OVER, PIECE
 from recordings.tables import Recording, RecordingKey, RecordingPart
 from recordings.vault import key_id
 from service.foundation.audit import AuditLeaf
@@ -35,7 +38,7 @@ async def view(school: Running, client: httpx.AsyncClient, recorded: Recorded, w
 
 def addresses(at: str) -> list[str]:
     """Everything that a view serves."""
-    return [at, f"{at}/tracks", f"{at}/parts/1/tracks/1/beginning", f"{at}/parts/1/tracks/1/clusters?first=0&count=2"]
+    return [at, f"{at}/tracks", f"{at}/pieces?of=1.1,1.2&at=5000&until=7000", f"{at}/preparation"]
 
 
 async def viewed(school: Running) -> list[str]:
@@ -48,10 +51,10 @@ async def test_the_dsl_gives_a_reason_and_gets_everything(school: Running, recor
         asked = await dsl.get(recorded.page)
         assert "Your name and the time go on the picture and in the log." in asked.text
         at = await view(school, dsl, recorded)
-        page, tracks, beginning, clusters = [await dsl.get(address) for address in addresses(at)]
-    assert all(answer.status_code == 200 for answer in (page, tracks, beginning, clusters))
-    assert beginning.content.startswith(b"\x1a\x45\xdf\xa3")
-    assert clusters.content.startswith(b"\x1f\x43\xb6\x75")
+        page, tracks, media, preparation = [await dsl.get(address) for address in addresses(at)]
+    assert all(answer.status_code == 200 for answer in (page, tracks, media, preparation))
+    assert [each.body[:4] for each in pieces(media.content)] == [b"\x1a\x45\xdf\xa3"] * 2, "with the beginning, where it begins"
+    assert preparation.json() == {"words": "Being prepared: waiting for its turn"}
     sources = {(track["source"], track["person"]) for track in tracks.json()["tracks"]}
     assert sources == {("camera", recorded.teacher), ("microphone", recorded.teacher), ("microphone", recorded.pupils[0])}
     assert tracks.json()["pauses"] == [[10_000, 14_000, "One adult would have been alone with one pupil"]]
@@ -75,7 +78,7 @@ async def test_without_one_of_the_four_reasons_nothing_opens(school: Running, re
     async with await school.signed_in("dsl") as dsl:
         answer = await dsl.post(recorded.page, data={"why": why})
     assert answer.status_code == 422
-    assert "Choose why you need to watch this recording" in answer.text
+    assert ("used for nothing else (policy RE1)" if why else "Choose why you need to watch this recording") in answer.text
     assert await viewed(school) == []
 
 
@@ -213,36 +216,78 @@ async def test_nothing_of_a_view_may_be_stored(school: Running, recorded: Record
 async def test_nothing_on_disk_or_in_an_address_names_anybody(school: Running, recorded: Recorded) -> None:
     async with await school.signed_in("dsl") as dsl:
         at = await view(school, dsl, recorded)
-    name = re.compile(r"[0-9a-f]{32}|\d+\.rec")
+    name = re.compile(r"[0-9a-f]{32}|\d+\.(rec|aside)")
     files = [file.relative_to(recorded.begun.path.parents[1]) for file in recorded.begun.path.parents[1].rglob("*")]
     assert files
     assert all(name.fullmatch(part) for file in files for part in file.parts)
     assert re.fullmatch(r"/recordings/[0-9a-f]{32}/views/[0-9a-f]{32}", at)
 
 
-async def test_a_changed_piece_says_so_and_the_rest_plays(school: Running, recorded: Recorded) -> None:
-    data = bytearray(recorded.begun.path.read_bytes())
-    from recordings.reader import Recording as File
+@dataclass(frozen=True)
+class Piece:
+    """What an answer holds of one track."""
 
+    track: int
+    following: int
+    begins: int
+    missing: int
+    body: bytes
+
+
+def pieces(content: bytes) -> list[Piece]:
+    found, at = [], 0
+    while at < len(content):
+        _, track, following, begins, missing, length = PIECE.unpack_from(content, at)
+        at += PIECE.size
+        found.append(Piece(track, following, begins, missing, content[at : at + length]))
+        at += length
+    return found
+
+
+async def test_a_changed_piece_is_left_out_and_said_and_the_rest_plays(school: Running, recorded: Recorded) -> None:
+    data = bytearray(recorded.begun.path.read_bytes())
     with File(recorded.begun.path, recorded.begun.key) as file:
-        chunk = file.clusters(1)[2].chunk
-    data[chunk.offset + 100] ^= 1
+        listed = file.clusters(1)
+    data[listed[2].chunk.offset + 100] ^= 1
     recorded.begun.path.write_bytes(data)
     async with await school.signed_in("dsl") as dsl:
-        at = f"{await view(school, dsl, recorded)}/parts/1/tracks/1/clusters"
-        good = [(await dsl.get(f"{at}?first={n}&count=1")).status_code for n in range(4)]
-        answer = await dsl.get(f"{at}?first=2&count=1", headers={"accept": "application/json"})
-    assert good == [200, 200, 409, 200]
-    assert answer.json()["detail"] == "This part does not match its seal. Do not rely on it. Tell the technician."
+        at = f"{await view(school, dsl, recorded)}/pieces?at=0&until=9000"
+        before = pieces((await dsl.get(f"{at}&of=1.1,1.2")).content)
+        after = pieces((await dsl.get(f"{at}&of=1.1.{before[0].following}")).content)
+    assert (before[0].following, before[0].begins, before[0].missing) == (3, listed[3].t_first, listed[2].t_first)
+    assert before[0].body.count(b"\x1f\x43\xb6\x75") == 2
+    assert before[1].missing == OVER, "only that piece of that track"
+    assert after[0].missing == OVER
+    assert after[0].body.startswith(b"\x1f\x43\xb6\x75")
 
 
-@pytest.mark.parametrize("query", ["first=-1&count=1", "first=0&count=0", "first=0&count=10000", "first=99999&count=1"])
-async def test_a_piece_that_is_not_there_is_not_found(school: Running, recorded: Recorded, query: str) -> None:
+async def test_a_seek_begins_where_the_picture_stands_alone_and_ends_where_asked(school: Running, recorded: Recorded) -> None:
+    with File(recorded.begun.path, recorded.begun.key) as file:
+        listed = file.clusters(1)
     async with await school.signed_in("dsl") as dsl:
         at = await view(school, dsl, recorded)
-        assert (await dsl.get(f"{at}/parts/1/tracks/1/clusters?{query}")).status_code == 404
-        for missing in ("parts/2/tracks/1", "parts/1/tracks/9"):
-            assert (await dsl.get(f"{at}/{missing}/beginning")).status_code == 404
+        found = pieces((await dsl.get(f"{at}/pieces?of=1.1&at=5900&until=6500")).content)[0]
+        last = pieces((await dsl.get(f"{at}/pieces?of=1.1&at=23000&until=99000")).content)[0]
+    start = max(number for number, each in enumerate(listed) if each.key and each.t_first <= 5900)
+    assert found.following == next(number for number, each in enumerate(listed) if each.t_first >= 6500)
+    assert found.body.count(b"\x1f\x43\xb6\x75") == found.following - start
+    assert (last.following, last.begins) == (len(listed), OVER)
+
+
+@pytest.mark.parametrize("of", ["", "1", "1.1.1.1", "1.-1", "a.b", "1.9", "2.1", "1.1,", ",".join(["1.1"] * 81), "١.١"])
+async def test_a_track_that_is_not_there_is_not_found(school: Running, recorded: Recorded, of: str) -> None:
+    async with await school.signed_in("dsl") as dsl:
+        at = await view(school, dsl, recorded)
+        assert (await dsl.get(f"{at}/pieces", params={"of": of, "at": 0, "until": 5000})).status_code == 404
+        assert (await dsl.get(f"{at}/parts/1/tracks/1/pictures/0")).status_code == 404, "nothing was prepared yet"
+
+
+async def test_beyond_the_end_there_is_nothing_to_fetch(school: Running, recorded: Recorded) -> None:
+    async with await school.signed_in("dsl") as dsl:
+        at = await view(school, dsl, recorded)
+        found = pieces((await dsl.get(f"{at}/pieces?of=1.1.99999&at=0&until=5000")).content)[0]
+        assert (found.begins, found.body) == (OVER, b"")
+        assert (await dsl.get(f"{at}/pieces?of=1.1&at=-1&until=5000")).status_code == 422
 
 
 async def test_a_lesson_that_is_still_recorded_cannot_be_watched(school: Running) -> None:

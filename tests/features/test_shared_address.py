@@ -174,6 +174,6 @@ async def test_long_after_somebody_took_it_or_once_it_is_closed_a_press_calls_ag
         second = await press(school)
         assert second != first
         await dsl.post(f"/safeguarding/{second}/take")
-        await dsl.post(f"/safeguarding/{second}/notes", data={"words": "Done", "close": "yes"})
-        await dsl.post(f"/safeguarding/{first}/notes", data={"words": "Done", "close": "yes"})
+        await dsl.post(f"/safeguarding/{second}/notes", data={"words": "Done", "outcome": "noted", "close": "yes"})
+        await dsl.post(f"/safeguarding/{first}/notes", data={"words": "Done", "outcome": "noted", "close": "yes"})
     assert await press(school) not in (first, second)

@@ -19,6 +19,10 @@ from pathlib import Path
 import libcst as cst
 from mutmut.mutation.file_mutation import Mutation, create_mutations, deep_replace
 
+from lessons.live import supervision
+from tests.room.test_mutants import copied
+from tests.rules import test_supervision
+
 ROOT = Path(__file__).resolve().parents[2]
 SENDS_SAMPLE = int(os.environ.get("CHAPERONE_MUTANTS", "60"))
 SECONDS = 240
@@ -115,7 +119,22 @@ def _says(node: cst.CSTNode) -> str:
 
 
 def is_noticed(mutant: Mutant) -> bool:
-    """Whether a test fails with this mistake in the product."""
+    """Whether a test fails with this mistake in the product. The rule meets its oracle first, in this process: most mistakes
+    go no further."""
+    if mutant.place.module == supervision.__name__ and _oracle_notices(mutant.source):
+        return True
+    return _tests_notice(mutant)
+
+
+def _oracle_notices(source: str) -> bool:
+    try:
+        with copied(supervision, source) as copy:
+            return not all(test_supervision.agrees(world, copy.lease) for world in test_supervision.sampled(6_000, seed=5))
+    except Exception:
+        return True  # it is not even a module any more, or gives no answer
+
+
+def _tests_notice(mutant: Mutant) -> bool:
     with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
         file.write(mutant.source)
         file.flush()

@@ -55,3 +55,24 @@ def real_opus(seconds: int, hertz: float = 440.0) -> list[tuple[int, bytes, bool
         sound.sample_rate, sound.pts = 48000, n * 960
         packets += [bytes(packet) for packet in codec.encode(sound)]
     return [(n * 20, packet, True) for n, packet in enumerate(packets)]
+
+
+@functools.cache
+def real_speech(seconds: int, pitch: float = 180.0) -> list[tuple[int, bytes, bool]]:
+    """(milliseconds, packet, True) of a made-up voice in packets of 20 ms."""
+    import av
+
+    from service.seed_voice import RATE, speech
+
+    samples = speech(seconds, pitch)
+    codec = av.CodecContext.create("libopus", "w")
+    codec.sample_rate, codec.layout, codec.format = RATE, "mono", "s16"
+    codec.options = {"frame_duration": "20", "application": "voip"}
+    each = RATE // 50
+    packets = []
+    for n in range(seconds * 50):
+        sound = av.AudioFrame("s16", "mono", each)
+        sound.planes[0].update(samples[n * each : (n + 1) * each].tobytes())
+        sound.sample_rate, sound.pts = RATE, n * each
+        packets += [bytes(packet) for packet in codec.encode(sound)]
+    return [(n * 20, packet, True) for n, packet in enumerate(packets[: seconds * 50])]

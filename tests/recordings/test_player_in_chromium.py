@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,8 @@ from recordings.reader import Recording
 from service.foundation.web import COOKIE
 from tests.proofs import PASSWORD, code, give_codes
 from tests.recordings.lesson import Recorded, record_lesson, record_two_sizes
+from tests.recordings.media import real_vp8
+from tests.recordings.test_preparation import prepare, record, spoken_between
 from tests.school import Running
 
 pytestmark = pytest.mark.browser
@@ -174,8 +177,139 @@ async def test_a_piece_that_was_changed_is_left_out_and_said(dsl: Page, recorded
     recorded.begun.path.write_bytes(data)
     await watch(dsl, recorded, school)
     await dsl.get_by_role("button", name="Play", exact=True).click()
-    await expect(dsl.get_by_text("This part does not match its seal. Do not rely on it.")).to_be_visible(timeout=15_000)
-    await until(dsl, 8)
+    said = dsl.get_by_text("This part does not match its seal. Do not rely on it. Tell the technician.")
+    await expect(said).to_be_visible(timeout=15_000)
+    await expect(dsl.locator(".x-timeline__damaged")).to_have_count(1)
+    await until(dsl, chunk.t_last / 1000 + 5)
+    await expect(said).to_be_hidden()
+
+
+async def test_by_keyboard_alone_a_reviewer_plays_seeks_notes_and_clips(dsl: Page, recorded: Recorded, school: Running) -> None:
+    await watch(dsl, recorded, school)
+    keys = dsl.keyboard
+    await dsl.locator(".x-review__player").focus()
+    await keys.press("n")
+    await keys.press("a")
+    await expect(dsl.get_by_label("What you saw or heard")).to_be_focused()
+    await expect(dsl.get_by_label("Time", exact=True)).to_have_value("10:00:17")
+    await keys.press("Tab")
+    await keys.press("Tab")
+    await keys.press("Enter")  # an empty note is refused, and says why
+    await expect(dsl.get_by_text("Write what you saw or heard")).to_be_visible()
+    await keys.type("Shouting behind Ali")
+    await keys.press("Tab")
+    await keys.type("C-17")
+    await keys.press("Enter")
+    await expect(dsl.locator("#notes li")).to_have_text("Go to 10:00:17 Miss Okafor: Shouting behind Ali (concern C-17)")
+    await expect(dsl.locator(".x-review__player")).to_be_focused()
+    await keys.press("s")
+    await keys.press("ArrowRight")
+    await keys.press("e")
+    await expect(dsl.get_by_label("Why this part matters")).to_be_focused()
+    await keys.type("The shouting")
+    await keys.press("Enter")
+    await expect(dsl.locator("#clips li")).to_have_text("Clip 1: Play 10:00:17 to 10:00:22 Miss Okafor: The shouting")
+    await keys.press("Shift+ArrowLeft")
+    assert await at(dsl) == 0
+    await keys.press("Space")
+    await until(dsl, 1)
+    await keys.press("Space")
+    await expect(dsl.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    report = await Axe().run(dsl)
+    assert report.violations_count == 0, report.generate_report()
+
+
+async def test_a_clip_opens_at_its_start_and_stops_at_its_end(dsl: Page, recorded: Recorded, school: Running) -> None:
+    await watch(dsl, recorded, school)
+    await dsl.get_by_text("Mark a clip").click()
+    await dsl.get_by_label("From", exact=True).fill("10:00:16")
+    await dsl.get_by_label("To", exact=True).fill("10:00:18")
+    await dsl.get_by_label("Why this part matters").fill("The shouting")
+    await dsl.get_by_role("button", name="Save the clip").click()
+    await expect(dsl.locator("#clips li")).to_have_count(1)
+    await dsl.goto(f"{dsl.url.partition('?')[0]}?clip=1")
+    await expect(dsl.locator(".x-review[data-ready]")).to_be_attached()
+    assert await at(dsl) == 16
+    await dsl.get_by_role("button", name="Play", exact=True).click()
+    await expect(dsl.get_by_role("button", name="Pause", exact=True)).to_be_visible()
+    await expect(dsl.get_by_role("button", name="Play", exact=True)).to_be_visible(timeout=15_000)
+    assert 18 <= await at(dsl) < 19
+
+
+async def test_who_speaks_is_shown_and_pictures_lead_to_their_moments(dsl: Page, school: Running) -> None:
+    tracks = {"m.teacher": spoken_between(3, 7), "c.teacher": real_vp8(12), "c.ali": real_vp8(12)}
+    recorded = await record(school, tracks)
+    assert await prepare(school) == 1
+    await watch(dsl, recorded, school)
+    slider, speaking = dsl.get_by_label("Position in the lesson"), dsl.locator("figure.is-speaking figcaption")
+    await slider.fill("1000")
+    await expect(speaking).to_have_count(0)
+    await slider.fill("5000")
+    await expect(speaking).to_have_text("Mr Hall")
+    await expect(dsl.get_by_text("Speaking: Mr Hall")).to_be_visible()
+    await expect(dsl.locator(".x-timeline__peek canvas")).to_be_visible()  # the slider has the focus
+    strip = dsl.get_by_role("list", name="Pictures of the lesson").get_by_role("button")
+    await strip.first.focus()
+    await dsl.keyboard.press("Enter")
+    assert await at(dsl) == 0
+    assert await dsl.evaluate("""() => {
+      const canvas = document.querySelector('.x-review__strip canvas');
+      const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+      return canvas.width === 192 && new Set(pixels).size > 8;
+    }"""), "one shade, and the reviewer's name in it"
+    await expect(dsl.get_by_role("row").filter(has_text="Mr Hall").filter(has_text="4 seconds")).to_have_count(1)
+    for width in (1366, 1280):
+        await dsl.set_viewport_size({"width": width, "height": 768})
+        report = await Axe().run(dsl)
+        assert report.violations_count == 0, report.generate_report()
+
+
+async def test_more_people_than_can_play_stand_still_and_whoever_is_chosen_plays(dsl: Page, school: Running) -> None:
+    tracks = {f"c.{number}": real_vp8(12) for number in range(14)}
+    recorded = await record(school, tracks, apart=True)
+    await prepare(school)
+    await watch(dsl, recorded, school)
+    shown = dsl.locator("figure:not([hidden])")
+    await expect(shown).to_have_count(14)
+    still = dsl.locator("figure.is-still:not([hidden])")
+    await expect(still).to_have_count(2)
+    await expect(dsl.locator("video")).to_have_count(12)
+    chosen = await still.last.locator("button").get_attribute("data-watch")
+    await still.last.locator("button").click()
+    await expect(dsl.locator(f"figure:has(video[data-person='{chosen}'])")).to_have_class(re.compile("is-large"))
+    await expect(dsl.locator("video")).to_have_count(12)
+
+
+async def test_the_watermark_moves_while_nothing_plays_and_covers_full_screen(
+    dsl: Page, recorded: Recorded, school: Running
+) -> None:
+    await watch(dsl, recorded, school)
+    places = """() => document.querySelector('.x-review__watermark').style.translate"""
+    first = await dsl.evaluate(places)
+    await dsl.wait_for_function(f"before => ({places})() !== before", arg=first, timeout=15_000)
+    await expect(dsl.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    await dsl.locator(".x-review__player").focus()
+    await dsl.keyboard.press("f")
+    await dsl.wait_for_function("() => document.fullscreenElement?.contains(document.querySelector('.x-review__watermark'))")
+    await expect(dsl.locator(".x-review__watermark span").first).to_contain_text("Miss Okafor, DSL, ")
+    await dsl.keyboard.press("f")
+    await dsl.wait_for_function("() => !document.fullscreenElement")
+
+
+async def test_nothing_of_it_stays_in_the_browser(dsl: Page, recorded: Recorded, school: Running) -> None:
+    made: list[str] = []
+    await dsl.expose_function("noting", made.append)
+    await dsl.add_init_script("""{
+      const create = URL.createObjectURL, revoke = URL.revokeObjectURL;
+      URL.createObjectURL = what => { noting(what.constructor.name); return create.call(URL, what); };
+      URL.revokeObjectURL = address => { noting('gone'); return revoke.call(URL, address); };
+    }""")
+    await watch(dsl, recorded, school)
+    await dsl.wait_for_function("() => document.querySelector('video')?.readyState >= 2")
+    assert set(made) == {"MediaSource", "gone"}, "no address of a file, and none is left"
+    assert made.count("gone") == made.count("MediaSource")
+    assert await dsl.evaluate("async () => (await caches.keys()).length + localStorage.length + sessionStorage.length") == 0
+    assert await dsl.locator("a[download], video[controls], [href^='blob:']").count() == 0
 
 
 async def test_when_a_view_is_over_the_player_stops_and_says_so(dsl: Page, recorded: Recorded, school: Running) -> None:

@@ -68,7 +68,8 @@ ROOM_MUTANTS = {
 BREAKOUT_MUTANTS = {
     "who belongs elsewhere is let in": ("if belongs is not None and event.person not in", "if False and event.person not in"),
     "who belongs elsewhere stays": ("        if to is not None and was.id not in", "        if False and was.id not in"),
-    "who came elsewhere stays": ('return self._send_away(person, Close.REPLACED, "replaced")', "return []"),
+    "who came elsewhere stays": (
+        'return self._send_away(person, Close.REPLACED, "elsewhere" if other_lesson else "replaced")', "return []"),
     "who was removed elsewhere stays": ('return self._send_away(person, Close.REMOVED, "removed")', "return []"),
     "who was removed elsewhere comes back": ("                self.removed |= {person}\n", ""),
     "a stop of the lesson does not reach its rooms": ("case MainStopped():\n                self.stopped = True",
@@ -89,12 +90,19 @@ def mutated(module: ModuleType, old: str, new: str) -> Iterator[ModuleType]:
     """A copy of a module with one mistake in it, under another name."""
     source = inspect.getsource(module)
     assert old in source, f"the mutant no longer fits: {old}"
+    with copied(module, source.replace(old, new, 1)) as made:
+        yield made
+
+
+@contextmanager
+def copied(module: ModuleType, source: str) -> Iterator[ModuleType]:
+    """A module made of this source, which is much like `module`'s."""
     spec = importlib.util.spec_from_loader(f"{module.__name__}_mutant", loader=None)
     assert spec is not None
     made = importlib.util.module_from_spec(spec)
     sys.modules[made.__name__] = made
     try:
-        exec(compile(source.replace(old, new, 1), made.__name__, "exec"), made.__dict__)
+        exec(compile(source, made.__name__, "exec"), made.__dict__)
         kinds = {name: thing for name, thing in vars(module).items() if isinstance(thing, EnumType)}
         made.__dict__.update(kinds)  # or nothing would be of any kind that it knows, and everything held
         yield made

@@ -209,20 +209,20 @@ class ServiceMachine(Driven):
 
     # Breakout rooms
 
-    @rule()
-    def the_lesson_splits(self) -> None:
-        """Into a room of each adult with two pupils; everybody goes to theirs."""
+    @rule(into=st.sampled_from((1, 2)))
+    def the_lesson_splits(self, into: int) -> None:
+        """Into a room of each adult with two pupils, or one of the teacher's with three; everybody goes where they belong."""
         if self.rooms:
             return
-        self.do(self._split())
+        self.do(self._split(into))
+        self.look()
         if self.rooms:
             COUNTED["rooms opened"] += 1
         self.everybody_goes_where_they_belong()
 
-    async def _split(self) -> None:
+    async def _split(self, into: int) -> None:
         pupils = [name for name in PUPILS if "attend" in self.permitted[name] and name not in self.removed]
-        half = 2 if len(pupils) > 3 else len(pupils)
-        groups = [("teacher", *pupils[:half]), *([("assistant", *pupils[half:])] if half < len(pupils) else [])]
+        groups = [("teacher", *pupils[:2]), ("assistant", *pupils[2:])] if into == 2 else [("teacher", *pupils[:3])]
         body = {"rooms": [{"name": f"Room {n}", "adults": [self.ids[adult]], "pupils": [self.ids[one] for one in pupils]}
                           for n, (adult, *pupils) in enumerate(groups, 1)]}
         answer = await self.lesson.ask(self.ids["teacher"], body=body)
@@ -251,7 +251,7 @@ class ServiceMachine(Driven):
     def _home(self, name: str) -> str:
         if name in PUPILS:
             return next((room for room in self.rooms if name not in self.worlds[room].away), self.lesson.id)
-        return self.rooms[0 if name == "teacher" else -1]
+        return self.rooms[0] if name == "teacher" else [self.lesson.id, *self.rooms][len(self.rooms) - 1 and 2]
 
     @rule(name=st.sampled_from(PUPILS), where=st.integers(0, 2))
     def is_placed(self, name: str, where: int) -> None:
@@ -352,7 +352,7 @@ def test_the_real_service_delivers_nothing_forbidden_and_a_third_of_what_is_atte
     template: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(ServiceMachine, "template", template, raising=False)
-    monkeypatch.setattr(ServiceMachine, "moments", 40 if FULL else 4)
+    monkeypatch.setattr(ServiceMachine, "moments", 150 if FULL else 4)
     COUNTED.clear()
     for number in itertools.count(SEED):
         play(*((25, 60) if FULL else (4, 30)), number)
@@ -362,7 +362,6 @@ def test_the_real_service_delivers_nothing_forbidden_and_a_third_of_what_is_atte
     with capsys.disabled():
         sys.stdout.write(f"\n{attempted:,} deliveries attempted, seeds {SEED} to {number}: {dict(COUNTED)}\n")
     assert COUNTED["made"] >= 0.3 * attempted, COUNTED
-    assert COUNTED["chat made"], COUNTED
     missing = [what for what in COVERED if not COUNTED[what]]
     assert not (FULL and missing), missing
 

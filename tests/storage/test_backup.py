@@ -325,6 +325,8 @@ def test_the_command_makes_keys_that_only_their_owner_reads_and_says_what_is_mis
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CHAPERONE_BACKUP_RECIPIENTS", raising=False)
+    monkeypatch.setattr("service.__main__._log_to_stderr", lambda: None)  # it is for a process of its own, as is the mask
+    monkeypatch.setattr("os.umask", lambda mask: mask)
     key = tmp_path / "key.txt"
     assert main(["backup", "--new-key", str(key)]) == 0
     public = capsys.readouterr().out.partition("CHAPERONE_BACKUP_RECIPIENTS=")[2].split()[0]

@@ -12,6 +12,7 @@ import obstore
 import pytest
 
 from recordings import proof, reader
+from recordings.review import PIECE
 from recordings.storage import LocalBytes, Place
 from service.foundation.settings import Settings
 from service.foundation.stores import StoreSilent, s3
@@ -61,10 +62,10 @@ async def test_a_sealed_recording_moves_to_the_store_and_is_watched_there(stored
         granted = await confirmed_post(stored, dsl, stored.person("dsl"), lesson.page, {"why": "flag", "concern": ""})
         at = granted.headers["location"]
         page, tracks = await dsl.get(at), await dsl.get(f"{at}/tracks")
-        clusters = await dsl.get(f"{at}/parts/1/tracks/1/clusters?first=0&count=9")
+        pieces = await dsl.get(f"{at}/pieces?of=1.1.0&at=0&until=9000")
     assert "Shouting behind Ali" in page.text
     assert len(tracks.json()["tracks"]) == 3
-    assert clusters.content.startswith(b"\x1f\x43\xb6\x75")
+    assert pieces.content[PIECE.size :].startswith(b"\x1f\x43\xb6\x75")
 
 
 async def test_what_is_in_the_store_is_named_by_opaque_ids_and_reads_as_nothing(stored: Running) -> None:

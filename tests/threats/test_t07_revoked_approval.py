@@ -2,6 +2,7 @@
 registry, host and outbox; media counts what it would deliver. The controls take away the cut, the reaction and the reading."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -9,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from lessons.live.host import REREAD, WITHHELD
+from lessons.live.host import REREAD, WITHHELD, Check, Host
 from lessons.live.plan import Plan
+from lessons.live.reading import Read
 from lessons.live.registry import Registry
 from service.safeguarding.approvals.events import OneToOneRevoked
 from service.safeguarding.approvals.tables import Approval
@@ -170,6 +172,78 @@ async def test_an_approval_that_expires_ends_to_the_tick_with_a_stalled_loop(
         assert lesson.media.delivers(teacher.person), "a gate that never opened proves nothing"
         school.clock.advance((approval.ends_at - school.clock.now()).total_seconds() + 0.05)
         assert bool(lesson.media.delivers(teacher.person)) is not guarded
+
+
+# While the plan is being read
+
+
+def together(lesson: OneToOne) -> None:
+    """Without the turn that whoever asks has to wait for, and with what was asked taken for read."""
+    host, check = lesson.host, lesson.host._check
+
+    async def eager(seen: int, sessions: set[str]) -> Check:
+        found = await check(seen, sessions)
+        host._seen = found.seen
+        return found
+
+    host._asking, host._check = contextlib.nullcontext(), eager  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("guarded", [False, True], ids=["without turns", "with turns"])
+async def test_a_door_that_opens_meanwhile_proves_nothing_of_a_plan_that_is_still_to_be_read(
+    school: Running, room: Room, monkeypatch: pytest.MonkeyPatch, guarded: bool,
+) -> None:
+    """The revocation is known of, reading it takes long, and everybody who comes to the door asks whether the plan is current."""
+    lesson, approval = room
+    teacher, _ = await talking(lesson)
+    host, read, slow = lesson.host, lesson.host._read, asyncio.Event()
+
+    async def reading() -> Read:
+        await slow.wait()
+        return await read()
+
+    if not guarded:
+        together(lesson)
+    monkeypatch.setattr(Host, "withhold", lambda *_: None)  # only the plan can end it
+    host._read = reading
+    await revoke(school, approval.id)
+    asking = asyncio.create_task(host.confirm())
+    await asyncio.sleep(0.2)
+    began, at_the_door, late = school.clock.boottime(), list[asyncio.Task[None]](), list[float]()
+    for _ in range(20):
+        school.clock.advance(0.25)
+        now = school.clock.boottime()
+        for connected in list(host.connections.values()):
+            lesson.media.heard[connected.person] = connected.page_at = now
+        at_the_door.append(asyncio.create_task(host.confirm()))
+        await asyncio.wait(at_the_door, timeout=0.02)
+        host.recorded(now)
+        host.tick()
+        late += [now - began] if lesson.media.delivers(teacher.person) and now - began > 3.5 else []
+    slow.set()
+    await asyncio.gather(asking, *at_the_door)
+    assert bool(late) is not guarded
+
+
+async def test_a_reading_that_failed_at_a_door_is_made_up_for_by_whoever_asks_next(
+    school: Running, room: Room, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Host, "withhold", lambda *_: None)
+    lesson, approval = room
+    teacher, _ = await talking(lesson)
+    host, read = lesson.host, lesson.host._read
+
+    async def broken() -> Read:
+        raise TimeoutError
+
+    host._read = broken
+    await revoke(school, approval.id)
+    with pytest.raises(TimeoutError):
+        await host.confirm()
+    host._read = read
+    await host.confirm()
+    assert not lesson.media.delivers(teacher.person)
+    assert host.room.reasons[0] == "approval-ended"
 
 
 def _longer(lesson: OneToOne) -> Plan:

@@ -49,7 +49,7 @@ async def kept(lesson: Lesson) -> list[bytes]:
         key = state.vault.open(details.school_id, details.id, part.part, details.kept_until)
         assert verify(state.vault.path(details.id, part.part), key=key, public=keys.public).is_sound
     watched = await review.open_review(details, state.vault, state.shelf)
-    return [review.clusters(watched, track.part, track.track, n, 1)
+    return [next(review.pieces(watched, [review.Wanted(track.part, track.track, n)], 0, 0))[review.PIECE.size :]
             for track in watched.tracks if track.codec == "vp8" and track.spans
             for n in range(len(watched.files[track.part].clusters(track.track)))]
 

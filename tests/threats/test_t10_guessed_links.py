@@ -1,6 +1,10 @@
 """T10: ids grant nothing. Every page that there is, asked with ids that exist and ids that do not, by who has no business there:
 nobody signed in, and somebody of another school who holds every role. The answers are the same, so nothing is learned."""
 
+import contextlib
+import itertools
+import os
+import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,6 +26,7 @@ from tests.threats.attack import Guard, guarded_by, harm
 
 WITH_IDS = sorted({(method, route.path) for router in ROUTERS for route in router.routes
                    if isinstance(route, APIRoute) and "{" in route.path for method in route.methods if method in ("GET", "POST")})
+GUESSES = 1_000_000 if os.environ.get("CHAPERONE_PROOF") == "full" else 600
 BY_SECRET = ("/reset/", "/dev/", "/invitation")
 """What is opened by a secret in its path and not by an id."""
 
@@ -117,3 +122,68 @@ async def test_for_another_school_every_id_of_this_one_is_like_none(school: Runn
     cookie = await stranger(school)
     with attempt:
         assert await compare(school, cookie) > 50
+
+
+# Guessing
+
+
+class Guesser:
+    """Asks the application itself, without a client's cost: a million guesses take minutes. `cookie`: empty for a stranger."""
+
+    def __init__(self, school: Running, cookie: str) -> None:
+        self.school = school
+        self.headers = [(b"host", b"chaperone.test"), (b"origin", b"http://chaperone.test"),
+                        *([(b"cookie", f"{web.COOKIE}={cookie}".encode())] if cookie else [])]
+
+    async def ask(self, method: str, path: str, value: str) -> tuple[int, bytes, bytes]:
+        """An answer without what is different each time."""
+        asked = filled(path, value)
+        scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
+                 "path": asked, "raw_path": asked.encode(), "query_string": b"", "root_path": "", "headers": self.headers,
+                 "client": ("192.0.2.9", 1), "server": ("chaperone.test", 80), "state": {}}
+        said: list[Any] = []
+        with contextlib.suppress(Exception):  # what breaks was answered before
+            await self.school.app(scope, self._nothing_more, lambda message: _keep(said, message))
+        start = next(each for each in said if each["type"] == "http.response.start")
+        body = b"".join(each.get("body", b"") for each in said if each["type"] == "http.response.body")
+        to = dict(start["headers"]).get(b"location", b"")
+        return start["status"], to.replace(value.encode(), b"ID"), NONCE.sub(b"", body).replace(value.encode(), b"ID")
+
+    async def _nothing_more(self) -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+
+NONCE = re.compile(rb'nonce="[^"]+"')
+
+
+async def _keep(said: list[Any], message: Any) -> None:
+    said.append(message)
+
+
+async def guess(school: Running, cookie: str, guesses: int, exist: list[str]) -> None:
+    """Every address in turn, with 128 random bits; one in fifty is an id that does exist, and must not show."""
+    dice, guesser, nothing = random.Random(10), Guesser(school, cookie), new_id()
+    known = {each: await guesser.ask(*each, nothing) for each in asked()}
+    addresses = itertools.cycle(known)
+    for number in range(guesses):
+        address = next(addresses)
+        value = dice.choice(exist) if number % 50 == 0 else f"{dice.getrandbits(128):032x}"
+        found = await guesser.ask(*address, value)
+        harm(found != known[address] and (address, found[:2]), "an answer that tells a guess from another")
+        harm(found[0] == 200 and address, "a page for a guess")
+
+
+@pytest.mark.proof
+@guarded_by(Guard("every page asks who it is", take_anybody))
+async def test_of_a_million_guesses_without_a_cookie_none_is_told_from_another(school: Running, attempt: Any) -> None:
+    exist = await every_id(school)
+    with attempt:
+        await guess(school, "", GUESSES * 9 // 10, exist)
+
+
+@pytest.mark.proof
+@guarded_by(Guard("a role is good in its own school", take_them_for_ours))
+async def test_nor_of_as_many_by_who_holds_every_role_of_another_school(school: Running, attempt: Any) -> None:
+    exist, cookie = await every_id(school), await stranger(school)
+    with attempt:
+        await guess(school, cookie, GUESSES // 10, exist)

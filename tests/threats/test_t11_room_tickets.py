@@ -1,9 +1,11 @@
 """T11: forged room tickets. Thousands of changed, stripped, re-signed and confused tokens; none opens anything."""
 
 import base64
+import contextlib
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jwt
 import pytest
@@ -12,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lessons.live.tickets import ALGORITHM, AUDIENCE, ISSUER, TYPE, TicketRefused, Tickets
 from tests.fakes import FakeClock
+from tests.threats.attack import Guard, guarded_by, harm
 
 KEY = Ed25519PrivateKey.generate()
 WHO = {"lesson": "lesson", "person": "person", "session": "session"}
@@ -30,8 +33,8 @@ def claims(issuer: Tickets) -> dict[str, object]:
     return read
 
 
-def forged(issuer: Tickets) -> Iterator[str]:
-    dice, token = random.Random(11), good(issuer)
+def forged(issuer: Tickets, token: str) -> Iterator[str]:
+    dice = random.Random(11)
     head, body, signature = token.split(".")
     public = KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     for algorithm in ("none", "None", "HS256", "HS512", "RS256", "ES256", "eddsa", ""):
@@ -63,33 +66,110 @@ def _part(value: dict[str, object]) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
-def test_no_forged_ticket_opens_anything() -> None:
+def unverified(token: str) -> dict[str, Any]:
+    read: dict[str, Any] = jwt.decode_complete(token, options={"verify_signature": False})
+    return read
+
+
+def believing(**options: object) -> Callable[[pytest.MonkeyPatch], None]:
+    """The library is told to believe what the token says of itself."""
+    def remove(patch: pytest.MonkeyPatch) -> None:
+        decode = jwt.decode_complete
+        patch.setattr(jwt, "decode_complete", lambda token, *of, **given: decode(
+            token, *of, **{**given, "options": {**given.get("options", {}), **options}}))
+    return remove
+
+
+def read_as(part: str, **claims: object) -> Callable[[pytest.MonkeyPatch], None]:
+    """One part of every ticket is taken to be right."""
+    def remove(patch: pytest.MonkeyPatch) -> None:
+        decode = jwt.decode_complete
+
+        def right(token: str, *of: object, **given: Any) -> dict[str, Any]:
+            read = decode(token, *of, **given)
+            return {**read, part: claims if part == "header" else {**read[part], **claims}}
+
+        patch.setattr(jwt, "decode_complete", right)
+    return remove
+
+
+class Any_(str):
+    """Is every text."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    __hash__ = str.__hash__
+
+
+GUARDS = (
+    Guard("the signature", believing(verify_signature=False)),
+    Guard("whom it is for", believing(verify_aud=False)),
+    Guard("who made it", believing(verify_iss=False)),
+    Guard("what it is for, and nothing else in its header", read_as("header", typ=TYPE, alg=ALGORITHM)),
+    Guard("its time", read_as("payload", iat=0, exp=2**40)),
+    Guard("the run of the process that it is of", read_as("payload", epoch=Any_())),
+)
+
+
+@guarded_by(*GUARDS)
+def test_no_forged_ticket_opens_anything(attempt: Any) -> None:
     issuer = tickets()
-    real = jwt.decode(good(issuer), options={"verify_signature": False})
-    tried = 0
-    for token in forged(issuer):
-        try:
-            ticket = issuer.redeem(token, **WHO)
-        except TicketRefused:
-            tried += 1
-            continue
-        # The last characters of a base64 part may carry unused bits, so a changed text can be the very same ticket.
-        same = jwt.decode(token, options={"verify_signature": False})
-        assert (ticket.connection, same.keys()) == (same["jti"], real.keys()), token
-    assert tried > 5000
+    token = good(issuer)
+    real, tried = unverified(token), 0
+    with attempt:
+        for each in forged(issuer, token):
+            try:
+                issuer.redeem(each, **WHO)
+            except (TicketRefused, KeyError):
+                tried += 1
+                continue
+            # The last characters of a base64 part may carry unused bits, so a changed text can be the very same ticket.
+            same = unverified(each)
+            harm((same["payload"], same["header"]) != (real["payload"], real["header"]) and each, "let in by a forged ticket")
+        assert tried > 5000
+    assert (real["payload"]["iss"], real["payload"]["aud"]) == (ISSUER, AUDIENCE)
 
 
-def test_the_negative_control_is_let_in() -> None:
+def test_what_is_not_forged_is_let_in() -> None:
     issuer = tickets()
     assert issuer.redeem(good(issuer), **WHO).person == "person"
-    assert (claims(issuer)["iss"], claims(issuer)["aud"]) == (ISSUER, AUDIENCE)
+
+
+def for_anybody(patch: pytest.MonkeyPatch) -> None:
+    redeem = Tickets.redeem
+    patch.setattr(Tickets, "redeem", lambda self, token, **who: redeem(
+        self, token, **{name: unverified(token)["payload"]["room"][name] for name in who}))
 
 
 @pytest.mark.parametrize("other", [{"lesson": "another"}, {"person": "another"}, {"session": "another"}])
-def test_a_ticket_is_for_one_person_in_one_sign_in_and_one_lesson(other: dict[str, str]) -> None:
-    issuer = tickets()
-    with pytest.raises(TicketRefused):
-        issuer.redeem(good(issuer), **{**WHO, **other})
+@guarded_by(Guard("who and where it is for", for_anybody))
+def test_a_ticket_is_for_one_person_in_one_sign_in_and_one_lesson(other: dict[str, str], attempt: Any) -> None:
+    issuer, taken = tickets(), []
+    with attempt:
+        with contextlib.suppress(TicketRefused):
+            taken.append(issuer.redeem(good(issuer), **{**WHO, **other}))
+        harm(taken, "let in by a ticket of another")
+
+
+def forgetful(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Tickets, "_used", property(lambda self: {}, lambda self, value: None), raising=False)
+
+
+@guarded_by(Guard("what was used is remembered", forgetful))
+def test_a_ticket_is_good_once(attempt: Any) -> None:
+    with attempt:
+        issuer, taken = tickets(), []
+        token = good(issuer)
+        issuer.redeem(token, **WHO)
+        with contextlib.suppress(TicketRefused):
+            taken.append(issuer.redeem(token, **WHO))
+        harm(taken, "let in twice by one ticket")
 
 
 def test_a_ticket_is_good_once_for_a_minute_and_for_this_run_of_the_process() -> None:

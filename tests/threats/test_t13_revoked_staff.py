@@ -106,6 +106,7 @@ def ask_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("lessons.live.socket.is_still_signed_in", still)
 
 
+@pytest.mark.proof
 @guarded_by(Guard("the sign-in is looked up again at the hello", ask_once))
 async def test_sockets_that_were_open_before_let_nobody_in_after(
     played: Lesson, attempt: Any, monkeypatch: pytest.MonkeyPatch,
@@ -142,6 +143,7 @@ def believe_the_cookie(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(web, "actor_of", remembered)
 
 
+@pytest.mark.proof
 @guarded_by(Guard("the sign-in is looked up at every request", believe_the_cookie))
 async def test_no_page_is_given_after(played: Lesson, attempt: Any) -> None:
     """Many requests on their way at once, on pages that were open before."""

@@ -5,8 +5,8 @@ from alembic import op
 
 from service.migrations.triggers import allow_again, refuse
 
-revision = "0071"
-down_revision = "0070"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

@@ -2,8 +2,8 @@
 
 from service.migrations.triggers import allow_again, refuse
 
-revision = "0012"
-down_revision = "0071"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

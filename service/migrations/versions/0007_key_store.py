@@ -7,7 +7,7 @@ is committed (`Vault.forget_old`): then no copy of the old rows in any back-up o
 import sqlalchemy as sa
 from alembic import context, op
 
-revision = "0010"
+revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None

@@ -6,8 +6,8 @@ from alembic import op
 
 from service.migrations.triggers import allow_again, differs, refuse
 
-revision = "0070"
-down_revision = "0011"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

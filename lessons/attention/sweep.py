@@ -1,0 +1,139 @@
+"""From the audit into the review queue: near misses, one-to-ones that took place, incomplete recordings (policy: RC1, RL1).
+
+It reads the audit from where it stopped, and works out each lesson again from its journal. Where it stands and what it found are
+written in one transaction: a crash loses nothing and finds nothing twice; read again from the beginning it finds nothing new.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from lessons.attention import near_misses
+from lessons.breakouts.family import ids_of
+from lessons.live.facts import RoomJournalled, RoomOpened
+from lessons.tables import JournalEntry, Lesson, LessonAdult
+from recordings.events import RecordingEnded
+from service.foundation.audit import AuditBody, AuditLeaf
+from service.foundation.clock import Clock
+from service.foundation.db import Database
+from service.foundation.errors import NotFound
+from service.people import queries as people
+from service.people.tables import School
+from service.safeguarding import commands as safeguarding
+from service.safeguarding.approvals import queries as approved
+from service.safeguarding.rules import Kind
+from service.safeguarding.tables import ReviewProgress
+
+EVERY = 3.0
+"""Seconds between two looks."""
+BATCH = 100
+"""Entries in one transaction: the school's other writers wait for it."""
+KINDS = tuple(kind.__name__ for kind in (RoomJournalled, RoomOpened, RecordingEnded))
+TELLING = ("opened", "held", "ended", "chat-held")
+
+
+@dataclass(frozen=True)
+class _Read:
+    """An entry of the audit. `body`: what it says; empty once it was erased."""
+
+    seq: int
+    kind: str
+    lesson_id: str
+    at: datetime
+    body: dict[str, object]
+
+
+async def sweep(database: Database, clock: Clock) -> int:
+    """Read everything that is new. Returns how many entries were."""
+    read = 0
+    while found := await _new(database):
+        async with database.writing() as session:
+            for lesson_id in dict.fromkeys(entry.lesson_id for entry in found):
+                await _look_at(session, lesson_id, [entry for entry in found if entry.lesson_id == lesson_id], clock.now())
+            await session.merge(ReviewProgress(seq=found[-1].seq))
+        read += len(found)
+    return read
+
+
+async def _new(database: Database) -> list[_Read]:
+    async with database.reading() as session:
+        stands = await session.get(ReviewProgress, 1)
+        rows = (await session.exec(
+            select(AuditLeaf, AuditBody.body).join(AuditBody, col(AuditBody.seq) == AuditLeaf.seq, isouter=True)
+            .where(AuditLeaf.seq > (stands.seq if stands else -1), col(AuditLeaf.kind).in_(KINDS))
+            .order_by(col(AuditLeaf.seq)).limit(BATCH)
+        )).all()
+    return [_Read(leaf.seq, leaf.kind, leaf.lesson_id, datetime.fromisoformat(leaf.at), json.loads(body or "{}"))
+            for leaf, body in rows]
+
+
+async def _look_at(session: AsyncSession, lesson_id: str, entries: Sequence[_Read], now: datetime) -> None:
+    """One lesson, of which something new was read."""
+    lesson = await session.get(Lesson, lesson_id)
+    if lesson is None or (await session.get_one(School, lesson.school_id)).is_self_test:
+        return
+    kinds = {entry.kind for entry in entries}
+    if kinds & {RoomJournalled.__name__, RoomOpened.__name__}:
+        for one in near_misses.of_journal(await _journal(session, lesson_id)):
+            await _keep(session, lesson, one.kind, f"{one.kind}:{lesson_id}", one.times, one.words, now)
+    for entry in entries:
+        if entry.kind == RoomOpened.__name__:
+            await _one_to_ones(session, lesson, entry, now)
+        elif entry.kind == RecordingEnded.__name__ and entry.body.get("outcome") == "incomplete":
+            words = f"The recording is incomplete: {entry.body.get('reason', '')}."
+            await _keep(session, lesson, Kind.RECORDING, f"recording:{lesson_id}", 1, words, now)
+
+
+async def _journal(session: AsyncSession, lesson_id: str) -> list[near_misses.Entry]:
+    rows = (await session.exec(select(JournalEntry).where(
+        JournalEntry.lesson_id == lesson_id, col(JournalEntry.kind).in_(TELLING)).order_by(col(JournalEntry.seq)))).all()
+    return [near_misses.Entry(row.kind, tuple(json.loads(row.body).get("reasons", ()))) for row in rows]
+
+
+async def _one_to_ones(session: AsyncSession, lesson: Lesson, opened: _Read, now: datetime) -> None:
+    """An approved pair was there when the room opened: each approval is reviewed once, beside its recording."""
+    inside = set(str(opened.body.get("people", "")).split())
+    for given in await approved.of_lessons(session, lesson.school_id, [lesson.id]):
+        approval = given.approval
+        if {approval.parties.adult, approval.parties.child} <= inside and approval.starts_at <= opened.at < approval.ends_at:
+            ids = (approval.parties.adult, approval.parties.child, approval.approver)
+            found = await people.people(session, lesson.school_id, ids)
+            adult, child, approver = (found[each].name if each in found else "Somebody" for each in ids)
+            words = f"{adult} with {child}, approved by {approver}. The recording has all of it."
+            await _keep(session, lesson, Kind.ONE_TO_ONE, f"one-to-one:{approval.id}", 1, words, now)
+
+
+async def _keep(session: AsyncSession, lesson: Lesson, kind: Kind, source: str, times: int, words: str, now: datetime) -> None:
+    await safeguarding.find(
+        session, lesson.school_id, kind=kind, source=source, lesson_id=lesson.id, place=await _place(session, lesson),
+        present=await took_part(session, lesson.id), times=times, words=words, now=now,
+    )
+
+
+async def _place(session: AsyncSession, lesson: Lesson) -> str:
+    try:
+        return f"{lesson.title}, {(await people.group(session, lesson.school_id, lesson.group_id)).name}"
+    except NotFound:
+        return lesson.title
+
+
+async def of_lesson(session: AsyncSession, school_id: str, lesson_id: str) -> tuple[str, frozenset[str]]:
+    """(Where, its adults) of a lesson that a concern comes from; nothing of one that is not this school's."""
+    lesson = await session.get(Lesson, lesson_id) if lesson_id else None
+    if lesson is None or lesson.school_id != school_id:
+        return "", frozenset()
+    return await _place(session, lesson), await took_part(session, lesson_id)
+
+
+async def took_part(session: AsyncSession, lesson_id: str) -> frozenset[str]:
+    """The adults of a lesson and of all its rooms, rostered or there: none of them reviews it (policy: RE1)."""
+    family = ids_of(lesson_id)
+    rostered = (await session.exec(select(LessonAdult.person_id).where(col(LessonAdult.lesson_id).in_(family)))).all()
+    came = (await session.exec(select(JournalEntry.person_id).where(
+        col(JournalEntry.lesson_id).in_(family), JournalEntry.kind == "joined").distinct())).all()
+    here = await people.people(session, (await session.get_one(Lesson, lesson_id)).school_id, came)
+    return frozenset(rostered) | {person.id for person in here.values() if not person.is_child}

@@ -1,0 +1,150 @@
+"""Reading requests to watch, views, and who is told of them, always within one school."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlmodel import col, func, or_, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from recordings.grants import rules
+from recordings.grants.rules import Grant, State
+from recordings.grants.tables import ComplaintSubject, RecordingGrant, ViewNotice
+from recordings.queries import RecordingDetails, recording
+from recordings.tables import Recording, RecordingView
+from service.foundation.errors import NotFound
+from service.foundation.events import SAFEGUARDING, Actor, Role
+from service.people import queries as people
+from service.safeguarding import queries as safeguarding
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A line of a list of requests."""
+
+    grant: Grant
+    state: State
+    title: str
+    person: str
+    asked_by: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """A view that the headteacher is told of: who watched what, when and why."""
+
+    who: str
+    title: str
+    class_name: str
+    starts_at: datetime
+    why: str
+    at: datetime
+    by_grant: bool
+    is_new: bool
+
+
+async def grant(session: AsyncSession, school_id: str, grant_id: str) -> Grant:
+    found = await _grants(session, school_id, RecordingGrant.id == grant_id)
+    if not found:
+        raise NotFound()
+    return found[0]
+
+
+async def _grants(session: AsyncSession, school_id: str, *wanted: object) -> list[Grant]:
+    rows = (await session.exec(
+        select(RecordingGrant, Recording.lesson_id).join(Recording, col(Recording.id) == RecordingGrant.recording_id)
+        .where(RecordingGrant.school_id == school_id, *wanted)  # type: ignore[arg-type]
+        .order_by(col(RecordingGrant.asked_at).desc()).limit(200)
+    )).all()
+    counted = await session.exec(
+        select(RecordingView.grant_id, func.count()).where(col(RecordingView.grant_id).in_([row.id for row, _ in rows]))
+        .group_by(RecordingView.grant_id))
+    used = dict(counted.all())
+    return [
+        Grant(row.id, row.recording_id, lesson_id, row.person_id, row.asked_by, row.why, row.words, row.starts_at, row.ends_at,
+              row.asked_at, row.allowed, row.decided_by, row.decided_at, row.reason, row.views, used.get(row.id, 0),
+              row.expires_at, row.ended_at, row.ended_by)
+        for row, lesson_id in rows
+    ]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a lesson's record says of its recording. `may_ask`: whether this person may ask to watch some of it."""
+
+    lesson_id: str
+    minutes: int
+    is_complete: bool
+    is_destroyed: bool
+    kept_until: date
+    may_ask: bool
+
+
+async def kept(session: AsyncSession, actor: Actor, lesson_id: str) -> Kept | None:
+    """The recording of a lesson that has ended, for somebody who may read the lesson's record; None where there is none."""
+    row = (await session.exec(select(Recording).where(
+        Recording.school_id == actor.school_id, Recording.lesson_id == lesson_id))).first()
+    if row is None or row.ended_at is None:
+        return None
+    details = await recording(session, actor.school_id, lesson_id)
+    minutes = int((row.ended_at - row.started_at).total_seconds() // 60)
+    may_ask = rules.may_ask(actor, details.participants) and not details.is_destroyed
+    return Kept(lesson_id, minutes, row.outcome == "complete", details.is_destroyed, row.kept_until, may_ask)
+
+
+async def subjects(session: AsyncSession, details: RecordingDetails) -> frozenset[str]:
+    """Whom a complaint or an alert about this lesson, or about another of its rooms, is about."""
+    lessons = [details.lesson_id, *(lesson_id for lesson_id, _ in details.rooms)]
+    rows = await session.exec(select(ComplaintSubject.person_id).join(
+        Recording, col(Recording.id) == ComplaintSubject.recording_id).where(
+        ComplaintSubject.school_id == details.school_id, col(Recording.lesson_id).in_(lessons)))
+    return frozenset(rows.all()) | await safeguarding.subjects(session, details.school_id, lessons)
+
+
+async def listed(session: AsyncSession, actor: Actor, now: datetime) -> list[Listed]:
+    """Requests that this person made, that are for them, or that they may decide about; whose lesson they were in only their
+    own. A subject of a complaint finds nobody else's."""
+    own = or_(col(RecordingGrant.asked_by) == actor.person_id, col(RecordingGrant.person_id) == actor.person_id)
+    everything = actor.is_any(rules.DECIDERS)
+    found = await _grants(session, actor.school_id, *(() if everything else (own,)))
+    kept = [one for one in found if actor.person_id in (one.asked_by, one.person_id) or await _is_theirs(session, actor, one)]
+    names = await people.people(session, actor.school_id, {p for one in kept for p in (one.person_id, one.asked_by)})
+    titles = await _titles(session, {one.recording_id for one in kept})
+    return [Listed(one, one.state(now), titles[one.recording_id], names[one.person_id].name, names[one.asked_by].name)
+            for one in kept]
+
+
+async def _is_theirs(session: AsyncSession, actor: Actor, one: Grant) -> bool:
+    details = await recording(session, actor.school_id, one.lesson_id)
+    asker = (await people.roles(session, [one.asked_by])).get(one.asked_by, frozenset())
+    mine = actor.is_any(SAFEGUARDING | {Role.HEADTEACHER}) or Role.HEADTEACHER in asker
+    return mine and actor.person_id not in details.participants | await subjects(session, details)
+
+
+async def _titles(session: AsyncSession, ids: Iterable[str]) -> dict[str, str]:
+    rows = (await session.exec(select(Recording).where(col(Recording.id).in_(list(ids))))).all()
+    return {row.id: f"{row.title}, {row.class_name}" for row in rows}
+
+
+async def told(session: AsyncSession, actor: Actor, limit: int = 200) -> list[Told]:
+    """The views that this person is told of, the newest first."""
+    rows = (await session.exec(
+        select(ViewNotice, RecordingView, Recording)
+        .join(RecordingView, col(RecordingView.id) == ViewNotice.view_id)
+        .join(Recording, col(Recording.id) == RecordingView.recording_id)
+        .where(ViewNotice.school_id == actor.school_id, ViewNotice.person_id == actor.person_id)
+        .order_by(col(RecordingView.granted_at).desc()).limit(limit)
+    )).all()
+    names = await people.people(session, actor.school_id, {view.person_id for _, view, _ in rows})
+    return [
+        Told(names[view.person_id].name, whole.title, whole.class_name, whole.starts_at, view.why, view.granted_at,
+             bool(view.grant_id), notice.seen_at is None)
+        for notice, view, whole in rows
+    ]
+
+
+async def untold(session: AsyncSession, actor: Actor) -> int:
+    """How many views wait for this person to look."""
+    return (await session.exec(select(func.count()).select_from(ViewNotice).where(
+        ViewNotice.school_id == actor.school_id, ViewNotice.person_id == actor.person_id, col(ViewNotice.seen_at).is_(None)
+    ))).one()

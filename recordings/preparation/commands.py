@@ -1,0 +1,195 @@
+"""Prepare what was recorded, one part at a time, whenever something is missing: nothing else remembers what is to be done.
+
+A crash at any moment leaves the part as it was, and the next start begins it again; the event is published once, with the
+row that says so.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from recordings import queries as recordings
+from recordings.format import ChunkDamaged, NotARecording
+from recordings.preparation import aside, queries, rules
+from recordings.preparation.aside import Writing
+from recordings.preparation.events import RecordingPrepared
+from recordings.preparation.queries import Waiting
+from recordings.preparation.rules import Progress, Scores
+from recordings.preparation.sandbox import DecoderDied, decoding
+from recordings.preparation.tables import RecordingPreparation
+from recordings.queries import RecordingDetails
+from recordings.reader import Cluster, Recording, TrackInfo
+from recordings.review import part_key
+from recordings.vault import Vault
+from service.foundation.bus import publish
+from service.foundation.clock import Clock
+from service.foundation.db import Database
+from service.foundation.events import system
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 16
+"""Pieces that are read and decrypted together, so that the loop is asked for little."""
+RETRY_SECONDS = 600.0
+LEAST_SECONDS, SECONDS_A_MINUTE = 60, 10
+"""Of the processor, for a track: several times what it takes."""
+
+
+@dataclass
+class Preparations:
+    """What this process is preparing: how far it is, by part, and what has to wait before it is tried again."""
+
+    progress: dict[str, Progress] = field(default_factory=dict)
+    not_before: dict[str, float] = field(default_factory=dict)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass
+class _Work:
+    """One part in hand."""
+
+    part_id: str
+    recording: Recording
+    writing: Writing
+    preparations: Preparations
+    failed: bool = False
+    pictures: int = 0
+
+    def did(self, milliseconds: int) -> None:
+        before = self.preparations.progress[self.part_id]
+        self.preparations.progress[self.part_id] = Progress(before.done_ms + milliseconds, before.total_ms)
+
+
+async def prepare_all(database: Database, vault: Vault, clock: Clock, preparations: Preparations) -> int:
+    """Prepare every part that waits, one after the other. Returns how many were done."""
+    async with preparations.turn:
+        async with database.reading() as session:
+            waiting = await queries.waiting(session)
+        return sum([await _try(database, vault, clock, preparations, part) for part in waiting])
+
+
+async def _try(database: Database, vault: Vault, clock: Clock, preparations: Preparations, part: Waiting) -> bool:
+    if preparations.not_before.get(part.part_id, 0.0) > clock.boottime():
+        return False
+    try:
+        return await _prepare(database, vault, clock, preparations, part)
+    except Exception as error:
+        # A store that is away, a key that cannot be read: the others are not to wait for it. Without the traceback, because
+        # its variables are keys and plain sound.
+        log.error("preparation.failed", part=part.part_id, error=type(error).__name__)
+        preparations.not_before[part.part_id] = clock.boottime() + RETRY_SECONDS
+        return False
+    finally:
+        preparations.progress.pop(part.part_id, None)
+
+
+async def _prepare(database: Database, vault: Vault, clock: Clock, preparations: Preparations, part: Waiting) -> bool:
+    async with database.reading() as session:
+        details = await recordings.recording(session, part.school_id, part.lesson_id)
+    found = await _make(details, vault, preparations, part)
+    path = vault.path(details.id, part.part)
+    async with database.writing() as session:
+        if await queries.is_destroyed(session, part.part_id):
+            await asyncio.to_thread(aside.remove, path)
+            return False
+        session.add(RecordingPreparation(
+            part_id=part.part_id, school_id=part.school_id, prepared_at=clock.now(), pictures=found[0], problem=found[1],
+        ))
+        await publish(session, RecordingPrepared(
+            recording_id=details.id, lesson_id=details.lesson_id, part=part.part, pictures=found[0], problem=found[1],
+        ), system(part.school_id))
+    return True
+
+
+async def _make(details: RecordingDetails, vault: Vault, preparations: Preparations, part: Waiting) -> tuple[int, str]:
+    """Write the file aside. (How many pictures, what went wrong in words.)"""
+    view = next(each for each in details.parts if each.part == part.part)
+    if view.has_nothing:
+        return 0, rules.NOTHING_RECORDED
+    path, key = vault.path(details.id, part.part), part_key(details, view, vault)
+    try:
+        recording = await asyncio.to_thread(Recording, vault.place(details.id, part.part), key)
+    except NotARecording:
+        return 0, rules.CANNOT_BE_READ
+    with recording, Writing(path, key, recording.header) as writing:
+        work = _Work(part.part_id, recording, writing, preparations)
+        jobs = list(_jobs(recording))
+        preparations.progress[part.part_id] = Progress(0, sum(_length(clusters) for _, clusters in jobs))
+        for track, clusters in jobs:
+            await (_hear if track.codec == "opus" else _look)(work, track, clusters)
+        await asyncio.to_thread(writing.finish)
+    return work.pictures, rules.SOME_FAILED if work.failed else ""
+
+
+def _jobs(recording: Recording) -> Iterator[tuple[TrackInfo, Sequence[Cluster]]]:
+    """Speech first, because it is what a reviewer looks for; then pictures."""
+    for track in sorted(recording.tracks.values(), key=lambda each: (each.codec != "opus", each.number)):
+        if clusters := recording.clusters(track.number):
+            yield track, clusters
+
+
+def _length(clusters: Sequence[Cluster]) -> int:
+    return sum(_span(cluster) for cluster in clusters)
+
+
+def _span(cluster: Cluster) -> int:
+    return max(20, min(1000, cluster.t_last - cluster.t_first + 20))
+
+
+def _seconds(clusters: Sequence[Cluster]) -> int:
+    return LEAST_SECONDS + SECONDS_A_MINUTE * _length(clusters) // 60_000
+
+
+async def _hear(work: _Work, track: TrackInfo, clusters: Sequence[Cluster]) -> None:
+    """When the person of this track spoke. What was found before a decoder died is kept."""
+    scores: list[Scores] = []
+    try:
+        async with decoding("speech", _seconds(clusters)) as decoder:
+            for numbers in _batches(range(len(clusters))):
+                for piece in await asyncio.to_thread(_pieces, work, track.number, numbers):
+                    at_ms, values = await decoder.decode(piece)
+                    scores.append(Scores(at_ms, values))
+                work.did(sum(_span(clusters[number]) for number in numbers))
+    except DecoderDied:
+        work.failed = True
+    await asyncio.to_thread(work.writing.speech, track.number, rules.spoken(scores))
+
+
+async def _look(work: _Work, track: TrackInfo, clusters: Sequence[Cluster]) -> None:
+    """Small pictures of this track; they are pictures of some of its moments, so all of its time is done with the last."""
+    chosen = rules.pictured(clusters)
+    try:
+        async with decoding("pictures", _seconds(clusters)) as decoder:
+            for numbers in _batches(chosen):
+                for piece in await asyncio.to_thread(_pieces, work, track.number, numbers):
+                    at_ms, image = await decoder.decode(piece)
+                    if image:
+                        work.writing.picture(track.number, at_ms, image)
+                        work.pictures += 1
+                    work.failed = work.failed or not image
+                work.did(_length(clusters) * len(numbers) // len(chosen))
+    except DecoderDied:
+        work.failed = True
+
+
+def _batches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (numbers[start : start + AT_ONCE] for start in range(0, len(numbers), AT_ONCE))
+
+
+def _pieces(work: _Work, track: int, numbers: Sequence[int]) -> list[bytes]:
+    """The plain clusters; one that does not match its seal is left out, and the player says where."""
+    found = []
+    for number in numbers:
+        try:
+            found.append(work.recording.cluster(track, number))
+        except ChunkDamaged:
+            work.failed = True
+    return found
+
+
+async def forget(state: Any, event: Any) -> None:
+    """A destroyed part keeps nothing beside it (after the commit of its destruction; safe to repeat)."""
+    await asyncio.to_thread(aside.remove, state.vault.path(event.recording_id, event.part))

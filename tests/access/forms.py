@@ -1,0 +1,98 @@
+"""What a form would send, so that a refusal is one of the person and not of the form. An address that is not here takes none."""
+
+from typing import Any
+
+from service.foundation.events import Role
+from tests.access.world import World
+
+JSON = ("door", "worried", "alone", "breakouts")
+
+
+def body(world: World, method: str, path: str, relation: str, role: str) -> dict[str, Any]:
+    """Arguments for the request: `data` for a form, `json` where pages send it, `params` for an address with a question."""
+    if method == "GET":
+        return {"params": _questions(world, path, relation)}
+    given = _given(world, path, relation, role)
+    is_json = any(word in path for word in JSON)
+    return {"json": given} if is_json else {"data": given}
+
+
+def _questions(world: World, path: str, relation: str) -> dict[str, str]:
+    if path == "/guests/ask":
+        return {"lesson": world.value(path, "lesson_id", relation, "")}
+    return {"first": "0", "count": "1"} if path.endswith("/clusters") else {"wait": "false"} if path == "/banners" else {}
+
+
+def _given(world: World, path: str, relation: str, role: str) -> dict[str, Any]:
+    now = world.school.clock.now()
+    day = f"{now.day}/{now.month}/{now.year}"
+    pupil, teacher = world.people[Role.PUPIL], world.people[Role.TEACHER]
+    cole = world.ids[("colleague", "person_id")]
+    visited = world.value(path, "lesson_id", relation, "") if path == "/guests/ask" else ""
+    forms: dict[str, dict[str, Any]] = {
+        "/people/add": {"kind": "child", "given_name": "Ivo", "family_name": "Novak", "year_group": "5"},
+        "/people/{person_id}/change": {"kind": "adult", "given_name": "Priya", "family_name": "Cole", "email": "p@example.org",
+                                       "version": 1},
+        "/people/{person_id}/roles": {"roles": ["teacher", "support"]},
+        "/people/{child_id}/guardians": {"guardian_id": cole},
+        "/guardians/changes/{change_id}": {"answer": "agree"},
+        "/guardians/{link_id}": {"relationship": "aunt", "parental_responsibility": "no", "court_order": "yes",
+                                 "do_not_contact": "yes", "lives_with": "no", "reason": "The court said so"},
+        "/classes/add": {"name": "6 Yew", "key_stage": 2},
+        "/classes/{group_id}/change": {"name": "2 Elm", "key_stage": 1, "pupils": [pupil], "teachers": [teacher]},
+        "/dbs/{person_id}/add": {"number": "123456789012", "checked_on": "1/9/2026"},
+        "/dbs/checks/{check_id}/withdraw": {"reason": "The police told us"},
+        "/school/change": {"name": "Ashgrove", "office": "the office", "opens_at": "08:00", "closes_at": "17:00"},
+        "/school/terms": {"term_name": "Later", "starts_on": "1/6/2027", "ends_on": "1/7/2027"},
+        "/school/closures": {"day": "3/12/2026", "closure_name": "Snow"},
+        "/school/rota": {"person_id": world.people[Role.DSL], "weekday": "6", "starts_at": "08:00", "ends_at": "09:00"},
+        "/school/rules/changes/{change_id}": {"answer": "agree"},
+        "/school/words": {"words": "rude", "links": "bbc.co.uk", "reason": "Asked by staff"},
+        "/permissions/children/{child_id}": {
+            "respondent": world.people[Role.PARENT], "day": now.day, "month": now.month, "year": now.year, "route": "in_person",
+            "camera": "no"},
+        "/permissions/responses/{response_id}/mistake": {"note": "The form of another child"},
+        "/permissions/children/{child_id}/objections": {"objector": world.people[Role.PARENT], "words": "Our faith"},
+        "/permissions/objections/{objection_id}": {"upheld": "yes", "reason": "A strong reason"},
+        "/permissions/agreements/{person_id}": {"day": now.day, "month": now.month, "year": now.year,
+                                                "signed_by": world.people[Role.PARENT]},
+        "/lessons/waiting/{lesson_id}": {"answer": "refuse", "reason": "Too long"},
+        "/lessons/{lesson_id}/move": {"on-day": 25, "on-month": 11, "on-year": 2026, "start": "10:00", "length": "25"},
+        "/lessons/{lesson_id}/cancel": {"because": "A burst pipe"},
+        "/lessons/{lesson_id}/cover": {"person": world.people[Role.HEADTEACHER]},
+        "/lessons/{lesson_id}/second": {"second": world.people[Role.HEADTEACHER]},
+        "/lessons/{lesson_id}/links": {"url": "https://nrich.maths.org/more"},
+        "/lessons/{lesson_id}/links/{link_id}/preview": {"looked": "yes"},
+        "/live/{lesson_id}/stop": {"reason": "A burst pipe"},
+        "/lessons/{lesson_id}/alone/ask": {"why": "The others had to go"},
+        "/lessons/{lesson_id}/alone/invite": {"person": world.people[Role.HEADTEACHER]},
+        "/lessons/{lesson_id}/breakouts": {"rooms": [{"name": "A", "adults": [teacher], "pupils": [pupil]}]},
+        "/lessons/{lesson_id}/breakouts/move": {"person": pupil, "to": ""},
+        "/attention/{attention_id}/clear": {"because": "Two siblings"},
+        "/lessons/{lesson_id}/attendance/{person_id}": {"absent": "yes", "reason": "Was at the dentist"},
+        "/one-to-one/in-force/{approval_id}": {"reason": "The family rang"},
+        "/one-to-one/{request_id}": {"answer": "more", "reason": "Which room?"},
+        "/one-to-one/{request_id}/spoken": {"talked": "yes", "spoken": "With the DSL"},
+        "/one-to-one/{request_id}/second": {"person": cole},
+        "/one-to-one/{request_id}/answer": {"words": "In the library"},
+        "/guests/ask": {
+            "lesson": visited, "kind": "speaker", "given_name": "Ann", "family_name": "Best", "purpose": "Talks about waves",
+            "identity_note": "Seen by the office", "lessons": [visited], "first": day, "last": day},
+        "/guests/{pass_id}": {"answer": "refuse", "reason": "Not now"},
+        "/guests/{pass_id}/end": {"reason": "It is enough"},
+        "/safeguarding/{alert_id}/notes": {"words": "Rang the school nurse"},
+        "/safeguarding/marks": {"person": pupil, "mark": "do-not-tell", "reason": "Ask us"},
+        "/safeguarding/marks/{mark_id}/lift": {"because": "It is over"},
+        "/roles/waiting/{request_id}": {"answer": "agree"},
+        "/endings/{lesson_id}/keep": {"reason": "The police rang", "reference": "C-1", "review_on": "1/12/2026"},
+        "/endings/{lesson_id}/answer": {"answer": "agree"},
+        "/endings/{lesson_id}/release": {"release_reason": "The case is closed"},
+        "/endings/{lesson_id}/review": {"reason": "Still going on", "review_on": "1/12/2026"},
+        "/endings/{lesson_id}/referral": {"referral": "Told the police", "reference": "C-1"},
+        "/keys/recovery/{recipient_id}": {"answer": "agree"},
+        "/recordings/{lesson_id}/ask": {"why": "flag", "words": "Who spoke?", "starts_at": "10:00", "ends_at": "10:05"},
+        "/grants/{grant_id}": {"answer": "allow", "views": "1", "days": "3", "reason": "Agreed"},
+        "/recordings/{lesson_id}": {"why": "flag", "concern": "C-17"},
+        "/step-up/challenge": {"action": "0" * 64},
+    }
+    return forms.get(path, {})
