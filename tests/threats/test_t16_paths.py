@@ -21,8 +21,8 @@ TRAVERSALS = (
     "..\\..\\..\\windows\\win.ini", "..%5c..%5c", "%252e%252e%252fetc%252fpasswd", "/etc/passwd", "//etc/passwd",
     "file:///etc/passwd",
     "%00", "x%00.rec", "..%c0%af..%c0%afetc/passwd", "%ef%bc%8e%ef%bc%8e%2f", "~root", "CON", "a" * 5000, "-1",
-    "1e9", "0x1",
-    "..%2fkeys", "..%2fkeys%2frecordings.wrap", "1.rec", "1%2f..%2f..%2fkeys", "*", "' OR 1=1 --", "%0d%0aSet-Cookie:x=1", "\u202e",
+    "1e9", "0x1", "\u202e",
+    "..%2fkeys", "..%2fkeys%2frecordings.wrap", "1.rec", "1%2f..%2f..%2fkeys", "*", "' OR 1=1 --", "%0d%0aSet-Cookie:x=1",
 )
 WITH_IDS = sorted({(method, path) for method, path, _ in addresses() if "{" in path})
 _watching: list[list[str]] = []
