@@ -9,9 +9,14 @@ from tests.school import running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def world(tmp_path_factory: pytest.TempPathFactory, template: Path) -> AsyncIterator[World]:
-    """The school of `world.py`, in which nothing that is asked leaves a trace."""
+async def built(tmp_path_factory: pytest.TempPathFactory, template: Path) -> AsyncIterator[World]:
+    """The school of `world.py`, made once."""
     async with running(tmp_path_factory.mktemp("world") / "data", template=template) as school:
-        made = await build(school)
-        async with undone(school):
-            yield made
+        yield await build(school)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(built: World) -> AsyncIterator[World]:
+    """The same, in which nothing that is asked leaves a trace; for this test only."""
+    async with undone(built.school):
+        yield built

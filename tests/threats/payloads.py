@@ -4,7 +4,8 @@ from itertools import product
 
 MARK = "window.__ran=1"
 TAGS = ("img src=x", "svg", "body", "iframe", "video src=x", "audio src=x", "details open", "input autofocus", "object data=x",
-        "marquee", "a href=x id=x tabindex=1", "style", "math", "button autofocus", "select autofocus", "textarea autofocus")
+        "marquee", "a href=x id=x tabindex=1", "style", "math", "button autofocus", "select autofocus", "textarea autofocus",
+        "embed src=x", "frameset", "track src=x", "form", "keygen autofocus", "isindex type=image src=1")
 EVENTS = ("onerror", "onload", "onfocus", "ontoggle", "onstart", "onbegin", "onpageshow", "onanimationstart")
 BREAKS = ("", '">', "'>", "</textarea>", "</title>", "-->", "]]>", "</script>", "</option></select>", "{{7*7}}", "\x00")
 

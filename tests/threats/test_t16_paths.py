@@ -12,7 +12,7 @@ import pytest
 
 from service.app import addresses
 from service.foundation.events import Role
-from tests.access.conftest import world  # noqa: F401
+from tests.access.conftest import built, world  # noqa: F401
 from tests.access.table import NOBODY
 from tests.access.world import World
 
@@ -20,9 +20,9 @@ TRAVERSALS = (
     "../../../../etc/passwd", "..%2f..%2f..%2fetc%2fpasswd", "%2e%2e%2f%2e%2e%2fetc/passwd", "....//....//etc/passwd",
     "..\\..\\..\\windows\\win.ini", "..%5c..%5c", "%252e%252e%252fetc%252fpasswd", "/etc/passwd", "//etc/passwd",
     "file:///etc/passwd",
-    "%00", "x%00.rec", "..%c0%af..%c0%afetc/passwd", "%ef%bc%8e%ef%bc%8e%2f", ".", "..", "~root", "CON", "a" * 5000, "-1",
-    "1e9", "0x1",
-    "../keys", "..%2fkeys%2frecordings.wrap", "1.rec", "1/../../keys", "*", "' OR 1=1 --", "%0d%0aSet-Cookie:x=1", "\u202e",
+    "%00", "x%00.rec", "..%c0%af..%c0%afetc/passwd", "%ef%bc%8e%ef%bc%8e%2f", "~root", "CON", "a" * 5000, "-1",
+    "1e9", "0x1", "\u202e",
+    "..%2fkeys", "..%2fkeys%2frecordings.wrap", "1.rec", "1%2f..%2f..%2fkeys", "*", "' OR 1=1 --", "%0d%0aSet-Cookie:x=1",
 )
 WITH_IDS = sorted({(method, path) for method, path, _ in addresses() if "{" in path})
 _watching: list[list[str]] = []
@@ -67,13 +67,13 @@ async def test_no_parameter_of_any_address_reaches_a_file(world: World, role: st
                         continue  # each address meets a sixth of them, each of them a sixth of the addresses
                     at = re.sub(r"\{[^}]+\}", lambda _, text=text: text if "%" in text else quote(text, safe="/"), path)
                     answer = await client.request(method, at)
-                    if answer.status_code not in (303, 401, 404, 405, 422) or "root:" in answer.text:
+                    if answer.status_code not in (303, 307, 401, 403, 404, 405, 422) or "root:" in answer.text:
                         wrong.append((method, at[:80], answer.status_code))
             for text in TRAVERSALS:
                 answer = await client.get(f"/static/{text}" if "%" in text else f"/static/{quote(text, safe='/')}")
                 if answer.status_code == 200 or "root:" in answer.text:
                     wrong.append(("GET", f"/static/{text}"[:80], answer.status_code))
-    assert wrong == []
+    assert wrong == [], wrong
     assert outside(opened, data) == []
 
 
