@@ -85,7 +85,7 @@ async def refuses_all(service: Service, asked: Asked) -> int:
     cookies = {role: await _cookie(service, role) for role in ("parent", "governor", "technician", "teacher", "pupil", "office")}
     strange = stranger(service)
     async with httpx.AsyncClient(base_url=service.url, headers={"origin": service.url}, timeout=30) as client:
-        for (method, address), (body, kind) in asked.requests.items():
+        for (method, address), (body, kind) in list(asked.requests.items()):
             route = template(method, urlsplit(address).path)
             if not route or (method, route) in OPEN:
                 continue

@@ -123,8 +123,8 @@ async def the_safeguarding_lead_plays_it_back(day: Day, teacher: Person, pupils:
 
 async def a_picture_of_it(day: Day, lead: Person) -> bytes:
     """Some bytes of the middle of the largest piece that was played: a picture, as the recording would have it in clear."""
-    pieces = [await (await lead.page.request.get(day.service.url + address)).body()
-              for _, address in day.asked.requests if "/clusters" in address]
+    media = [address for _, address in day.asked.requests if "/clusters" in address]
+    pieces = [await (await lead.page.request.get(day.service.url + address)).body() for address in media[:40]]
     largest = max(pieces, key=len)
     return largest[len(largest) // 2 :][:48]
 
