@@ -20,7 +20,9 @@ def body(world: World, method: str, path: str, relation: str, role: str) -> dict
 def _questions(world: World, path: str, relation: str) -> dict[str, str]:
     if path == "/guests/ask":
         return {"lesson": world.value(path, "lesson_id", relation, "")}
-    return {"first": "0", "count": "1"} if path.endswith("/clusters") else {"wait": "false"} if path == "/banners" else {}
+    if path.endswith("/pieces"):
+        return {"of": "1.1", "at": "0", "until": "1000"}
+    return {"wait": "false"} if path == "/banners" else {}
 
 
 def _given(world: World, path: str, relation: str, role: str) -> dict[str, Any]:
@@ -81,6 +83,15 @@ def _given(world: World, path: str, relation: str, role: str) -> dict[str, Any]:
         "/guests/{pass_id}": {"answer": "refuse", "reason": "Not now"},
         "/guests/{pass_id}/end": {"reason": "It is enough"},
         "/safeguarding/{alert_id}/notes": {"words": "Rang the school nurse"},
+        "/safeguarding/{alert_id}/hand-over": {"to": world.people[Role.DEPUTY_DSL], "handing": "I am away"},
+        "/safeguarding/{alert_id}/wait": {"waits_for": "The nurse rings back"},
+        "/concerns/new": {"what": "What was seen"},
+        "/concerns/officer": {"name": "Mrs Best", "telephone": "01632 960001"},
+        "/concerns/{number}/entries": {"kind": "note", "words": "Rang the nurse"},
+        "/concerns/{number}/about": {"about_adult": "no"},
+        "/concerns/{number}/export": {"receiver": "Mr Best", "organisation": "Case system", "key": "no key"},
+        "/recordings/{lesson_id}/views/{view_id}/notes": {"at": "10:00:00", "text": "A door"},
+        "/recordings/{lesson_id}/views/{view_id}/clips": {"from": "10:00:00", "to": "10:00:01", "reason": "A door"},
         "/safeguarding/marks": {"person": pupil, "mark": "do-not-tell", "reason": "Ask us"},
         "/safeguarding/marks/{mark_id}/lift": {"because": "It is over"},
         "/roles/waiting/{request_id}": {"answer": "agree"},

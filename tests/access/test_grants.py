@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from sqlmodel import col, select, update
 
 from recordings.grants import commands as grants
 from recordings.grants.tables import ComplaintSubject, RecordingGrant, ViewNotice
+from recordings.review import PIECE
 from recordings.tables import Recording, RecordingView
 from service.foundation.audit import AuditLeaf
 from service.foundation.events import Role
@@ -68,7 +70,11 @@ async def kinds(school: Running) -> list[str]:
 
 
 def served(view: str) -> list[str]:
-    return [view, f"{view}/tracks", f"{view}/parts/1/tracks/1/beginning", f"{view}/parts/1/tracks/1/clusters?first=0&count=1"]
+    return [view, f"{view}/tracks", f"{view}/preparation", f"{view}/pieces?of=1.1&at=0&until=12000"]
+
+
+def begins(tracks: dict[str, Any]) -> int:
+    return min(start for track in tracks["tracks"] for start, _ in track["spans"])
 
 
 async def test_a_teacher_watches_the_minutes_that_were_allowed_and_not_one_more(asked: Asked) -> None:
@@ -80,19 +86,20 @@ async def test_a_teacher_watches_the_minutes_that_were_allowed_and_not_one_more(
     assert opened.status_code == 303, opened.text
     view = opened.headers["location"]
     tracks = (await asked.watcher.get(f"{view}/tracks")).json()
-    times = [at for track in tracks["tracks"] for at in track["clusters"][::3]]
-    assert times
-    assert min(times) >= 10_000, "what was before ten is not there"
+    assert begins(tracks) >= 10_000, "what was before ten is not there"
     for address in served(view):
         assert (await asked.watcher.get(address)).status_code == 200, address
     whole = await confirmed_post(asked.school, asked.dsl, asked.school.person("dsl"), asked.recorded.page, {"why": "flag"})
-    everything = (await asked.dsl.get(f"{whole.headers['location']}/tracks")).json()
-    earlier = min(at for track in everything["tracks"] for at in track["clusters"][::3])
-    assert earlier < 10_000, "negative control: it is in the file"
-    beyond = len(tracks["tracks"][0]["clusters"]) // 3
-    for first in (-1, beyond, 999):
-        at = f"{view}/parts/1/tracks/{tracks['tracks'][0]['track']}/clusters?first={first}&count=1"
-        assert (await asked.watcher.get(at)).status_code == 404
+    all_of_it = whole.headers["location"]
+    everything = (await asked.dsl.get(f"{all_of_it}/tracks")).json()
+    assert begins(everything) < 10_000, "negative control: it is in the file"
+    first = (await asked.dsl.get(f"{all_of_it}/pieces?of=1.1.0&at=0&until=1")).content[PIECE.size:]
+    assert first
+    for of in ("1.1", "1.1.0", "1.1.1", "1.1.999"):
+        assert first not in (await asked.watcher.get(f"{view}/pieces?of={of}&at=0&until=12000")).content
+    for mark in ({"at": "10:00:01", "text": "A door"}, {"from": "10:00:01", "to": "10:00:02", "reason": "A door"}):
+        kind = "notes" if "text" in mark else "clips"
+        assert (await asked.watcher.post(f"{view}/{kind}", data=mark)).status_code == 404, "reviewers' words are not part of it"
 
 
 async def test_nothing_is_served_before_somebody_else_has_allowed_it(asked: Asked) -> None:

@@ -16,9 +16,12 @@ from consent.tables import ConsentResponse, RecordingObjection
 from lessons.attention.tables import LessonAttention
 from lessons.guests.tables import GuestPass, GuestPassLesson
 from lessons.tables import Lesson, LessonAdult, LessonLink
+from recordings import queries
 from recordings.ending import recovery
 from recordings.ending.tables import Destruction, HoldStep, RecoveryRecipient
 from recordings.grants.tables import RecordingGrant
+from recordings.preparation.aside import Writing
+from recordings.review import part_key
 from recordings.tables import RecordingParticipant, RecordingView
 from service import seed
 from service.foundation.db import new_id
@@ -44,6 +47,7 @@ from service.people.tables import (
     TeachingGroup,
 )
 from service.safeguarding.approvals.tables import Approval, ApprovalRequest, RequestedLesson, SafeguardingMark
+from service.safeguarding.concerns.tables import Concern, ConcernExport
 from service.safeguarding.tables import Alert
 from tests.access.table import NOBODY, TOLD_NO
 from tests.guests import invited
@@ -172,7 +176,7 @@ async def build(school: Running) -> World:
     await _safeguarding(world, mine.school_id)
     await _recordings(world, mine.school_id)
     world.ids |= {("wrong secret", "token"): "a-secret-that-nobody-was-given", ("any", "kind"): "json", ("any", "part"): "1",
-                  ("any", "track"): "1", ("any", "what"): "closures"}
+                  ("any", "track"): "1", ("any", "at_ms"): "0", ("any", "what"): "closures"}
     return world
 
 
@@ -330,11 +334,20 @@ async def _asks(session: Any, world: World, school_id: str, role: Role, position
 async def _safeguarding(world: World, school_id: str) -> None:
     now = world.school.clock.now()
     async with world.school.database.writing() as session:
-        worry, about = (Alert(school_id=school_id, kind="worry", raised_by=world.people[Role.PUPIL], raised_at=now, routed_to=to)
-                        for to in (Role.DSL, Role.HEADTEACHER))
+        worry, about = (Alert(school_id=school_id, kind="worry", raised_by=world.people[Role.PUPIL], raised_at=now,
+                              called_at=now, routed_to=to) for to in (Role.DSL, Role.HEADTEACHER))
         mark = SafeguardingMark(school_id=school_id, person_id=world.people[Role.PUPIL], mark="talk-first", reason="Ask us",
                                 set_by=world.people[Role.DSL], set_at=now)
         session.add_all((worry, about, mark))
+        for relation, number, to in (("any", "C-2026-1111", Role.DSL), ("about staff", "C-2026-2222", Role.HEADTEACHER)):
+            concern = Concern(school_id=school_id, number=number, raised_by=world.ids[("colleague", "person_id")],
+                              raised_at=now, happened_on=now.date(), routed_to=to, about_staff=to is Role.HEADTEACHER)
+            session.add(concern)
+            await session.flush()
+            pack = ConcernExport(school_id=school_id, concern_id=concern.id, receiver="Mr Best", organisation="Case system",
+                                 key="age1", entries=0, asked_by=world.ids[("colleague", "person_id")], asked_at=now)
+            session.add(pack)
+            world.ids |= {(relation, "number"): number, (relation, "export_id"): pack.id}
     world.ids |= {("any", "alert_id"): worry.id, ("about staff", "alert_id"): about.id, ("any", "mark_id"): mark.id}
 
 
@@ -343,6 +356,7 @@ async def _recordings(world: World, school_id: str) -> None:
     theirs, were they allowed one, and one that the deputy's colleague opened."""
     school, now = world.school, world.school.clock.now()
     recorded = await _short(school, "Maths: fractions")
+    await _small_picture(school, recorded)
     inside, far = await _short(school, "English: war poems"), await _short(school, "History: the Romans")
     views: dict[str, RecordingView] = {}
     async with school.database.writing() as session:
@@ -369,8 +383,9 @@ async def _recordings(world: World, school_id: str) -> None:
         "", "/keep", "/answer", "/release", "/review", "/referral", "/certificate", "/certificate.json")}
     grants = await _grants(world, school_id, recorded, inside)
     somebodys = {role: views[Role.DEPUTY_DSL if role is Role.DSL else Role.DSL].id for role in Role}
-    for address in ("", "/views/{view_id}", "/views/{view_id}/tracks", "/views/{view_id}/parts/{part}/tracks/{track}/beginning",
-                    "/views/{view_id}/parts/{part}/tracks/{track}/clusters"):
+    for address in ("", "/views/{view_id}", "/views/{view_id}/tracks", "/views/{view_id}/pieces", "/views/{view_id}/preparation",
+                    "/views/{view_id}/parts/{part}/tracks/{track}/pictures/{at_ms}", "/views/{view_id}/notes",
+                    "/views/{view_id}/clips"):
         path = "/recordings/{lesson_id}" + address
         world.ids |= {("theirs", f"{path} lesson_id"): inside.lesson_id}
         world.ids |= {(relation, f"{path} lesson_id"): recorded.lesson_id
@@ -409,6 +424,16 @@ async def _grants(world: World, school_id: str, recorded: Recorded, inside: Reco
                              session_id=sign_in, why="flag", grant_id=allowed.id, granted_at=now, expires_at=now + timedelta(1))
         session.add_all((allowed, view))
     return {"waiting": waiting.id, "allowed": allowed.id, "view": view.id, **{role: row.id for role, row in requests.items()}}
+
+
+async def _small_picture(school: Running, recorded: Recorded) -> None:
+    """As preparing leaves it beside a part, of its first moment."""
+    async with school.database.reading() as session:
+        details = await queries.recording(session, recorded.begun.header.school_id, recorded.lesson_id)
+    key = part_key(details, details.parts[0], school.app.state.vault)
+    with Writing(school.app.state.vault.path(details.id, 1), key, recorded.begun.header) as aside:
+        aside.picture(1, 0, b"RIFF0000WEBP")
+        aside.finish()
 
 
 async def _short(school: Running, title: str) -> Recorded:
