@@ -141,7 +141,7 @@ def nothing_of_it_lies_about_in_clear(day: Day, picture: bytes) -> None:
     """Neither what was written, nor a picture, nor what the school's database alone may hold: a child's name and address."""
     service, data = day.service, day.service.folder / "data"
     secret = {"chat": WORDS.encode(), "picture": picture}
-    pupil = service.person(day.lesson["pupil_ids"][0])["name"].encode()
+    pupil = service.person(day.lesson["pupil_ids"][0])["name"].split()[-1].encode()
     database = [data / f"chaperone.sqlite3{part}" for part in ("", "-wal", "-shm")]
     assert canaries.found(secret, data, service.log.parent / "tmp") == []
     assert canaries.found(secret | {"name": pupil}, data / "recordings", data / "keys") == []
