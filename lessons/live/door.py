@@ -1,6 +1,7 @@
 """The door of a lesson: who may come in now, what they answer there, and the ticket for one connection (policy: RL2, RL3,
 CO6). And “I'm worried”, which is the same on every pupil page (policy: RC4)."""
 
+from collections.abc import Awaitable
 from datetime import datetime, time
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -113,7 +114,7 @@ async def door(request: Request, lesson_id: str, answers: Answers, actor: Anybod
     state.rooms.knock(actor.person_id)
     await state.rooms.settled(lesson_id)
     async with state.database.glance() as session:
-        roster = await state.rosters.current(session, lesson_id)
+        roster = await _on_some_list(state.rosters.current(session, lesson_id))
         plan = await reading.plan(session, roster)
         await reopening.check_open(session, roster.school_id)
         zone = (await people.school(session, actor.school_id)).zone
@@ -134,6 +135,14 @@ async def door(request: Request, lesson_id: str, answers: Answers, actor: Anybod
         approval=plan.ticket_approval,
     )
     return {"ticket": ticket, "expires_in": LIFETIME}
+
+
+async def _on_some_list(found: Awaitable[Roster]) -> Roster:
+    """A lesson that does not exist is refused in the words of one that is not for this person (policy: AC3)."""
+    try:
+        return await found
+    except NotFound as error:
+        raise NotOnTheList() from error
 
 
 def admissible(plan: Plan, roster: Roster, actor: Actor, host: Host | None, now: datetime, zone: str) -> Person:
@@ -202,7 +211,7 @@ async def _lesson_of(rooms: Registry, session: AsyncSession, actor: Actor, lesso
     """Which lesson it came from, and its adults, rostered or in the room: none of them learns of it."""
     if not lesson_id:
         return "", frozenset()
-    roster = await rosters.roster(session, lesson_id)
+    roster = await _on_some_list(rosters.roster(session, lesson_id))
     if roster.pupil(actor.person_id) is None:
         raise NotOnTheList()
     host = rooms.live(lesson_id)
