@@ -104,13 +104,14 @@ async def test_a_worry_becomes_a_concern_is_handed_over_and_closed(browser: Brow
         await page.get_by_role("button", name="I have looked").click()
         await confirm(page)
         await expect(page.get_by_role("button", name="Make the file")).to_be_visible()
+    async with signed_in(browser, service, "dsl", viewport=size) as page:
+        await page.goto(f"{concern}/export")
         await page.get_by_role("button", name="Make the file").click()
         async with page.expect_download() as downloading:
             await confirm(page)
         made = await asyncio.to_thread((await (await downloading.value).path()).read_bytes)
         inside = zipfile.ZipFile(io.BytesIO(pyrage.decrypt(made, [receiver])))
         assert b"Somebody was unkind" in inside.read("chronology.csv")
-    async with signed_in(browser, service, "dsl", viewport=size) as page:
         await page.goto(concern)
         await page.get_by_text("Close it", exact=True).click()
         await page.get_by_label("What it came to").fill("Handed over to CPOMS")
