@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tests.browser.test_office_pages import signed_in
 from tests.browser.test_people_pages import sound
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
-PRESS = """() => fetch("/lessons/worried", {method: "POST", headers: {"content-type": "application/json"},
+PRESS = """() => fetch("/worried", {method: "POST", headers: {"content-type": "application/json"},
   body: JSON.stringify({text: "Somebody was unkind"})}).then(answer => answer.status)"""
 
 
@@ -49,26 +50,28 @@ async def test_a_worry_becomes_a_concern_is_handed_over_and_closed(browser: Brow
         await look(page, "queue", width)
         await page.locator("#alerts tr", has_text="Worry").first.get_by_role("link").click()
         await page.get_by_role("button", name="I have got this").click()
+        await expect(page.locator("main").get_by_role("button", name="Record a concern")).to_be_visible()
         await look(page, "item", width)
         await page.locator("main").get_by_role("button", name="Record a concern").click()
         await page.get_by_role("button", name="Save the concern").click()
-        await expect(page.get_by_role("alert")).to_contain_text("Write what was seen or heard")
+        await expect(page.locator("#problems")).to_contain_text("Write what was seen or heard")
         await look(page, "new-refused", width)
         await page.get_by_label("No", exact=True).check()
-        await page.get_by_label("Pupil 1").select_option(index=1)
+        await page.get_by_label("Pupil 1", exact=True).select_option(index=1)
         await page.get_by_label("Part of pupil 1").select_option("harmed")
         await page.get_by_label("What was seen or heard").fill("“Somebody was unkind”")
-        await page.get_by_label("Online safety").check()
+        await page.get_by_label("Online safety", exact=True).check()
         await page.get_by_role("button", name="Save the concern").click()
         await page.wait_for_url("**/concerns/C-*")
         concern = page.url
         await look(page, "concern", width)
-        await page.get_by_text("Add something to do").click()
-        await page.get_by_label("What is to be done").fill("Speak to the form tutor")
-        await page.get_by_label("Who does it").select_option(index=1)
+        await page.get_by_text("Add something to do", exact=True).click()
+        await page.get_by_label("What is to be done", exact=True).fill("Speak to the form tutor")
+        await page.get_by_label("Who does it", exact=True).select_option(index=1)
         await fill_day(page, "details[open]")
         await page.locator("details[open]").get_by_role("button", name="Save").click()
-        await page.get_by_role("button", name="Done").click()
+        await page.get_by_role("button", name=re.compile("^Done")).click()
+        await expect(page.get_by_text("Nothing is left to do.")).to_be_visible()
         await look(page, "concern-done", width)
         receiver = pyrage.x25519.Identity.generate()
         await page.get_by_role("button", name="Make transfer pack for CPOMS").click()
@@ -83,23 +86,25 @@ async def test_a_worry_becomes_a_concern_is_handed_over_and_closed(browser: Brow
         await page.get_by_role("button", name="I have looked").click()
         await confirm(page)
         await expect(page.get_by_role("button", name="Make the file")).to_be_visible()
+    async with signed_in(browser, service, "dsl", viewport=size) as page:
+        await page.goto(f"{concern}/export")
         await page.get_by_role("button", name="Make the file").click()
         async with page.expect_download() as downloading:
             await confirm(page)
         made = await asyncio.to_thread((await (await downloading.value).path()).read_bytes)
         inside = zipfile.ZipFile(io.BytesIO(pyrage.decrypt(made, [receiver])))
         assert b"Somebody was unkind" in inside.read("chronology.csv")
-    async with signed_in(browser, service, "dsl", viewport=size) as page:
         await page.goto(concern)
-        await page.get_by_text("Close it").click()
+        await page.get_by_text("Close it", exact=True).click()
         await page.get_by_label("What it came to").fill("Handed over to CPOMS")
         await page.locator("details[open]").get_by_role("button", name="Save").click()
         await expect(page.get_by_text("Closed", exact=True).first).to_be_visible()
         await page.goto("/safeguarding?tab=mine")
         await page.locator("#alerts tr", has_text="Worry").first.get_by_role("link").click()
-        await page.get_by_label("Add a note").fill("Recorded and handed over")
+        await page.get_by_label("Add a note", exact=True).fill("Recorded and handed over")
         await page.get_by_label("A concern was recorded").check()
         await page.get_by_role("button", name="Save the note and close").click()
+        await page.wait_for_url("**/safeguarding?tab=mine")
         await page.goto("/safeguarding?tab=closed")
         await expect(page.get_by_role("cell", name="A concern was recorded").first).to_be_visible()
         await look(page, "closed", width)

@@ -192,15 +192,15 @@ def may_open(concern: Concern, viewer: Viewer) -> bool:
 def check_new(new: New, today: date, *, adults: Collection[str]) -> None:
     """Raise `Invalid` with words for every field that cannot be used. `adults`: who it can be about."""
     problems = (
+        ("about_adult", "Say whether it is about an adult who works here", new.about_adult not in ("yes", "no")),
+        ("about_id", "Choose who it is about", new.about_adult == "yes" and bool(new.about_id) and new.about_id not in adults),
         ("on", "Enter the day it happened, like 3 3 2027", new.on is None),
         ("on", "Enter a day that is not in the future", new.on is not None and new.on > today),
-        ("said", "Write what was seen or heard", not new.said.strip()),
-        ("categories", "Choose what it is about", not set(new.categories) <= set(CATEGORIES)),
         ("children", "Choose each pupil's part", any(one.part not in set(Part) for one in new.children)),
         ("children", "Choose a pupil, or write a name", not new.children and not new.by_name.strip()
          and new.about_adult != "yes"),
-        ("about_adult", "Say whether it is about an adult who works here", new.about_adult not in ("yes", "no")),
-        ("about_id", "Choose who it is about", new.about_adult == "yes" and bool(new.about_id) and new.about_id not in adults),
+        ("said", "Write what was seen or heard", not new.said.strip()),
+        ("categories", "Choose what it is about", not set(new.categories) <= set(CATEGORIES)),
     )
     wrong = {field: words for field, words, is_wrong in problems if is_wrong}
     if wrong:
