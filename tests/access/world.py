@@ -21,8 +21,9 @@ from recordings.ending import recovery
 from recordings.ending.tables import Destruction, HoldStep, RecoveryRecipient
 from recordings.grants.tables import RecordingGrant
 from recordings.preparation.aside import Writing
+from recordings.preparation.tables import RecordingPreparation
 from recordings.review import part_key
-from recordings.tables import RecordingParticipant, RecordingView
+from recordings.tables import RecordingPart, RecordingParticipant, RecordingView
 from service import seed
 from service.foundation.db import new_id
 from service.foundation.events import Role
@@ -434,6 +435,9 @@ async def _small_picture(school: Running, recorded: Recorded) -> None:
     with Writing(school.app.state.vault.path(details.id, 1), key, recorded.begun.header) as aside:
         aside.picture(1, 0, b"RIFF0000WEBP")
         aside.finish()
+    async with school.database.writing() as session:
+        part = (await session.exec(select(RecordingPart.id).where(RecordingPart.recording_id == details.id))).one()
+        session.add(RecordingPreparation(part_id=part, school_id=details.school_id, prepared_at=school.clock.now(), pictures=1))
 
 
 async def _short(school: Running, title: str) -> Recorded:

@@ -131,6 +131,7 @@ async def add(request: Request, number: str, actor: Circle, session: Reading, no
 async def about_staff(request: Request, number: str, actor: Circle, session: Reading, now: Now, about_adult: Text = "",
                       about_id: Text = "") -> Response:
     """“Is it about an adult who works here?” Yes moves it out of this circle's sight (policy: IN4)."""
+    view = await queries.concern(session, actor, number)
     if about_adult == "no":
         return see_other(f"/concerns/{number}")
     try:
@@ -140,8 +141,8 @@ async def about_staff(request: Request, number: str, actor: Circle, session: Rea
             writing, actor, number, about_id=about_id, now=now))
     except (Invalid, Conflict) as refused:
         fields = refused.fields or {"about_adult": refused.message}
-        return await _page(request, actor, session, await queries.concern(session, actor, number), "about", {},
-                           forms.within("about", fields), 422 if isinstance(refused, Invalid) else 409)
+        return await _page(request, actor, session, view, "about", {}, forms.within("about", fields),
+                           422 if isinstance(refused, Invalid) else 409)
     subject = (await people.people(session, actor.school_id, [about_id])).get(about_id)
     return await render(request, "safeguarding/concerns/moved.html", title="Moved", to=TO[to],
                         subject=subject.full_name if subject else "")
