@@ -8,7 +8,8 @@ from sqlmodel import SQLModel
 from tests.architecture.files import ROOT
 
 ENDS = re.compile(r"(revoked|ended|used|expires|lifted|withdrawn|stopped)_(at|on)")
-ENDED_BY_A_RESTORE = {"sign_in", "step_up_grant", "password_reset", "approval", "guest_pass", "guest_link", "calendar_feed"}
+ENDED_BY_A_RESTORE = {"sign_in", "step_up_grant", "password_reset", "approval", "guest_pass", "guest_link", "calendar_feed",
+                      "recording_grant"}
 LEFT = {
     "approved_platform": "on the page: entered again by hand",
     "badge": "on the page: entered again by hand",
