@@ -123,7 +123,7 @@ async def the_safeguarding_lead_plays_it_back(day: Day, teacher: Person, pupils:
 
 async def a_picture_of_it(day: Day, lead: Person) -> bytes:
     """Some bytes of the middle of the largest piece that was played: a picture, as the recording would have it in clear."""
-    media = [address for _, address in day.asked.requests if "/clusters" in address]
+    media = [address for _, address in day.asked.requests if "/pieces" in address]
     pieces = [await (await lead.page.request.get(day.service.url + address)).body() for address in media[:40]]
     largest = max(pieces, key=len)
     return largest[len(largest) // 2 :][:48]
@@ -132,10 +132,9 @@ async def a_picture_of_it(day: Day, lead: Person) -> bytes:
 async def every_address_is_refused_to_others(day: Day) -> None:
     """Without a cookie, in a wrong role, from another school: alike, and like what does not exist (policy: AC3)."""
     view = "/recordings/{lesson_id}/views/{view_id}"
-    track = f"{view}/parts/{{part}}/tracks/{{track}}"
     asked = {template(method, address.partition("?")[0]) for method, address in day.asked.requests}
     assert asked >= {"/lessons/{lesson_id}", "/lessons/{lesson_id}/door", "/recordings/{lesson_id}", view, f"{view}/tracks",
-                     f"{track}/beginning", f"{track}/clusters"}, "the run was a whole one, with its media"
+                     f"{view}/pieces"}, "the run was a whole one, with its media"
     assert await refuses_all(day.service, day.asked) > 100
 
 
