@@ -40,7 +40,7 @@ PUPILS: dict[str, tuple[Purpose, ...]] = {
     "Elm": (Purpose.ATTEND, Purpose.BE_RECORDED, Purpose.CHAT),  # and not the microphone
     "Fir": EVERYTHING,  # taken back during the lesson
     "Gorse": (),  # nobody has answered
-    "Hazel": EVERYTHING,  # in another class
+    "Hazel": EVERYTHING,  # in no class
 }
 IN_CLASS = ("Ash", "Birch", "Cedar", "Elm")
 KEY_STAGE, YEAR = 3, "8"
@@ -67,8 +67,8 @@ class SyntheticSchool:
     vault: Vault
     actor: Actor
     marker: str
-    pupils: dict[str, str] = field(default_factory=dict)
     guardian_id: str = ""
+    elsewhere: dict[str, str] = field(default_factory=dict)
     classes: list[Class] = field(default_factory=list)
     people: list[str] = field(default_factory=list)
 
@@ -79,19 +79,20 @@ class SyntheticSchool:
     # -- making it
 
     async def open(self) -> None:
-        """Its people: pupils with what their families answered, a parent who answers, and somebody on duty."""
+        """Who is there for every lesson: a parent who answers, somebody on duty, and a pupil who is in none."""
         async with self.database.writing() as session:
             duty = await self._add_staff(session, "Duty", Role.DSL)
             session.add_all(DutySlot(school_id=self.id, person_id=duty, weekday=day, starts_at="00:00", ends_at="23:59")
                             for day in range(7))
             self.guardian_id = await self._add(session, PersonFields("adult", "Parent", self.marker, "Ms"), Role.PARENT)
-        for name, purposes in PUPILS.items():
-            async with self.database.writing() as session:
-                self.pupils[name] = await self._pupil(session, name, purposes)
+            self.elsewhere["Hazel"] = await self._pupil(session, "Hazel", PUPILS["Hazel"])
 
     async def lesson(self, question: str, more: tuple[str, ...] = ()) -> Class:
-        """A class with a teacher of its own and a lesson that is on now."""
-        pupils = {name: self.pupils[name] for name in (*IN_CLASS, *more)}
+        """A class with a teacher and pupils of its own, because nobody is in two lessons at once, and a lesson that is on now."""
+        pupils: dict[str, str] = {}
+        for name in (*IN_CLASS, *more):
+            async with self.database.writing() as session:
+                pupils[name] = await self._pupil(session, name, PUPILS[name])
         now = self.clock.now()
         async with self.database.writing() as session:
             teacher = await self._add_staff(session, question.title(), Role.TEACHER)

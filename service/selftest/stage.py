@@ -64,7 +64,7 @@ class Stage:
     visitors: list[Visitor] = field(default_factory=list)
 
     def person(self, name: str) -> str:
-        return self.on.teacher_id if name == TEACHER else self.school.pupils[name]
+        return self.on.teacher_id if name == TEACHER else {**self.school.elsewhere, **self.on.pupils}[name]
 
     async def signed_in(self, name: str, *, device: str = "") -> Visitor:
         """Somebody with a sign-in and a device of their own, not at the door yet."""
