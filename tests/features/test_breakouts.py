@@ -143,7 +143,7 @@ async def test_children_left_in_a_room_without_an_adult_are_somebody_s_alert_aft
     await family.host_of(family.rooms[1]).journal.drained()
     async with family.school.database.reading() as session:
         found = (await session.exec(select(Alert).where(Alert.lesson_id == family.rooms[1]))).all()
-    assert [alert.kind for alert in found] == ["teacher-away"]
+    assert "teacher-away" in {alert.kind for alert in found}
 
 
 async def test_the_main_room_that_everybody_left_says_so_to_who_comes_late(family: Family) -> None:

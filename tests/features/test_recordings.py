@@ -372,7 +372,7 @@ async def test_a_recording_that_was_destroyed_stays_provable_and_cannot_be_watch
                 now=school.clock.now(),
             )
         assert await destruction.finish(state.database, state.vault, state.clock, recorded.school_id) == 1
-        assert (await dsl.get(addresses(at)[3])).status_code == 404
+        assert (await dsl.get(addresses(at)[2])).status_code == 404
         assert (await dsl.post(recorded.page, data={"why": "flag"})).status_code == 409
         assert "This recording was destroyed." in (await dsl.get(recorded.page)).text
     async with school.database.reading() as session:

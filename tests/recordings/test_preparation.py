@@ -18,6 +18,7 @@ from sqlmodel import select
 from recordings import commands as recordings
 from recordings import queries, review
 from recordings.capture import Capture
+from recordings.ending import destruction
 from recordings.format import HEADER, Chain, ChunkDamaged, Kind
 from recordings.preparation import aside, commands, decoder, rules, sandbox
 from recordings.preparation.aside import Aside, NotAnAside
@@ -259,7 +260,7 @@ async def test_destroyed_in_the_middle_it_leaves_nothing(school: Running, monkey
     monkeypatch.setattr(commands, "_look", destroying)
     assert await prepare(school) == 0
     assert [await rows(school), await published(school)] == [[], 0]
-    assert [path.name for path in recorded.begun.path.parent.iterdir()] == ["1.rec"]
+    assert not recorded.begun.path.parent.exists()
 
 
 async def test_a_service_killed_in_the_middle_finishes_it_once_at_its_next_start(tmp_path: Path, template: Path) -> None:
@@ -297,9 +298,11 @@ def decoders_of(parent: int) -> list[int]:
 
 
 async def destroy(school: Running, recorded: Recorded) -> None:
+    state = school.app.state
     async with school.database.writing() as session:
-        await recordings.destroy(session, system(recorded.school_id), recording_id=recorded.recording_id, why="its day came",
-                                 now=school.clock.now())
+        await destruction.begin(session, system(recorded.school_id), recording_id=recorded.recording_id, why="its day came",
+                                now=school.clock.now())
+    await destruction.finish(state.database, state.vault, state.clock, recorded.school_id)
 
 
 async def test_what_lies_beside_a_part_is_destroyed_with_it(school: Running) -> None:
