@@ -165,16 +165,17 @@ async def roster(session: AsyncSession, lesson_id: str) -> Roster:
     school_id, today = lesson.school_id, session.info["clock"].now().date()
     admitted = (await guests.admissions(session, school_id, {lesson_id: lesson.starts_at}))[lesson_id]
     parts = await _parts(session, lesson_id) | dict.fromkeys(admitted, "guest")
-    adults = await adults_of(session, school_id, parts, today, admitted)
+    leaders = {p.id: "leader" for p in await people.holders(session, school_id, LEADERS | SAFEGUARDING)}
+    may_come = await adults_of(session, school_id, leaders | parts, today, admitted)
+    adults = tuple(adult for adult in may_come if adult.id in parts)
     group = await people.group(session, school_id, lesson.group_id)
     pupils = await _pupils(session, lesson, today)
-    leaders = {p.id: "leader" for p in await people.holders(session, school_id, LEADERS | SAFEGUARDING) if p.id not in parts}
     return Roster(
         lesson_id=lesson.id, school_id=school_id, version=lesson.version, title=lesson.title, about=lesson.about,
         status=lesson.status, group=group, starts_at=lesson.starts_at,
         ends_at=lesson.ends_at, started_at=lesson.started_at, ended_at=lesson.ended_at, end_reason=lesson.end_reason,
         profile=await people.profile(session, school_id, lesson.started_at), adults=adults,
-        leaders=await adults_of(session, school_id, leaders, today, {}),
+        leaders=tuple(adult for adult in may_come if adult.id not in parts),
         pupils=pupils, links=await links_of(session, lesson_id), removed=await removed(session, lesson_id),
         outside=tuple(lesson.outside.split()), pupil_id=lesson.pupil_id or "",
         approvals=await _approvals(session, lesson, adults, pupils), family=await family(session, lesson_id),
@@ -213,11 +214,14 @@ async def _pupils(session: AsyncSession, lesson: Lesson, on: date) -> tuple[Pupi
 async def _approvals(session: AsyncSession, lesson: Lesson, adults: tuple[Adult, ...],
                      pupils: tuple[Pupil, ...]) -> tuple[PairApproval, ...]:
     """Every approval for this lesson, judged by what is true now: a lesson keeps no rules that are stricter since."""
+    given = await approvals.of_lessons(session, lesson.school_id, [lesson.id])
+    if not given:
+        return ()
     profile = await people.profile(session, lesson.school_id)
     staff = {adult.id: adult for adult in adults if not adult.is_guest}
     purposes = {pupil.id: pupil.purposes for pupil in pupils}
     found = []
-    for one in await approvals.of_lessons(session, lesson.school_id, [lesson.id]):
+    for one in given:
         adult, child = one.approval.parties.adult, one.approval.parties.child
         known = Known(
             one.approver_roles, purposes.get(child, frozenset()), adult in staff and staff[adult].is_cleared, adult in staff,

@@ -118,6 +118,8 @@ async def one_given(session: AsyncSession, school_id: str, approval_id: str) -> 
 
 async def _given(session: AsyncSession, school_id: str, rows: Iterable[Approval]) -> list[Given]:
     found = list(rows)
+    if not found:
+        return []
     held = await roles_of(session, school_id, {p for row in found for p in (row.adult_id, row.requested_by, row.approved_by)})
     return [
         Given(
