@@ -151,7 +151,8 @@ async def test_of_a_hold_and_a_shred_in_the_same_second_one_wins_and_says_so(
     monkeypatch.setattr(commands.step_up, "confirmed", proved)  # proving takes half a second each; it is tested elsewhere
     who, rng, held, shredded = await with_session(school, "dsl"), random.Random(11), 0, 0
     state = school.app.state
-    writer = school.database._one_writer
+    turn = school.database._turn
+    assert turn
 
     async def ask(kept: Kept) -> bool:
         try:
@@ -167,7 +168,7 @@ async def test_of_a_hold_and_a_shred_in_the_same_second_one_wins_and_says_so(
         return await destruction.finish(state.database, state.vault, state.clock, who.school_id)
 
     async def waiting(count: int) -> None:
-        while len(writer._waiters or ()) < count:  # noqa: ASYNC110 - a queue has no event to wait for
+        while len(turn._waiting) < count:  # noqa: ASYNC110 - a queue has no event to wait for
             await asyncio.sleep(0)
 
     for _ in range(RACES // 10):

@@ -150,7 +150,8 @@ SAY_NOTHING_OF_THE_RULE = {
     "tls_certificate": "/tmp/c", "tls_key": "/tmp/k", "trusted_proxy": "127.0.0.1", "media_port": "1",
     "media_addresses": "127.0.0.1", "media_public_addresses": "192.0.2.1", "metrics_token": "t", "dev": "1",
     "smtp_host": "127.0.0.1", "smtp_port": "1", "smtp_tls": "none", "smtp_user": "x", "smtp_password_file": "/tmp/p",
-    "smtp_sender": "x@school.example",
+    "smtp_sender": "x@school.example", "keys_folder": "/tmp/keys", "recordings": "s3://other/x", "s3_access_file": "/tmp/s3",
+    "backup_recipients": "age1x",
 }
 """Every setting there is, with another value than its own. A new one fails below until somebody has looked at it here."""
 

@@ -14,6 +14,7 @@ from recordings.grants.tables import RecordingGrant
 from service.foundation import web
 from service.foundation.web import COOKIE
 from service.people.tables import Person, TeachingGroup
+from service.safeguarding.concerns.tables import Concern, ConcernEntry
 from service.safeguarding.tables import Alert, AlertNote
 from tests.browser.programs import chromium
 from tests.proofs import confirmed_post
@@ -69,15 +70,19 @@ async def written(school: Running) -> tuple[Recorded, list[str]]:
             group.name = ALL[number][:60]
             session.add(group)
         pupil = recorded.pupils[0]
-        alert = Alert(school_id=school_id, kind="worry", raised_by=pupil, raised_at=now, routed_to="dsl", place=ALL[0][:200],
-                      lesson_id=recorded.lesson_id)
+        alert = Alert(school_id=school_id, kind="worry", raised_by=pupil, raised_at=now, called_at=now, routed_to="dsl",
+                      place=ALL[0][:200], lesson_id=recorded.lesson_id)
+        concern = Concern(school_id=school_id, number="C-2026-0001", raised_by=recorded.teacher, raised_at=now,
+                          happened_on=now.date(), place=ALL[1][:200], routed_to="dsl")
         asked = RecordingGrant(
             school_id=school_id, recording_id=recorded.recording_id, person_id=recorded.teacher, asked_by=recorded.teacher,
             asked_at=now, why="flag", words="".join(ALL)[:500], starts_at=now, ends_at=now.replace(minute=9))
-        session.add_all((alert, asked))
+        session.add_all((alert, asked, concern))
         await session.flush()
         session.add_all(AlertNote(school_id=school_id, alert_id=alert.id, words=text, added_by=pupil, added_at=now)
                         for text in ALL)
+        session.add_all(ConcernEntry(school_id=school_id, concern_id=concern.id, seq=number, kind="note", words=text,
+                                     added_by=recorded.teacher, added_at=now) for number, text in enumerate(ALL, 1))
     capture = start(school, recorded)
     track = capture.track("m", person_id=recorded.teacher, source="microphone", codec="opus")
     capture.note("presence", 0, {"person": recorded.teacher, "role": ALL[1], "event": "in"})
@@ -93,7 +98,8 @@ async def written(school: Running) -> tuple[Recorded, list[str]]:
     await until_durable(capture)
     await finish(school, recorded, capture)
     return recorded, ["/safeguarding", f"/safeguarding/{alert.id}", "/people", "/classes", "/recordings", recorded.page,
-                      "/grants", f"/grants/{asked.id}", f"/people/{pupil}", "/safeguarding/marks", "/attendance"]
+                      "/grants", f"/grants/{asked.id}", f"/people/{pupil}", "/safeguarding/marks", "/attendance",
+                      "/concerns", f"/concerns/{concern.number}"]
 
 
 async def ran(page: Page) -> list[str]:
