@@ -83,17 +83,18 @@ Answered = (
 async def tell_asker(session: AsyncSession, event: Answered, actor: Actor) -> None:
     """S3: whoever asked for a guest, an exception in a plan, a role or other rules; not who took their own request back."""
     about, asker = await _asked(session, event, actor.school_id)
-    if asker != actor.person_id:
+    if asker not in ("", actor.person_id):
         await _write(session, actor, {asker}, "S3", about, event.kind)
 
 
 async def _asked(session: AsyncSession, event: Answered, school_id: str) -> tuple[str, str]:
-    """(what was asked for, by whom)"""
+    """(what was asked for, by whom; nobody for a one-to-one's lesson, because its request is what was asked for)"""
     match event:
         case guests.GuestApproved() | guests.GuestRefused():
             return event.pass_id, (await passes.one_pass(session, school_id, event.pass_id)).sponsor_id
         case LessonApproved() | LessonRefused():
-            return event.lesson_id, (await session.get_one(Lesson, event.lesson_id)).planned_by
+            row = await session.get_one(Lesson, event.lesson_id)
+            return row.id, "" if row.pupil_id else row.planned_by
         case school.RoleAgreed() | school.RoleRefused():
             return event.request_id, (await session.get_one(RoleRequest, event.request_id)).asked_by
         case _:
