@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,12 +26,15 @@ TRAVERSALS = (
     "..%2fkeys", "..%2fkeys%2frecordings.wrap", "1.rec", "1%2f..%2f..%2fkeys", "*", "' OR 1=1 --", "%0d%0aSet-Cookie:x=1",
 )
 WITH_IDS = sorted({(method, path) for method, path, _ in addresses() if "{" in path})
-_watching: list[list[str]] = []
+OPENINGS = ("open", "os.listdir", "os.scandir")
+_watching: ContextVar[list[str] | None] = ContextVar("_watching", default=None)
+"""Of the one who asks: what a job of another test's service opens meanwhile is not the answer to a request."""
 
 
 def _note(event: str, arguments: tuple[object, ...]) -> None:
-    if _watching and event in ("open", "os.listdir", "os.scandir") and isinstance(arguments[0], str | bytes | os.PathLike):
-        _watching[-1].append(os.fsdecode(arguments[0]))
+    opened = _watching.get()
+    if opened is not None and event in OPENINGS and isinstance(arguments[0], str | bytes | os.PathLike):
+        opened.append(os.fsdecode(arguments[0]))
 
 
 sys.addaudithook(_note)
@@ -38,12 +42,13 @@ sys.addaudithook(_note)
 
 @contextmanager
 def files_opened() -> Iterator[list[str]]:
-    """The paths that are opened meanwhile, as the interpreter itself reports them."""
-    _watching.append([])
+    """The paths that are opened on behalf of whoever asks, as the interpreter itself reports them."""
+    opened: list[str] = []
+    before = _watching.set(opened)
     try:
-        yield _watching[-1]
+        yield opened
     finally:
-        _watching.pop()
+        _watching.reset(before)
 
 
 def outside(opened: list[str], data: Path) -> list[str]:
