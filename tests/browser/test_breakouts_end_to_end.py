@@ -100,13 +100,13 @@ async def that_room_is_silent_and_the_other_is_not(
     for person in first:
         await person.sees("open", seconds=1)
     if day.wire is not None:
-        until = {packet.port: packet.at for packet in day.wire.packets}
         before = {packet.port for packet in day.wire.after(died - 1.5) if packet.at < died}
-        going_on = {port for port in before if until[port] > died + LATEST + 2}
-        silent = {port: round(until[port] - died, 2) for port in before - going_on}
-        assert len(going_on) >= len(first), "the other room's sound goes on"
-        assert len(silent) >= len(second), "that room's people had been sent something"
-        assert max(silent.values()) <= LATEST, silent
+        async with asyncio.timeout(20):  # on a busy machine somebody of it may have to come back first, to another port
+            while len(going_on := {packet.port for packet in day.wire.after(time.time() - 2)}) != len(first):
+                await asyncio.sleep(0.2)
+        late = {packet.port for packet in day.wire.after(died + LATEST)}
+        assert len(before - late) >= len(second), "that room's people had been sent something"
+        assert len(going_on) == len(first), "the other room's sound goes on, and nobody else is sent anything"
     assert [sound for person in left for sound in (await person.sounds()).values() if sound is not None] == []
 
 
