@@ -182,4 +182,4 @@ async def agree_to_roles(school: Running, person_id: str, by: str = "") -> None:
 
 
 async def _anybody(school: Running) -> Actor:
-    return await actor(school, school.person("headteacher"))
+    return await actor(school, school.person("office"))

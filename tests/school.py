@@ -20,7 +20,7 @@ from service.foundation.settings import Settings
 from service.foundation.web import COOKIE
 from service.people import profile_changes, sessions
 from service.people.profile import Profile
-from service.people.tables import PersonRole, ProfileChange, ProfileVersion, RoleRequest
+from service.people.tables import Person, PersonRole, ProfileChange, ProfileVersion, RoleRequest
 from tests.fakes import FakeClock
 
 MORNING = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)  # a Tuesday in term; seeded lessons are around it
@@ -96,9 +96,8 @@ class Running:
         return before + 1
 
     async def _school(self, session: Any) -> str:
-        actor = await sessions.queries.actor(session, self.person("headteacher"))
-        assert actor is not None
-        return actor.school_id
+        person: Person = await session.get_one(Person, self.person("headteacher"))  # also when they have left
+        return person.school_id
 
 
 @asynccontextmanager

@@ -78,7 +78,7 @@ async def add_person(session: AsyncSession, actor: Actor, given: rules.PersonFie
     What may approve waits for a second person (`power`).
     """
     now: datetime = session.info["clock"].now()
-    rules.checked_roles(actor, "", given.kind, frozenset(), roles)
+    rules.checked_roles(actor, "", given.kind, frozenset(), roles, has_head=await queries.has_head(session, actor.school_id))
     person_id = await write_person(session, actor, given, roles - rules.POWERFUL)
     if rules.asks_who_adds(roles):
         await step_up.confirmed(session, actor, rules.adding_action(given, roles), proof, now)
@@ -137,7 +137,7 @@ async def change_roles(session: AsyncSession, actor: Actor, person_id: str, afte
     """
     row = await find(session, actor, person_id)
     before = (await queries.roles(session, [person_id])).get(person_id, frozenset())
-    rules.checked_roles(actor, person_id, row.kind, before, after)
+    rules.checked_roles(actor, person_id, row.kind, before, after, has_head=await queries.has_head(session, actor.school_id))
     given, taken = after - before, before - after
     if not given and not taken:
         return
@@ -181,7 +181,7 @@ async def come_back(session: AsyncSession, actor: Actor, person_id: str, proof: 
     if row.left_on is None:
         return
     roles = (await queries.roles(session, [person_id])).get(person_id, frozenset())
-    rules.checked_return(actor, person_id, roles)
+    rules.checked_return(actor, person_id, roles, has_head=await queries.has_head(session, actor.school_id))
     now: datetime = session.info["clock"].now()
     if rules.asks_who_adds(roles):
         await step_up.confirmed(session, actor, rules.return_action(person_id, "", roles), proof, now)

@@ -54,7 +54,8 @@ async def agreeing(session: AsyncSession, actor: Actor, request_id: str) -> Acti
     """What this person has to confirm to agree; raises what `agree` would, so that nobody proves themselves in vain."""
     row = await _waiting(session, actor, request_id)
     asker = await queries.actor(session, row.asked_by)
-    rules.checked_role_second(actor, row.person_id, Role(row.role), row.asked_by, asker)
+    rules.checked_role_second(actor, row.person_id, Role(row.role), row.asked_by, asker,
+                              has_head=await queries.has_head(session, actor.school_id))
     person = await _here(session, row)
     name = queries.view_of(person, frozenset()).full_name
     return rules.second_action(row.id, row.person_id, Role(row.role), row.asked_by, name, person.email or "")

@@ -139,6 +139,11 @@ async def holders(session: AsyncSession, school_id: str, wanted: frozenset[Role]
     return sorted(here, key=lambda person: rules.sort_key(person.full_name))
 
 
+async def has_head(session: AsyncSession, school_id: str) -> bool:
+    """Whether somebody here is the headteacher: without one, others may ask for the next (`rules.grantable`)."""
+    return bool(await holders(session, school_id, frozenset({Role.HEADTEACHER})))
+
+
 async def group(session: AsyncSession, school_id: str, group_id: str) -> GroupView:
     row = await session.get(TeachingGroup, group_id)
     if row is None or row.school_id != school_id:

@@ -80,25 +80,29 @@ class OwnRoles(NotAllowed):
     code = "own-roles"
 
 
-def grantable(actor: Actor, person_id: str) -> frozenset[Role]:
-    """The roles that `actor` may give to or take from this person. Power is never given to oneself, nor by the office."""
+def grantable(actor: Actor, person_id: str, *, has_head: bool = True) -> frozenset[Role]:
+    """The roles that `actor` may give to or take from this person. Power is never given to oneself, nor by the office.
+
+    `has_head`: the school has a headteacher. Where the last one has left, a senior leader asks for the next.
+    """
     if actor.person_id == person_id:
         return frozenset()
     if Role.HEADTEACHER in actor.roles:
         return EVERYBODY
     if Role.SENIOR_LEADER in actor.roles:
-        return EVERYBODY - {Role.HEADTEACHER, Role.DSL, Role.CHAIR}
+        return EVERYBODY - {Role.DSL, Role.CHAIR} - ({Role.HEADTEACHER} if has_head else frozenset())
     return OFFICE_GIVES if Role.OFFICE in actor.roles else frozenset()
 
 
-def checked_roles(actor: Actor, person_id: str, kind: str, before: frozenset[Role], after: frozenset[Role]) -> None:
+def checked_roles(actor: Actor, person_id: str, kind: str, before: frozenset[Role], after: frozenset[Role], *,
+                  has_head: bool = True) -> None:
     """Refuse a change of roles that is not the actor's to make, or that would make a child an adult."""
     changed = before ^ after
     if not changed:
         return
     if actor.person_id == person_id:
         raise OwnRoles()
-    if not changed <= grantable(actor, person_id):
+    if not changed <= grantable(actor, person_id, has_head=has_head):
         raise NotAllowed("A headteacher or senior leader gives this role. Ask one of them.")
     if kind == "child" and not after <= CHILD_ROLES:
         raise Invalid(fields={"roles": "A child can only be a pupil"})
@@ -135,7 +139,8 @@ def role_words(roles: Iterable[Role]) -> str:
     return ", ".join(ROLE_WORDS[role] for role in sorted(roles, key=list(Role).index))
 
 
-def checked_role_second(actor: Actor, person_id: str, role: Role, asked_by: str, asker: Actor | None) -> None:
+def checked_role_second(actor: Actor, person_id: str, role: Role, asked_by: str, asker: Actor | None, *,
+                        has_head: bool = True) -> None:
     """Who agrees that somebody may approve: another holder of power than who asked, and not whom it is about; both as they
     are now. Who could not give the role any more has lost the request."""
     checked_other(actor, asked_by)
@@ -143,7 +148,7 @@ def checked_role_second(actor: Actor, person_id: str, role: Role, asked_by: str,
         raise SecondNeeded("This is about your own role. Another person has to agree to it.")
     if not actor.roles & POWERFUL:
         raise SecondNeeded("A leader, the safeguarding team or the chair of governors agrees to this.")
-    if asker is None or role not in grantable(asker, person_id):
+    if asker is None or role not in grantable(asker, person_id, has_head=has_head):
         raise SecondNeeded("Who asked for this could not give this role any more. Ask for it again.")
 
 
@@ -326,9 +331,9 @@ def adding_action(given: PersonFields, roles: frozenset[Role]) -> Action:
         "given_name": given.given_name, "family_name": given.family_name, "email": given.email, "roles": sorted(roles)})
 
 
-def checked_return(actor: Actor, person_id: str, roles: frozenset[Role]) -> None:
+def checked_return(actor: Actor, person_id: str, roles: frozenset[Role], *, has_head: bool = True) -> None:
     """Who brings somebody back who has left: with them their power comes back, so whoever could give it (threat T5)."""
-    if not roles - OFFICE_GIVES <= grantable(actor, person_id):
+    if not roles - OFFICE_GIVES <= grantable(actor, person_id, has_head=has_head):
         raise NotAllowed("A headteacher or senior leader brings this person back. Ask one of them.")
 
 

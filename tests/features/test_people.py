@@ -160,6 +160,12 @@ def test_power_is_given_by_leaders_and_never_by_the_office(who: Role, role: Role
     assert (role in rules.grantable(actor(who), "somebody")) == may
 
 
+@pytest.mark.parametrize("who", list(Role))
+def test_without_a_headteacher_a_senior_leader_asks_for_the_next_and_nobody_else_gains_anything(who: Role) -> None:
+    more = rules.grantable(actor(who), "somebody", has_head=False) - rules.grantable(actor(who), "somebody")
+    assert more == ({Role.HEADTEACHER} if who is Role.SENIOR_LEADER else set())
+
+
 @pytest.mark.parametrize("role", list(Role))
 def test_nobody_changes_their_own_roles(role: Role) -> None:
     with pytest.raises(rules.OwnRoles):

@@ -32,7 +32,7 @@ async def is_back(school: Running, person: str) -> bool:
 
 
 def anybody_returns(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(rules, "checked_return", lambda *_: None)
+    patch.setattr(rules, "checked_return", lambda *_, **__: None)
     patch.setattr(rules, "asks_who_adds", lambda roles: False)
 
 

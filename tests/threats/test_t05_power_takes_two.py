@@ -219,3 +219,24 @@ async def test_no_console_names_a_chair_while_two_people_could_agree(school: Run
         with pytest.raises(NotAllowed, match="Two people here can agree"):
             await naming
     assert Role.CHAIR not in await held(school, person)
+
+
+async def test_a_school_whose_headteacher_left_gets_the_next_by_two_people(school: Running) -> None:
+    """While there is one no senior leader asks for another; and who was asked for is lost when the headteacher is back."""
+    leader, head = await one_to_one.named(school, "Mrs Khan"), school.person("headteacher")
+    successor = school.person("teacher")
+    with pytest.raises(NotAllowed):
+        await gives(school, leader, successor, Role.HEADTEACHER)
+    async with school.database.writing() as session:
+        await commands.leave(session, leader, head, school.clock.now())
+    await gives(school, leader, successor, Role.HEADTEACHER)
+    assert Role.HEADTEACHER not in await held(school, successor)
+    async with school.database.writing() as session:
+        (await session.get_one(Person, head)).left_on = None
+    with pytest.raises(NotAllowed, match="could not give this role any more"):
+        await one_to_one.agree_to_roles(school, successor, by="Mrs Frost")
+    async with school.database.writing() as session:
+        await commands.leave(session, leader, head, school.clock.now())
+    school.clock.advance(30)
+    await one_to_one.agree_to_roles(school, successor, by="Mrs Frost")
+    assert Role.HEADTEACHER in await held(school, successor)

@@ -78,9 +78,10 @@ async def add_form(request: Request, actor: Granter, session: Reading, guardian_
 
 async def _add_form(request: Request, actor: Actor, session: Reading, form: PersonForm, guardian_of: str,
                     refusal: Invalid | NotAllowed | Conflict | None = None) -> Response:
+    grantable = rules.grantable(actor, "", has_head=await queries.has_head(session, actor.school_id))
     context: dict[str, Any] = {
         "title": "Add a person", "form": form, "groups": await queries.groups(session, actor.school_id),
-        "guardian_of": guardian_of, "roles": sorted(rules.grantable(actor, "") - {Role.PUPIL}, key=list(Role).index),
+        "guardian_of": guardian_of, "roles": sorted(grantable - {Role.PUPIL}, key=list(Role).index),
     }
     if refusal:
         return await form_again(request, "people/add.html", refusal, **context)
@@ -159,9 +160,10 @@ async def roles_form(request: Request, actor: Granter, session: Reading, person_
 async def _roles_form(request: Request, actor: Actor, session: Reading, page: queries.PersonPage,
                       refusal: Invalid | NotAllowed | Conflict | None = None) -> Response:
     to_be = await power.waiting_for(session, page.person.id)
+    grantable = rules.grantable(actor, page.person.id, has_head=await queries.has_head(session, actor.school_id))
     context: dict[str, Any] = {
         "title": f"Roles of {page.person.full_name}", "page": page, "to_be": to_be, "powerful": rules.POWERFUL,
-        "roles": sorted(rules.grantable(actor, page.person.id) - {Role.PUPIL} - to_be, key=list(Role).index)}
+        "roles": sorted(grantable - {Role.PUPIL} - to_be, key=list(Role).index)}
     if refusal:
         return await form_again(request, "people/roles.html", refusal, **context)
     return await render(request, "people/roles.html", errors=None, **context)
@@ -171,12 +173,13 @@ async def _roles_form(request: Request, actor: Actor, session: Reading, page: qu
 async def roles(request: Request, actor: Granter, session: Reading, now: Now, person_id: str, proof: Confirming,
                 roles: Annotated[list[str] | None, Form()] = None) -> Response:
     page = await queries.person_page(session, actor, person_id)
-    grantable = rules.grantable(actor, person_id)
+    has_head = await queries.has_head(session, actor.school_id)
+    grantable = rules.grantable(actor, person_id, has_head=has_head)
     after = frozenset((page.person.roles - grantable) | {Role(role) for role in roles or [] if role in set(Role)})
     try:
         if page.person.roles == after:
             return see_other(f"/people/{person_id}")
-        rules.checked_roles(actor, person_id, page.fields.kind, page.person.roles, after)
+        rules.checked_roles(actor, person_id, page.fields.kind, page.person.roles, after, has_head=has_head)
         action = rules.role_action(person_id, page.person.full_name, page.person.roles, after)
         if not proof.is_given:
             return await step_up.ask(request, session, actor, action)
