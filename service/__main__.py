@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import base64
+import gc
 import json
 import os
 import secrets
@@ -99,13 +100,24 @@ SWITCH = 0.0005
 statement; by default they would wait five milliseconds each time while the event loop is busy, and the loop as long for them."""
 
 
+def settle() -> None:
+    """Set the interpreter up for a process that serves. What is loaded by now stays until it ends, so the garbage collector need
+    not go through it again: its full rounds would each stop every lesson for half a second (docs/bench.md)."""
+    sys.setswitchinterval(SWITCH)
+    gc.collect()
+    gc.freeze()
+
+
 class _Server(uvicorn.Server):
     """uvicorn, which when it stops keeps no page waiting for news."""
 
     def __init__(self, app: FastAPI, config: uvicorn.Config):
         super().__init__(config)
         self.app = app
-        sys.setswitchinterval(SWITCH)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        settle()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.app.state.bell.close()

@@ -3,6 +3,8 @@ process, and the real clock. Whether a gate shut, even for a moment, is watched 
 """
 
 import asyncio
+import gc
+import os
 import sys
 import threading
 import time
@@ -20,6 +22,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons.live.host import Host
 from lessons.tables import JournalEntry
+from service.__main__ import settle
 from service.foundation.bus import publish
 from service.foundation.clock import SystemClock
 from service.foundation.db import Database
@@ -37,7 +40,9 @@ LONGEST, STATEMENTS = 0.1, 100
 the clock is for the bench to say (`python -m tests.bench roster_import`): here it would say what else the machine does."""
 CLUMSY = 4.0
 STARVED, TRIES = 0.5, 5
-"""Seconds late at which the thread was given no processor: then everybody in these lessons fell silent; it proves nothing."""
+"""Seconds late at which the watching thread was given no processor: then everybody in these lessons fell silent."""
+UNSERVED = 0.25
+"""The part of the time for which the event loop wanted a processor and had none, from which on it shows nothing of the import."""
 
 
 @dataclass
@@ -66,7 +71,7 @@ class Ten:
         self.devices: list[RawPeer] = []
         self.microphones: list[Microphone] = []
         self.shut: list[float] = []
-        self.late = 0.0
+        self.late = self.unserved = 0.0
         self.writes: list[Write] = []
         self._over = threading.Event()
         self._watched: list[Host] = []
@@ -94,6 +99,11 @@ class Ten:
         offered = page.all("subscribe")[0]
         page.say("subscribed", version=offered["version"], sdp=answer(down.certificate, offered["sdp"]))
         await down.connect(offered["sdp"])
+
+    @property
+    def was_starved(self) -> bool:
+        """What happened was the machine's doing: rooms then close, as they must."""
+        return self.late >= STARVED or self.unserved >= UNSERVED
 
     @property
     def hosts(self) -> list[Host]:
@@ -152,12 +162,15 @@ class Ten:
 @pytest.fixture
 async def ten(tmp_path: Path) -> AsyncIterator[Ten]:
     async with running(tmp_path / "data", clock=SystemClock()) as school:  # type: ignore[arg-type]
-        ten = Ten(school, await ten_lessons(school, PUPILS))
+        ten, switch = Ten(school, await ten_lessons(school, PUPILS)), sys.getswitchinterval()
+        settle()  # as a process that serves does
         try:
             await ten.open()
             yield ten
         finally:
             await ten.go()
+            gc.unfreeze()
+            sys.setswitchinterval(switch)
 
 
 async def test_the_largest_import_during_ten_lessons_holds_none_and_every_write_of_it_is_short(
@@ -165,15 +178,15 @@ async def test_the_largest_import_during_ten_lessons_holds_none_and_every_write_
     ten.watch()
     for known_as in (f"Other{number}x" for number in range(TRIES)):
         before, ten.late, ten.shut = await ten.journal("held"), 0.0, []
-        began = time.perf_counter()
+        began, waited = time.perf_counter(), _waited()
         await imported(ten.school, roster_file(PUPILS, known_as=known_as))
         took = time.perf_counter() - began
         await asyncio.gather(*(page.until(partial(_renamed, page, known_as)) for page in ten.pages))
-        if ten.late < STARVED:
+        ten.unserved = (_waited() - waited) / (time.perf_counter() - began)
+        if not ten.was_starved:
             break
-    was_starved = ten.late >= STARVED  # then rooms close as they must, and it shows nothing of the import
-    assert was_starved or await ten.journal("held") == before
-    assert was_starved or ten.shut == []
+    assert ten.was_starved or await ten.journal("held") == before
+    assert ten.was_starved or ten.shut == []
     assert max(write.seconds for write in ten.writes) < LONGEST
     assert max(write.statements for write in ten.writes) < STATEMENTS
     with capsys.disabled():
@@ -198,6 +211,11 @@ async def imported(school: Running, raw: bytes) -> None:
         preview = await client.get(chosen.headers["location"])
         saved = await client.post(preview.url.path)
     assert saved.status_code == 200, saved.text
+
+
+def _waited() -> float:
+    """Seconds for which the event loop's thread wanted a processor and had none, since it began (`schedstat` of Linux)."""
+    return int(Path(f"/proc/self/task/{os.getpid()}/schedstat").read_text().split()[1]) / 1e9
 
 
 def _renamed(page: Page, known_as: str) -> bool:
