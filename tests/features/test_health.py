@@ -1,5 +1,13 @@
+"""What a supervisor of the process sees of it, and that it serves lessons without pauses of its own making."""
+
+import gc
+import sys
+
+import pytest
+import uvicorn
 from sqlalchemy.exc import OperationalError
 
+from service import __main__ as command
 from tests.school import Running
 
 
@@ -21,3 +29,21 @@ async def test_without_its_database_it_is_alive_and_not_ready(school: Running) -
 class _Gone:
     def reading(self) -> object:
         raise OperationalError("SELECT 1", {}, Exception("gone"))
+
+
+class _Brief(command._Server):
+    """A server that listens and stops."""
+
+    async def main_loop(self) -> None: ...
+
+
+async def test_a_process_that_serves_leaves_what_it_loaded_out_of_its_rounds_for_garbage(school: Running) -> None:
+    """One round over everything stops every lesson for half a second."""
+    switch = sys.getswitchinterval()
+    try:
+        await _Brief(school.app, uvicorn.Config(school.app, port=0, lifespan="off", log_level="warning")).serve()
+        assert gc.get_freeze_count() > 100_000
+        assert sys.getswitchinterval() == pytest.approx(command.SWITCH)
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(switch)

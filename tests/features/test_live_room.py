@@ -251,6 +251,17 @@ async def test_who_says_no_hello_within_ten_seconds_is_sent_away(lesson: Lesson,
     await page.closed(4408)
 
 
+async def test_what_is_answered_at_the_door_is_kept_and_so_is_what_is_left_open(lesson: Lesson) -> None:
+    """Suitable clothing, a suitable place, and that people near know: asked of each, before each lesson (policy: RL2, RL3)."""
+    teacher, ali = await lesson.page(lesson.teacher_id), await lesson.page(lesson.pupil_ids[0])
+    assert (await teacher.door(**DOOR)).status_code == 200
+    assert (await ali.door(clothing="yes", beside="sibling")).status_code == 200
+    async with lesson.school.database.reading() as session:
+        rows = (await session.exec(select(DoorAnswer).where(DoorAnswer.lesson_id == lesson.id))).all()
+    assert {row.person_id: (row.clothing, row.place, row.people_near, row.beside) for row in rows} == {
+        teacher.person: ("yes", "yes", "yes", "nobody"), ali.person: ("yes", "not answered", "not answered", "sibling")}
+
+
 async def test_the_door_says_in_plain_words_why_somebody_may_not_come_in(lesson: Lesson) -> None:
     school = lesson.school
     outsider = await lesson.page(school.person("parent"))

@@ -1,4 +1,4 @@
-"""The office writes down what families say; lessons admit by it (policy: CO1 to CO3)."""
+"""The office writes down what families say; lessons admit by it (policy: CO1, CO2, CO3)."""
 
 
 import httpx

@@ -102,6 +102,15 @@ async def test_a_pupil_goes_to_the_lesson_from_ten_minutes_before(school: Runnin
         assert "You can join at 11:20am" in (await client.get(f"/lessons/{lesson(school, 'Story time')['id']}")).text
 
 
+async def test_the_door_says_that_it_is_recorded_and_checked_and_what_data_it_uses(school: Running) -> None:
+    """Whoever comes in was told that use is monitored (policy: CO6) and what it may cost (policy: RL11)."""
+    for role in ("pupil", "teacher"):
+        async with await school.signed_in(role) as client:
+            page = (await client.get(f"/lessons/{school.lesson()['id']}")).text
+        assert "This lesson is recorded. School staff can check what is said, shown and typed." in page
+        assert re.search(r"About \d+ MB for this lesson. Sound only: about \d+ MB.", page)
+
+
 async def test_a_pupil_who_cannot_join_is_told_kindly_and_not_why(school: Running) -> None:
     one = lesson(school, "Maths: fractions")
     await withdraw(school, one["pupil_ids"][0], "attend")
@@ -178,6 +187,7 @@ async def feed_url(client: httpx.AsyncClient) -> str:
 
 
 async def test_a_calendar_feed_has_the_lessons_and_names_nobody(school: Running) -> None:
+    """It leaves the school, so nobody's name or number is in it (policy: CM5)."""
     async with await school.signed_in("teacher") as teacher:
         path = await feed_url(teacher)
     async with school.client() as anybody:  # a calendar program has no cookie

@@ -1,4 +1,4 @@
-"""What people are told again while it is so, once for each day and matter, whatever restarts (screens 9: S2, S3, S4, S5)."""
+"""What people are told again while it is so, once for each day and matter, whatever restarts (policy: CO5; screens 9)."""
 
 from collections import Counter
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What the recorder takes is on the disk within a second, encrypted, and plays again."""
+"""What the recorder takes is on the disk within a second, encrypted, and plays again (policy: AC4)."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""Chat screening: what is delivered, held or refused, and that ordinary words are left alone."""
+"""Chat screening: what is delivered, held or refused, and that ordinary words are left alone (policy: IN6)."""
 
 import random
 import string

@@ -256,3 +256,9 @@ def test_a_lesson_is_drawn_out_only_to_its_limit_and_inside_its_window() -> None
 def test_a_lesson_says_where_it_stands(status: str, minutes: int, started: bool, expected: rules.Stage) -> None:
     times = rules.Times(START, START + timedelta(minutes=45), START if started else None)
     assert rules.stage(status, times, Profile(), START + timedelta(minutes=minutes)) is expected
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [(1, (10, 5)), (30, (100, 15)), (60, (200, 25))])
+def test_a_family_is_told_what_a_lesson_uses_of_its_data(minutes: int, expected: tuple[int, int]) -> None:
+    """In megabytes, with pictures and without, never “nothing” (policy: RL11)."""
+    assert rules.expected_use(timedelta(minutes=minutes)) == expected
