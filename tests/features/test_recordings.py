@@ -65,6 +65,7 @@ async def test_the_page_tells_who_was_there_what_was_flagged_and_what_was_writte
 ) -> None:
     async with await school.signed_in("dsl") as dsl:
         page = (await dsl.get(await view(school, dsl, recorded))).text
+    assert f'href="/concerns/new?lesson={recorded.lesson_id}"' in page, "from what is seen to a concern in one press"
     assert "Is it &lt;b&gt;half&lt;/b&gt;?" in page, "what a child typed is never markup"
     assert "Mr Hall flagged this moment. Heard. Shouting behind Ali" in page
     assert "One adult would have been alone with one pupil" in page

@@ -1,15 +1,12 @@
 """The review player in a real browser: everybody together, in step, with the gaps where nobody was seen or heard."""
 
-import asyncio
 import os
 import re
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import uvicorn
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, async_playwright, expect
 
@@ -20,28 +17,9 @@ from tests.recordings.lesson import Recorded, record_lesson, record_two_sizes
 from tests.recordings.media import real_vp8
 from tests.recordings.test_preparation import prepare, record, spoken_between
 from tests.school import Running
+from tests.served import served
 
 pytestmark = pytest.mark.browser
-
-
-@asynccontextmanager
-async def served(school: Running) -> AsyncIterator[str]:
-    """The application on a port of its own; its life began in the fixture."""
-    started = asyncio.Event()
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: Any = None) -> None:
-            await super().startup(sockets)
-            started.set()
-
-    server = Server(uvicorn.Config(school.app, port=0, lifespan="off", log_level="warning"))
-    task = asyncio.create_task(server.serve())
-    await started.wait()
-    try:
-        yield f"http://localhost:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
 
 
 @pytest.fixture

@@ -1,12 +1,8 @@
 """T15: what a child or a colleague typed is shown to the DSL in a real Chromium, and none of it runs."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import uvicorn
 from playwright.async_api import Page, async_playwright
 from sqlmodel import select
 
@@ -21,6 +17,7 @@ from tests.proofs import confirmed_post
 from tests.recordings.lesson import Recorded, begin, finish, start, until_durable
 from tests.recordings.media import real_opus
 from tests.school import Running
+from tests.served import served
 from tests.threats.attack import Guard, guarded_by, harm
 from tests.threats.payloads import payloads
 
@@ -33,25 +30,6 @@ document.addEventListener('securitypolicyviolation', event => window.__csp.push(
 
 def test_there_are_more_than_three_hundred() -> None:
     assert len(ALL) >= 300
-
-
-@asynccontextmanager
-async def served(school: Running) -> AsyncIterator[str]:
-    started = asyncio.Event()
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: Any = None) -> None:
-            await super().startup(sockets)
-            started.set()
-
-    server = Server(uvicorn.Config(school.app, port=0, lifespan="off", log_level="warning"))
-    task = asyncio.create_task(server.serve())
-    await started.wait()
-    try:
-        yield f"http://localhost:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
 
 
 async def written(school: Running) -> tuple[Recorded, list[str]]:
