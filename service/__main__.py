@@ -3,9 +3,11 @@
 import argparse
 import asyncio
 import base64
+import ctypes
 import gc
 import json
 import os
+import resource
 import secrets
 import socket
 import sys
@@ -357,5 +359,17 @@ def _selftest(given: argparse.Namespace) -> int:
     return 0 if found.is_passed else 1
 
 
+def leave_no_dump() -> None:
+    """A core dump of this process would put keys, names and pictures on a disk in clear, so that it leaves none, also where the
+    machine pipes dumps to a program; and no other process of the same user reads its memory (threat T22; prctl(2))."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+PR_SET_DUMPABLE = 4
+
+
 if __name__ == "__main__":
+    leave_no_dump()
     sys.exit(main())

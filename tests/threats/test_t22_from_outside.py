@@ -1,6 +1,9 @@
 """T22, T24 and the server's own settings: what a log, a neighbour on the machine, a proxy or an impatient page gets."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,22 @@ def test_nobody_else_on_the_machine_reads_the_database_whatever_its_folder_allow
     readable = [path.name for path in folder.iterdir() if path.is_file() and path.stat().st_mode & 0o077]
     assert (folder / "chaperone.sqlite3").exists()
     assert readable == []
+
+
+DYING = "import atexit, os, runpy, sys; atexit.register(os.abort); runpy.run_module(sys.argv.pop(1), run_name='__main__')"
+PLAIN = not Path("/proc/sys/kernel/core_pattern").read_text().startswith(("|", "/"))
+
+
+@pytest.mark.parametrize(("module", "leaves"), [("service", False), ("this", PLAIN)], ids=["the service", "any other program"])
+def test_a_service_that_dies_leaves_no_dump_of_its_memory(tmp_path: Path, module: str, leaves: bool) -> None:
+    """Whatever the machine allows. Negative control: of another program the same death leaves what it had in memory."""
+    env = {**os.environ, "CANARY": NAME, "PYTHONPATH": str(Path(command.__file__).parents[1])}
+    died = subprocess.run(["sh", "-c", 'ulimit -c unlimited; exec "$@"', "sh", sys.executable, "-c", DYING, module, "--help"],
+                          cwd=tmp_path, env=env, capture_output=True, check=False)
+    assert died.returncode == -signal.SIGABRT, died.stderr
+    dumps = list(tmp_path.iterdir())
+    assert bool(dumps) is leaves
+    assert all(NAME.encode() in dump.read_bytes() for dump in dumps)
 
 
 @pytest.mark.parametrize(("public_url", "secure"), [("https://chaperone.test", True), ("", False)])
