@@ -25,7 +25,7 @@ from lessons.tables import Lesson, LessonAdult
 from recordings.tables import Recording
 from service.foundation import mail
 from service.foundation.events import LEADERS, SAFEGUARDING, Role
-from service.people import power, profile_history, queries, rules
+from service.people import power, profile_history, queries, registers, rules
 from service.people.tables import School
 from service.safeguarding.approvals import queries as approved
 
@@ -121,7 +121,7 @@ async def _second_persons(session: AsyncSession, school_id: str) -> Waiting:
     profile = [(rules.AGREE_TO_RULES, frozenset({one.asked_by_id}))
                for one in await profile_history.requests(session, school_id) if not one.is_stale]
     families = [(LEADERS | SAFEGUARDING, frozenset({one.asked_by_id}))
-                for one in await queries.waiting_changes(session, school_id)]
+                for one in await registers.waiting_changes(session, school_id)]
     return [*roles, *profile, *families]
 
 
@@ -147,12 +147,12 @@ async def _renewals(session: AsyncSession, school_id: str, today: date) -> list[
     signers = await consents.register(session, school_id, None, today)
     ends = [(one.id, "agreement", one.renew_on) for one in signers if one.audience in STAFF_AUDIENCES and one.renew_on]
     staff = {one.id for one in await queries.holders(session, school_id, rules.PROVERS)}
-    ends += [(person, "dbs", day) for person, day in _latest(await queries.dbs_register(session, school_id)).items()]
+    ends += [(person, "dbs", day) for person, day in _latest(await registers.dbs_register(session, school_id)).items()]
     return [Notice(frozenset({person}), "S5", person, f"{what} {day} {days}")
             for person, what, day in ends if person in staff and (days := _told(day, today))]
 
 
-def _latest(checks: Iterable[queries.DbsView]) -> dict[str, date]:
+def _latest(checks: Iterable[registers.DbsView]) -> dict[str, date]:
     """Until when each person's checks last, by the latest that stands."""
     found: dict[str, date] = {}
     for check in checks:

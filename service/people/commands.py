@@ -16,7 +16,7 @@ from service.foundation.db import new_id
 from service.foundation.errors import Conflict, Invalid, NotFound
 from service.foundation.events import Actor, Role
 from service.foundation.web import token_hash
-from service.people import credentials, factors, power, queries, rules, sessions, step_up
+from service.people import credentials, factors, power, queries, registers, rules, sessions, step_up
 from service.people.events import (
     BadgeIssued,
     BadgeUnlocked,
@@ -200,7 +200,7 @@ async def make_reset(session: AsyncSession, actor: Actor, person_id: str, now: d
     """A one-time link's token, to hand over now; only its hash is kept, and links made before stop (policy: AC9)."""
     row = await find(session, actor, person_id)
     target = await queries.actor(session, person_id)
-    if target is not None and not queries.sees(actor, row.kind, target.roles):
+    if target is not None and not registers.sees(actor, row.kind, target.roles):
         raise NotFound()  # a link is a way to sign in as them: for nobody whom the actor does not even see
     if target is None or row.kind == "child" or not row.email:
         raise Invalid("Only adults with an e-mail address have a password. Add the address first.")

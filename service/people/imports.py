@@ -21,7 +21,7 @@ from service.foundation.bus import publish
 from service.foundation.db import new_id
 from service.foundation.errors import Conflict, NotFound
 from service.foundation.events import Actor
-from service.people import queries, roster, roster_plan, rules, sessions
+from service.people import registers, roster, roster_plan, rules, sessions
 from service.people.events import PeopleStaged, RosterChecked, RosterImported
 from service.people.tables import (
     Badge,
@@ -246,7 +246,7 @@ async def snapshot(session: AsyncSession, school_id: str) -> roster_plan.Snapsho
     today: date = session.info["clock"].now().date()
     rows = (await session.exec(select(Person).where(Person.school_id == school_id))).all()
     external = {row.id: row.external_id for row in rows if row.external_id}
-    classes = await queries.class_names(session, school_id)
+    classes = await registers.class_names(session, school_id)
     links: dict[str, dict[str, roster_plan.KnownLink]] = {}
     for link in (await session.exec(select(Guardianship).where(Guardianship.school_id == school_id))).all():
         if link.guardian_id in external:
@@ -260,7 +260,7 @@ async def snapshot(session: AsyncSession, school_id: str) -> roster_plan.Snapsho
     powerful = set((await session.exec(select(PersonRole.person_id).where(
         PersonRole.school_id == school_id, col(PersonRole.role).not_in(rules.OFFICE_GIVES)))).all())
     people = {external[row.id]: roster_plan.Known(
-        row.id, queries.fields_of(row), row.left_on is not None and row.left_on <= today, frozenset(classes.get(row.id, ())),
+        row.id, registers.fields_of(row), row.left_on is not None and row.left_on <= today, frozenset(classes.get(row.id, ())),
         frozenset(numbers.get(row.id, ())), links.get(row.id, {}), row.id in powerful,
     ) for row in rows if row.id in external and row.left_on != rules.NOT_YET}
     emails = {row.email: row.id for row in rows if row.email}

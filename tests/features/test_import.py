@@ -9,7 +9,7 @@ import pytest
 from sqlmodel import func, select
 
 from service.foundation.events import Actor, Role
-from service.people import imports, queries, roster, roster_plan
+from service.people import imports, queries, registers, roster, roster_plan
 from service.people.tables import DbsCheck, GroupMember, Guardianship, Person, RosterImport, TeachingGroup
 from tests.school import Running
 
@@ -197,7 +197,7 @@ async def test_a_second_file_changes_only_what_changed(school: Running) -> None:
     assert after
     assert (after.id, after.given_name, after.born_on) == (zoe.id, "Zoe", zoe.born_on)
     async with school.database.reading() as session:
-        names = (await queries.class_names(session, zoe.school_id))[zoe.id]
+        names = (await registers.class_names(session, zoe.school_id))[zoe.id]
     assert names == ["9 Choir"]
 
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from service.foundation.errors import NotFound
 from service.foundation.events import LEADERS, SAFEGUARDING, Actor, Role
 from service.foundation.web import Audience, Reading, Writing, render, see_other
-from service.people import commands, queries
+from service.people import commands, queries, registers
 
 router = APIRouter()
 Office = Annotated[Actor, Depends(Audience(Role.OFFICE))]
@@ -51,7 +51,7 @@ async def reopen(request: Request, actor: Office, session: Writing, person_id: s
 @router.get("/classes/{group_id}/badges")
 async def class_form(request: Request, actor: Office, session: Reading, group_id: str) -> Response:
     group = await queries.group(session, actor.school_id, group_id)
-    pupils = await queries.without_badges(session, actor.school_id, group_id)
+    pupils = await registers.without_badges(session, actor.school_id, group_id)
     return await render(request, "people/class_badges.html", title=f"Badges for {group.name}", group=group,
                         without=len(pupils[0]), everybody=len(pupils[1]))
 
@@ -62,7 +62,7 @@ async def whole_class(request: Request, actor: Office, session: Reading, group_i
     """A badge for each pupil, one short transaction each: nobody's lesson waits for a printer."""
     state = request.app.state
     group = await queries.group(session, actor.school_id, group_id)
-    missing, everybody = await queries.without_badges(session, actor.school_id, group_id)
+    missing, everybody = await registers.without_badges(session, actor.school_id, group_id)
     printed, refused = [], []
     for pupil in everybody if who == "everybody" else missing:
         try:

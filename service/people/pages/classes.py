@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from service.foundation.errors import Conflict, Invalid
 from service.foundation.events import LEADERS, SAFEGUARDING, STAFF, Actor, Role
 from service.foundation.web import Audience, Reading, render, see_other
-from service.people import commands, queries
+from service.people import commands, queries, registers
 from service.people.pages.forms import form_again, saved
 
 router = APIRouter()
@@ -18,7 +18,7 @@ Reader = Annotated[Actor, Depends(Audience(frozenset({Role.OFFICE}) | LEADERS | 
 
 @router.get("/classes")
 async def show_list(request: Request, actor: Reader, session: Reading) -> Response:
-    return await render(request, "people/classes.html", title="Classes", groups=await queries.groups(session, actor.school_id))
+    return await render(request, "people/classes.html", title="Classes", groups=await registers.groups(session, actor.school_id))
 
 
 @router.get("/classes/add")
@@ -52,7 +52,7 @@ async def _change_form(request: Request, actor: Actor, session: Reading, group_i
                        name: str = "") -> Response:
     today = request.app.state.clock.now().date()
     group = await queries.group(session, actor.school_id, group_id)
-    everybody = await queries.search(session, actor)
+    everybody = await registers.search(session, actor)
     context: dict[str, Any] = {
         "title": f"Change {group.name}", "group": group, "name": name or group.name,
         "chosen": {person.id for part in ("pupil", "teacher")

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from service.foundation.errors import Invalid, NotAllowed
 from service.foundation.events import LEADERS, SAFEGUARDING, STAFF, Actor, Role
 from service.foundation.web import Audience, Now, Reading, render, see_other
-from service.people import commands, queries, rules
+from service.people import commands, queries, registers, rules
 from service.people.pages.forms import form_again, saved
 
 router = APIRouter()
@@ -19,7 +19,7 @@ Text = Annotated[str, Form()]
 @router.get("/dbs")
 async def register(request: Request, actor: Keeper, session: Reading) -> Response:
     today = request.app.state.clock.now().date()
-    checks = await queries.dbs_register(session, actor.school_id)
+    checks = await registers.dbs_register(session, actor.school_id)
     valid = {check.person_id for check in checks if check.is_valid(today)}
     staff = await queries.holders(session, actor.school_id, STAFF)
     return await render(request, "people/dbs.html", title="DBS register", checks=checks, today=today,
@@ -57,12 +57,12 @@ async def add(request: Request, actor: Keeper, session: Reading, now: Now, perso
 @router.get("/dbs/checks/{check_id}/withdraw")
 async def withdraw_form(request: Request, actor: Keeper, session: Reading, check_id: str) -> Response:
     return await render(request, "people/dbs_withdraw.html", title="Withdraw a DBS check", errors=None, reason="",
-                        check=await queries.dbs_check(session, actor.school_id, check_id))
+                        check=await registers.dbs_check(session, actor.school_id, check_id))
 
 
 @router.post("/dbs/checks/{check_id}/withdraw")
 async def withdraw(request: Request, actor: Keeper, session: Reading, now: Now, check_id: str, reason: Text = "") -> Response:
-    check = await queries.dbs_check(session, actor.school_id, check_id)
+    check = await registers.dbs_check(session, actor.school_id, check_id)
     try:
         await saved(request, lambda writing: commands.withdraw_dbs(writing, actor, check_id, reason=reason, now=now), closes=True)
     except Invalid as refusal:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from service.foundation.errors import Conflict, Invalid, NotAllowed
 from service.foundation.events import LEADERS, SAFEGUARDING, Actor, Role
 from service.foundation.web import Audience, Closing, Now, Reading, Writing, render, see_other
-from service.people import commands, guardianships, power, queries, rules, step_up
+from service.people import commands, guardianships, power, queries, registers, rules, step_up
 from service.people.pages.forms import form_again, saved
 from service.people.step_up import Confirming, NotConfirmed
 
@@ -25,13 +25,13 @@ SHOWN = 100
 @router.get("/people")
 async def show_list(request: Request, actor: Reader, session: Reading, q: str = "", kind: str = "", group: str = "",
                     left: str = "") -> Response:
-    found = await queries.search(session, actor, words=q, kind=kind, group_id=group, left=left == "yes")
-    everybody = actor.is_any(queries.SEES_EVERYBODY)
+    found = await registers.search(session, actor, words=q, kind=kind, group_id=group, left=left == "yes")
+    everybody = actor.is_any(registers.SEES_EVERYBODY)
     return await render(
         request, "people/list.html", title="People", found=found[:SHOWN], total=len(found), q=q, kind=kind, group=group,
         left=left, may_add=actor.is_any(frozenset({Role.OFFICE}) | LEADERS),
-        groups=await queries.groups(session, actor.school_id) if everybody else [], everybody=everybody,
-        waiting=len(await queries.waiting_changes(session, actor.school_id)) if everybody else 0,
+        groups=await registers.groups(session, actor.school_id) if everybody else [], everybody=everybody,
+        waiting=len(await registers.waiting_changes(session, actor.school_id)) if everybody else 0,
         roles_waiting=len(await power.waiting(session, actor.school_id)) if actor.is_any(rules.POWERFUL) else 0,
     )
 
@@ -80,7 +80,7 @@ async def _add_form(request: Request, actor: Actor, session: Reading, form: Pers
                     refusal: Invalid | NotAllowed | Conflict | None = None) -> Response:
     grantable = rules.grantable(actor, "", has_head=await queries.has_head(session, actor.school_id))
     context: dict[str, Any] = {
-        "title": "Add a person", "form": form, "groups": await queries.groups(session, actor.school_id),
+        "title": "Add a person", "form": form, "groups": await registers.groups(session, actor.school_id),
         "guardian_of": guardian_of, "roles": sorted(grantable - {Role.PUPIL}, key=list(Role).index),
     }
     if refusal:
@@ -109,13 +109,13 @@ async def add(request: Request, actor: Granter, session: Reading, proof: Confirm
 
 @router.get("/people/{person_id}")
 async def show(request: Request, actor: Reader, session: Reading, person_id: str) -> Response:
-    page = await queries.person_page(session, actor, person_id)
+    page = await registers.person_page(session, actor, person_id)
     return await render(request, "people/person.html", title=page.person.full_name, page=page,
                         to_be=await power.waiting_for(session, person_id),
                         today=request.app.state.clock.now().date(), may=_may(actor, page))
 
 
-def _may(actor: Actor, page: queries.PersonPage) -> frozenset[str]:
+def _may(actor: Actor, page: registers.PersonPage) -> frozenset[str]:
     """Which of the page's actions the actor's roles reach; the commands ask again."""
     here = {"change"} if Role.OFFICE in actor.roles else set()
     here |= {"roles"} if rules.grantable(actor, page.person.id) and not page.person.is_child else set()
@@ -129,7 +129,7 @@ def _may(actor: Actor, page: queries.PersonPage) -> frozenset[str]:
 
 @router.get("/people/{person_id}/change")
 async def change_form(request: Request, actor: Office, session: Reading, person_id: str) -> Response:
-    page = await queries.person_page(session, actor, person_id)
+    page = await registers.person_page(session, actor, person_id)
     known = page.fields
     words = ("kind", "title", "given_name", "family_name", "preferred_name", "year_group", "external_id")
     form = PersonForm(**{name: getattr(known, name) or "" for name in words}, version=page.version)
@@ -141,7 +141,7 @@ async def change_form(request: Request, actor: Office, session: Reading, person_
 @router.post("/people/{person_id}/change")
 async def change(request: Request, actor: Office, session: Reading, person_id: str,
                  form: Annotated[PersonForm, Form()]) -> Response:
-    page = await queries.person_page(session, actor, person_id)
+    page = await registers.person_page(session, actor, person_id)
     try:
         await saved(request, lambda writing: commands.change_person(
             writing, actor, person_id, form.fields(kept_email=page.fields.email), form.version))
@@ -153,11 +153,11 @@ async def change(request: Request, actor: Office, session: Reading, person_id: s
 
 @router.get("/people/{person_id}/roles")
 async def roles_form(request: Request, actor: Granter, session: Reading, person_id: str) -> Response:
-    page = await queries.person_page(session, actor, person_id)
+    page = await registers.person_page(session, actor, person_id)
     return await _roles_form(request, actor, session, page)
 
 
-async def _roles_form(request: Request, actor: Actor, session: Reading, page: queries.PersonPage,
+async def _roles_form(request: Request, actor: Actor, session: Reading, page: registers.PersonPage,
                       refusal: Invalid | NotAllowed | Conflict | None = None) -> Response:
     to_be = await power.waiting_for(session, page.person.id)
     grantable = rules.grantable(actor, page.person.id, has_head=await queries.has_head(session, actor.school_id))
@@ -172,7 +172,7 @@ async def _roles_form(request: Request, actor: Actor, session: Reading, page: qu
 @router.post("/people/{person_id}/roles")
 async def roles(request: Request, actor: Granter, session: Reading, now: Now, person_id: str, proof: Confirming,
                 roles: Annotated[list[str] | None, Form()] = None) -> Response:
-    page = await queries.person_page(session, actor, person_id)
+    page = await registers.person_page(session, actor, person_id)
     has_head = await queries.has_head(session, actor.school_id)
     grantable = rules.grantable(actor, person_id, has_head=has_head)
     after = frozenset((page.person.roles - grantable) | {Role(role) for role in roles or [] if role in set(Role)})
@@ -211,7 +211,7 @@ async def come_back(request: Request, actor: Granter, session: Reading, person_i
     try:
         await saved(request, lambda writing: commands.come_back(writing, actor, person_id, proof))
     except NotConfirmed as refusal:
-        person = (await queries.person_page(session, actor, person_id)).person
+        person = (await registers.person_page(session, actor, person_id)).person
         action = rules.return_action(person_id, person.full_name, person.roles)
         wrong = refusal if proof.is_given else None
         return await step_up.ask(request, session, actor, action, wrong, back=f"/people/{person_id}")
@@ -223,8 +223,8 @@ async def come_back(request: Request, actor: Granter, session: Reading, person_i
 
 @router.get("/people/{child_id}/guardians")
 async def guardian_search(request: Request, actor: Keeper, session: Reading, child_id: str, q: str = "") -> Response:
-    page = await queries.person_page(session, actor, child_id)
-    found = await queries.search(session, actor, words=q) if q.strip() else []
+    page = await registers.person_page(session, actor, child_id)
+    found = await registers.search(session, actor, words=q) if q.strip() else []
     linked = {guardian.id for guardian in page.guardians}
     return await render(request, "people/guardian_search.html", title=f"Add an adult for {page.person.name}", page=page, q=q,
                         found=[row for row in found if row.kind == "adult" and row.id not in linked][:30])
@@ -249,7 +249,7 @@ class GuardianForm(BaseModel):
 @router.get("/guardians/changes")
 async def changes(request: Request, actor: Keeper, session: Reading) -> Response:
     return await render(request, "people/guardian_changes.html", title="Waiting for a second person",
-                        waiting=await queries.waiting_changes(session, actor.school_id))
+                        waiting=await registers.waiting_changes(session, actor.school_id))
 
 
 @router.post("/guardians/changes/{change_id}")
@@ -261,7 +261,7 @@ async def decide(request: Request, actor: Keeper, session: Writing, now: Now, ch
 
 @router.get("/guardians/{link_id}")
 async def guardian_form(request: Request, actor: Keeper, session: Reading, link_id: str) -> Response:
-    link = await queries.guardianship(session, actor.school_id, link_id)
+    link = await registers.guardianship(session, actor.school_id, link_id)
     form = GuardianForm(
         relationship=link.guardian.relationship, contact_order=link.guardian.contact_order,
         lives_with={True: "yes", False: "no", None: "unknown"}[link.guardian.lives_with],
@@ -271,7 +271,7 @@ async def guardian_form(request: Request, actor: Keeper, session: Reading, link_
     return await _guardian_form(request, link, form)
 
 
-async def _guardian_form(request: Request, link: queries.LinkView, form: GuardianForm,
+async def _guardian_form(request: Request, link: registers.LinkView, form: GuardianForm,
                          refusal: Invalid | None = None) -> Response:
     title = f"{link.guardian.name} and {link.child.name}"
     if refusal:
@@ -282,7 +282,7 @@ async def _guardian_form(request: Request, link: queries.LinkView, form: Guardia
 @router.post("/guardians/{link_id}")
 async def guardian_change(request: Request, actor: Keeper, session: Reading, now: Now, link_id: str,
                           form: Annotated[GuardianForm, Form()]) -> Response:
-    link = await queries.guardianship(session, actor.school_id, link_id)
+    link = await registers.guardianship(session, actor.school_id, link_id)
     flags = rules.Flags(form.parental_responsibility, form.court_order, form.do_not_contact == "yes")
     try:
         waits = await saved(request, lambda writing: guardianships.change(
