@@ -1,8 +1,10 @@
 """Reads what the school decided about a lesson, as the live room wants it: one immutable plan, made fresh at each reading."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+from weakref import WeakValueDictionary
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -56,9 +58,20 @@ class Rosters:
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[int, datetime, Roster]] = {}
+        self._turns = WeakValueDictionary[str, asyncio.Lock]()
 
     async def current(self, session: AsyncSession, lesson_id: str) -> Roster:
-        """The lesson's roster as it stands in this session's view. Raises NotFound."""
+        """The lesson's roster as it stands in this session's view. Raises NotFound.
+
+        One asks at a time, so that a class whose roster has to be read anew has it read once. Nothing may have been asked of the
+        session before: its view would be older than what somebody else has read meanwhile.
+        """
+        turn = self._turns.setdefault(lesson_id, asyncio.Lock())
+        async with turn:
+            found = await self._current(session, lesson_id)
+        return replace(found, removed=await rosters.removed(session, lesson_id))  # the journal, which decides nothing else
+
+    async def _current(self, session: AsyncSession, lesson_id: str) -> Roster:
         now: datetime = session.info["clock"].now()
         self._kept = {each: kept for each, kept in self._kept.items() if timedelta() <= now - kept[1] < STANDS}
         found = self._kept.get(lesson_id)
@@ -66,7 +79,7 @@ class Rosters:
         if found is None or changed:
             found = stands, now, await rosters.roster(session, lesson_id)
         self._kept[lesson_id] = stands, *found[1:]
-        return replace(found[2], removed=await rosters.removed(session, lesson_id))  # the journal, which decides nothing else
+        return found[2]
 
 
 async def read(session: AsyncSession, lesson_id: str) -> Read:
