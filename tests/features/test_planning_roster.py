@@ -1,11 +1,13 @@
 """What the live room is told of a lesson: read fresh, so a change of clearance or consent counts at the next reading."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent.tables import ConsentResponse
 from lessons import roster as rosters
@@ -13,6 +15,8 @@ from lessons.live import reading
 from lessons.live.plan import Plan, Role
 from lessons.live.supervision import Kind
 from service.foundation.errors import NotFound
+from service.people import commands
+from service.people import queries as people
 from tests.guests import invited
 from tests.school import Running
 
@@ -133,3 +137,32 @@ async def test_a_lesson_that_does_not_exist_has_no_plan(school: Running) -> None
     async with school.database.reading() as session:
         with pytest.raises(NotFound):
             await rosters.roster(session, "nothing")
+
+
+async def test_a_class_at_the_door_has_its_roster_read_once_also_when_it_has_to_be_read_anew(
+    school: Running, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And what was decided since counts for whoever asks next (policy: CO2)."""
+    lesson, read, asked = startable(school)["id"], rosters.roster, []
+
+    async def noted(session: AsyncSession, lesson_id: str) -> rosters.Roster:
+        asked.append(lesson_id)
+        return await read(session, lesson_id)
+
+    async def one() -> int:
+        async with school.database.glance() as session:
+            return len((await kept.current(session, lesson)).pupils)
+
+    kept = reading.Rosters()
+    monkeypatch.setattr(rosters, "roster", noted)
+    before = set(await asyncio.gather(*(one() for _ in range(30))))
+    school.clock.advance(reading.STANDS.total_seconds())
+    assert set(await asyncio.gather(*(one() for _ in range(30)))) == before
+    assert len(asked) == 2
+    async with school.database.writing() as session:
+        head = await people.actor(session, school.person("headteacher"))
+        assert head
+        await commands.leave(session, head, startable(school)["pupil_ids"][0], school.clock.now())
+    [after] = set(await asyncio.gather(*(one() for _ in range(30))))
+    assert {after + 1} == before
+    assert len(asked) == 3
