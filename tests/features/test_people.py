@@ -166,6 +166,14 @@ def test_without_a_headteacher_a_senior_leader_asks_for_the_next_and_nobody_else
     assert more == ({Role.HEADTEACHER} if who is Role.SENIOR_LEADER else set())
 
 
+def test_a_headteacher_who_left_by_mistake_comes_back_by_a_senior_leader_only_while_there_is_no_other() -> None:
+    leader, roles = actor(Role.SENIOR_LEADER), frozenset({Role.HEADTEACHER})
+    rules.checked_return(leader, "somebody", roles, has_head=False)
+    for who, has_head in ((leader, True), (actor(Role.OFFICE), False)):
+        with pytest.raises(NotAllowed):
+            rules.checked_return(who, "somebody", roles, has_head=has_head)
+
+
 @pytest.mark.parametrize("role", list(Role))
 def test_nobody_changes_their_own_roles(role: Role) -> None:
     with pytest.raises(rules.OwnRoles):
