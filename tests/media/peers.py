@@ -4,6 +4,7 @@ import array
 import asyncio
 import fractions
 import math
+import random
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -44,12 +45,13 @@ class Tone(MediaStreamTrack):
 
 
 class Grey(MediaStreamTrack):
-    """Pictures of one brightness with a moving bar, 15 a second."""
+    """Pictures of one brightness with a moving bar, 15 a second; `busy` rows of noise make them many packets."""
 
     kind = "video"
 
-    def __init__(self, level: int = 128, width: int = 320, height: int = 180) -> None:
+    def __init__(self, level: int = 128, width: int = 320, height: int = 180, *, busy: int = 0) -> None:
         super().__init__()
+        self._busy, self._noise = busy, random.Random(busy)
         self.level, self._width, self._height, self._n, self._start = level, width, height, 0, None
 
     async def recv(self) -> av.VideoFrame:
@@ -61,6 +63,8 @@ class Grey(MediaStreamTrack):
             content = bytearray([value]) * plane.buffer_size
             at = (self._n % plane.height) * plane.line_size
             content[at:at + plane.line_size] = bytes([255 - value]) * plane.line_size
+            noise = self._noise.randbytes(plane.line_size * min(self._busy, plane.height))
+            content[:len(noise)] = noise
             plane.update(bytes(content))
         frame.pts, frame.time_base = self._n * 6000, fractions.Fraction(1, 90000)
         self._n += 1

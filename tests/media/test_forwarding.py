@@ -115,8 +115,8 @@ async def test_three_percent_loss_and_reordering_both_ways_are_repaired(school: 
     anna, ben = school.join("anna"), school.join("ben")
     school.open()
     school.route(anna_microphone=["ben"], anna_camera=["ben"])
-    await anna.publish(Tone(), Grey(120, 640, 360))
-    await ben.until(lambda: ben.got("anna", "camera") > 0, 30)
+    await anna.publish(Tone(), Grey(120, busy=40))
+    await ben.until(lambda: ben.got("anna", "camera") > 0)
     before = len(school.record.frames[CAMERA])  # while ben's connection was made
     await ben.until(lambda: ben.got("anna", "camera") > 90, 30)
     recorded = [at for at, _, _ in school.record.frames[CAMERA]]
