@@ -6,7 +6,9 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -284,12 +286,14 @@ async def own_signing(session: AsyncSession, actor: Actor, on: date) -> rules.Si
     return rules.signing(signatures.get((actor.person_id, part), []), current.version if current else None, on)
 
 
+_IN_FORCE = select(Agreement).where(
+    Agreement.school_id == bindparam("school"), col(Agreement.in_force_at) <= bindparam("now")
+).order_by(col(Agreement.version))
+
+
 async def current_agreements(session: AsyncSession, school_id: str) -> dict[rules.Audience, Agreement]:
     """The version of each agreement that is in force, by audience."""
-    now = session.info["clock"].now()
-    rows = (await session.exec(select(Agreement).where(
-        Agreement.school_id == school_id, col(Agreement.in_force_at) <= now
-    ).order_by(col(Agreement.version)))).all()
+    rows = (await session.exec(_IN_FORCE, params={"school": school_id, "now": session.info["clock"].now()})).all()
     return {rules.Audience(row.audience): row for row in rows}
 
 
@@ -304,16 +308,18 @@ async def _roles(
     return {person: frozenset(held) for person, held in found.items()}
 
 
+_SIGNATURES: Any = select(  # type: ignore[call-overload]
+    AgreementSignature.person_id, Agreement.audience, Agreement.version, AgreementSignature.signed_at,
+    AgreementSignature.renew_on,
+).join(Agreement, col(Agreement.id) == AgreementSignature.agreement_id)
+
+
 async def _signatures(
     session: AsyncSession, school_id: str, person_ids: Collection[str] | None,
 ) -> dict[tuple[str, rules.Audience], list[rules.Signature]]:
     only = [] if person_ids is None else [col(AgreementSignature.person_id).in_(person_ids)]
-    rows = (await session.exec(
-        select(AgreementSignature, Agreement).join(Agreement, col(Agreement.id) == AgreementSignature.agreement_id)
-        .where(AgreementSignature.school_id == school_id, *only)
-    )).all()
+    rows = (await session.exec(_SIGNATURES.where(AgreementSignature.school_id == school_id, *only))).all()
     found: dict[tuple[str, rules.Audience], list[rules.Signature]] = {}
-    for signature, agreement in rows:
-        key = (signature.person_id, rules.Audience(agreement.audience))
-        found.setdefault(key, []).append(rules.Signature(agreement.version, signature.signed_at, signature.renew_on))
+    for person_id, audience, version, signed_at, renew_on in rows:
+        found.setdefault((person_id, rules.Audience(audience)), []).append(rules.Signature(version, signed_at, renew_on))
     return found

@@ -551,7 +551,10 @@ class Host:
             await asyncio.sleep(TICK)
 
     async def _keep_current(self) -> None:
-        """A database that does not answer proves nothing: the lease runs out after three seconds."""
+        """A database that does not answer proves nothing: the lease runs out after three seconds.
+
+        Every host asks at the same moments, so that one look answers all of them.
+        """
         while True:
             try:
                 await self.confirm()
@@ -559,7 +562,7 @@ class Host:
                 log.exception("host.not_current", lesson_id=self.room.plan.lesson_id)
                 await asyncio.sleep(CURRENT)
             try:
-                await asyncio.wait_for(self._stale.wait(), CURRENT)
+                await asyncio.wait_for(self._stale.wait(), CURRENT - asyncio.get_running_loop().time() % CURRENT)
             except TimeoutError:
                 continue
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakValueDictionary
 
+from sqlalchemy import bindparam
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -75,8 +76,8 @@ class Rosters:
         now: datetime = session.info["clock"].now()
         self._kept = {each: kept for each, kept in self._kept.items() if timedelta() <= now - kept[1] < STANDS}
         found = self._kept.get(lesson_id)
-        stands, changed = await decided(session, found[0]) if found else (await _stands(session), True)
-        if found is None or changed:
+        stands, last = await decided(session, found[0]) if found else (await _stands(session), 0)
+        if found is None or last > found[0]:
             found = stands, now, await rosters.roster(session, lesson_id)
         self._kept[lesson_id] = stands, *found[1:]
         return found[2]
@@ -90,14 +91,18 @@ async def read(session: AsyncSession, lesson_id: str) -> Read:
     return Read(await _plan(session, roster, words), _lists(roster, words), seen)
 
 
-async def decided(session: AsyncSession, seen: int) -> tuple[int, bool]:
-    """(where the audit stands, whether anything since `seen` could change a plan). Cheap: every change of state is in it."""
-    since = select(func.max(AuditLeaf.seq)).where(AuditLeaf.seq > seen)
-    last = (await session.exec(since)).one()
-    if last is None:
-        return seen, False
-    other = (await session.exec(since.where(col(AuditLeaf.kind).not_in(DECIDES_NOTHING)))).one()
-    return last, other is not None
+_SINCE = select(func.max(AuditLeaf.seq)).where(AuditLeaf.seq > bindparam("seen"))
+_DECIDED = _SINCE.where(col(AuditLeaf.kind).not_in(DECIDES_NOTHING))
+
+
+async def decided(session: AsyncSession, seen: int) -> tuple[int, int]:
+    """(where the audit stands, the last entry after `seen` that could change a plan, or `seen` where none could). Cheap: every
+    change of state is in it."""
+    stands = (await session.exec(_SINCE, params={"seen": seen})).one()
+    if stands is None:
+        return seen, seen
+    last = (await session.exec(_DECIDED, params={"seen": seen})).one()
+    return stands, seen if last is None else last
 
 
 async def _stands(session: AsyncSession) -> int:

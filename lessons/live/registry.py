@@ -4,10 +4,12 @@ life, keeps every other process away (invariant I8)."""
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import structlog
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -58,6 +60,19 @@ class SelfTestFails(Unavailable):
     code = "self-test-fails"
 
 
+_SIGNED_IN = select(SignIn.id).where(
+    col(SignIn.id).in_(bindparam("sessions", expanding=True)), col(SignIn.ended_at).is_(None), SignIn.ends_at > bindparam("now"))
+
+
+@dataclass(eq=False)
+class _Question:
+    """What a host asks: whether anything was decided since `seen`, and which of `sessions` are over."""
+
+    seen: int
+    sessions: set[str]
+    answer: Check | None = None
+
+
 class Devices(set[str]):
     """What the rooms of one lesson remember together, for as long as one of them lives."""
 
@@ -79,6 +94,8 @@ class Registry:
         self._knocks: dict[str, Pace] = {}
         self._doubted: WeakValueDictionary[str, Devices] = WeakValueDictionary()
         self._closing = False
+        self._questions: list[_Question] = []
+        self._looking = asyncio.Lock()
         self.watched = Watched()
 
     def knock(self, person_id: str) -> None:
@@ -222,16 +239,27 @@ class Registry:
             return await look(session)
 
     async def _check(self, seen: int, sessions: set[str]) -> Check:
-        now = self.clock.now()
+        """One look answers every host that asked before it began: at nine o'clock all of them ask in the same moment."""
+        question = _Question(seen, sessions)
+        self._questions.append(question)
+        try:
+            async with self._looking:
+                if question.answer is None:
+                    await self._look([one for one in self._questions if one.answer is None])
+            assert question.answer is not None
+            return question.answer
+        finally:
+            self._questions.remove(question)
+
+    async def _look(self, questions: list["_Question"]) -> None:
+        now, sessions = self.clock.now(), sorted(set[str]().union(*(one.sessions for one in questions)))
         async with self.database.glance() as session:
-            stands, changed = await reading.decided(session, seen)
-            rows = await session.exec(
-                select(SignIn.id).where(col(SignIn.id).in_(sessions), col(SignIn.ended_at).is_(None), SignIn.ends_at > now)
-            )
-            signed_in = frozenset(rows.all())
+            stands, last = await reading.decided(session, min(one.seen for one in questions))
+            signed_in = frozenset((await session.exec(_SIGNED_IN, params={"sessions": sessions, "now": now})).all())
         for session_id in signed_in:
             self._mark_seen(session_id)  # who is in a lesson is not idle
-        return Check(stands, changed, frozenset(sessions) - signed_in)
+        for one in questions:
+            one.answer = Check(stands, last > one.seen, frozenset(one.sessions) - signed_in)
 
     def refresh(self, lesson_id: str = "") -> None:
         """Something was decided about a lesson, or about anybody: read the plan now, not at the next second."""

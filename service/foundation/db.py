@@ -48,7 +48,8 @@ def open_engine(url: str, *, reads_only: bool = False) -> AsyncEngine:
         {"connect_args": {"timeout": 10}, "module": OneVisit()} if sqlite else {}))
     if sqlite:
         event.listen(engine.sync_engine, "connect", _reads_only if reads_only else _prepare)
-        event.listen(engine.sync_engine, "begin", _begin_reading if reads_only else _begin_writing)
+        if not reads_only:  # a reading connection says it with its first statement
+            event.listen(engine.sync_engine, "begin", _begin_writing)
     return engine
 
 
@@ -65,10 +66,7 @@ def _prepare(connection: Any, _record: object, more: tuple[str, ...] = ()) -> No
 
 def _reads_only(connection: Any, record: object) -> None:
     _prepare(connection, record, ("query_only=ON",))
-
-
-def _begin_reading(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN")
+    connection.begins = True
 
 
 def _begin_writing(connection: Any) -> None:

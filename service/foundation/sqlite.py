@@ -32,7 +32,9 @@ class _Said:
         pass
 
 
-def _visit(run: Any, operation: str, parameters: Any) -> tuple[_Said, deque[Any]]:
+def _visit(run: Any, operation: str, parameters: Any, begins: bool) -> tuple[_Said, deque[Any]]:
+    if begins and not run.__self__.in_transaction:
+        run.__self__.execute("BEGIN")
     cursor: sqlite3.Cursor = run(operation, parameters)
     rows = deque(cursor.fetchall()) if cursor.description else deque[Any]()
     said = _Said(cursor)
@@ -43,6 +45,7 @@ def _visit(run: Any, operation: str, parameters: Any) -> tuple[_Said, deque[Any]
 class _Cursor(AsyncAdapt_aiosqlite_cursor):
     __slots__ = ()
     _awaitable_cursor_close = False
+    _adapt_connection: "_Connection"
 
     def __init__(self, adapt_connection: Any) -> None:
         self._adapt_connection, self._connection = adapt_connection, adapt_connection._connection
@@ -57,12 +60,19 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
 
     async def _go(self, run: Any, operation: Any, parameters: Any) -> None:
         async with self._adapt_connection._execute_mutex:
-            self._cursor, self._rows = await self._connection._execute(_visit, run, operation, parameters)
+            begins = self._adapt_connection.begins
+            self._cursor, self._rows = await self._connection._execute(_visit, run, operation, parameters, begins)
 
 
 class _Connection(AsyncAdapt_aiosqlite_connection):
-    __slots__ = ()
+    """`begins`: the first statement begins a transaction, in the same visit. For connections that only read."""
+
+    __slots__ = ("begins",)
     _cursor_cls = _Cursor
+
+    def __init__(self, dbapi: Any, connection: Any) -> None:
+        super().__init__(dbapi, connection)
+        self.begins = False
 
 
 class OneVisit(AsyncAdapt_aiosqlite_dbapi):

@@ -7,6 +7,7 @@ A route without an `Audience` or `Public` fails a test; closed is the only safe 
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any
@@ -64,6 +65,21 @@ Authenticate = Callable[[HTTPConnection], Awaitable[Actor | None]]
 
 async def _reading(request: Request) -> AsyncIterator[AsyncSession]:
     async with request.app.state.database.reading() as session:
+        request.state.view = session
+        try:
+            yield session
+        finally:
+            request.state.view = None
+
+
+@asynccontextmanager
+async def glance(request: Request) -> AsyncIterator[AsyncSession]:
+    """The view that the request reads already, else a short look-up of its own."""
+    view: AsyncSession | None = getattr(request.state, "view", None)
+    if view is not None:
+        yield view
+        return
+    async with request.app.state.database.glance() as session:
         yield session
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
 
 from service.foundation.events import Actor, Role
-from service.foundation.web import Audience, declared_audience
+from service.foundation.web import Audience, declared_audience, glance
 from service.people import queries
 from service.people.rules import start_pages
 
@@ -45,7 +45,7 @@ async def frame(request: Request, actor: Actor | None) -> dict[str, Any]:
     """The context that `base.html` needs beside a page's own. `app.state.notices` lets features above add theirs."""
     audiences = request.app.state.audiences
     navigation = [(path, name) for path, name in NAVIGATION if actor and actor.is_any(audiences.get(path, frozenset()))]
-    async with request.app.state.database.glance() as session:
+    async with glance(request) as session:
         school = await queries.only_school(session) if actor is None else await queries.school(session, actor.school_id)
         shown = {"school": school, "navigation": navigation, "is_dev": request.app.state.settings.dev}
         for notice in request.app.state.notices:

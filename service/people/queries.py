@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -73,14 +74,16 @@ def _school(row: School) -> SchoolView:
     return SchoolView(row.id, row.name, row.zone, row.office, row.is_demo, row.live_at is not None, row.opens_at, row.closes_at)
 
 
+_PROFILE = select(ProfileVersion.profile).where(
+    ProfileVersion.school_id == bindparam("school"), col(ProfileVersion.in_force_at) <= bindparam("at")
+).order_by(col(ProfileVersion.version).desc()).limit(1)  # built once: every page asks
+
+
 async def profile(session: AsyncSession, school_id: str, at: datetime | None = None) -> Profile:
     """The policy profile in force now, or at a moment: a lesson keeps to its end what was in force when it began."""
-    newest = (await session.exec(
-        select(ProfileVersion).where(
-            ProfileVersion.school_id == school_id, col(ProfileVersion.in_force_at) <= (at or session.info["clock"].now())
-        ).order_by(col(ProfileVersion.version).desc()).limit(1)
-    )).first()
-    return profile_from(newest.profile) if newest else Profile()
+    at = at or session.info["clock"].now()
+    newest = (await session.exec(_PROFILE, params={"school": school_id, "at": at})).first()
+    return Profile() if newest is None else profile_from(newest)
 
 
 async def actor(session: AsyncSession, person_id: str, *, session_id: str = "") -> Actor | None:
@@ -91,9 +94,7 @@ async def actor(session: AsyncSession, person_id: str, *, session_id: str = "") 
 
 async def signed_in(session: AsyncSession, hashed: str) -> tuple[SignIn | None, Actor | None]:
     """The sign-in with this token's hash and who it is, in one look: every request asks."""
-    rows = (await session.exec(_with_roles(
-        select(SignIn, Person, PersonRole.role).join(Person, col(Person.id) == SignIn.person_id)
-    ).where(SignIn.token_hash == hashed))).all()
+    rows = (await session.exec(_SIGNED_IN, params={"hashed": hashed})).all()
     if not rows:
         return None, None
     found, person, _ = rows[0]
@@ -102,6 +103,14 @@ async def signed_in(session: AsyncSession, hashed: str) -> tuple[SignIn | None, 
 
 def _with_roles(wanted: Any) -> Any:
     return wanted.join(PersonRole, col(PersonRole.person_id) == Person.id, isouter=True)
+
+
+_SIGNED_IN = _with_roles(
+    select(SignIn, Person, PersonRole.role).join(Person, col(Person.id) == SignIn.person_id)
+).where(SignIn.token_hash == bindparam("hashed"))
+_PEOPLE = select(Person).where(Person.school_id == bindparam("school"), col(Person.id).in_(bindparam("ids", expanding=True)))
+_ROLES = select(PersonRole.person_id, PersonRole.role).where(
+    col(PersonRole.person_id).in_(bindparam("ids", expanding=True)))
 
 
 def _actor(session: AsyncSession, row: Person, held: Iterable[str | None], session_id: str = "") -> Actor | None:
@@ -113,7 +122,7 @@ def _actor(session: AsyncSession, row: Person, held: Iterable[str | None], sessi
 async def people(session: AsyncSession, school_id: str, ids: Iterable[str]) -> dict[str, PersonView]:
     """Those of `ids` that are people of this school, by id."""
     wanted = list(ids)
-    rows = (await session.exec(select(Person).where(Person.school_id == school_id, col(Person.id).in_(wanted)))).all()
+    rows = (await session.exec(_PEOPLE, params={"school": school_id, "ids": wanted})).all()
     held = await roles(session, wanted)
     return {row.id: view_of(row, held.get(row.id, frozenset())) for row in rows}
 
@@ -173,10 +182,10 @@ def view_of(row: Person, roles: frozenset[Role]) -> PersonView:
 
 async def roles(session: AsyncSession, ids: Iterable[str]) -> dict[str, frozenset[Role]]:
     """The roles of each of `ids` that has any."""
-    rows = (await session.exec(select(PersonRole).where(col(PersonRole.person_id).in_(list(ids))))).all()
+    rows = (await session.exec(_ROLES, params={"ids": list(ids)})).all()
     found: dict[str, set[Role]] = {}
-    for row in rows:
-        found.setdefault(row.person_id, set()).add(Role(row.role))
+    for person_id, role in rows:
+        found.setdefault(person_id, set()).add(Role(role))
     return {person_id: frozenset(roles) for person_id, roles in found.items()}
 
 
