@@ -112,9 +112,7 @@ async def permissions(
     upheld = set((await session.exec(select(RecordingObjection.child_id).where(
         RecordingObjection.school_id == school_id, col(RecordingObjection.upheld).is_(True)
     ))).all())
-    known = set((await session.exec(
-        select(Person.id).where(Person.school_id == school_id, Person.kind == "child", col(Person.id).in_(wanted))
-    )).all())
+    known = set((await session.exec(_KNOWN, params={"school": school_id, "children": wanted})).all())
     task = basis == RecordingBasis.PUBLIC_TASK
     return {
         child: rules.held(found[child], public_task=task, objection_upheld=child in upheld) if child in known else frozenset()
@@ -122,12 +120,23 @@ async def permissions(
     }
 
 
+_CHILDREN: Any = bindparam("children", expanding=True)
+_RESPONSES: Any = select(  # type: ignore[call-overload]  # built once, and only what is asked of it: a class has hundreds
+    ConsentResponse.id, ConsentResponse.child_id, ConsentResponse.purpose, ConsentResponse.answer,
+    ConsentResponse.respondent_id, ConsentResponse.route, ConsentResponse.signed_on, ConsentResponse.recorded_at,
+    ConsentResponse.corrects_id,
+).where(ConsentResponse.school_id == bindparam("school"), col(ConsentResponse.child_id).in_(_CHILDREN))
+_RESPONSIBLE = select(Guardianship.child_id, Guardianship.guardian_id, Guardianship.parental_responsibility).where(
+    Guardianship.school_id == bindparam("school"), col(Guardianship.child_id).in_(_CHILDREN))
+_BORN: Any = select(Person.id, col(Person.born_on)).where(col(Person.id).in_(_CHILDREN), col(Person.born_on).is_not(None))
+_KNOWN = select(Person.id).where(
+    Person.school_id == bindparam("school"), Person.kind == "child", col(Person.id).in_(_CHILDREN))
+
+
 async def statuses(session: AsyncSession, school_id: str, child_ids: Iterable[str]) -> dict[str, dict[Purpose, Status]]:
     """What each child's family says about each purpose now."""
     wanted = list(child_ids)
-    rows = (await session.exec(select(ConsentResponse).where(
-        ConsentResponse.school_id == school_id, col(ConsentResponse.child_id).in_(wanted)
-    ))).all()
+    rows = (await session.exec(_RESPONSES, params={"school": school_id, "children": wanted})).all()
     by_child: dict[str, list[rules.Response]] = {child: [] for child in wanted}
     for row in rows:
         by_child[row.child_id].append(response_of(row))
@@ -137,20 +146,20 @@ async def statuses(session: AsyncSession, school_id: str, child_ids: Iterable[st
 
 async def responsibility(session: AsyncSession, school_id: str, child_ids: Collection[str]) -> dict[str, dict[str, str]]:
     """For each child, who has parental responsibility (`yes`, `no`, `unknown`); pupils of age answer for themselves."""
-    links = (await session.exec(select(Guardianship).where(
-        Guardianship.school_id == school_id, col(Guardianship.child_id).in_(child_ids)
-    ))).all()
-    found: dict[str, dict[str, str]] = {child: {} for child in child_ids}
-    for link in links:
-        found[link.child_id][link.guardian_id] = link.parental_responsibility
+    children = list(child_ids)
+    links = (await session.exec(_RESPONSIBLE, params={"school": school_id, "children": children})).all()
+    found: dict[str, dict[str, str]] = {child: {} for child in children}
+    for child, guardian, responsibility in links:
+        found[child][guardian] = responsibility
     today = session.info["clock"].now().date()
-    for row in (await session.exec(select(Person).where(col(Person.id).in_(child_ids)))).all():
-        if row.born_on is not None and rules.age_on(row.born_on, today) >= rules.COMES_OF_AGE:
-            found[row.id][row.id] = "yes"
+    for child, born_on in (await session.exec(_BORN, params={"children": children})).all():
+        if rules.age_on(born_on, today) >= rules.COMES_OF_AGE:
+            found[child][child] = "yes"
     return found
 
 
-def response_of(row: ConsentResponse) -> rules.Response:
+def response_of(row: ConsentResponse | Any) -> rules.Response:
+    """Of a row of the table, or of those of its columns that are asked for here."""
     return rules.Response(
         row.id, row.child_id, Purpose(row.purpose), rules.Answer(row.answer), row.respondent_id, rules.Route(row.route),
         row.signed_on, row.recorded_at, row.corrects_id,

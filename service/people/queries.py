@@ -109,6 +109,8 @@ _SIGNED_IN = _with_roles(
     select(SignIn, Person, PersonRole.role).join(Person, col(Person.id) == SignIn.person_id)
 ).where(SignIn.token_hash == bindparam("hashed"))
 _PEOPLE = select(Person).where(Person.school_id == bindparam("school"), col(Person.id).in_(bindparam("ids", expanding=True)))
+_HOLDERS = select(PersonRole.person_id).where(
+    PersonRole.school_id == bindparam("school"), col(PersonRole.role).in_(bindparam("roles", expanding=True))).distinct()
 _ROLES = select(PersonRole.person_id, PersonRole.role).where(
     col(PersonRole.person_id).in_(bindparam("ids", expanding=True)))
 
@@ -136,11 +138,9 @@ async def person(session: AsyncSession, school_id: str, person_id: str) -> Perso
 
 async def holders(session: AsyncSession, school_id: str, wanted: frozenset[Role]) -> list[PersonView]:
     """Everybody of this school who holds one of `wanted` and has not left, by name."""
-    ids = (await session.exec(
-        select(PersonRole.person_id).where(PersonRole.school_id == school_id, col(PersonRole.role).in_(wanted)).distinct()
-    )).all()
+    ids = (await session.exec(_HOLDERS, params={"school": school_id, "roles": list(wanted)})).all()
     today = session.info["clock"].now().date()
-    rows = (await session.exec(select(Person).where(col(Person.id).in_(ids)))).all()
+    rows = (await session.exec(_PEOPLE, params={"school": school_id, "ids": ids})).all()
     held = await roles(session, ids)
     here = [view_of(row, held[row.id]) for row in rows if row.left_on is None or row.left_on > today]
     return sorted(here, key=lambda person: rules.sort_key(person.full_name))
