@@ -1,0 +1,121 @@
+"""One look at the database answers every live lesson that asked before it began (docs/decisions: 98; invariant I8)."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from lessons.events import LessonCancelled
+from lessons.live import reading
+from lessons.live.registry import Registry
+from service.foundation.bus import publish
+from service.people import queries, sessions
+from service.people.tables import SignIn
+from tests.school import Running
+
+
+@pytest.fixture
+def looks(school: Running, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One for each session that a look opens."""
+    opened: list[int] = []
+    glance = school.database.glance
+
+    @asynccontextmanager
+    async def counted() -> Any:
+        opened.append(1)
+        async with glance() as session:
+            yield session
+
+    monkeypatch.setattr(school.database, "glance", counted)
+    return opened
+
+
+def rooms(school: Running) -> Registry:
+    registry: Registry = school.app.state.rooms
+    return registry
+
+
+async def stands(school: Running) -> int:
+    async with school.database.reading() as session:
+        return (await reading.decided(session, -1))[0]
+
+
+async def cancel(school: Running) -> None:
+    """Something is decided, by somebody."""
+    async with school.database.writing() as session:
+        actor = await queries.actor(session, school.person("headteacher"))
+        assert actor is not None
+        await publish(session, LessonCancelled(school.lesson()["id"], "a test"), actor)
+
+
+async def test_what_was_decided_is_news_to_whoever_has_not_seen_it_and_to_nobody_else(school: Running) -> None:
+    before = await stands(school)
+    await cancel(school)
+    after = await stands(school)
+    old, new = await asyncio.gather(rooms(school)._check(before, set()), rooms(school)._check(after, set()))
+    assert (old.changed, old.seen) == (True, after)
+    assert (new.changed, new.seen) == (False, after)
+
+
+async def test_each_lesson_hears_of_its_own_people_who_were_signed_out(school: Running) -> None:
+    ids = []
+    for position in (0, 1):
+        await school.cookie(school.person("pupil", position))
+    async with school.database.writing() as session:
+        for position in (0, 1):
+            person = school.person("pupil", position)
+            ids.append((await session.exec(select(SignIn.id).where(SignIn.person_id == person))).first() or "")
+        actor = await queries.actor(session, school.person("headteacher"))
+        assert actor is not None
+        await sessions.end_all(session, actor, person_id=school.person("pupil"), why="a test", now=school.clock.now())
+    here, there = await asyncio.gather(rooms(school)._check(0, {ids[0]}), rooms(school)._check(0, {ids[1]}))
+    assert here.signed_out == {ids[0]}
+    assert there.signed_out == frozenset()
+
+
+async def test_ten_lessons_that_ask_while_one_looks_are_answered_by_one_more_look(school: Running, looks: list[int]) -> None:
+    await asyncio.gather(*(rooms(school)._check(0, set()) for _ in range(10)))
+    assert 1 <= len(looks) <= 2
+    assert rooms(school)._questions == []
+
+
+async def test_nobody_is_answered_by_a_look_that_began_before_they_asked(
+    school: Running, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, registry, inside, go = await stands(school), rooms(school), asyncio.Event(), asyncio.Event()
+    look = registry._look
+
+    async def slow(questions: Any) -> None:
+        await look(questions)
+        inside.set()
+        await go.wait()
+
+    monkeypatch.setattr(registry, "_look", slow)
+    first = asyncio.create_task(registry._check(before, set()))
+    await inside.wait()
+    await cancel(school)
+    second = asyncio.create_task(registry._check(before, set()))
+    go.set()
+    assert not (await first).changed
+    assert (await second).changed
+
+
+async def test_a_look_that_fails_fails_one_lesson_and_the_next_looks_again(
+    school: Running, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry, tries = rooms(school), []
+    look = registry._look
+
+    async def once(questions: Any) -> None:
+        tries.append(len(questions))
+        if len(tries) == 1:
+            raise OSError
+        await look(questions)
+
+    monkeypatch.setattr(registry, "_look", once)
+    answers = await asyncio.gather(*(registry._check(0, set()) for _ in range(3)), return_exceptions=True)
+    assert isinstance(answers[0], OSError)
+    assert not any(isinstance(answer, BaseException) for answer in answers[1:])
+    assert registry._questions == []
