@@ -44,7 +44,7 @@ class Quality:
             self._down(now)
 
     def report(self, now: float, *, lost: int, round_trip: float | None, estimate: float | None, sending: float) -> None:
-        """Once a second: worst fraction lost (of 256), round trip in seconds, estimate and what is sent in bit/s."""
+        """Once a second: how much was lost (of 256), round trip in seconds, estimate and what is sent in bit/s."""
         bad = lost > _LOSS or (round_trip or 0) > _ROUND_TRIP or self._too_much(estimate, sending)
         self._bad = self._bad + 1 if bad else 0
         if bad:

@@ -73,6 +73,7 @@ class ViewerStream:
         self.segment: Segment | None = None
         self.fraction_lost = 0
         self.bytes_sent = 0
+        self._bytes_reported = 0
         self.packets_before = 0
         self.repeats = 0
         self.key_asked_at = float("-inf")
@@ -169,6 +170,11 @@ class ViewerStream:
         self._repeat_sequence += 1
         source = self.source
         return rtp.repeat(content, packet.header, source.repair_payload, self._repeat_sequence, source.repair_ssrc, sent)
+
+    def bytes_since_report(self) -> int:
+        """What was sent since this was last asked."""
+        since, self._bytes_reported = self.bytes_sent - self._bytes_reported, self.bytes_sent
+        return since
 
     def sender_report(self, now: float) -> tuple[int, int, int, int, int] | None:
         """(ssrc, NTP, RTP time, packets, octets): the publisher's own clock, so that its tracks stay together."""

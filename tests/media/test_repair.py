@@ -2,6 +2,7 @@
 
 from lessons.media import rtcp, rtp
 from lessons.media.keys import SourceKey
+from lessons.media.quality import Level
 from tests.media.conftest import Room
 from tests.media.raw import Microphone, RawPeer
 from tests.media.test_gate import CAMERA, MICROPHONE, lesson, settle
@@ -164,3 +165,22 @@ async def test_the_sender_is_told_of_enough_loss_to_protect_its_sound(room: Room
     blocks = [b for p in anna.rtcp for b in rtcp.parse(p) if isinstance(b, rtcp.ReportBlock) and b.ssrc == microphone.ssrc]
     assert blocks
     assert min(b.fraction_lost for b in blocks) >= 26
+
+
+async def test_what_is_lost_of_a_stream_that_sends_little_takes_no_pictures_away(room: Room) -> None:
+    anna, camera, microphone, ben = await lesson(room)
+    anna.send_rtcp(rtcp.sender_report(camera.ssrc, 1000 << 32, camera.timestamp, 0, 0))
+    await settle(room, anna, microphone)
+    down = room.room._downlinks["ben"]
+    sound, picture = down._by_key[MICROPHONE], down._by_key[CAMERA]
+
+    async def second(of_sound: int, of_picture: int) -> Level:
+        seen = len(pictures(ben))
+        camera.frame()
+        await ben.until(lambda: len(pictures(ben)) == seen + 3)
+        sound.fraction_lost, picture.fraction_lost = of_sound, of_picture
+        down.send_reports(room.clock.boottime(), 1.0)
+        return down.quality.level
+
+    assert [await second(128, 0) for _ in range(3)] == [Level.LARGE] * 3
+    assert [await second(0, 128) for _ in range(2)] == [Level.LARGE, Level.SMALL], "one bad report is chance"
