@@ -178,7 +178,7 @@ async def classes(session: AsyncSession, school_id: str, group_id: str = "") -> 
             GroupMember.school_id == school_id, GroupMember.part == "pupil", col(GroupMember.group_id).in_([g.id for g in groups])
         )
     )).all()
-    here = [(group, row) for group, row in rows if row.left_on is None or row.left_on > today]
+    here = [(group, row) for group, row in rows if people.is_here(row, today)]
     said = await statuses(session, school_id, {row.id for _, row in here})
     views = {group.id: ClassView(group.id, group.name) for group in groups}
     for group_of, row in sorted(here, key=lambda pair: sort_key(people.view_of(pair[1], frozenset()).full_name)):
@@ -258,17 +258,27 @@ async def objections(session: AsyncSession, school_id: str, child_id: str) -> li
 # -- agreements --------------------------------------------------------------------------------------------------------
 
 
-async def signed(session: AsyncSession, school_id: str, person_ids: Iterable[str], on: date) -> frozenset[str]:
-    """Those of `person_ids` for whom the current agreement of their audience stands signed on that day (policy: CO1)."""
-    found = await register(session, school_id, list(person_ids), on)
-    return frozenset(line.id for line in found if line.signing is not rules.Signing.NOT_SIGNED)
+async def signed(
+    session: AsyncSession, school_id: str, roles: Mapping[str, Collection[people.Role]], on: date
+) -> frozenset[str]:
+    """Those of `roles` (person to roles) for whom the current agreement of their audience stands signed on that day
+    (policy: CO1)."""
+    versions = {a: row.version for a, row in (await current_agreements(session, school_id)).items()}
+    signatures = await _signatures(session, school_id, roles.keys())
+    found = set()
+    for person, held in roles.items():
+        part = rules.audience(held)
+        if part is not None:
+            signing = rules.signing(signatures.get((person, part), []), versions.get(part), on)
+            found |= {person} if signing is not rules.Signing.NOT_SIGNED else set()
+    return frozenset(found)
 
 
 async def register(session: AsyncSession, school_id: str, person_ids: Collection[str] | None, on: date) -> list[SignerView]:
     """Who has and has not signed, by name; everybody of the school who needs to when `person_ids` is None."""
     only = [] if person_ids is None else [col(Person.id).in_(person_ids)]
     rows = (await session.exec(select(Person).where(Person.school_id == school_id, *only))).all()
-    here = {row.id: row for row in rows if row.left_on is None or row.left_on > on}
+    here = {row.id: row for row in rows if people.is_here(row, on)}
     roles = await _roles(session, school_id, person_ids)
     versions = {a: row.version for a, row in (await current_agreements(session, school_id)).items()}
     signatures = await _signatures(session, school_id, person_ids)

@@ -242,9 +242,9 @@ async def adults_of(session: AsyncSession, school_id: str, parts: dict[str, str]
 
     `admitted`: the guests who have a pass; every other guest is left out (policy: AC7). None: whoever they are, for planning.
     """
-    views = await people.people(session, school_id, await _here(session, list(parts), on))
+    views = await people.people(session, school_id, parts, here_on=on)
     checked = await with_dbs(session, school_id, list(parts), on)
-    signed = await consents.signed(session, school_id, list(parts), on)
+    signed = await consents.signed(session, school_id, {view.id: view.roles for view in views.values()}, on)
     found = [
         Adult(view.id, view.name, "guest" if _is_guest(view) else parts[view.id], view.id in checked, view.id in signed,
               (admitted or {}).get(view.id))
@@ -252,11 +252,6 @@ async def adults_of(session: AsyncSession, school_id: str, parts: dict[str, str]
     ]
     here = [adult for adult in found if admitted is None or not adult.is_guest or adult.admission is not None]
     return tuple(sorted(here, key=lambda adult: (PARTS.index(adult.part), adult.name)))
-
-
-async def _here(session: AsyncSession, ids: list[str], on: date) -> list[str]:
-    left = (col(Person.left_on).is_(None)) | (col(Person.left_on) > on)
-    return list((await session.exec(select(Person.id).where(col(Person.id).in_(ids), left))).all())
 
 
 PARTS = ("teacher", "cover", "second", "guest", "leader")

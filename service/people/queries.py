@@ -116,17 +116,23 @@ _ROLES = select(PersonRole.person_id, PersonRole.role).where(
 
 
 def _actor(session: AsyncSession, row: Person, held: Iterable[str | None], session_id: str = "") -> Actor | None:
-    if row.left_on is not None and row.left_on <= session.info["clock"].now().date():
+    if not is_here(row, session.info["clock"].now().date()):
         return None
     return Actor(row.id, row.school_id, frozenset(Role(role) for role in held if role), name_of(row), session_id)
 
 
-async def people(session: AsyncSession, school_id: str, ids: Iterable[str]) -> dict[str, PersonView]:
-    """Those of `ids` that are people of this school, by id."""
+async def people(session: AsyncSession, school_id: str, ids: Iterable[str],
+                 here_on: date | None = None) -> dict[str, PersonView]:
+    """Those of `ids` that are people of this school, by id. `here_on`: without those who have left by that day."""
     wanted = list(ids)
     rows = (await session.exec(_PEOPLE, params={"school": school_id, "ids": wanted})).all()
     held = await roles(session, wanted)
-    return {row.id: view_of(row, held.get(row.id, frozenset())) for row in rows}
+    return {row.id: view_of(row, held.get(row.id, frozenset())) for row in rows if here_on is None or is_here(row, here_on)}
+
+
+def is_here(row: Person, on: date) -> bool:
+    """Whether they have not left by that day."""
+    return row.left_on is None or row.left_on > on
 
 
 async def person(session: AsyncSession, school_id: str, person_id: str) -> PersonView:
@@ -139,11 +145,8 @@ async def person(session: AsyncSession, school_id: str, person_id: str) -> Perso
 async def holders(session: AsyncSession, school_id: str, wanted: frozenset[Role]) -> list[PersonView]:
     """Everybody of this school who holds one of `wanted` and has not left, by name."""
     ids = (await session.exec(_HOLDERS, params={"school": school_id, "roles": list(wanted)})).all()
-    today = session.info["clock"].now().date()
-    rows = (await session.exec(_PEOPLE, params={"school": school_id, "ids": ids})).all()
-    held = await roles(session, ids)
-    here = [view_of(row, held[row.id]) for row in rows if row.left_on is None or row.left_on > today]
-    return sorted(here, key=lambda person: rules.sort_key(person.full_name))
+    found = await people(session, school_id, ids, here_on=session.info["clock"].now().date())
+    return sorted(found.values(), key=lambda person: rules.sort_key(person.full_name))
 
 
 async def has_head(session: AsyncSession, school_id: str) -> bool:
@@ -165,7 +168,7 @@ async def members(session: AsyncSession, school_id: str, group_id: str, part: st
     ))).all()
     rows = (await session.exec(select(Person).where(col(Person.id).in_(ids)))).all()
     held = await roles(session, ids)
-    here = [view_of(row, held.get(row.id, frozenset())) for row in rows if row.left_on is None or row.left_on > on]
+    here = [view_of(row, held.get(row.id, frozenset())) for row in rows if is_here(row, on)]
     return sorted(here, key=lambda person: rules.sort_key(person.full_name))
 
 
@@ -357,8 +360,7 @@ async def address(session: AsyncSession, person_id: str) -> str:
     row = await session.get(Person, person_id)
     if row is None or row.kind != "adult":
         return ""
-    is_here = row.left_on is None or row.left_on > session.info["clock"].now().date()
-    return (row.email or "") if is_here else ""
+    return (row.email or "") if is_here(row, session.info["clock"].now().date()) else ""
 
 
 def flags_of(row: Guardianship | GuardianshipChange) -> rules.Flags:

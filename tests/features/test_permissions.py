@@ -11,6 +11,7 @@ from consent.tables import Agreement, ConsentResponse
 from service.foundation.audit import AuditLeaf
 from service.foundation.errors import Conflict, NotFound
 from service.foundation.events import Actor, Role
+from service.people import queries as people
 from service.people.tables import Guardianship, PersonRole
 from tests.school import Running
 
@@ -221,7 +222,10 @@ async def test_under_public_task_recording_needs_no_answer_until_the_headteacher
 async def signed(school: Running, person: str) -> bool:
     actor = await office(school)
     async with school.database.reading() as session:
-        return person in await queries.signed(session, actor.school_id, [person], school.clock.now().date())
+        on = school.clock.now().date()
+        here = await people.people(session, actor.school_id, [person], here_on=on)
+        roles = {view.id: view.roles for view in here.values()}
+        return person in await queries.signed(session, actor.school_id, roles, on)
 
 
 async def test_who_has_signed_this_years_agreement_may_come_in_and_an_old_signature_opens_nothing(school: Running) -> None:
