@@ -261,8 +261,8 @@ async def objections(session: AsyncSession, school_id: str, child_id: str) -> li
 async def signed(
     session: AsyncSession, school_id: str, roles: Mapping[str, Collection[people.Role]], on: date
 ) -> frozenset[str]:
-    """Those of `roles` (person to roles) for whom the current agreement of their audience stands signed on that day
-    (policy: CO1)."""
+    """Those of `roles` (person to roles, of people of this school who are here) for whom the current agreement of their audience
+    stands signed on that day (policy: CO1)."""
     versions = {a: row.version for a, row in (await current_agreements(session, school_id)).items()}
     signatures = await _signatures(session, school_id, roles.keys())
     found = set()

@@ -69,6 +69,7 @@ class _Connection(AsyncAdapt_aiosqlite_connection):
 
     __slots__ = ("begins",)
     _cursor_cls = _Cursor
+    _ss_cursor_cls = None  # type: ignore[assignment]  # rows as they come would begin nothing, and so be no consistent view
 
     def __init__(self, dbapi: Any, connection: Any) -> None:
         super().__init__(dbapi, connection)

@@ -74,9 +74,9 @@ async def _reading(request: Request) -> AsyncIterator[AsyncSession]:
 
 @asynccontextmanager
 async def glance(request: Request) -> AsyncIterator[AsyncSession]:
-    """The view that the request reads already, else a short look-up of its own."""
+    """The view that the page reads already, else a short look-up of its own: also where something may have been written since."""
     view: AsyncSession | None = getattr(request.state, "view", None)
-    if view is not None:
+    if view is not None and request.method == "GET":
         yield view
         return
     async with request.app.state.database.glance() as session:

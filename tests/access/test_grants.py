@@ -249,6 +249,7 @@ async def test_the_headteacher_is_told_of_each_view_unless_it_is_about_them(scho
         await confirmed_post(school, dsl, school.person("dsl"), recorded.page, {"why": "flag"})
         assert "A recording was watched" in (await head.get("/account")).text
         page = (await head.get("/views")).text
+        assert "A recording was watched" not in page, "this page is where it is read"
         assert "Miss Okafor" in page
         assert "A moment that staff flagged" in page
         assert "A recording was watched" not in (await head.get("/account")).text, "it was read"

@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 async def saved(request: Request, write: Callable[[AsyncSession], Awaitable[T]], *, closes: bool = False) -> T:
     """Run `write` in one transaction. What it raises rolls everything back and reaches the caller. `closes`: before others."""
+    request.state.view = None  # what was read before is not what the page's frame shows after
     async with request.app.state.database.writing(closes=closes) as session:
         return await write(session)
 
