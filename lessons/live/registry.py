@@ -42,8 +42,6 @@ from service.safeguarding.approvals.events import OneToOneRevoked
 log = structlog.get_logger(__name__)
 Found = TypeVar("Found")
 SETTLED = 2.0
-LOOK = 2.0
-"""Seconds for which a look may hang before another lesson's turn comes: within the three of a proof (decision 98)."""
 STOPPED = "the service stopped"
 KNOCKS, KNOCKS_SECONDS = 30, 30.0
 """How often one person may come to the doors: each time is written down, and there is one writer for everybody."""
@@ -248,8 +246,7 @@ class Registry:
             async with self._looking:
                 if question.answer is None:
                     await asyncio.sleep(0)  # the others of the same moment
-                    async with asyncio.timeout(LOOK):  # whoever is next looks on another connection
-                        await self._look([one for one in self._questions if one.answer is None])
+                    await self._look([one for one in self._questions if one.answer is None])
             assert question.answer is not None
             return question.answer
         finally:

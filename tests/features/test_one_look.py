@@ -102,26 +102,6 @@ async def test_nobody_is_answered_by_a_look_that_began_before_they_asked(
     assert (await second).changed
 
 
-async def test_a_look_that_hangs_is_given_up_and_the_next_lesson_looks_for_all(
-    school: Running, monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    registry, tries = rooms(school), []
-    look = registry._look
-
-    async def hangs_once(questions: Any) -> None:
-        tries.append(len(questions))
-        if len(tries) == 1:
-            await asyncio.Event().wait()
-        await look(questions)
-
-    monkeypatch.setattr(registry, "_look", hangs_once)
-    monkeypatch.setattr("lessons.live.registry.LOOK", 0.5)
-    answers = await asyncio.gather(*(registry._check(0, set()) for _ in range(3)), return_exceptions=True)
-    assert isinstance(answers[0], TimeoutError)
-    assert not any(isinstance(answer, BaseException) for answer in answers[1:])
-    assert tries == [3, 2]
-
-
 async def test_a_look_that_fails_fails_one_lesson_and_the_next_looks_again(
     school: Running, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
