@@ -263,15 +263,13 @@ async def signed(
 ) -> frozenset[str]:
     """Those of `roles` (person to roles, of people of this school who are here) for whom the current agreement of their audience
     stands signed on that day (policy: CO1)."""
-    versions = {a: row.version for a, row in (await current_agreements(session, school_id)).items()}
+    versions = await _versions(session, school_id)
     signatures = await _signatures(session, school_id, roles.keys())
-    found = set()
-    for person, held in roles.items():
-        part = rules.audience(held)
-        if part is not None:
-            signing = rules.signing(signatures.get((person, part), []), versions.get(part), on)
-            found |= {person} if signing is not rules.Signing.NOT_SIGNED else set()
-    return frozenset(found)
+    parts = {person: part for person, held in roles.items() if (part := rules.audience(held)) is not None}
+    return frozenset(
+        person for person, part in parts.items()
+        if rules.signing(signatures.get((person, part), []), versions.get(part), on) is not rules.Signing.NOT_SIGNED
+    )
 
 
 async def register(session: AsyncSession, school_id: str, person_ids: Collection[str] | None, on: date) -> list[SignerView]:
@@ -280,7 +278,7 @@ async def register(session: AsyncSession, school_id: str, person_ids: Collection
     rows = (await session.exec(select(Person).where(Person.school_id == school_id, *only))).all()
     here = {row.id: row for row in rows if people.is_here(row, on)}
     roles = await _roles(session, school_id, person_ids)
-    versions = {a: row.version for a, row in (await current_agreements(session, school_id)).items()}
+    versions = await _versions(session, school_id)
     signatures = await _signatures(session, school_id, person_ids)
     lines = []
     for row in here.values():
@@ -314,6 +312,10 @@ async def current_agreements(session: AsyncSession, school_id: str) -> dict[rule
     """The version of each agreement that is in force, by audience."""
     rows = (await session.exec(_IN_FORCE, params={"school": school_id, "now": session.info["clock"].now()})).all()
     return {rules.Audience(row.audience): row for row in rows}
+
+
+async def _versions(session: AsyncSession, school_id: str) -> dict[rules.Audience, int]:
+    return {part: row.version for part, row in (await current_agreements(session, school_id)).items()}
 
 
 async def _roles(
