@@ -1,9 +1,23 @@
-"""What the phone's API says, as its OpenAPI description tells it. Nothing here names another family's child, or a reason."""
+"""What the phone's API says, as its OpenAPI description tells it. Nothing here names another family's child, or a reason.
+
+Getting in (invitations, passkeys, tokens, phones, push) is in `access`. How requests are signed, repeated and paged is in
+`docs/mobile-api.md`. Words are for people; `code`, `kind` and `state` are for programs, which have words of their own in each
+language.
+"""
 
 from datetime import date, datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+Purpose = Literal["attend", "be_recorded", "camera", "microphone", "chat", "one_to_one", "display", "publication",
+                  "teaching_practice"]
+
+
+class Strict(BaseModel):
+    """What a phone sends: a field that nobody knows is a mistake, not a wish."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Problem(BaseModel):
@@ -15,6 +29,163 @@ class Problem(BaseModel):
     detail: str
     code: str
     errors: dict[str, str] = Field(default_factory=dict, description="Words for each field, where fields were wrong.")
+
+
+# -- who one is -------------------------------------------------------------------------------------------------------
+
+
+class OwnChild(BaseModel):
+    id: str
+    name: str
+
+
+class Me(BaseModel):
+    """`children` is empty alike for whoever has none and for whoever must not be told of any. `agreement` is `due` when it can
+    be renewed, `not_signed` when nothing else opens until it is signed."""
+
+    id: str
+    name: str
+    school: str
+    office: str = Field(description="Whom to ring, as pages say it.")
+    zone: str = Field(description="The school's time zone (IANA). Times are UTC.")
+    roles: list[str]
+    language: str = "en"
+    agreement: Literal["not_signed", "due", "signed", "none"]
+    children: list[OwnChild]
+    questions: int = Field(0, description="How many permissions of all children wait for an answer.")
+    unread: int = Field(0, description="Messages that were not read.")
+    rests_until: datetime | None = Field(None, description="Until then a yes from this phone does not count yet.")
+
+
+class Language(Strict):
+    language: str = Field(max_length=12, pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,8})?$", examples=["cy"])
+
+
+class Agreement(BaseModel):
+    """One agreement: one's own, or a young child's that a parent signs (`child`). `text` is plain; blank lines part paragraphs."""
+
+    id: str
+    audience: Literal["staff", "governors", "pupils", "parents", "guests"]
+    child: OwnChild | None = None
+    title: str
+    version: int
+    text: str
+    what_changed: str = ""
+    state: Literal["not_signed", "due", "signed"]
+    renew_on: date | None = Field(None, description="Until when a signature stands.")
+
+
+class Agreements(BaseModel):
+    agreements: list[Agreement]
+
+
+class Signature(Strict):
+    """`name`: typed as the school knows it."""
+
+    agreement_id: str = Field(max_length=32)
+    child_id: str | None = Field(None, max_length=32)
+    agree: bool
+    name: str = Field("", max_length=120)
+
+
+# -- permissions ------------------------------------------------------------------------------------------------------
+
+
+class Permission(BaseModel):
+    """One question about one child: only this person's own answer. `rests_until`: from when their yes counts."""
+
+    purpose: Purpose
+    document_id: str
+    version: int
+    languages: list[str] = Field(description="In which the document can be read.")
+    answer: Literal["yes", "no"] | None = None
+    answered_at: datetime | None = None
+    rests_until: datetime | None = None
+    needs_answer: bool = Field(description="Never answered, over, or the document has changed.")
+
+
+class Consent(BaseModel):
+    """What one child's parent sees. `outcome`: what holds now, in careful words; never who said what."""
+
+    child: OwnChild
+    may_answer: bool = Field(description="False: “You cannot answer this here. Ring the office.”")
+    responsibility: Literal["yes", "no", "unsure"] | None = Field(None, description="As declared with the last answer.")
+    permissions: list[Permission]
+    outcome: list["Follows"]
+
+
+class Follows(BaseModel):
+    """One sentence about what holds or happens now."""
+
+    code: Literal[
+        "can-join", "cannot-join", "not-all-answers", "yes", "no", "off-now", "left-lesson", "counts-later", "not-recorded",
+    ]
+    purpose: Purpose | None = None
+    at: datetime | None = None
+    words: str
+
+
+class Answer(Strict):
+    """A yes, a no, or another answer than before. A no and a withdrawal count at once, from any phone."""
+
+    purpose: Purpose
+    says_yes: bool
+    document_id: str = Field(max_length=32, description="What was read.")
+    language: str = Field("en", max_length=12)
+    listened: bool = False
+    reason: Literal["", "privacy", "home", "belief", "childs-wish", "other"] = ""
+    relationship: str = Field("", max_length=40, description="To the child, as declared.")
+    responsibility: Literal["yes", "no", "unsure"] = Field(description="Parental responsibility, as declared.")
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{
+        "purpose": "camera", "says_yes": False, "document_id": "0f3a…", "language": "en", "listened": True, "reason": "privacy",
+        "relationship": "Mum", "responsibility": "yes"}]})
+
+
+class Answered(BaseModel):
+    """`follows`: what this answer did. `consent`: how everything stands now."""
+
+    follows: list[Follows]
+    consent: Consent
+
+
+class Section(BaseModel):
+    heading: str
+    words: str
+
+
+class Document(BaseModel):
+    """A text that can be agreed to. What it says about a child is filled in when `child_id` is asked for."""
+
+    id: str
+    purpose: Purpose
+    version: int
+    language: str
+    languages: list[str]
+    title: str
+    sections: list[Section]
+    sha256: str = Field(description="Of the text as it is kept.")
+    what_changed: str = ""
+
+
+# -- lessons ----------------------------------------------------------------------------------------------------------
+
+
+class Live(BaseModel):
+    """A lesson that is on now. `words`: what a grown-up nearby is told when it is paused."""
+
+    state: Literal["waiting", "open", "paused"]
+    reason: str = ""
+    words: str = ""
+    is_here: bool = Field(description="Whether this child is in it now.")
+
+
+class Alone(BaseModel):
+    """Of an approved one-to-one: who is alone with the child, why, and who said yes."""
+
+    adult: str
+    approver: str
+    why: str
 
 
 class Lesson(BaseModel):
@@ -31,6 +202,8 @@ class Lesson(BaseModel):
     may_join: bool = Field(description="Whether the answers the school has let this child join. Never why not.")
     joined_at: datetime | None = Field(None, description="When the child last came in, once they did.")
     moved_from: datetime | None = Field(None, description="When it should have started, if it was moved.")
+    live: Live | None = None
+    alone: Alone | None = None
 
 
 class Child(BaseModel):
@@ -50,8 +223,116 @@ class Timetable(BaseModel):
     children: list[Child]
 
 
-class Me(BaseModel):
+class Attended(BaseModel):
+    """One lesson that is over. This is not the school register (RL9)."""
+
+    lesson_id: str
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+    joined_at: datetime | None = None
+    left_at: datetime | None = None
+    minutes: int
+    was_corrected: bool = False
+
+
+class Attendance(BaseModel):
+    entries: list[Attended]
+    next: str | None = Field(None, description="Cursor of the next page.")
+
+
+class DataUse(BaseModel):
+    """What a child's lessons used this month (RL11), in megabytes of 1,000,000 bytes. `limit_mb` null: no limit."""
+
+    month: str = Field(pattern=r"^\d{4}-\d{2}$", examples=["2026-11"])
+    used_mb: int
+    limit_mb: int | None = None
+    choices_mb: list[int] = Field(description="The limits that can be chosen, beside none.")
+
+
+class DataLimit(Strict):
+    limit_mb: int | None = Field(ge=1, le=1_000_000)
+
+
+class Viewed(BaseModel):
+    """Somebody watched a recording that the child is in: their role, never their name."""
+
     id: str
-    name: str
-    school: str
-    roles: list[str]
+    on: date
+    role: Literal["a safeguarding lead", "a member of staff"]
+    minutes: int
+    reason: Literal["flag", "complaint", "teaching", "other"]
+
+
+class Views(BaseModel):
+    """What can be told: views under a concern, a hold or a disclosure are not in it until the safeguarding lead releases them."""
+
+    entries: list[Viewed]
+    next: str | None = Field(None, description="Cursor of the next page.")
+
+
+class OneToOne(BaseModel):
+    """A lesson of one adult and this child alone, which a leader approved. It does not happen without a yes."""
+
+    lesson_id: str
+    alone: Alone
+    starts_at: datetime
+    ends_at: datetime
+    status: Literal["planned", "open", "ended", "cancelled"]
+    answer: Literal["yes", "no"] | None = None
+    will_be_there: bool | None = None
+    document_id: str
+
+
+class OneToOnes(BaseModel):
+    one_to_ones: list[OneToOne]
+
+
+class OneToOneAnswer(Strict):
+    """`will_be_there`: whether a parent will sit with the child; without, only that is left as it was."""
+
+    says_yes: bool
+    document_id: str = Field(max_length=32)
+    language: str = Field("en", max_length=12)
+    listened: bool = False
+    responsibility: Literal["yes", "no", "unsure"]
+    will_be_there: bool | None = None
+
+
+# -- news and worries -------------------------------------------------------------------------------------------------
+
+
+class Message(BaseModel):
+    """Something that a family is told. `words` are English; `kind` lets a phone say it in its own language."""
+
+    id: str
+    kind: Literal["lesson-stopped", "adult-changed", "lesson-moved", "lesson-cancelled", "permission-ended", "one-to-one",
+                  "one-to-one-ended", "incident", "new-phone", "signed-out"]
+    words: str
+    child_id: str | None = None
+    lesson_id: str | None = None
+    at: datetime
+    read_at: datetime | None = None
+
+
+class Messages(BaseModel):
+    entries: list[Message]
+    unread: int
+    next: str | None = Field(None, description="Cursor of the next page.")
+
+
+class Concern(Strict):
+    """What worries a parent (IN4). Whom it is about cannot read it. In danger: 999."""
+
+    about: Literal["my-child", "another-child", "an-adult", "this-app"]
+    child_id: str | None = Field(None, max_length=32, description="Which child of theirs, for `my-child`.")
+    who: str = Field("", max_length=120, description="Whom it is about, in the parent's words.")
+    words: str = Field(min_length=1, max_length=4000)
+    reach: Literal["phone", "app", "do-not-contact"] = Field(description="How it is safe to reach them.")
+
+
+class Sent(BaseModel):
+    """Where it went, as the screen says it."""
+
+    to: Literal["safeguarding team", "headteacher", "chair of governors"]
+    reply_within: str = "1 school day"
