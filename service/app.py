@@ -58,6 +58,8 @@ from service.foundation.settings import Settings
 from service.migrations import upgrade
 from service.people import hashing, rules
 from service.people.frame import audiences, frame
+from service.people.push import commands as push_commands
+from service.people.push import sending as push
 from service.people.queries import address
 from service.people.sessions import authenticate, keep_seen
 from service.people.sign_in import Tries
@@ -157,9 +159,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.pepper = hashing.pepper(state.keys)
         state.outbox = asyncio.Event()
         state.post = mail.post_of(state.settings)
+        state.pusher = push.pusher_of(state.settings)
         state.database = Database(state.settings.url, {
             "clock": state.clock, "subscribers": SUBSCRIBERS, "outbox": state.outbox,
-            "signing_key": audit.signing_key(state.keys), "post": state.post, "state": state,
+            "signing_key": audit.signing_key(state.keys), "post": state.post, "carrier": push_commands,
+            "state": state,
         })
         stack.push_async_callback(state.database.close)
         await upgrade.to_newest(state.database, state.keys)
@@ -215,12 +219,14 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     yield "preparations", lambda: jobs.every(60, prepare)
     yield "seen", lambda: jobs.every(10, lambda: keep_seen(state))
     yield "mail", lambda: mail.run(state.database, state.post, state.clock, address)
+    yield "push", lambda: push.run(state.database, state.pusher, state.clock)
     yield "escalation", lambda: jobs.every(escalation.EVERY, lambda: escalation.pass_on(state.database, state.clock))
     yield "review", lambda: jobs.every(sweep.EVERY, lambda: sweep.sweep(state.database, state.clock))
     yield "destruction", lambda: jobs.every(60, destroy)
     yield "recordings to the store", lambda: jobs.every(60, state.mover.move_sealed)
     yield "reminders", lambda: jobs.every(3_600, lambda: remind(state))
     yield "old mails", lambda: jobs.every(86_400, lambda: mail.clear(state.database, state.clock))
+    yield "old notices", lambda: jobs.every(86_400, lambda: push.clear(state.database, state.clock))
 
 
 async def _finish(task: asyncio.Task[None]) -> None:

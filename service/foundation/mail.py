@@ -10,11 +10,11 @@ import asyncio
 import hashlib
 import socket
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 import aiosmtplib
@@ -27,15 +27,17 @@ from service.foundation.db import Database, IdField
 from service.foundation.settings import Settings
 
 log = structlog.get_logger(__name__)
-Text = Literal["N2", "N3", "N5", "S1", "S2", "S3", "S4", "S5"]
+Text = Literal["N2", "N3", "N5", "N6", "N7", "S1", "S2", "S3", "S4", "S5"]
 TEXTS: dict[str, str] = {
     "N2": "There is a question for you in Chaperone.", "N3": "A lesson needs attention. Open Chaperone.",
-    "N5": "There is news for you in Chaperone.", "S1": "Safeguarding alert. Sign in to Chaperone.",
+    "N5": "There is news for you in Chaperone.",
+    "N6": "A new phone was added to an account. If you did not expect this, ring school.",
+    "N7": "Something changed just now. Open Chaperone.", "S1": "Safeguarding alert. Sign in to Chaperone.",
     "S2": "A decision is waiting for you.", "S3": "Your request has an answer.",
     "S4": "Chaperone needs technical attention.", "S5": "Something of yours needs renewing.",
 }
 CLOSING = "Open Chaperone the way you usually do."
-ANY_HOUR = frozenset({"S1"})
+ANY_HOUR = frozenset({"N7", "S1"})
 NIGHT, MORNING = time(21), time(7)
 TRIED_FOR = timedelta(days=1)
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=30)
@@ -112,7 +114,8 @@ def post_of(settings: Settings) -> Post:
 
 
 def not_at_night(text: str, at: datetime, zone: str) -> datetime:
-    """When a mail may go: nothing but an alert of the safeguarding team between nine in the evening and seven."""
+    """When a notice may go: between nine in the evening and seven only an alert of the safeguarding team, or what ended a
+    child's place in a lesson just now."""
     local = at.astimezone(ZoneInfo(zone))
     if text in ANY_HOUR or MORNING <= local.time() < NIGHT:
         return at
@@ -139,24 +142,56 @@ def message(mail: Mail, address: str, sender: str, now: datetime) -> EmailMessag
 # -- queueing, in the caller's transaction ---------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Notice:
+    """One sentence for some people, once for what it is about. `due`: when it may go, nights left out."""
+
+    school_id: str
+    people: frozenset[str]
+    text: str
+    about: str
+    occasion: str
+    now: datetime
+    due: datetime
+
+
+class Carrier(Protocol):
+    """Another way for notices than mail: the phones of those who have one (`session.info["carrier"]`)."""
+
+    async def queue(self, session: AsyncSession, notice: Notice) -> frozenset[str]:
+        """Returns who needs no mail besides."""
+
+    async def call_off(self, session: AsyncSession, *, about: str, now: datetime, person_id: str = "") -> None: ...
+
+
 async def queue(session: AsyncSession, *, school_id: str, people: Iterable[str], text: Text, about: str, occasion: str = "",
                 now: datetime, zone: str, after: timedelta = timedelta()) -> None:
-    """A mail for each of these people, once for what it is about. Without a mail server nothing is queued."""
+    """Tell each of these people, once for what it is about: on their phones where they have one, by mail, or both."""
+    notice = Notice(school_id, frozenset(people), text, about, occasion, now, not_at_night(text, now + after, zone))
+    carrier: Carrier | None = session.info.get("carrier")
+    told = await carrier.queue(session, notice) if carrier is not None else frozenset()
+    await write(session, replace(notice, people=notice.people - told))
+
+
+async def write(session: AsyncSession, notice: Notice) -> None:
+    """A mail for each of these people. Without a mail server nothing is queued."""
     post: Post | None = session.info.get("post")
     if post is None or not post.is_on:
         return
     had = set((await session.exec(select(Mail.person_id).where(
-        Mail.about == about, Mail.occasion == occasion, Mail.text == text))).all())
-    due = not_at_night(text, now + after, zone)
+        Mail.about == notice.about, Mail.occasion == notice.occasion, Mail.text == notice.text))).all())
     session.add_all(
-        Mail(school_id=school_id, person_id=person, text=text, about=about, occasion=occasion, made_at=now, due_at=due,
-             next_at=due)
-        for person in sorted(set(people) - had)
+        Mail(school_id=notice.school_id, person_id=person, text=notice.text, about=notice.about, occasion=notice.occasion,
+             made_at=notice.now, due_at=notice.due, next_at=notice.due)
+        for person in sorted(notice.people - had)
     )
 
 
 async def call_off(session: AsyncSession, *, about: str, now: datetime, person_id: str = "") -> None:
     """What is not needed any more: somebody has got it, or this person must not learn of it."""
+    carrier: Carrier | None = session.info.get("carrier")
+    if carrier is not None:
+        await carrier.call_off(session, about=about, now=now, person_id=person_id)
     wanted = update(Mail).where(
         col(Mail.about) == about, col(Mail.sent_at).is_(None), col(Mail.gave_up_at).is_(None), col(Mail.called_off_at).is_(None)
     ).values(called_off_at=now)

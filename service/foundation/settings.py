@@ -30,6 +30,10 @@ class Settings(BaseSettings):
     smtp_user: str = Field("", description="Who signs in to it, if anybody.")
     smtp_password_file: Path | None = Field(None, description="File with that user's password.")
     smtp_sender: str = Field("", description="The address that notices come from.")
+    push_contact: str = Field("", description="E-mail address for push services; empty: `smtp_sender`; neither: no pushes.")
+    push_hosts: str = Field(
+        "fcm.googleapis.com,updates.push.services.mozilla.com,.push.apple.com,.notify.windows.com",
+        description="Push services that may be sent to, comma-separated; a dot first: any host below.")
     metrics_token: str = Field("", description="Bearer token for /metrics; empty: only from the machine itself.")
     dev: bool = Field(False, description="Demo school and sign-in links. Never set by `serve`.")
 

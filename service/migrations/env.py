@@ -7,7 +7,7 @@ from sqlmodel import SQLModel
 
 TABLES = (
     "service.foundation.audit", "service.foundation.bus", "service.foundation.mail",
-    "service.people.tables", "service.safeguarding.tables",
+    "service.people.tables", "service.people.push.tables", "service.safeguarding.tables",
     "service.safeguarding.approvals.tables", "service.safeguarding.concerns.tables",
     "consent.tables", "recordings.tables", "recordings.ending.tables", "recordings.preparation.tables", "recordings.marks.tables",
     "recordings.grants.tables",
