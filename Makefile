@@ -21,6 +21,7 @@ S3 := .tools/s3/done-$(call sum,requirements/s3.txt)
 NODE := node_modules/.done-$(call sum,package-lock.json)
 SHEETS := $(wildcard */static/[!_]*.scss)
 PAGES := service/static/vendor/.done
+PHONE := mobile_api/pwa/static/vendor/idb
 # The machine's Node, unless requirements/node.sh found it missing or too old and put one here.
 WITH_NODE := PATH="$(CURDIR)/.tools/node/bin:$$PATH"
 # One set-up at a time, also when `make run` and `make test` start together. An environment whose Python went is no environment.
@@ -79,7 +80,7 @@ lock: $(UV) ## Pin every dependency again, with hashes and without registry addr
 PIN := $(UV) pip compile -q --generate-hashes --no-header --no-emit-index-url --universal --python-version 3.11
 
 clean: ## Remove what setting up made (never your school's data)
-	rm -rf .venv .tools node_modules */static/vendor
+	rm -rf .venv .tools node_modules */static/vendor */*/static/vendor
 
 $(UV): requirements/uv.txt
 	@echo "Fetching uv…"
@@ -112,10 +113,11 @@ $(NODE): | $(PY)
 	@touch $@
 
 # Style sheets are compiled, and others' scripts copied, from the locked packages; none of it is ever committed.
-$(PAGES): $(NODE) $(wildcard */static/*.scss)
+$(PAGES): $(NODE) $(wildcard */static/*.scss) Makefile
 	@echo "Compiling style sheets…"
 	@$(WITH_NODE) node_modules/.bin/sass --quiet-deps --no-source-map --style=compressed --load-path=node_modules \
 	  $(foreach sheet,$(SHEETS),$(sheet):$(dir $(sheet))vendor/$(basename $(notdir $(sheet))).css)
 	@cp node_modules/govuk-frontend/dist/govuk/govuk-frontend.min.js node_modules/jsqr/dist/jsQR.js service/static/vendor/
+	@mkdir -p $(PHONE) && cp node_modules/idb/build/*.js node_modules/idb/build/*.d.ts $(PHONE)/
 	@install -m 644 node_modules/@mediapipe/selfie_segmentation/selfie_* lessons/static/vendor/
 	@touch $@

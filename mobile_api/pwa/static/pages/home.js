@@ -1,0 +1,40 @@
+// @ts-check
+/** Home: what needs me, and each child's lessons of today. */
+
+import { h } from "../dom.js";
+import { button, card, inset, link } from "../parts.js";
+import { waitingList } from "./no.js";
+import { hours, lessonTag, nothing, pausedWords } from "./shared.js";
+
+/** @type {import("../routes.js").View} */
+export async function home(app) {
+  const { t } = app;
+  const me = await app.who(true);
+  const [today, waiting] = [await app.client.read("/timetable?days=1"), await app.answers.waiting()];
+  const needs = [];
+  if (me.agreement === "due") needs.push(link("/m/agreement", t("home.agreement")));
+  if (me.questions) needs.push(link("/m/permissions", t("home.questions", { count: me.questions })));
+  if (me.unread) needs.push(link("/m/messages", t("home.messages", { count: me.unread })));
+  return {
+    title: t("home.title"), tab: "home", again: 20,
+    parts: [
+      ...(await waitingList(app, waiting)),
+      me.rests_until ? inset(h("p", {}, t("rests", { time: app.words.moment(me.rests_until) }))) : null,
+      needs.length ? h("section", { class: "needs" }, h("h2", {}, t("home.needs")), h("ul", {}, ...needs.map((each) => h("li", {}, each)))) : null,
+      ...today.children.map((/** @type {any} */ child) => childCard(app, child)),
+      today.children.length ? null : await nothing(app),
+    ],
+  };
+}
+
+/** @param {import("../app.js").App} app @param {any} child */
+function childCard(app, child) {
+  const { t } = app;
+  const lines = child.lessons.map((/** @type {any} */ lesson) => h("div", { class: "lesson" },
+    h("p", { class: "lesson-name" }, link(`/m/lessons/${child.id}/${lesson.id}`, t("home.lesson", { title: lesson.title, teacher: lesson.teacher })), " ", lessonTag(app, lesson)),
+    h("p", { class: "lesson-time" }, t("home.recorded", { hours: hours(app, lesson) })),
+    lesson.joined_at ? h("p", {}, t("home.joined", { name: child.name, time: app.words.time(lesson.joined_at) })) : null,
+    pausedWords(app, lesson)));
+  return card(child.name, ...(lines.length ? lines : [h("p", {}, t("home.no-lessons"))]),
+    h("p", { class: "card-links" }, link(`/m/lessons/${child.id}`, t("home.week", { name: child.name }))));
+}

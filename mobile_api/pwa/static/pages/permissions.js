@@ -1,0 +1,103 @@
+// @ts-check
+/** Permissions of each child: what waits, going through the questions in any order, checking, sending. */
+
+import { h } from "../dom.js";
+import { button, card, facts, form, inset, link, panel, tag, tasks } from "../parts.js";
+import { waitingList } from "./no.js";
+import { follows, nothing, purposeTitle } from "./shared.js";
+
+/** @type {import("../routes.js").View} */
+export async function permissions(app) {
+  const { t } = app;
+  const me = await app.who(true);
+  if (me.children.length === 1) {
+    const only = await permissionsOf(app, { child: me.children[0].id });
+    return { ...only, back: "" };
+  }
+  const rows = await Promise.all(me.children.map(async (/** @type {any} */ child) => {
+    const found = await app.client.read(`/children/${child.id}/consent`);
+    const open = found.permissions.filter((/** @type {any} */ one) => one.needs_answer).length;
+    return /** @type {[string, string, Node]} */ ([`/m/permissions/${child.id}`, child.name,
+      open ? tag(t("permissions.open", { count: open }), "warn") : tag(t("permissions.done"), "good")]);
+  }));
+  return { title: t("permissions.title"), tab: "permissions", parts: [rows.length ? tasks(rows) : await nothing(app)] };
+}
+
+/** @type {import("../routes.js").View} */
+export async function permissionsOf(app, { child: id = "" }) {
+  const { t } = app;
+  const found = await app.client.read(`/children/${id}/consent`);
+  const drafts = await app.answers.drafts(id);
+  const { name } = found.child;
+  const waiting = (await app.answers.waiting()).filter((one) => one.child === id);
+  const open = found.permissions.filter((/** @type {any} */ one) => one.needs_answer);
+  const left = open.filter((/** @type {any} */ one) => !drafts.some((draft) => draft.purpose === one.purpose));
+  const rows = found.permissions.map((/** @type {any} */ one) => /** @type {[string, string, Node]} */ ([
+    `/m/permissions/${id}/${one.purpose}`, purposeTitle(app, one.purpose), state(app, one, drafts)]));
+  return {
+    title: t("permissions.for", { name }), back: "/m/permissions", tab: "permissions",
+    parts: [
+      ...(await waitingList(app, waiting)),
+      found.may_answer ? null : inset(h("p", {}, t("permissions.cannot", { office: app.me.office }))),
+      outcome(app, found),
+      h("p", {}, t(left.length ? "permissions.any-order" : drafts.length ? "permissions.all-saved" : "permissions.change-any-time")),
+      tasks(rows),
+      drafts.length ? button(t("permissions.check"), { href: `/m/permissions/${id}/check` }) : null,
+    ],
+  };
+}
+
+/** @param {import("../app.js").App} app @param {any} one @param {import("../store.js").Waiting[]} drafts */
+function state(app, one, drafts) {
+  const draft = drafts.find((each) => each.purpose === one.purpose);
+  if (draft) return tag(app.t("permissions.saved"), "warn");
+  if (one.needs_answer) return tag(app.t("permissions.to-do"), "warn");
+  return h("span", {}, app.t(one.answer === "yes" ? "yes" : "no"), ", ", h("span", { class: "change" }, app.t("change")));
+}
+
+/** What holds now, and never who said what. @param {import("../app.js").App} app @param {any} found */
+function outcome(app, found) {
+  if (!found.outcome.length) return null;
+  return card(app.t("permissions.now"), ...found.outcome.map((/** @type {any} */ one) => h("p", {}, follows(app, one, found.child.name))));
+}
+
+/** @type {import("../routes.js").View} */
+export async function check(app, { child: id = "" }) {
+  const { t } = app;
+  const child = await app.child(id);
+  const drafts = await app.answers.drafts(id);
+  if (!drafts.length) return permissionsOf(app, { child: id });
+  return {
+    title: t("check.title"), caption: child.name, back: `/m/permissions/${id}`, tab: "permissions",
+    parts: [
+      facts(drafts.map((one) => [purposeTitle(app, one.purpose), t(one.body.says_yes ? "yes" : "no"), link(`/m/permissions/${id}/${one.purpose}`, t("change"), { "aria-label": `${t("change")}: ${purposeTitle(app, one.purpose)}` })])),
+      form(app, { fields: [], send: t("check.send"), act: async () => {
+        app.joining.sent = { child: id, did: await app.answers.send(drafts), purposes: drafts.map((one) => one.purpose) };
+        if (app.joining.sent.did) await app.who(true);
+        await app.go(`/m/permissions/${id}/sent`, true);
+      } }),
+    ],
+  };
+}
+
+/** @type {import("../routes.js").View} */
+export async function sent(app, { child: id = "" }) {
+  const { t } = app;
+  const did = app.joining.sent?.child === id ? app.joining.sent.did : undefined;
+  if (did === undefined) return permissionsOf(app, { child: id });
+  const waiting = (await app.answers.waiting()).filter((one) => one.child === id);
+  if (did === null) {
+    return { title: t("waiting.waits"), tab: "permissions", parts: [...(await waitingList(app, waiting)), button(t("missing.home"), { href: "/m/" })] };
+  }
+  const child = await app.child(id);
+  const now = did.at(-1).consent.outcome;
+  const done = did.flatMap((/** @type {any} */ one) => one.follows).filter((/** @type {any} */ one) => ["off-now", "left-lesson", "counts-later", "not-recorded"].includes(one.code));
+  return {
+    title: t("sent.title"), bare: true, tab: "permissions",
+    parts: [
+      panel(t("sent.title")), ...done.map((/** @type {any} */ one) => h("p", { class: "lead" }, follows(app, one, child.name))),
+      ...now.map((/** @type {any} */ one) => h("p", {}, follows(app, one, child.name))),
+      button(t("continue"), { href: "/m/" }),
+    ],
+  };
+}

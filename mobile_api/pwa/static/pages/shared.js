@@ -1,0 +1,48 @@
+// @ts-check
+/** Words that several pages say. */
+
+import { h } from "../dom.js";
+import { tag } from "../parts.js";
+
+/** @param {import("../app.js").App} app @param {string} purpose @returns {string} */
+export const purposeTitle = (app, purpose) =>
+  app.words.has(`purpose.${purpose}`) ? app.t(`purpose.${purpose}`) : app.t("purpose.other");
+
+/** @param {import("../app.js").App} app @param {any} lesson @returns {HTMLElement} */
+export function lessonTag(app, lesson) {
+  const state = lesson.status === "open" && lesson.live?.state === "paused" ? "paused" : lesson.status;
+  const kinds = /** @type {Record<string, string>} */ ({ open: "open", paused: "paused", ended: "ended", cancelled: "ended" });
+  return tag(app.t(`lesson.${state}`), kinds[state] ?? "waiting");
+}
+
+/** “10:15 to 11am” @param {import("../app.js").App} app @param {any} lesson */
+export const hours = (app, lesson) =>
+  app.t("lesson.hours", { from: app.words.time(lesson.starts_at), to: app.words.time(lesson.ends_at) });
+
+/**
+ * What a grown-up nearby is told of a paused lesson. A reason that this app does not know says that the room is being checked.
+ * @param {import("../app.js").App} app @param {any} lesson
+ */
+export function pausedWords(app, lesson) {
+  if (lesson.live?.state !== "paused") return null;
+  const key = `paused.${lesson.live.reason}`;
+  const values = { office: app.me.office, from: app.words.time(lesson.starts_at), to: app.words.time(lesson.ends_at) };
+  return h("p", { class: "paused-words" }, app.t(app.words.has(key) ? key : "paused.starting", values));
+}
+
+/** What an answer did, in this language. @param {import("../app.js").App} app @param {any} one @param {string} name */
+export function follows(app, one, name) {
+  const values = {
+    name, office: app.me.office, purpose: one.purpose ? purposeTitle(app, one.purpose) : "", time: one.at ? app.words.moment(one.at) : "",
+  };
+  const exact = `follows.${one.code}.${one.purpose ?? ""}`;
+  return app.t(app.words.has(exact) ? exact : `follows.${one.code}`, values);
+}
+
+/**
+ * The same page for each child: with one child it is the page, with several a choice comes first.
+ * @param {import("../app.js").App} app
+ */
+export async function nothing(app) {
+  return h("p", {}, app.t("home.nothing", { office: await app.office() }));
+}
