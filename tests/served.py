@@ -11,8 +11,8 @@ from tests.school import Running
 
 
 @asynccontextmanager
-async def served(school: Running) -> AsyncIterator[str]:
-    """Where it listens, until the block ends."""
+async def served(school: Running, port: int = 0) -> AsyncIterator[str]:
+    """Where it listens, until the block ends. `port`: where it says that it is, when that matters."""
     started = asyncio.Event()
 
     class Server(uvicorn.Server):
@@ -20,7 +20,7 @@ async def served(school: Running) -> AsyncIterator[str]:
             await super().startup(sockets)
             started.set()
 
-    server = Server(uvicorn.Config(school.app, port=0, lifespan="off", log_level="warning"))
+    server = Server(uvicorn.Config(school.app, port=port, lifespan="off", log_level="warning"))
     task = asyncio.create_task(server.serve())
     await started.wait()
     try:
