@@ -13,8 +13,10 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, expect
 from sqlmodel import select
 
+from mobile_api.route import Limits
 from service.people import queries as people
 from service.people.phones import commands
+from service.people.sign_in import Tries
 from service.people.tables import Guardianship, Person
 from tests.school import Running
 
@@ -35,7 +37,8 @@ class Letter:
 
 
 async def invited(school: Running, person_id: str, *, in_person: bool = True) -> Letter:
-    """A letter of the office for this parent."""
+    """A letter of the office for this parent. All phones of these tests ask from one address, so its tries are forgotten."""
+    school.app.state.tries, school.app.state.limits = Tries(), Limits()
     token = secrets.token_urlsafe(16)
     async with school.database.writing() as session:
         office = await people.actor(session, school.person("office"))
@@ -103,7 +106,7 @@ class Phone:
             await self.page.screenshot(path=Path(folder) / f"{name}.png")
 
     async def kept(self) -> str:
-        """Everything that this phone keeps, as text: stores, caches, local storage."""
+        """What this phone keeps, as text: stores, what is cached beside the app's own files, local storage."""
         return str(await self.page.evaluate(KEPT))
 
 
@@ -123,7 +126,7 @@ KEPT = """async () => {
   const cached = [];
   for (const name of await caches.keys()) {
     const cache = await caches.open(name);
-    for (const request of await cache.keys()) cached.push(request.url + " " + await (await cache.match(request)).text());
+    for (const request of await cache.keys()) cached.push(request.url.includes("/m/files/") ? request.url : request.url + " " + await (await cache.match(request)).text());
   }
   return JSON.stringify([rows, cached, {...localStorage}, {...sessionStorage}]);
 }"""

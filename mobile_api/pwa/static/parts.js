@@ -66,7 +66,7 @@ export function radios({ name, label, hint = "", choices, value = "", big = fals
     h("input", { type: "radio", id: `${id}-${number}`, name, value: key, checked: key === value }),
     h("label", { for: `${id}-${number}` }, words)));
   const node = h("fieldset", { class: "field", "aria-describedby": hint ? `${id}-hint ${id}-error` : `${id}-error` },
-    h("legend", { class: big ? "big" : "" }, label), hint ? h("p", { class: "hint", id: `${id}-hint` }, hint) : null, error, ...options);
+    h("legend", {}, big ? h("h1", { tabindex: "-1" }, label) : label), hint ? h("p", { class: "hint", id: `${id}-hint` }, hint) : null, error, ...options);
   const chosen = () => /** @type {HTMLInputElement | null} */ (node.querySelector("input:checked"))?.value ?? "";
   return { name, node, value: chosen, first: `${id}-0`, say: (words) => say(words, node) };
 }

@@ -32,6 +32,7 @@ export class Client {
   /** @type {{token: string, until: number} | null} */
   #access = null;
   #nonce = "";
+  #locks = 0;
   /** @type {Map<string, {tag: string, body: any}>} */
   #read = new Map();
 
@@ -85,6 +86,7 @@ export class Client {
 
   /** Forget what lets this phone in. Its key stays: it is the same phone when its owner comes back. */
   async lock() {
+    this.#locks += 1;
     this.#access = null;
     this.#read.clear();
     await this.store.forget("refresh");
@@ -116,9 +118,15 @@ export class Client {
       throw new SignedOut();
     }
     if (!navigator.onLine) throw new Offline();
+    const locks = this.#locks;
     await this.store.set("refresh", { ...kept, asked: kept.asked ?? Date.now() });
     const answer = await this.#send("POST", "/tokens/refresh", { body: { refresh_token: kept.token }, proves: true });
-    if (answer.ok) return this.#keep(await answer.json());
+    const said = answer.ok ? await answer.json() : null;
+    if (locks !== this.#locks) {
+      await this.lock(); // it was locked meanwhile, and what came too late opens nothing
+      throw new SignedOut();
+    }
+    if (said) return this.#keep(said);
     if (answer.status === 429) await this.store.set("refresh", { token: kept.token });
     if (answer.status === 429 || answer.status >= 500) throw new Problem(answer.status, null);
     await this.lock();

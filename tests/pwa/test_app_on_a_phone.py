@@ -1,0 +1,134 @@
+"""The app on a small cheap phone: few bytes, offline, notices, other languages, keyboard, zoom (screens 6.11, 6.12)."""
+
+import gzip
+import json
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from mobile_api.pwa.shell import Language, Shell
+from tests.pwa.conftest import Parents
+from tests.pwa.phone import Phone, invited, phone
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+MOST = 150_000
+"""Bytes until somebody can use the app for the first time: the page, its files, the icons that are asked for, its worker."""
+
+
+async def test_first_use_takes_less_than_150_kb(browser: Browser, parents: Parents) -> None:
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        wire = await mine.context.new_cdp_session(mine.page)
+        await wire.send("Network.enable")
+        sizes: list[float] = []
+        wire.on("Network.loadingFinished", lambda each: sizes.append(each["encodedDataLength"]))
+        await mine.goto("/m/")
+        await mine.sees("Choose your language")
+        await mine.page.wait_for_load_state("networkidle")
+    kept = sum(len(file.small) for file in parents.school.app.state.parents_app.files.values())
+    print(f"first use: {sum(sizes):,.0f} bytes in {len(sizes)} answers; all that the phone keeps: {kept:,} bytes")  # noqa: T201
+    assert 20_000 < sum(sizes) < MOST
+    assert kept < MOST
+
+
+async def test_it_opens_without_a_network_and_knows_nothing_of_a_child(browser: Browser, parents: Parents) -> None:
+    letter = await invited(parents.school, parents.school.person("parent", 0))
+    async with phone(browser, parents.url) as mine:
+        await mine.join(letter)
+        await mine.sees("Hello")
+        await mine.page.evaluate("navigator.serviceWorker.ready.then(() => 0)")
+        await mine.page.wait_for_function("navigator.serviceWorker.controller !== null")
+        await mine.context.set_offline(True)
+        await mine.page.reload()
+        await mine.sees("You are offline")
+        await expect(mine.page.get_by_text("Nothing about your child is kept on this phone.")).to_be_visible()
+        assert letter.child not in await mine.kept()
+        await mine.sound("offline")
+        await mine.context.set_offline(False)
+        await mine.press("Try again")
+        await mine.sees("Hello")
+
+
+async def test_a_notice_is_shown_and_says_nothing_of_anybody(browser: Browser, parents: Parents) -> None:
+    async with phone(browser, parents.url, permissions=["notifications"]) as mine:
+        await mine.goto("/m/")
+        worker = await mine.context.new_cdp_session(mine.page)
+        found: list[str] = []
+        worker.on("ServiceWorker.workerRegistrationUpdated",
+                  lambda told: found.extend(each["registrationId"] for each in told["registrations"]))
+        await worker.send("ServiceWorker.enable")
+        await mine.page.evaluate("navigator.serviceWorker.ready.then(() => 0)")
+        await mine.page.wait_for_function("navigator.serviceWorker.controller !== null")
+        await worker.send("ServiceWorker.deliverPushMessage", {"origin": parents.url, "registrationId": found[-1], "data": "N5"})
+        shown = await mine.page.evaluate("""async () => { const worker = await navigator.serviceWorker.ready;
+          for (;;) { const all = await worker.getNotifications();
+            if (all.length) return all.map(one => [one.title, one.body]);
+            await new Promise(done => setTimeout(done, 50)); } }""")
+        assert shown == [["Chaperone", "There is news for you in Chaperone."]]
+
+
+def right_to_left() -> Shell:
+    """The app with another language: English that is written from right to left, and longer."""
+    shell = Shell()
+    said = json.loads(shell.files["words/en.json"].body)
+    said["meta"] |= {"code": "ar", "name": "العربية", "dir": "rtl", "locale": "ar", "calendar": None}
+    longer = {key: f"«{words}»" if isinstance(words, str) else {kind: f"«{each}»" for kind, each in words.items()}
+              for key, words in said["words"].items()}
+    file = shell.files["words/en.json"]
+    body = json.dumps({"meta": said["meta"], "words": longer}).encode()
+    shell.files["words/ar.json"] = type(file)(body, gzip.compress(body), file.kind)
+    return shell
+
+
+async def every_screen(mine: Phone, name: str, child: str) -> None:
+    for path in ("", "permissions", "messages", "more", "phones", "concern", "language", f"lessons/{child}", f"attendance/{child}",
+                 f"data/{child}", f"watched/{child}"):
+        await mine.goto(f"/m/{path}")
+        await mine.page.locator("h1").wait_for()
+        await mine.sound(f"{name}-{path.partition('/')[0] or 'home'}")
+
+
+@pytest.mark.parametrize("code", ["en", "cy", "ar"])
+async def test_every_screen_in_every_language_and_from_right_to_left(browser: Browser, parents: Parents, code: str) -> None:
+    state = parents.school.app.state
+    before, state.parents_app = state.parents_app, right_to_left()
+    state.parents_app.languages = tuple(
+        Language(one.code, one.name, one.dir, is_draft=False) for one in state.parents_app.languages)
+    letter = await invited(parents.school, parents.school.person("parent", {"en": 1, "cy": 2, "ar": 3}[code]))
+    try:
+        async with phone(browser, parents.url, service_workers="block") as mine:
+            await mine.join(letter)
+            await mine.sees("Hello")
+            child = await mine.page.locator(".card-links a").first.get_attribute("href")
+            await mine.goto("/m/language")
+            await mine.page.locator(f"button[lang={code}]").click()
+            await expect(mine.page.locator("html")).to_have_attribute("lang", code)
+            await expect(mine.page.locator("html")).to_have_attribute("dir", "rtl" if code == "ar" else "ltr")
+            await every_screen(mine, code, str(child).rpartition("/")[2])
+    finally:
+        state.parents_app = before
+
+
+async def test_a_draft_is_not_offered(browser: Browser, parents: Parents) -> None:
+    async with phone(browser, parents.url) as mine:
+        await mine.goto("/m/")
+        await expect(mine.page.locator(".languages button")).to_have_text(["English"])
+
+
+async def test_a_concern_by_keyboard_alone_and_at_400_percent(browser: Browser, parents: Parents) -> None:
+    letter = await invited(parents.school, parents.school.person("parent", 5))
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await mine.join(letter)
+        await mine.sees("Hello")
+        await mine.goto("/m/concern")
+        await mine.page.set_viewport_size({"width": 320, "height": 256})
+        await mine.sound("concern-400")
+        await mine.page.get_by_role("radio", name="This app", exact=True).focus()
+        await mine.page.keyboard.press("Space")
+        await mine.page.keyboard.press("Tab")
+        await mine.page.keyboard.type("It is hard to read.")
+        await mine.page.keyboard.press("Tab")
+        await mine.page.keyboard.press("Space")
+        await mine.page.keyboard.press("Tab")
+        await mine.page.keyboard.press("Enter")
+        await expect(mine.page.locator("h1")).to_contain_text("Sent to the")
+        await mine.sound("concern-sent")
