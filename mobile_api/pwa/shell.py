@@ -88,8 +88,8 @@ class Shell:
             *(f'<script type="module" src="{self.address(name)}"></script>' for name in SCRIPTS),
             f'<script type="application/json" id="languages">{offered}</script></head><body>',
             '<a class="skip" id="skip" href="#main">Skip to main content</a><header class="bar" id="bar"></header>',
-            '<main id="main" tabindex="-1"><noscript><h1>Chaperone</h1><p>This app needs a newer browser, or JavaScript turned on. '
-            'You can also answer on paper: ring the school office.</p></noscript></main><div id="tabs"></div></body></html>',
+            '<main id="main" tabindex="-1"><noscript><h1>Chaperone</h1><p>This app needs a newer browser, or JavaScript turned '
+            'on. You can also answer on paper: ring the school office.</p></noscript></main><div id="tabs"></div></body></html>',
         ))
 
     def worker(self) -> str:

@@ -176,7 +176,8 @@ async def build(school: Running) -> World:
     await _lessons(world, mine.school_id, own["id"], guest.pass_id)
     await _safeguarding(world, mine.school_id)
     await _recordings(world, mine.school_id)
-    world.ids |= {("wrong secret", "token"): "a-secret-that-nobody-was-given", ("any", "kind"): "json", ("any", "part"): "1",
+    world.ids |= {("wrong secret", "token"): "a-secret-that-nobody-was-given", ("wrong secret", "edition"): "0",
+                  ("wrong secret", "name:path"): "app.js", ("a kind", "page:path"): "permissions", ("any", "kind"): "json", ("any", "part"): "1",
                   ("any", "track"): "1", ("any", "at_ms"): "0", ("any", "what"): "closures"}
     return world
 

@@ -42,8 +42,8 @@ async def invited(school: Running, person_id: str, *, in_person: bool = True) ->
     token = secrets.token_urlsafe(16)
     async with school.database.writing() as session:
         office = await people.actor(session, school.person("office"))
-        letter = await commands.invite(session, office, school.app.state.pepper, person_id, in_person=in_person, keeps_phones=True,
-                                       now=school.clock.now(), token=token)
+        letter = await commands.invite(session, office, school.app.state.pepper, person_id, in_person=in_person,
+                                       keeps_phones=True, now=school.clock.now(), token=token)
         link = (await session.exec(select(Guardianship).where(Guardianship.guardian_id == person_id))).first()
         child = await session.get_one(Person, link.child_id)
     return Letter(token, letter.code, child.born_on, child.given_name)
@@ -126,7 +126,7 @@ KEPT = """async () => {
   const cached = [];
   for (const name of await caches.keys()) {
     const cache = await caches.open(name);
-    for (const request of await cache.keys()) cached.push(request.url.includes("/m/files/") ? request.url : request.url + " " + await (await cache.match(request)).text());
+    for (const {url} of await cache.keys()) cached.push(url, url.includes("/m/files/") || await (await cache.match(url)).text());
   }
   return JSON.stringify([rows, cached, {...localStorage}, {...sessionStorage}]);
 }"""

@@ -77,11 +77,11 @@ class Questions:
         await _say(route, schemas.Document(
             id=f"document-{purpose}", purpose=purpose, version=1, language="en", languages=["en"],  # type: ignore[arg-type]
             title=TITLES.get(purpose, "This one-to-one lesson"), sha256="0" * 64, sections=[
-                schemas.Section(heading="What", words=f"{name} may turn the camera on. {name} chooses each time and can turn it off "
-                                                      "at any time."),
+                schemas.Section(heading="What", words=f"{name} may turn the camera on. {name} chooses each time and can turn it "
+                                                      "off at any time."),
                 schemas.Section(heading="Who sees", words="Staff in the lesson. Not other pupils."),
-                schemas.Section(heading="If you say no", words=f"{name}'s camera cannot be turned on. {name} still joins, listens, "
-                                                               "talks and types."),
+                schemas.Section(heading="If you say no", words=f"{name}'s camera cannot be turned on. {name} still joins, "
+                                                               "listens, talks and types."),
                 schemas.Section(heading="Change your mind", words="Any time. The camera goes off at once."),
             ]).model_dump_json())
 

@@ -1,11 +1,13 @@
-"""From the letter to the first page on a phone, and everything that a confused parent does on the way (screens 6.1, 1.5, 6.13)."""
+"""From the letter to the first page on a phone, and what a confused parent does on the way (screens 6.1, 1.5, 6.13)."""
 
 import pytest
 from playwright.async_api import Browser, expect
 from sqlmodel import select
 
 from consent.tables import AgreementSignature
+from service.people import queries as people
 from service.people.phones.tables import PhoneInvitation
+from service.people.tables import Person
 from tests.pwa.conftest import Parents
 from tests.pwa.phone import invited, phone
 
@@ -133,7 +135,8 @@ async def test_nothing_else_opens_before_the_agreement_is_signed(browser: Browse
         await mine.sound("agreement-refused")
         await mine.press("Read it again")
         await mine.page.get_by_role("checkbox", name="I have read this and I agree").check()
-        name = next(one["name"] for one in parents.school.made["people"] if one["id"] == person)
+        async with parents.school.database.reading() as session:
+            name = (await people.person(session, (await session.get_one(Person, person)).school_id, person)).full_name
         await mine.page.get_by_label("Type your full name").fill(name)
         await mine.press("Sign the agreement")
         await mine.sees("You have signed")
