@@ -177,8 +177,8 @@ async def build(school: Running) -> World:
     await _safeguarding(world, mine.school_id)
     await _recordings(world, mine.school_id)
     world.ids |= {("wrong secret", "token"): "a-secret-that-nobody-was-given", ("wrong secret", "edition"): "0",
-                  ("wrong secret", "name:path"): "app.js", ("a kind", "page:path"): "permissions", ("any", "kind"): "json", ("any", "part"): "1",
-                  ("any", "track"): "1", ("any", "at_ms"): "0", ("any", "what"): "closures"}
+                  ("wrong secret", "name:path"): "app.js", ("a kind", "page:path"): "permissions", ("any", "kind"): "json",
+                  ("any", "part"): "1", ("any", "track"): "1", ("any", "at_ms"): "0", ("any", "what"): "closures"}
     return world
 
 

@@ -4,7 +4,8 @@
 import { h, filled, icon } from "./dom.js";
 import { link } from "./parts.js";
 
-const TABS = /** @type {const} */ ([["home", "/m/"], ["permissions", "/m/permissions"], ["messages", "/m/messages"], ["more", "/m/more"]]);
+const TABS = /** @type {const} */ ([["home", "/m/"], ["permissions", "/m/permissions"], ["messages", "/m/messages"], ["more",
+  "/m/more"]]);
 
 /** @param {string} id */
 const part = (id) => /** @type {HTMLElement} */ (document.getElementById(id));

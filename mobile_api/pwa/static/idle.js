@@ -47,7 +47,8 @@ export async function watchIdle(app) {
 function ask(app) {
   const title = h("h2", { id: "idle-title" }, app.t("idle.title"));
   const dialog = /** @type {HTMLDialogElement} */ (h("dialog", { "aria-labelledby": "idle-title" }, title,
-    h("p", {}, app.t("idle.text")), button(app.t("idle.stay")), h("p", {}, button(app.t("idle.lock"), { kind: "plain", click: () => app.lock() }))));
+    h("p", {}, app.t("idle.text")), button(app.t("idle.stay")), h("p", {}, button(app.t("idle.lock"), { kind: "plain",
+      click: () => app.lock() }))));
   document.body.append(dialog);
   dialog.showModal();
   return dialog;

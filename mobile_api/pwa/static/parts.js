@@ -45,7 +45,8 @@ export const paragraphs = (text) => text.split(/\n\s*\n/).filter(Boolean).map((e
  */
 export const meter = (words, value, most) => {
   const id = unique();
-  return h("div", { class: "meter" }, h("label", { for: id }, words), h("meter", { id, min: "0", max: most, value: Math.max(0, value) }));
+  return h("div", { class: "meter" }, h("label", { for: id }, words), h("meter", { id, min: "0", max: most, value: Math.max(0,
+    value) }));
 };
 
 let made = 0;
@@ -66,7 +67,8 @@ export function radios({ name, label, hint = "", choices, value = "", big = fals
     h("input", { type: "radio", id: `${id}-${number}`, name, value: key, checked: key === value }),
     h("label", { for: `${id}-${number}` }, words)));
   const node = h("fieldset", { class: "field", "aria-describedby": hint ? `${id}-hint ${id}-error` : `${id}-error` },
-    h("legend", {}, big ? h("h1", { tabindex: "-1" }, label) : label), hint ? h("p", { class: "hint", id: `${id}-hint` }, hint) : null, error, ...options);
+    h("legend", {}, big ? h("h1", { tabindex: "-1" }, label) : label), hint ? h("p", { class: "hint", id: `${id}-hint` }, hint)
+      : null, error, ...options);
   const chosen = () => /** @type {HTMLInputElement | null} */ (node.querySelector("input:checked"))?.value ?? "";
   return { name, node, value: chosen, first: `${id}-0`, say: (words) => say(words, node) };
 }
@@ -79,7 +81,8 @@ export function input({ name, label, hint = "", kind = "text", lines = 0, given 
   const id = unique();
   const [error, say] = errorLine(id);
   const about = { id, name, "aria-describedby": hint ? `${id}-hint ${id}-error` : `${id}-error`, ...given };
-  const box = /** @type {HTMLInputElement} */ (lines ? h("textarea", { rows: lines, ...about }) : h("input", { type: kind, ...about }));
+  const box = /** @type {HTMLInputElement} */ (lines ? h("textarea", { rows: lines, ...about }) : h("input", { type: kind,
+    ...about }));
   const node = h("div", { class: "field" }, h("label", { for: id }, label),
     hint ? h("p", { class: "hint", id: `${id}-hint` }, hint) : null, error, box);
   return { name, node, value: () => box.value.trim(), first: id, say: (words) => say(words, node, box) };
@@ -104,7 +107,8 @@ export function dateInput({ name, label, hint, parts }) {
   const [error, say] = errorLine(id);
   const boxes = parts.map((words, number) => {
     const box = /** @type {HTMLInputElement} */ (h("input", {
-      id: `${id}-${number}`, inputmode: "numeric", autocomplete: "off", maxlength: number === 2 ? 4 : 2, class: number === 2 ? "w4" : "w2" }));
+      id: `${id}-${number}`, inputmode: "numeric", autocomplete: "off", maxlength: number === 2 ? 4 : 2, class: number === 2
+        ? "w4" : "w2" }));
     return { box, node: h("div", {}, h("label", { for: `${id}-${number}` }, words), box) };
   });
   const node = h("fieldset", { class: "field", "aria-describedby": `${id}-hint ${id}-error` }, h("legend", {}, label),

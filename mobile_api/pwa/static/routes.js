@@ -24,12 +24,14 @@ import { watched } from "./pages/watched.js";
 /** @type {[string, View, boolean?][]} */
 const ROUTES = [
   ["/m/", home],
-  ["/m/welcome", welcome, true], ["/m/welcome/code", code, true], ["/m/welcome/add", add, true], ["/m/welcome/passkey", passkey, true],
+  ["/m/welcome", welcome, true], ["/m/welcome/code", code, true], ["/m/welcome/add", add, true], ["/m/welcome/passkey", passkey,
+    true],
   ["/m/welcome/notices", notices], ["/m/sign-in", signIn, true], ["/m/agreement", agreement],
   ["/m/language", language, true], ["/m/offline", offline, true], ["/m/wrong", wrong, true],
   ["/m/permissions", permissions], ["/m/permissions/:child", permissionsOf], ["/m/permissions/:child/you", responsibility],
   ["/m/permissions/:child/check", check], ["/m/permissions/:child/sent", sent], ["/m/permissions/:child/:purpose", permission],
-  ["/m/lessons/:child", lessons], ["/m/lessons/:child/:lesson", lesson], ["/m/attendance/:child", attendance], ["/m/data/:child", data],
+  ["/m/lessons/:child", lessons], ["/m/lessons/:child/:lesson", lesson], ["/m/attendance/:child", attendance],
+    ["/m/data/:child", data],
   ["/m/watched/:child", watched], ["/m/one-to-ones/:child", oneToOnes], ["/m/one-to-ones/:child/:lesson", oneToOne],
   ["/m/messages", messages], ["/m/more", more], ["/m/concern", concern], ["/m/concern/sent", concernSent], ["/m/phones", phones],
 ];
@@ -45,7 +47,8 @@ export function found(path) {
     if (wanted.length !== parts.length) continue;
     const fits = wanted.every((each, number) => each.startsWith(":") || each === parts[number]);
     if (!fits) continue;
-    const params = wanted.flatMap((each, number) => (each.startsWith(":") ? [[each.slice(1), decodeURIComponent(parts[number] ?? "")]] : []));
+    const params = wanted.flatMap((each, number) => (each.startsWith(":") ? [[each.slice(1),
+      decodeURIComponent(parts[number] ?? "")]] : []));
     return { view, open: Boolean(open), params: Object.fromEntries(params) };
   }
   return { view: wrong, open: true, params: { kind: "missing" } };

@@ -49,7 +49,8 @@ worker.addEventListener("push", (/** @type {any} */ event) => {
     const text = event.data?.text() ?? "";
     const words = await noticeWords();
     await worker.registration.showNotification(words.app, {
-      body: words[`notice.${text}`] ?? words["notice.N5"], tag: text, icon: "/m/icon-192.png", badge: "/m/icon-192.png", lang: words.lang,
+      body: words[`notice.${text}`] ?? words["notice.N5"], tag: text, icon: "/m/icon-192.png", badge: "/m/icon-192.png",
+        lang: words.lang,
     });
   })());
 });

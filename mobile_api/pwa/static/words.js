@@ -81,7 +81,8 @@ export class Words {
   month(month) {
     const { calendar } = this.meta;
     if (calendar) return calendar.months[Number(month.slice(5)) - 1] ?? month;
-    return new Intl.DateTimeFormat(this.meta.locale, { month: "long", timeZone: "UTC" }).format(new Date(`${month}-15T00:00:00Z`));
+    return new Intl.DateTimeFormat(this.meta.locale, { month: "long",
+      timeZone: "UTC" }).format(new Date(`${month}-15T00:00:00Z`));
   }
 
   /**
@@ -100,7 +101,8 @@ export class Words {
   /** @param {string} at @returns {number[]} weekday (0 is Sunday), day, month, hour, minute, in the school's zone */
   #numbers(at) {
     const parts = new Intl.DateTimeFormat("en-GB", {
-      timeZone: this.zone, year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", hourCycle: "h23",
+      timeZone: this.zone, year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric",
+        hourCycle: "h23",
     }).formatToParts(new Date(at));
     const of = Object.fromEntries(parts.map((part) => [part.type, Number(part.value)]));
     const weekday = new Date(Date.UTC(of.year ?? 0, (of.month ?? 1) - 1, of.day ?? 1)).getUTCDay();

@@ -14,7 +14,8 @@ export async function agreement(app) {
   if (signed || !one || one.state === "signed") {
     const due = found.some((/** @type {any} */ each) => each.state !== "signed");
     return { title: t("agreement.signed"), bare: true, alone: app.me.agreement === "not_signed", parts: [
-      panel(t("agreement.signed"), one?.renew_on ? h("p", {}, t("agreement.again", { day: words.day(`${(signed ?? one).renew_on ?? one.renew_on}T12:00:00Z`) })) : null),
+      panel(t("agreement.signed"), one?.renew_on ? h("p", {}, t("agreement.again",
+        { day: words.day(`${(signed ?? one).renew_on ?? one.renew_on}T12:00:00Z`) })) : null),
       button(t("continue"), { href: due ? "/m/agreement" : "/m/" }),
     ] };
   }
@@ -23,17 +24,21 @@ export async function agreement(app) {
   const name = input({ name: "name", label: t("agreement.name"), given: { autocomplete: "name" } });
   const text = h("div", { class: "document", lang: "en", dir: "ltr" }, ...paragraphs(one.text));
   return {
-    title: one.child ? t("agreement.title-child", { name: one.child.name }) : t("agreement.title"), alone: app.me.agreement === "not_signed",
+    title: one.child ? t("agreement.title-child", { name: one.child.name }) : t("agreement.title"),
+      alone: app.me.agreement === "not_signed",
     parts: [
       one.what_changed ? inset(h("p", {}, t("agreement.changed", { what: one.what_changed }))) : null,
       listen(app, "en", () => text.textContent ?? "", () => {}), text,
-      facts([[t("agreement.version"), String(one.version)], ...(one.renew_on ? [/** @type {[string, string]} */ ([t("agreement.renew"), words.day(`${one.renew_on}T12:00:00Z`)])] : [])]),
+      facts([[t("agreement.version"), String(one.version)], ...(one.renew_on ? [/** @type {[string,
+        string]} */ ([t("agreement.renew"), words.day(`${one.renew_on}T12:00:00Z`)])] : [])]),
       form(app, {
         fields: [box, name], send: t("agreement.sign"),
-        check: (values) => ({ ...(values.agree ? {} : { agree: t("agreement.tick") }), ...(values.name ? {} : { name: t("agreement.type") }) }),
+        check: (values) => ({ ...(values.agree ? {} : { agree: t("agreement.tick") }), ...(values.name ? {}
+          : { name: t("agreement.type") }) }),
         act: async (values) => {
           try {
-            await app.client.write("POST", "/agreement", { agreement_id: one.id, child_id: one.child?.id ?? null, agree: true, name: values.name });
+            await app.client.write("POST", "/agreement", { agreement_id: one.id, child_id: one.child?.id ?? null, agree: true,
+              name: values.name });
           } catch (error) {
             if (/** @type {any} */ (error).status !== 422) throw error;
             throw Object.assign(new Error(), { words: t("agreement.type") });
@@ -55,6 +60,7 @@ export async function agreement(app) {
 function refused(app) {
   delete app.joining.refuses;
   return { title: app.t("agreement.no"), alone: true, parts: [
-    h("p", {}, app.t("agreement.refused", { office: app.me.office })), button(app.t("agreement.read"), { click: () => app.show() }),
+    h("p", {}, app.t("agreement.refused", { office: app.me.office })), button(app.t("agreement.read"),
+      { click: () => app.show() }),
   ] };
 }

@@ -30,7 +30,8 @@ export async function attendance(app, { child: id = "" }) {
 function entry(app, one) {
   const { t, words } = app;
   const said = one.joined_at
-    ? t("attendance.was", { title: one.title, from: words.time(one.joined_at), to: words.time(one.left_at ?? one.ends_at), minutes: t("minutes", { count: one.minutes }) })
+    ? t("attendance.was", { title: one.title, from: words.time(one.joined_at), to: words.time(one.left_at ?? one.ends_at),
+      minutes: t("minutes", { count: one.minutes }) })
     : t("attendance.was-not", { title: one.title });
   return h("li", {}, h("p", { class: "entry-day" }, words.day(one.starts_at)), h("p", {}, said),
     one.was_corrected ? h("p", { class: "hint" }, t("attendance.corrected")) : null);

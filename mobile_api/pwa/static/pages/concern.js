@@ -8,11 +8,15 @@ import { button, form, input, inset, panel, radios } from "../parts.js";
 export async function concern(app) {
   const { t } = app;
   const me = await app.who();
-  const about = radios({ name: "about", label: t("concern.about"), choices: ["my-child", "another-child", "an-adult", "this-app"].map((each) => [each, t(`concern.about.${each}`)]) });
-  const which = radios({ name: "child", label: t("concern.which"), choices: me.children.map((/** @type {any} */ one) => [one.id, one.name]), value: me.children.length === 1 ? me.children[0].id : "" });
-  const who = input({ name: "who", label: t("concern.who"), hint: t("concern.who.hint"), given: { maxlength: 120, autocomplete: "off" } });
+  const about = radios({ name: "about", label: t("concern.about"), choices: ["my-child", "another-child", "an-adult",
+    "this-app"].map((each) => [each, t(`concern.about.${each}`)]) });
+  const which = radios({ name: "child", label: t("concern.which"), choices: me.children.map((/** @type {any} */ one) => [one.id,
+    one.name]), value: me.children.length === 1 ? me.children[0].id : "" });
+  const who = input({ name: "who", label: t("concern.who"), hint: t("concern.who.hint"), given: { maxlength: 120,
+    autocomplete: "off" } });
   const words = input({ name: "words", label: t("concern.words"), lines: 6, given: { maxlength: 4000, autocomplete: "off" } });
-  const reach = radios({ name: "reach", label: t("concern.reach"), choices: ["phone", "app", "do-not-contact"].map((each) => [each, t(`concern.reach.${each}`)]) });
+  const reach = radios({ name: "reach", label: t("concern.reach"), choices: ["phone", "app",
+    "do-not-contact"].map((each) => [each, t(`concern.reach.${each}`)]) });
   const open = () => {
     which.node.hidden = about.value() !== "my-child" || me.children.length < 2;
     who.node.hidden = !["another-child", "an-adult"].includes(about.value());
@@ -28,12 +32,14 @@ export async function concern(app) {
         check: (values) => ({
           ...(values.about ? {} : { about: t("concern.about.error") }),
           ...(values.about === "my-child" && me.children.length > 1 && !values.child ? { child: t("concern.which.error") } : {}),
-          ...(values.words ? {} : { words: t("concern.words.error") }), ...(values.reach ? {} : { reach: t("concern.reach.error") }),
+          ...(values.words ? {} : { words: t("concern.words.error") }), ...(values.reach ? {}
+            : { reach: t("concern.reach.error") }),
         }),
         act: async (values) => {
           app.joining.concern = await app.client.write("POST", "/concerns", {
             about: values.about, child_id: values.about === "my-child" ? values.child || null : null,
-            who: ["another-child", "an-adult"].includes(values.about ?? "") ? values.who : "", words: values.words, reach: values.reach,
+            who: ["another-child", "an-adult"].includes(values.about ?? "") ? values.who : "", words: values.words,
+              reach: values.reach,
           });
           await app.go("/m/concern/sent", true);
         },
@@ -50,6 +56,7 @@ export async function concernSent(app) {
   if (!said) return concern(app, {});
   return {
     title: t("sent.title"), bare: true, tab: "more", exit: true,
-    parts: [panel(t("concern.sent", { whom: t(`concern.to.${said.to.replaceAll(" ", "-")}`) })), h("p", {}, t("concern.reply")), h("p", {}, t("concern.danger")), button(t("missing.home"), { href: "/m/" })],
+    parts: [panel(t("concern.sent", { whom: t(`concern.to.${said.to.replaceAll(" ", "-")}`) })), h("p", {}, t("concern.reply")),
+      h("p", {}, t("concern.danger")), button(t("missing.home"), { href: "/m/" })],
   };
 }

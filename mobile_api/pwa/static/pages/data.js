@@ -17,7 +17,8 @@ export async function data(app, { child: id = "" }) {
     : t("data.left", { left: amount(app, Math.max(0, use.limit_mb - use.used_mb)), limit: amount(app, use.limit_mb), month });
   const limit = radios({
     name: "limit", label: t("data.limit"), hint: t("data.hint"), value: use.limit_mb === null ? NONE : String(use.limit_mb),
-    choices: [...use.choices_mb.map((/** @type {number} */ mb) => /** @type {[string, string]} */ ([String(mb), amount(app, mb)])), [NONE, t("data.none")]],
+    choices: [...use.choices_mb.map((/** @type {number} */ mb) => /** @type {[string, string]} */ ([String(mb), amount(app,
+      mb)])), [NONE, t("data.none")]],
   });
   return {
     title: t("data.title", { name: child.name }), back: "/m/more", tab: "more",

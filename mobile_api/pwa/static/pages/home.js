@@ -20,7 +20,8 @@ export async function home(app) {
     parts: [
       ...(await waitingList(app, waiting)),
       me.rests_until ? inset(h("p", {}, t("rests", { time: app.words.moment(me.rests_until) }))) : null,
-      needs.length ? h("section", { class: "needs" }, h("h2", {}, t("home.needs")), h("ul", {}, ...needs.map((each) => h("li", {}, each)))) : null,
+      needs.length ? h("section", { class: "needs" }, h("h2", {}, t("home.needs")), h("ul", {}, ...needs.map((each) => h("li",
+        {}, each)))) : null,
       ...today.children.map((/** @type {any} */ child) => childCard(app, child)),
       today.children.length ? null : await nothing(app),
     ],
@@ -31,7 +32,8 @@ export async function home(app) {
 function childCard(app, child) {
   const { t } = app;
   const lines = child.lessons.map((/** @type {any} */ lesson) => h("div", { class: "lesson" },
-    h("p", { class: "lesson-name" }, link(`/m/lessons/${child.id}/${lesson.id}`, t("home.lesson", { title: lesson.title, teacher: lesson.teacher })), " ", lessonTag(app, lesson)),
+    h("p", { class: "lesson-name" }, link(`/m/lessons/${child.id}/${lesson.id}`, t("home.lesson", { title: lesson.title,
+      teacher: lesson.teacher })), " ", lessonTag(app, lesson)),
     h("p", { class: "lesson-time" }, t("home.recorded", { hours: hours(app, lesson) })),
     lesson.joined_at ? h("p", {}, t("home.joined", { name: child.name, time: app.words.time(lesson.joined_at) })) : null,
     pausedWords(app, lesson)));

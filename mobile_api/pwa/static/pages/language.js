@@ -10,7 +10,8 @@ import { button } from "../parts.js";
  */
 export const languageChoices = (app, then) => h("ul", { class: "languages" }, ...app.shell.languages.map((one) => h("li", {},
   h("button", {
-    type: "button", class: "button secondary", lang: one.code, dir: one.dir, "aria-pressed": String(one.code === app.words.meta.code),
+    type: "button", class: "button secondary", lang: one.code, dir: one.dir,
+      "aria-pressed": String(one.code === app.words.meta.code),
     click: async () => {
       await app.speak(one.code);
       await then();

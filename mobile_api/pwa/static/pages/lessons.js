@@ -18,7 +18,8 @@ export async function lessons(app, { child: id = "" }) {
     title: t("lessons.title", { name: child.name }), back: "/m/", tab: "home", again: 30,
     parts: [
       ...[...days.values()].map((of) => card(words.day(of[0].starts_at), ...of.map((one) => h("div", { class: "lesson" },
-        h("p", { class: "lesson-name" }, link(`/m/lessons/${id}/${one.id}`, t("home.lesson", { title: one.title, teacher: one.teacher })), " ", lessonTag(app, one)),
+        h("p", { class: "lesson-name" }, link(`/m/lessons/${id}/${one.id}`, t("home.lesson", { title: one.title,
+          teacher: one.teacher })), " ", lessonTag(app, one)),
         h("p", { class: "lesson-time" }, t("home.recorded", { hours: hours(app, one) })), pausedWords(app, one))))),
       own.length ? null : h("p", {}, t("lessons.none")),
       h("ul", { class: "links" },
@@ -47,8 +48,10 @@ export async function lesson(app, { child: id = "", lesson: lessonId = "" }) {
         ...(one.moved_from ? [/** @type {[string, string]} */ ([t("lesson.moved"), words.moment(one.moved_from)])] : []),
         ...(one.joined_at ? [/** @type {[string, string]} */ ([t("lesson.joined"), words.time(one.joined_at)])] : []),
       ]),
-      one.alone ? inset(h("p", {}, t("lesson.alone", { name: child.name, adult: one.alone.adult })), link(`/m/one-to-ones/${id}/${lessonId}`, t("lesson.alone.read"))) : null,
-      one.may_join || one.status === "ended" ? null : inset(h("p", {}, t("lesson.cannot-join", { name: child.name, office: app.me.office }))),
+      one.alone ? inset(h("p", {}, t("lesson.alone", { name: child.name, adult: one.alone.adult })),
+        link(`/m/one-to-ones/${id}/${lessonId}`, t("lesson.alone.read"))) : null,
+      one.may_join || one.status === "ended" ? null : inset(h("p", {}, t("lesson.cannot-join", { name: child.name,
+        office: app.me.office }))),
     ],
   };
 }

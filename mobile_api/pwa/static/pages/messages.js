@@ -35,7 +35,8 @@ function message(app, me, one) {
   const child = me.children.find((/** @type {any} */ each) => each.id === one.child_id);
   const key = `message.${one.kind}`;
   const said = words.has(key) ? t(key, { name: child?.name ?? t("message.your-child"), office: me.office }) : one.words;
-  const line = h("li", { class: one.read_at ? "" : "unread" }, h("p", { class: "entry-day" }, words.moment(one.at)), h("p", {}, said));
+  const line = h("li", { class: one.read_at ? "" : "unread" }, h("p", { class: "entry-day" }, words.moment(one.at)), h("p", {},
+    said));
   if (!one.read_at) {
     line.append(button(t("message.read"), { kind: "secondary", "aria-label": `${t("message.read")}: ${said}`, click: async () => {
       await app.client.write("POST", `/messages/${one.id}/read`);

@@ -15,7 +15,8 @@ export async function more(app) {
     parts: [
       ...me.children.map((/** @type {any} */ child) => card(child.name, h("ul", { class: "links" },
         ...ABOUT.map((each) => h("li", {}, link(`/m/${each}/${child.id}`, t(`more.${each}`, { name: child.name }))))))),
-      h("ul", { class: "links" }, h("li", {}, link("/m/concern", t("concern.title"))), h("li", {}, link("/m/agreement", t("agreement.title"))),
+      h("ul", { class: "links" }, h("li", {}, link("/m/concern", t("concern.title"))), h("li", {}, link("/m/agreement",
+        t("agreement.title"))),
         h("li", {}, link("/m/phones", t("phones.title"))), h("li", {}, link("/m/language", t("language.title")))),
       button(t("more.lock"), { kind: "secondary", click: () => app.lock() }),
       button(t("more.sign-out"), { kind: "plain", click: async () => {

@@ -29,21 +29,25 @@ export async function oneToOne(app, { child: id = "", lesson: lessonId = "" }) {
   const text = one.document_id ? await readable(app, one.document_id, id) : null;
   const shown = text ? documentOf(app, text) : null;
   let listened = false;
-  const answer = radios({ name: "answer", label: t("question.label"), hint: t("question.hint"), value: one.answer ?? "", choices: [["yes", t("question.yes")], ["no", t("question.no")]] });
-  const there = radios({ name: "there", label: t("one-to-one.there"), value: one.will_be_there === null ? "" : one.will_be_there ? "yes" : "no", choices: [["yes", t("yes")], ["no", t("no")]] });
+  const answer = radios({ name: "answer", label: t("question.label"), hint: t("question.hint"), value: one.answer ?? "",
+    choices: [["yes", t("question.yes")], ["no", t("question.no")]] });
+  const there = radios({ name: "there", label: t("one-to-one.there"), value: one.will_be_there === null ? "" : one.will_be_there
+    ? "yes" : "no", choices: [["yes", t("yes")], ["no", t("no")]] });
   const said = app.joining.answered === lessonId;
   return {
     title: t("one-to-one.title"), caption: child.name, back: `/m/one-to-ones/${id}`, tab: "more",
     parts: [
       said ? inset(h("p", { role: "status" }, t(one.answer === "yes" ? "one-to-one.yes" : "one-to-one.no"))) : null,
-      facts([[t("one-to-one.what"), t("one-to-one.alone", { name: child.name, adult: one.alone.adult })], [t("one-to-one.when"), when],
+      facts([[t("one-to-one.what"), t("one-to-one.alone", { name: child.name, adult: one.alone.adult })], [t("one-to-one.when"),
+        when],
         [t("one-to-one.why"), one.alone.why], [t("one-to-one.who"), one.alone.approver]]),
       shown ? listen(app, text.language, () => shown.textContent ?? "", () => { listened = true; }) : null, shown,
       one.status === "planned" || one.status === "open" ? form(app, {
         fields: [answer, there], send: t("save"), check: (values) => (values.answer ? {} : { answer: t("question.error") }),
         act: async (values) => {
           await app.client.write("POST", `/children/${id}/one-to-ones/${lessonId}`, {
-            says_yes: values.answer === "yes", document_id: one.document_id, language: text?.language ?? "en", listened, responsibility: "yes",
+            says_yes: values.answer === "yes", document_id: one.document_id, language: text?.language ?? "en", listened,
+              responsibility: "yes",
             will_be_there: values.there ? values.there === "yes" : null,
           });
           app.joining.answered = lessonId;

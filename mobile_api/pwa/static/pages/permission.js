@@ -58,10 +58,12 @@ export async function permission(app, { child: id = "", purpose = "" }) {
   answer.node.addEventListener("change", open);
   open();
   return {
-    title: text.title, caption: t("question.number", { number: number + 1, of: found.permissions.length, name: found.child.name }),
+    title: text.title, caption: t("question.number", { number: number + 1, of: found.permissions.length,
+      name: found.child.name }),
     back: `/m/permissions/${id}`, tab: "permissions",
     parts: [
-      language === app.words.meta.code ? null : inset(h("p", {}, t("question.not-in", { language: app.words.meta.name, office: app.me.office }))),
+      language === app.words.meta.code ? null : inset(h("p", {}, t("question.not-in", { language: app.words.meta.name,
+        office: app.me.office }))),
       text.what_changed ? inset(h("p", {}, t("question.changed")), h("p", { lang: "en" }, text.what_changed)) : null,
       own.rests_until ? inset(h("p", {}, t("rests", { time: app.words.moment(own.rests_until) }))) : null,
       listen(app, language, () => shown.textContent ?? "", () => { listened = true; }), shown,
@@ -70,7 +72,8 @@ export async function permission(app, { child: id = "", purpose = "" }) {
         act: async (values) => {
           const yes = values.answer === "yes";
           await keep(app, { found, own, body: {
-            purpose, says_yes: yes, document_id: own.document_id, language, listened, reason: yes ? "" : values.why ?? "", responsibility: you,
+            purpose, says_yes: yes, document_id: own.document_id, language, listened, reason: yes ? "" : values.why ?? "",
+              responsibility: you,
           } });
         },
       }),
@@ -87,7 +90,8 @@ async function keep(app, { found, own, body }) {
   const draft = await app.answers.save(id, body.purpose, `/children/${id}/consent`, body);
   if (own.needs_answer && own.answer !== "yes") {
     const drafts = await app.answers.drafts(id);
-    const next = found.permissions.find((/** @type {any} */ one) => one.needs_answer && !drafts.some((each) => each.purpose === one.purpose));
+    const next = found.permissions.find((/** @type {any} */ one) => one.needs_answer
+      && !drafts.some((each) => each.purpose === one.purpose));
     return app.go(next ? `/m/permissions/${id}/${next.purpose}` : `/m/permissions/${id}/check`);
   }
   try {
@@ -101,10 +105,12 @@ async function keep(app, { found, own, body }) {
 }
 
 /** The text as its parts, in its own language. @param {import("../app.js").App} app @param {any} text */
-export const documentOf = (app, text) => h("div", { class: "document", lang: text.language, dir: text.language === app.words.meta.code ? app.words.meta.dir : "ltr" },
+export const documentOf = (app, text) => h("div", { class: "document", lang: text.language,
+  dir: text.language === app.words.meta.code ? app.words.meta.dir : "ltr" },
   ...text.sections.map((/** @type {any} */ part) => h("section", {}, h("h2", {}, part.heading), ...paragraphs(part.words))));
 
 /** @param {import("../app.js").App} app @param {string} id @returns {import("../app.js").Page} */
 function cannot(app, id) {
-  return { title: app.t("cannot.title", { office: app.me.office }), back: `/m/permissions/${id}`, tab: "permissions", parts: [button(app.t("missing.home"), { href: "/m/" })] };
+  return { title: app.t("cannot.title", { office: app.me.office }), back: `/m/permissions/${id}`, tab: "permissions",
+    parts: [button(app.t("missing.home"), { href: "/m/" })] };
 }

@@ -40,7 +40,8 @@ export async function permissionsOf(app, { child: id = "" }) {
       ...(await waitingList(app, waiting)),
       found.may_answer ? null : inset(h("p", {}, t("permissions.cannot", { office: app.me.office }))),
       outcome(app, found),
-      h("p", {}, t(left.length ? "permissions.any-order" : drafts.length ? "permissions.all-saved" : "permissions.change-any-time")),
+      h("p", {}, t(left.length ? "permissions.any-order" : drafts.length ? "permissions.all-saved"
+        : "permissions.change-any-time")),
       tasks(rows),
       drafts.length ? button(t("permissions.check"), { href: `/m/permissions/${id}/check` }) : null,
     ],
@@ -58,7 +59,8 @@ function state(app, one, drafts) {
 /** What holds now, and never who said what. @param {import("../app.js").App} app @param {any} found */
 function outcome(app, found) {
   if (!found.outcome.length) return null;
-  return card(app.t("permissions.now"), ...found.outcome.map((/** @type {any} */ one) => h("p", {}, follows(app, one, found.child.name))));
+  return card(app.t("permissions.now"), ...found.outcome.map((/** @type {any} */ one) => h("p", {}, follows(app, one,
+    found.child.name))));
 }
 
 /** @type {import("../routes.js").View} */
@@ -70,7 +72,9 @@ export async function check(app, { child: id = "" }) {
   return {
     title: t("check.title"), caption: child.name, back: `/m/permissions/${id}`, tab: "permissions",
     parts: [
-      facts(drafts.map((one) => [purposeTitle(app, one.purpose), t(one.body.says_yes ? "yes" : "no"), link(`/m/permissions/${id}/${one.purpose}`, t("change"), { "aria-label": `${t("change")}: ${purposeTitle(app, one.purpose)}` })])),
+      facts(drafts.map((one) => [purposeTitle(app, one.purpose), t(one.body.says_yes ? "yes" : "no"),
+        link(`/m/permissions/${id}/${one.purpose}`, t("change"),
+          { "aria-label": `${t("change")}: ${purposeTitle(app, one.purpose)}` })])),
       form(app, { fields: [], send: t("check.send"), act: async () => {
         app.joining.sent = { child: id, did: await app.answers.send(drafts), purposes: drafts.map((one) => one.purpose) };
         if (app.joining.sent.did) await app.who(true);
@@ -87,11 +91,13 @@ export async function sent(app, { child: id = "" }) {
   if (did === undefined) return permissionsOf(app, { child: id });
   const waiting = (await app.answers.waiting()).filter((one) => one.child === id);
   if (did === null) {
-    return { title: t("waiting.waits"), tab: "permissions", parts: [...(await waitingList(app, waiting)), button(t("missing.home"), { href: "/m/" })] };
+    return { title: t("waiting.waits"), tab: "permissions", parts: [...(await waitingList(app, waiting)),
+      button(t("missing.home"), { href: "/m/" })] };
   }
   const child = await app.child(id);
   const now = did.at(-1).consent.outcome;
-  const done = did.flatMap((/** @type {any} */ one) => one.follows).filter((/** @type {any} */ one) => ["off-now", "left-lesson", "counts-later", "not-recorded"].includes(one.code));
+  const done = did.flatMap((/** @type {any} */ one) => one.follows).filter((/** @type {any} */ one) => ["off-now",
+    "left-lesson", "counts-later", "not-recorded"].includes(one.code));
   return {
     title: t("sent.title"), bare: true, tab: "permissions",
     parts: [

@@ -16,10 +16,13 @@ export async function phones(app) {
   return {
     title: t("phones.title"), back: "/m/more", tab: "more",
     parts: [
-      ...found.map((/** @type {any} */ one) => card(h("span", {}, one.name, " ", one.is_this_one ? tag(t("phones.this"), "good") : ""),
-        h("p", {}, t("phones.added", { time: words.moment(one.added_at) })), h("p", {}, t("phones.seen", { time: words.moment(one.seen_at) })),
+      ...found.map((/** @type {any} */ one) => card(h("span", {}, one.name, " ", one.is_this_one ? tag(t("phones.this"), "good")
+        : ""),
+        h("p", {}, t("phones.added", { time: words.moment(one.added_at) })), h("p", {}, t("phones.seen",
+          { time: words.moment(one.seen_at) })),
         one.rests_until ? inset(h("p", {}, t("rests", { time: words.moment(one.rests_until) }))) : null,
-        one.is_this_one ? null : button(t("phones.sign-out"), { kind: "warning", "aria-label": `${t("phones.sign-out")}: ${one.name}`, click: async () => {
+        one.is_this_one ? null : button(t("phones.sign-out"), { kind: "warning",
+          "aria-label": `${t("phones.sign-out")}: ${one.name}`, click: async () => {
           await app.client.write("DELETE", `/phones/${one.id}`);
           await again();
         } }))),

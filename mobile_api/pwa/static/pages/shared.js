@@ -33,7 +33,8 @@ export function pausedWords(app, lesson) {
 /** What an answer did, in this language. @param {import("../app.js").App} app @param {any} one @param {string} name */
 export function follows(app, one, name) {
   const values = {
-    name, office: app.me.office, purpose: one.purpose ? purposeTitle(app, one.purpose) : "", time: one.at ? app.words.moment(one.at) : "",
+    name, office: app.me.office, purpose: one.purpose ? purposeTitle(app, one.purpose) : "", time: one.at
+      ? app.words.moment(one.at) : "",
   };
   const exact = `follows.${one.code}.${one.purpose ?? ""}`;
   return app.t(app.words.has(exact) ? exact : `follows.${one.code}`, values);

@@ -20,7 +20,8 @@ export function welcome(app) {
     title: t("language.title"), alone: true,
     parts: [languageChoices(app, async () => app.go(app.joining.token ? "/m/welcome/code" : "/m/welcome")),
       app.joining.token ? button(t("continue"), { href: "/m/welcome/code" })
-        : h("div", {}, inset(h("p", {}, t("welcome.letter"))), button(t("welcome.been-here"), { href: "/m/sign-in", kind: "secondary" }))],
+        : h("div", {}, inset(h("p", {}, t("welcome.letter"))), button(t("welcome.been-here"), { href: "/m/sign-in",
+          kind: "secondary" }))],
   };
 }
 
@@ -29,18 +30,22 @@ export async function code(app) {
   const { t } = app;
   if (!app.joining.token) return welcome(app, {});
   const office = await app.office();
-  const figures = input({ name: "code", label: t("code.code"), hint: t("code.hint"), given: { inputmode: "numeric", autocomplete: "one-time-code", maxlength: 7, class: "w6" } });
-  const born = dateInput({ name: "born", label: t("code.born"), hint: t("code.born.hint"), parts: [t("date.day"), t("date.month"), t("date.year")] });
+  const figures = input({ name: "code", label: t("code.code"), hint: t("code.hint"), given: { inputmode: "numeric",
+    autocomplete: "one-time-code", maxlength: 7, class: "w6" } });
+  const born = dateInput({ name: "born", label: t("code.born"), hint: t("code.born.hint"), parts: [t("date.day"),
+    t("date.month"), t("date.year")] });
   return {
     title: t("code.title"), back: "/m/welcome", alone: true,
     parts: [h("p", {}, t("code.text")), form(app, {
       fields: [figures, born], send: t("continue"),
       check: (values) => ({
-        ...(/^\d{6}$/.test((values.code ?? "").replace(/[\s-]/g, "")) ? {} : { code: t("code.error") }), ...(values.born ? {} : { born: t("code.born.error") }),
+        ...(/^\d{6}$/.test((values.code ?? "").replace(/[\s-]/g, "")) ? {} : { code: t("code.error") }), ...(values.born ? {}
+          : { born: t("code.born.error") }),
       }),
       act: async (values) => {
         try {
-          Object.assign(app.joining, await app.client.enter("/invitations/open", { token: app.joining.token, code: values.code, born_on: values.born }));
+          Object.assign(app.joining, await app.client.enter("/invitations/open", { token: app.joining.token, code: values.code,
+            born_on: values.born }));
         } catch (error) {
           if (/** @type {any} */ (error).status !== 422) throw error;
           throw Object.assign(new Error(), { words: t("code.refused", { office }) });
@@ -60,7 +65,8 @@ export function add(app) {
   return {
     title: t("add.title"), back: "/m/welcome/code", alone: true,
     parts: [
-      h("p", {}, t(platform() === "ios" ? "add.ios" : "add.text")), h("ol", { class: "steps" }, ...steps.map((step) => h("li", {}, t(`add.${step}`)))),
+      h("p", {}, t(platform() === "ios" ? "add.ios" : "add.text")), h("ol", { class: "steps" }, ...steps.map((step) => h("li",
+        {}, t(`add.${step}`)))),
       button(t("continue"), { href: "/m/welcome/passkey" }),
     ],
   };
@@ -82,7 +88,8 @@ export async function passkey(app) {
           if (/** @type {any} */ (error).status === 422 || /** @type {any} */ (error).status === 401) {
             throw Object.assign(new Error(), { words: t("code.refused", { office }) });
           }
-          if (error instanceof DOMException) throw Object.assign(new Error(), { words: t(error.name === "NotAllowedError" ? "passkey.stopped" : "passkey.cannot", { office }) });
+          if (error instanceof DOMException) throw Object.assign(new Error(), { words: t(error.name === "NotAllowedError"
+            ? "passkey.stopped" : "passkey.cannot", { office }) });
           throw error;
         }
         app.joining = {};
@@ -98,7 +105,8 @@ async function make(app) {
   const { invitation } = app.joining;
   const asked = await app.client.enter("/passkeys/register/begin", { invitation });
   const credential = await create(asked.publicKey);
-  await app.client.enter("/passkeys/register/finish", { invitation, ticket: asked.ticket, credential, phone: thisPhone(app) }, true);
+  await app.client.enter("/passkeys/register/finish", { invitation, ticket: asked.ticket, credential, phone: thisPhone(app) },
+    true);
 }
 
 /** What this phone is called in its owner's list. @param {import("../app.js").App} app */
