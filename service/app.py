@@ -23,6 +23,7 @@ import lessons.live.now as lesson_now
 import lessons.live.socket as lesson_socket
 import lessons.one_to_one.pages as one_to_one_pages
 import lessons.pages as lessons_pages
+import mobile_api.pwa.pages as parents_app
 import mobile_api.routes as mobile_routes
 import recordings.ending.key_pages as key_pages
 import recordings.ending.pages as ending_pages
@@ -39,6 +40,7 @@ from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
 from lessons.reminders import remind
+from mobile_api.pwa.shell import Shell
 from recordings import keycopies
 from recordings.commands import recover as recover_recordings
 from recordings.ending import destruction, recovery
@@ -96,6 +98,7 @@ ROUTERS = (
     mobile_routes.router,
     mobile_routes.description,
     *lessons_pages.ROUTERS,
+    parents_app.router,
 )
 TEMPLATES = {
     "people": "service.people",
@@ -128,6 +131,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.passwords = hashing.Passwords()
     app.state.tries = Tries()
     app.state.rosters = Rosters()
+    app.state.parents_app = Shell()
     app.state.preparations = Preparations()
     app.state.roster_turn = asyncio.Lock()
     app.state.templates = web.templates(TEMPLATES)
