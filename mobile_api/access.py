@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mobile_api.schemas import Strict
+from service.people.phones.queries import PhoneView
 
 LANGUAGE = r"^[a-z]{2,3}(-[A-Za-z]{2,8})?$"
 
@@ -116,3 +117,8 @@ class PushKey(BaseModel):
 
     public_key: str
     is_on: bool
+
+
+def phone(own: PhoneView) -> Phone:
+    return Phone(id=own.id, name=own.name, platform=own.platform, added_at=own.added_at, seen_at=own.seen_at,
+                 is_this_one=own.is_this_one, rests_until=own.rests_until)

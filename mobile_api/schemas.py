@@ -260,8 +260,8 @@ class Viewed(BaseModel):
     id: str
     on: date
     role: Literal["a safeguarding lead", "a member of staff"]
-    minutes: int
-    reason: Literal["flag", "complaint", "teaching", "other"]
+    minutes: int | None = Field(None, description="Where they were allowed some minutes only: how many.")
+    reason: Literal["flag", "complaint", "concern", "police"]
 
 
 class Views(BaseModel):
@@ -326,8 +326,9 @@ class Concern(Strict):
 
     about: Literal["my-child", "another-child", "an-adult", "this-app"]
     child_id: str | None = Field(None, max_length=32, description="Which child of theirs, for `my-child`.")
+    adult: Literal["headteacher", "somebody-else"] = Field("somebody-else", description="For `an-adult`.")
     who: str = Field("", max_length=120, description="Whom it is about, in the parent's words.")
-    words: str = Field(min_length=1, max_length=4000)
+    words: str = Field(min_length=1, max_length=3500)
     reach: Literal["phone", "app", "do-not-contact"] = Field(description="How it is safe to reach them.")
 
 

@@ -23,14 +23,18 @@ import lessons.live.now as lesson_now
 import lessons.live.socket as lesson_socket
 import lessons.one_to_one.pages as one_to_one_pages
 import lessons.pages as lessons_pages
+import mobile_api.once as mobile_once
 import mobile_api.pwa.pages as parents_app
+import mobile_api.route as mobile_route
 import mobile_api.routes as mobile_routes
 import recordings.ending.key_pages as key_pages
 import recordings.ending.pages as ending_pages
 import recordings.grants.pages as grants_pages
 import recordings.marks.pages as marks_pages
 import recordings.pages as recordings_pages
+import recordings.told.pages as told_pages
 import service.people.pages as people_pages
+import service.people.phones.pages as phones_pages
 import service.safeguarding.concerns.pages as concerns_pages
 import service.safeguarding.pages as safeguarding_pages
 import service.safeguarding.reopening.pages as reopening_pages
@@ -60,10 +64,13 @@ from service.foundation.settings import Settings
 from service.migrations import upgrade
 from service.people import hashing, rules
 from service.people.frame import audiences, frame
+from service.people.phones.bearer import authenticate
+from service.people.phones.proofs import Proofs
+from service.people.phones.tokens import AccessTokens, token_key
 from service.people.push import commands as push_commands
 from service.people.push import sending as push
 from service.people.queries import address
-from service.people.sessions import authenticate, keep_seen
+from service.people.sessions import keep_seen
 from service.people.sign_in import Tries
 from service.safeguarding import escalation
 from service.selftest import report
@@ -74,6 +81,7 @@ ROUTERS = (
     banners.router,
     metrics.router,
     *people_pages.ROUTERS,
+    phones_pages.router,
     consent_pages.router,
     consent_signing.router,
     lesson_door.router,
@@ -91,17 +99,19 @@ ROUTERS = (
     recordings_pages.router,
     marks_pages.router,
     grants_pages.router,
+    told_pages.router,
     attendance_pages.router,
     selftest_pages.router,
     guests_pages.router,
     breakouts_pages.router,
-    mobile_routes.router,
+    *mobile_routes.ROUTERS,
     mobile_routes.description,
     *lessons_pages.ROUTERS,
     parents_app.router,
 )
 TEMPLATES = {
     "people": "service.people",
+    "phones": "service.people.phones",
     "consent": "consent",
     "safeguarding": "service.safeguarding",
     "reopening": "service.safeguarding.reopening",
@@ -130,6 +140,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.audiences = audiences(ROUTERS)
     app.state.passwords = hashing.Passwords()
     app.state.tries = Tries()
+    app.state.proofs = Proofs(app.state.clock)
+    app.state.limits = mobile_route.Limits()
     app.state.rosters = Rosters()
     app.state.parents_app = Shell()
     app.state.preparations = Preparations()
@@ -137,6 +149,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.templates = web.templates(TEMPLATES)
     app.state.templates.filters["role"] = rules.ROLE_WORDS.__getitem__
     web.install_errors(app)
+    app.add_middleware(mobile_route.Headers, proofs=app.state.proofs)
     app.add_middleware(web.Shield)
     app.state.metrics = metrics.Metrics()
     app.add_middleware(metrics.Measured, metrics=app.state.metrics)
@@ -161,6 +174,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         refuse_half_restored(state.settings.data)
         state.keys = state.settings.keys
         state.pepper = hashing.pepper(state.keys)
+        state.access_tokens = AccessTokens(token_key(state.keys))
         state.outbox = asyncio.Event()
         state.post = mail.post_of(state.settings)
         state.pusher = push.pusher_of(state.settings)
@@ -230,6 +244,7 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     yield "recordings to the store", lambda: jobs.every(60, state.mover.move_sealed)
     yield "reminders", lambda: jobs.every(3_600, lambda: remind(state))
     yield "old mails", lambda: jobs.every(86_400, lambda: mail.clear(state.database, state.clock))
+    yield "old answers", lambda: jobs.every(3_600, lambda: mobile_once.clear(state.database, state.clock))
     yield "old notices", lambda: jobs.every(86_400, lambda: push.clear(state.database, state.clock))
 
 

@@ -157,6 +157,13 @@ async def pupil_record(session: AsyncSession, actor: Actor, pupil_id: str, limit
     return PupilRecord(pupil, tuple(await _records(session, actor, list(rows), only=pupil_id)))
 
 
+async def of_child(session: AsyncSession, school_id: str, child_id: str, rows: list[Lesson]) -> list[LessonRecord]:
+    """The records of these lessons with one child as their only line, for whoever was asked whether they may see the child."""
+    found, profile = await _read(session, school_id, rows), await people.profile(session, school_id)
+    now = session.info["clock"].now()
+    return [_record(row, found, profile, now, False, child_id) for row in rows]
+
+
 async def _has_business(session: AsyncSession, actor: Actor, pupil_id: str) -> bool:
     if actor.is_any(SEE_ALL):
         return True

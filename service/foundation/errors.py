@@ -6,6 +6,9 @@
       NotFound         it does not exist, or is not for this person to know
       Conflict         it no longer fits what is there
       Invalid          what was given cannot be used
+      Stale            it was changed since it was read
+      NotSeen          a change that does not say what it read
+      TooMany          too many requests for now
       Unavailable      a proof or a part is missing; nothing was done
 
 They carry a kind, not an HTTP status: `web` holds the one table from kind to status, page and close code.
@@ -56,6 +59,24 @@ class Invalid(SafeguardError):
     """There is a problem with what you entered."""
 
     code = "invalid"
+
+
+class Stale(SafeguardError):
+    """This has changed since you read it. Read it again."""
+
+    code = "stale"
+
+
+class NotSeen(SafeguardError):
+    """Say which state you read before you change it."""
+
+    code = "if-match-missing"
+
+
+class TooMany(SafeguardError):
+    """Too many requests. Wait a minute and try again."""
+
+    code = "too-many"
 
 
 class Unavailable(SafeguardError):

@@ -33,12 +33,12 @@ log = structlog.get_logger(__name__)
 COOKIE = "chaperone"
 
 STATUS = {
-    errors.NotSignedIn: 401, errors.NotAllowed: 403, errors.NotFound: 404, errors.Conflict: 409, errors.Invalid: 422,
-    errors.Unavailable: 503,
+    errors.NotSignedIn: 401, errors.NotAllowed: 403, errors.NotFound: 404, errors.Conflict: 409, errors.Stale: 412,
+    errors.Invalid: 422, errors.NotSeen: 428, errors.TooMany: 429, errors.Unavailable: 503,
 }
 TITLES = {
-    401: "Sign in", 403: "You cannot do this", 404: "Page not found", 409: "This has changed", 413: "That is too big",
-    422: "There is a problem", 429: "Too many tries", 503: "Not available just now",
+    401: "Sign in", 403: "You cannot do this", 404: "Page not found", 409: "This has changed", 412: "This has changed",
+    413: "That is too big", 422: "There is a problem", 428: "Read it first", 429: "Too many tries", 503: "Not available just now",
 }
 CSP = "; ".join((
     "default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "style-src 'self'", "img-src 'self' data: blob:",
@@ -267,7 +267,9 @@ async def on_malformed(request: Request, error: Exception) -> Response:
 
 async def on_http_error(request: Request, error: Any) -> Response:
     message = str(errors.NotFound()) if error.status_code in (404, 405) else str(error.detail)
-    return await _answer(request, error.status_code, message, "http")
+    answer = await _answer(request, error.status_code, message, "http")
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def on_crash(request: Request, error: Exception) -> Response:

@@ -7,12 +7,14 @@ from sqlmodel import SQLModel
 
 TABLES = (
     "service.foundation.audit", "service.foundation.bus", "service.foundation.mail",
-    "service.people.tables", "service.people.push.tables", "service.safeguarding.tables",
+    "service.people.tables", "service.people.push.tables", "service.people.phones.tables",
+    "service.safeguarding.tables",
     "service.safeguarding.approvals.tables", "service.safeguarding.concerns.tables",
     "consent.tables", "recordings.tables", "recordings.ending.tables", "recordings.preparation.tables", "recordings.marks.tables",
-    "recordings.grants.tables",
+    "recordings.grants.tables", "recordings.told.tables",
     "lessons.tables", "lessons.guests.tables",
-    "lessons.attention.tables",
+    "lessons.attention.tables", "lessons.family.tables",
+    "mobile_api.once",
 )
 for module in TABLES:
     importlib.import_module(module)

@@ -102,6 +102,10 @@ class Pepper:
         """Between asking for a passkey and its answer: a nonce and until when, signed together with what it is for."""
         return f"{nonce}.{until}.{self._of('challenge', purpose, nonce, str(until), *bound_to)}"
 
+    def secret(self, purpose: str, *parts: str) -> str:
+        """A keyed hash of a short secret, or a secret made from another one that nobody else can make."""
+        return self._of(purpose, *parts)
+
     def seal(self, purpose: str, owner_id: str, secret: str) -> str:
         """A secret that has to be read again, encrypted for its owner's row (AES-256-GCM under a key of its own purpose)."""
         nonce = secrets.token_bytes(12)

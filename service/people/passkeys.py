@@ -1,4 +1,7 @@
-"""Passkeys of staff (WebAuthn level 3): made with user verification, checked with it, each answer used once. policy: AC9.
+"""Passkeys (WebAuthn level 3): made with user verification, checked with it, each answer used once. policy: AC9.
+
+Those of parents' phones open the phones' API and nothing else: they come by an invitation of the office, which must lead into
+no account of a member of staff who is a parent too (threat T5).
 
 The signature and the formats are `webauthn`'s to check. Here is what a library cannot know: whose passkey it is, what the
 challenge was for, whether it was answered before, and whether the counter betrays a copy.
@@ -34,6 +37,8 @@ from service.people.tables import Passkey
 
 MOST = 10
 VERIFIED = UserVerificationRequirement.REQUIRED
+OF_A_PHONE = "phone:"
+"""Of a phone's user handle, so that a device keeps it beside the same person's passkey for the pages and does not replace that."""
 
 
 @dataclass(frozen=True)
@@ -71,19 +76,34 @@ def answer(text: str) -> Answer | None:
 
 
 async def of(session: AsyncSession, person_id: str) -> list[Passkey]:
-    """A person's passkeys that work, the oldest first."""
-    return list((await session.exec(
-        select(Passkey).where(Passkey.person_id == person_id, col(Passkey.stopped_at).is_(None)).order_by(col(Passkey.added_at))
-    )).all())
+    """A person's passkeys for the pages that work, the oldest first."""
+    return await _working(session, person_id, is_phone=False)
 
 
-def creation(where: Site, actor: Actor, email: str, challenge: Challenge, existing: Iterable[Passkey]) -> dict[str, Any]:
-    """What `navigator.credentials.create` is asked for: verified by finger, face or PIN, kept by the device, unattested."""
+async def of_phones(session: AsyncSession, person_id: str) -> list[Passkey]:
+    """Those of a parent's phones."""
+    return await _working(session, person_id, is_phone=True)
+
+
+async def _working(session: AsyncSession, person_id: str, *, is_phone: bool) -> list[Passkey]:
+    return list((await session.exec(select(Passkey).where(
+        Passkey.person_id == person_id, col(Passkey.stopped_at).is_(None), col(Passkey.is_phone).is_(is_phone),
+    ).order_by(col(Passkey.added_at)))).all())
+
+
+def creation(where: Site, actor: Actor, email: str, challenge: Challenge, existing: Iterable[Passkey], *,
+             is_discoverable: bool = False) -> dict[str, Any]:
+    """What `navigator.credentials.create` is asked for: verified by finger, face or PIN, kept by the device, unattested.
+
+    `is_discoverable`: the device finds it again without being told whose it is.
+    """
+    resident = ResidentKeyRequirement.REQUIRED if is_discoverable else ResidentKeyRequirement.PREFERRED
     options = webauthn.generate_registration_options(
-        rp_id=where.rp_id, rp_name="Chaperone", user_id=actor.person_id.encode(), user_name=email or actor.name,
+        rp_id=where.rp_id, rp_name="Chaperone", user_name=email or actor.name,
+        user_id=(OF_A_PHONE * is_discoverable + actor.person_id).encode(),
         user_display_name=actor.name, challenge=challenge.value, timeout=300_000,
         authenticator_selection=AuthenticatorSelectionCriteria(
-            resident_key=ResidentKeyRequirement.PREFERRED, user_verification=VERIFIED),
+            resident_key=resident, user_verification=VERIFIED),
         exclude_credentials=[_descriptor(row) for row in existing],
     )
     made: dict[str, Any] = json.loads(webauthn.options_to_json(options))
@@ -91,7 +111,7 @@ def creation(where: Site, actor: Actor, email: str, challenge: Challenge, existi
 
 
 async def add(session: AsyncSession, where: Site, actor: Actor, given: Answer, challenge: Challenge, *, name: str,
-              rests_until: datetime, now: datetime) -> str:
+              rests_until: datetime, now: datetime, is_phone: bool = False) -> str:
     """Keep a new passkey. Raises Invalid when the answer is not one, or was sent before."""
     try:
         made = webauthn.verify_registration_response(
@@ -103,7 +123,7 @@ async def add(session: AsyncSession, where: Site, actor: Actor, given: Answer, c
     credential_id = bytes_to_base64url(made.credential_id)
     taken = (await session.exec(select(Passkey.id).where(
         Passkey.school_id == actor.school_id, Passkey.credential_id == credential_id))).first()
-    if taken or len(await of(session, actor.person_id)) >= MOST:
+    if taken or len(await _working(session, actor.person_id, is_phone=is_phone)) >= MOST:
         raise Invalid("This passkey is known already." if taken else f"You have {MOST} passkeys. Remove one first.")
     if not await challenges.spend(session, challenge, school_id=actor.school_id, now=now):
         raise Invalid("This passkey could not be added. Try again.")
@@ -111,7 +131,7 @@ async def add(session: AsyncSession, where: Site, actor: Actor, given: Answer, c
         school_id=actor.school_id, person_id=actor.person_id, credential_id=credential_id,
         public_key=bytes_to_base64url(made.credential_public_key), sign_count=made.sign_count,
         transports=_transports(given), name=" ".join(name.split())[:60] or "Passkey", is_synced=made.credential_backed_up,
-        added_at=now, rests_until=rests_until,
+        added_at=now, rests_until=rests_until, is_phone=is_phone,
     )
     session.add(row)
     await publish(session, PasskeyAdded(actor.person_id, row.id), actor)
@@ -138,7 +158,7 @@ async def stop(session: AsyncSession, actor: Actor, row: Passkey, *, why: str, n
 async def own(session: AsyncSession, actor: Actor, passkey_id: str) -> Passkey:
     """One of the actor's passkeys that work, or NotFound."""
     row = await session.get(Passkey, passkey_id)
-    if row is None or row.person_id != actor.person_id or row.stopped_at is not None:
+    if row is None or row.person_id != actor.person_id or row.stopped_at is not None or row.is_phone:
         raise NotFound()
     return row
 
@@ -157,13 +177,14 @@ def request(where: Site, challenge: Challenge, allowed: Iterable[Passkey] = ()) 
 
 
 async def proved(session: AsyncSession, where: Site, given: Answer, challenge: Challenge | None, *, person_id: str = "",
-                 now: datetime) -> tuple[Passkey | None, str]:
+                 now: datetime, is_phone: bool = False) -> tuple[Passkey | None, str]:
     """Whose passkey answered, or why none did (`wrong` or `cloned`). The challenge is used up by a right answer.
 
     `person_id`: whose it must be; without, it is whose the authenticator says, which a passkey of its own knows. The caller
     commits in either case: a copied passkey is stopped for good.
     """
     row = await _named(session, given, person_id)
+    row = row if row is not None and row.is_phone == is_phone else None
     if row is None or challenge is None:
         return None, "wrong"
     try:
@@ -200,6 +221,6 @@ def _handle(given: Answer) -> str:
     response = given.credential.get("response")
     handle = response.get("userHandle") if isinstance(response, dict) else None
     try:
-        return base64url_to_bytes(str(handle)).decode() if handle else ""
+        return base64url_to_bytes(str(handle)).decode().removeprefix(OF_A_PHONE) if handle else ""
     except ValueError:
         return "?"

@@ -227,7 +227,7 @@ class OpenSession:
 
 ROUTES = {
     "password": "Password", "passkey": "Passkey", "reset": "One-time link", "badge": "Badge", "dev": "Demo link",
-    "guest": "Guest’s link",
+    "guest": "Guest’s link", "phone": "App on a phone",
 }
 
 

@@ -230,7 +230,8 @@ class Password(SQLModel, table=True):
 
 
 class Passkey(SQLModel, table=True):
-    """A WebAuthn credential of a member of staff: the public half only. A stopped one stays, and proves nothing."""
+    """A WebAuthn credential: the public half only. A stopped one stays, and proves nothing. `is_phone`: of a parent's phone,
+    good for the phones' API alone."""
 
     __tablename__ = "passkey"
     __table_args__ = (UniqueConstraint("school_id", "credential_id"),)
@@ -248,6 +249,7 @@ class Passkey(SQLModel, table=True):
     used_at: datetime | None = None
     stopped_at: datetime | None = None
     stopped_why: str = Field(default="", max_length=10, description="`removed`, `reset` or `cloned`.")
+    is_phone: bool = False
 
 
 class OneTimeCodes(SQLModel, table=True):
@@ -372,7 +374,7 @@ class SignIn(SQLModel, table=True):
     school_id: str = Field(foreign_key="school.id", index=True)
     person_id: str = Field(foreign_key="person.id", index=True)
     token_hash: str = Field(max_length=64, unique=True)
-    route: str = Field(max_length=16, description="`password`, `passkey`, `badge`, `reset`, `guest` or `dev`.")
+    route: str = Field(max_length=16, description="`password`, `passkey`, `badge`, `reset`, `guest`, `phone` or `dev`.")
     started_at: datetime
     seen_at: datetime
     ends_at: datetime

@@ -121,6 +121,7 @@ def _may(actor: Actor, page: registers.PersonPage) -> frozenset[str]:
     here |= {"roles"} if rules.grantable(actor, page.person.id) and not page.person.is_child else set()
     here |= {"guardians", "dbs"} if actor.is_any(frozenset({Role.OFFICE}) | LEADERS | SAFEGUARDING) else set()
     here |= {"badge"} if page.person.is_child and Role.OFFICE in actor.roles else set()
+    here |= {"phones"} if Role.PARENT in page.person.roles and Role.OFFICE in actor.roles else set()
     here |= {"reset"} if page.has_email and actor.is_any(rules.RESETTERS) and actor.person_id != page.person.id else set()
     here |= {"factors"} if rules.may_reset_factors(actor, page.person.id, page.person.roles) else set()
     here |= {"leave"} if actor.is_any(frozenset({Role.OFFICE}) | LEADERS) and actor.person_id != page.person.id else set()

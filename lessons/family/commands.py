@@ -1,0 +1,106 @@
+"""Telling families what happened, and keeping what they say. policy: IN2, RL11, RL1"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from consent import events as consents
+from lessons import roster as rosters
+from lessons.events import CoverArranged, LessonCancelled, LessonMoved
+from lessons.family import rules
+from lessons.family.events import DataLimitSet, PresenceSaid
+from lessons.family.rules import News
+from lessons.family.tables import DataLimit, FamilyMessage, Presence
+from lessons.live.facts import LessonStopped
+from lessons.tables import Lesson
+from service.foundation.bus import publish
+from service.foundation.errors import NotFound
+from service.foundation.events import Actor
+from service.people import family
+from service.people import queries as people
+from service.people.phones.events import PhoneAdded, RefreshReused
+from service.safeguarding.approvals import queries as approved
+from service.safeguarding.approvals.events import OneToOneApproved, OneToOneRevoked
+
+OfALesson = LessonStopped | CoverArranged | LessonMoved | LessonCancelled
+OF_A_LESSON: dict[type, News] = {
+    LessonStopped: News.LESSON_STOPPED, CoverArranged: News.ADULT_CHANGED, LessonMoved: News.LESSON_MOVED,
+    LessonCancelled: News.LESSON_CANCELLED,
+}
+
+
+async def tell_of_lesson(session: AsyncSession, event: OfALesson, actor: Actor) -> None:
+    """The families of a lesson that was stopped, moved or cancelled, or that another adult takes."""
+    roster = await rosters.roster(session, event.lesson_id)
+    occasion = f"{event.kind} {getattr(event, 'person_id', '') or getattr(event, 'starts_at', '')}"
+    for pupil in roster.expected:
+        await _tell(session, actor, OF_A_LESSON[type(event)], pupil.id, event.lesson_id, f"{event.lesson_id} {occasion}"[:80])
+
+
+async def tell_of_one_to_one(session: AsyncSession, event: OneToOneApproved | OneToOneRevoked, actor: Actor) -> None:
+    kind = News.ONE_TO_ONE if isinstance(event, OneToOneApproved) else News.ONE_TO_ONE_ENDED
+    about = getattr(event, "approval_id", "") or getattr(event, "request_id", "")
+    await _tell(session, actor, kind, event.child_id, getattr(event, "lesson_id", ""), about)
+
+
+async def tell_of_permission(session: AsyncSession, event: consents.ConsentWithdrawn, actor: Actor) -> None:
+    """Whoever withdrew it reads that it was done. Nobody else is told who said what (screens 6.5)."""
+    await _write(session, actor, [event.respondent_id], News.PERMISSION_ENDED, event.child_id, "", event.response_id)
+
+
+async def tell_of_phone(session: AsyncSession, event: PhoneAdded | RefreshReused, actor: Actor) -> None:
+    kind = News.NEW_PHONE if isinstance(event, PhoneAdded) else News.SIGNED_OUT
+    about = event.phone_id if isinstance(event, PhoneAdded) else f"{event.phone_id} {actor.session_id}"
+    await _write(session, actor, [event.person_id], kind, "", "", about)
+
+
+async def _tell(session: AsyncSession, actor: Actor, kind: News, child_id: str, lesson_id: str, about: str) -> None:
+    """Each adult who may be told of the child; nobody when telling them is marked as unsafe."""
+    if await approved.not_to_be_told(session, actor.school_id, [child_id]):
+        return
+    told = await people.families_to_tell(session, actor.school_id, [child_id])
+    await _write(session, actor, told, kind, child_id, lesson_id, about)
+
+
+async def _write(session: AsyncSession, actor: Actor, whom: Iterable[str], kind: News, child_id: str, lesson_id: str,
+                 about: str) -> None:
+    had = set((await session.exec(select(FamilyMessage.person_id).where(
+        FamilyMessage.kind == kind, FamilyMessage.about == about, FamilyMessage.child_id == child_id))).all())
+    now = session.info["clock"].now()
+    session.add_all(
+        FamilyMessage(school_id=actor.school_id, person_id=person, kind=kind, child_id=child_id, lesson_id=lesson_id, about=about,
+                      made_at=now)
+        for person in sorted(set(whom) - had))
+
+
+async def read(session: AsyncSession, actor: Actor, message_id: str, now: datetime) -> None:
+    """Raises NotFound for a message that is not one's own, or about a child of whom one must not be told."""
+    names = {one.id for one in await family.children(session, actor)}
+    row = await session.get(FamilyMessage, message_id)
+    if row is None or row.person_id != actor.person_id or row.child_id not in {"", *names}:
+        raise NotFound()
+    row.read_at = row.read_at or now
+
+
+async def set_limit(session: AsyncSession, actor: Actor, child_id: str, limit_mb: int | None, now: datetime) -> None:
+    """What a child's lessons may use in a month (policy: RL11). Raises NotFound, Invalid."""
+    await family.child(session, actor, child_id)
+    rules.check_limit(limit_mb)
+    session.add(DataLimit(school_id=actor.school_id, child_id=child_id, limit_mb=limit_mb, set_by=actor.person_id, set_at=now))
+    await session.flush()
+    await publish(session, DataLimitSet(child_id, limit_mb), actor)
+
+
+async def say_presence(session: AsyncSession, actor: Actor, child_id: str, lesson_id: str, will_be_there: bool,
+                       now: datetime) -> None:
+    """Whether a parent will sit with the child (policy: RL1). Raises NotFound for any but a one-to-one of theirs."""
+    await family.child(session, actor, child_id)
+    row = (await session.exec(select(Lesson).where(
+        Lesson.id == lesson_id, Lesson.school_id == actor.school_id, col(Lesson.pupil_id) == child_id))).first()
+    if row is None:
+        raise NotFound()
+    session.add(Presence(school_id=actor.school_id, lesson_id=lesson_id, person_id=actor.person_id, will_be_there=will_be_there,
+                         said_at=now))
+    await publish(session, PresenceSaid(actor.person_id, lesson_id, will_be_there), actor)

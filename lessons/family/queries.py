@@ -1,0 +1,112 @@
+"""What one adult is told, what a child's lessons used, and what was said about one-to-ones: each scoped by who asks (CM1)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlmodel import col, func, or_, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from lessons import rules as planning
+from lessons.attendance import queries as attendance
+from lessons.attendance.queries import LessonRecord
+from lessons.family import rules
+from lessons.family.tables import DataLimit, FamilyMessage, Presence
+from lessons.tables import JournalEntry, Lesson
+from service.foundation.events import Actor
+from service.people import family
+from service.people import queries as people
+from service.people.tables import GroupMember
+
+After = tuple[datetime, str] | None
+
+
+@dataclass(frozen=True)
+class MessageView:
+    id: str
+    kind: str
+    words: str
+    child_id: str
+    lesson_id: str
+    made_at: datetime
+    read_at: datetime | None
+
+
+async def messages(session: AsyncSession, actor: Actor, after: After, limit: int) -> list[MessageView]:
+    """One's messages, the newest first, one more than `limit`. A child of whom one must not be told is in none of them."""
+    names = {one.id: one.name for one in await family.children(session, actor)}
+    wanted = select(FamilyMessage).where(
+        FamilyMessage.person_id == actor.person_id, col(FamilyMessage.child_id).in_(["", *names])
+    ).order_by(col(FamilyMessage.made_at).desc(), col(FamilyMessage.id).desc()).limit(limit + 1)
+    if after is not None:
+        wanted = wanted.where(or_(col(FamilyMessage.made_at) < after[0], (col(FamilyMessage.made_at) == after[0]) & (
+            col(FamilyMessage.id) < after[1])))
+    return [MessageView(row.id, row.kind, rules.words(row.kind, names.get(row.child_id, "")), row.child_id, row.lesson_id,
+                        row.made_at, row.read_at) for row in (await session.exec(wanted)).all()]
+
+
+async def unread(session: AsyncSession, actor: Actor) -> int:
+    names = [one.id for one in await family.children(session, actor)]
+    return (await session.exec(select(func.count()).select_from(FamilyMessage).where(
+        FamilyMessage.person_id == actor.person_id, col(FamilyMessage.child_id).in_(["", *names]),
+        col(FamilyMessage.read_at).is_(None)))).one()
+
+
+@dataclass(frozen=True)
+class Use:
+    """A month's data of one child. `limit_mb` is None for no limit."""
+
+    month: str
+    used_mb: int
+    limit_mb: int | None
+
+
+async def use(session: AsyncSession, actor: Actor, child_id: str, now: datetime) -> Use:
+    """Raises NotFound for a child of whom this adult must not be told."""
+    await family.child(session, actor, child_id)
+    zone = (await people.school(session, actor.school_id)).zone
+    first = rules.month_of(now, zone)
+    rows = await _lessons(session, actor.school_id, child_id, since=planning.moment(first, datetime.min.time(), zone), now=now)
+    records = await attendance.of_child(session, actor.school_id, child_id, rows)
+    limit = (await session.exec(select(DataLimit.limit_mb).where(
+        DataLimit.school_id == actor.school_id, DataLimit.child_id == child_id).order_by(
+        col(DataLimit.set_at).desc(), col(DataLimit.id).desc()).limit(1))).first()
+    return Use(f"{first:%Y-%m}", rules.used_mb(_time(record) for record in records), limit)
+
+
+def _time(record: LessonRecord) -> timedelta:
+    return timedelta(seconds=sum(line.found.seconds for line in record.pupils))
+
+
+async def attended(session: AsyncSession, actor: Actor, child_id: str, after: After, limit: int,
+                   now: datetime) -> list[LessonRecord]:
+    """The lessons that are over, newest first, one more than `limit`, each with the child as its only line. Raises NotFound."""
+    await family.child(session, actor, child_id)
+    rows = await _lessons(session, actor.school_id, child_id, after=after, limit=limit + 1, now=now)
+    return await attendance.of_child(session, actor.school_id, child_id, rows)
+
+
+async def _lessons(session: AsyncSession, school_id: str, child_id: str, *, now: datetime, since: datetime | None = None,
+                   after: After = None, limit: int = 400) -> list[Lesson]:
+    """The lessons that the child's classes had, or that the child was in."""
+    groups = select(GroupMember.group_id).where(GroupMember.person_id == child_id, GroupMember.part == "pupil")
+    been = select(func.coalesce(Lesson.breakout_of, Lesson.id)).join(
+        JournalEntry, col(JournalEntry.lesson_id) == Lesson.id).where(JournalEntry.person_id == child_id)
+    wanted = select(Lesson).where(
+        Lesson.school_id == school_id, Lesson.status == "planned", Lesson.ends_at <= now, col(Lesson.breakout_of).is_(None),
+        (col(Lesson.group_id).in_(groups) & (col(Lesson.pupil_id).is_(None) | (col(Lesson.pupil_id) == child_id)))
+        | col(Lesson.id).in_(been),
+    ).order_by(col(Lesson.starts_at).desc(), col(Lesson.id).desc()).limit(limit)
+    if since is not None:
+        wanted = wanted.where(Lesson.starts_at >= since)
+    if after is not None:
+        wanted = wanted.where(or_(col(Lesson.starts_at) < after[0], (col(Lesson.starts_at) == after[0]) & (
+            col(Lesson.id) < after[1])))
+    return list((await session.exec(wanted)).all())
+
+
+async def presence(session: AsyncSession, actor: Actor, lesson_ids: Sequence[str]) -> dict[str, bool]:
+    """What this parent said last about being there, by lesson."""
+    rows = (await session.exec(select(Presence).where(
+        Presence.person_id == actor.person_id, col(Presence.lesson_id).in_(lesson_ids)).order_by(col(Presence.said_at)))).all()
+    return {row.lesson_id: row.will_be_there for row in rows}

@@ -1,0 +1,44 @@
+"""What a grown-up at home is told of a lesson that is on: whether it is open, and when it is paused, why (screens 3.9, 6.2)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lessons.live.registry import Registry
+from lessons.live.room import Phase
+from service.foundation.web import say_time
+
+PAUSED = {
+    "stopped-by-school": "The school stopped this lesson and will be in touch.",
+    "approval-ended": "The approval for this one-to-one lesson has ended.",
+    "not-recorded": "Lessons only run while they are recorded. The school is fixing it.",
+    "no-adult": "Children are never together online without a teacher. If the teacher is not back by {until} the lesson ends.",
+    "lone-adult": "One adult and one child are never left alone online. The class is waiting for someone else to join.",
+    "not-permitted": "The school needs to check a permission. Ring the office.",
+    "outside-window": "The lesson runs {from_} to {until}.",
+}
+STARTING = "The school is checking the room."
+STATES: dict[Phase, Literal["waiting", "open", "paused"]] = {
+    Phase.LOBBY: "waiting", Phase.OPEN: "open", Phase.HELD: "paused"}
+
+
+@dataclass(frozen=True)
+class LiveView:
+    """One live lesson for one child's family. Nobody else in it is told of."""
+
+    state: Literal["waiting", "open", "paused"]
+    reason: str
+    words: str
+    is_here: bool
+
+
+def of_child(rooms: Registry, lesson_id: str, child_id: str, zone: str) -> LiveView | None:
+    """None for a lesson that is not live here."""
+    host = rooms.live(lesson_id)
+    if host is None or host.room.phase not in STATES:
+        return None
+    room = host.room
+    reason = str(room.reasons[0]) if room.phase is Phase.HELD and room.reasons else ""
+    times = {"from_": say_time(room.plan.starts_at, zone), "until": say_time(room.ends_at, zone)}
+    words = PAUSED.get(reason, STARTING).format(**times) if room.phase is Phase.HELD else ""
+    is_here = any(seat.person.id == child_id for seat in room.here())
+    return LiveView(STATES[room.phase], reason, words, is_here)

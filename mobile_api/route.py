@@ -1,0 +1,141 @@
+"""What every route of the API has in common: tags on what is read, answers kept of what is written, and a limit on how often."""
+
+import hashlib
+import json
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from pydantic import BaseModel
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from consent import agreements_of_families as agreements
+from consent.rules import Signing
+from mobile_api import once
+from service.foundation.errors import NotAllowed, NotSeen, Stale, TooMany
+from service.foundation.events import Actor, Role
+from service.foundation.web import Audience, actor_of, glance
+from service.people.phones.proofs import Proofs
+
+API = "/api/v1/"
+WRONG = {
+    401: "Nobody is signed in", 403: "This person may not do this", 404: "It does not exist, or is not for this person to know",
+    409: "It does not fit what is there", 412: "It was changed since it was read", 422: "It could not be read",
+    428: "If-Match is missing", 429: "Too many requests", 503: "Not available just now",
+}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": words, "content": {
+        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+    }} for status, words in WRONG.items()
+}
+NOT_CHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is what If-None-Match says."}}
+Family = Annotated[Actor, Depends(Audience(Role.PARENT, Role.PUPIL))]
+Parent = Annotated[Actor, Depends(Audience(Role.PARENT))]
+
+
+class AgreementFirst(NotAllowed):
+    """Sign the agreement first."""
+
+    code = "agreement-first"
+
+
+class PhoneRoute(APIRoute):
+    """A read is tagged with what it says; a write that is asked for again answers what it answered."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                response = await handle(request)
+            except once.Replayed as known:
+                return known.response
+            if request.method != "GET":
+                once.remember(request, response)
+                return response
+            return _tagged(request, response)
+
+        return answer
+
+
+def _tagged(request: Request, response: Response) -> Response:
+    tag = f'"{_hash(json.loads(bytes(response.body)))}"'
+    seen = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
+    if tag in seen or "*" in seen:
+        return Response(status_code=304, headers={"ETag": tag})
+    response.headers["ETag"] = tag
+    return response
+
+
+def _hash(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
+
+
+IfMatch = Annotated[str | None, Header(alias="If-Match", description="The ETag of what was read.")]
+
+
+def check_seen(if_match: str | None, now: BaseModel) -> None:
+    """A change of something that others change too says what it read. Raises NotSeen, Stale."""
+    if if_match is None:
+        raise NotSeen()
+    tag = f'"{_hash(now.model_dump(mode="json", by_alias=True))}"'
+    if tag not in [each.strip() for each in if_match.split(",")]:
+        raise Stale()
+
+
+class Limits:
+    """How often one person may ask, and one network whose person nobody knows."""
+
+    def __init__(self) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self.reads, self.writes, self.unknown = (RateLimitItemPerMinute(most) for most in (240, 60, 60))
+
+    def hit(self, who: str, *, is_known: bool, writes: bool) -> None:
+        item = self.unknown if not is_known else self.writes if writes else self.reads
+        if not self._limiter.hit(item, who, str(writes)):
+            raise TooMany()
+
+
+async def limited(request: Request) -> None:
+    """Raises TooMany."""
+    actor = await actor_of(request)
+    who = actor.person_id if actor else request.client.host if request.client else ""
+    request.app.state.limits.hit(who, is_known=actor is not None, writes=request.method != "GET")
+
+
+async def agreed(request: Request, actor: Parent) -> None:
+    """Nothing about a child before the agreement is signed (policy: CO1). Raises AgreementFirst."""
+    async with glance(request) as session:
+        signing = await agreements.own(session, actor, request.app.state.clock.now().date())
+    if signing is Signing.NOT_SIGNED:
+        raise AgreementFirst()
+
+
+class Headers:
+    """On every answer of the API a nonce for the next proof, and on a 401 why (RFC 9449, sections 7.1 and 8)."""
+
+    def __init__(self, app: ASGIApp, proofs: Proofs):
+        self.app, self.proofs = app, proofs
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(API):
+            return await self.app(scope, receive, send)
+
+        async def send_with_nonce(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["DPoP-Nonce"] = self.proofs.nonce()
+                if message["status"] == 401:
+                    why = scope.get("state", {}).get("refused_because", "")
+                    headers["WWW-Authenticate"] = 'DPoP algs="ES256"' + (f', error="{why}"' if why else "")
+                if message["status"] == 429:
+                    headers["Retry-After"] = "60"
+            await send(message)
+
+        await self.app(scope, receive, send_with_nonce)

@@ -1,0 +1,67 @@
+"""Who one is, and the agreement that comes before everything else (policy: CO1, CO5)."""
+
+from datetime import datetime
+
+from fastapi import APIRouter, Depends, Request
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from consent import agreements_of_families as agreements
+from lessons.family import queries as family_news
+from mobile_api import schemas
+from mobile_api.once import Once
+from mobile_api.permissions import questions
+from mobile_api.route import NOT_CHANGED, PROBLEMS, Family, Parent, PhoneRoute, limited
+from mobile_api.routes.phones import this_phone
+from service.foundation.events import Actor
+from service.foundation.web import Now, Reading
+from service.people import family
+from service.people import queries as people
+from service.people.phones import commands
+
+router = APIRouter(prefix="/api/v1", route_class=PhoneRoute, responses=PROBLEMS, dependencies=[Depends(limited)], tags=["Me"])
+"""Signing is possible before anything is signed; so is seeing who one is."""
+
+
+@router.get("/me", operation_id="me", summary="Who is signed in", responses=NOT_CHANGED)
+async def me(request: Request, actor: Family, session: Reading, now: Now) -> schemas.Me:
+    school = await people.school(session, actor.school_id)
+    signing = await agreements.own(session, actor, now.date())
+    children = await family.children(session, actor)
+    phone = getattr(request.state, "phone", None)
+    return schemas.Me(
+        id=actor.person_id, name=actor.name, school=school.name, office=school.office, zone=school.zone,
+        roles=sorted(actor.roles), language=phone.language if phone else "en",
+        agreement=signing.value if signing else "none",
+        children=[schemas.OwnChild(id=one.id, name=one.name) for one in children],
+        questions=await questions(session, actor, signing), unread=await family_news.unread(session, actor),
+        rests_until=phone.rests_until if phone and phone.rests_until and now < phone.rests_until else None,
+    )
+
+
+@router.put("/me/language", operation_id="set_language", summary="The language of this phone", status_code=204)
+async def set_language(request: Request, actor: Parent, session: Once, given: schemas.Language) -> None:
+    await commands.set_language(session, actor, this_phone(request).id, given.language)
+
+
+@router.get("/agreement", operation_id="agreement", summary="What one signs: one's own, and for the youngest children",
+            responses=NOT_CHANGED)
+async def agreement(actor: Parent, session: Reading, now: Now) -> schemas.Agreements:
+    return await _agreements(session, actor, now)
+
+
+@router.post("/agreement", operation_id="sign_agreement", summary="Sign an agreement")
+async def sign(actor: Parent, session: Once, now: Now, given: schemas.Signature) -> schemas.Agreements:
+    await agreements.sign(session, actor, agreement_id=given.agreement_id, child_id=given.child_id or "", agrees=given.agree,
+                          name=given.name, now=now)
+    return await _agreements(session, actor, now)
+
+
+async def _agreements(session: AsyncSession, actor: Actor, now: datetime) -> schemas.Agreements:
+    return schemas.Agreements(agreements=[
+        schemas.Agreement(
+            id=one.id, audience=one.audience.value, title=one.title, version=one.version, text=one.text,
+            what_changed=one.what_changed, state=one.signing.value, renew_on=one.renew_on,
+            child=schemas.OwnChild(id=one.child_id, name=one.child) if one.child_id else None,
+        ) for one in await agreements.due(session, actor, now)])
+
+

@@ -1,0 +1,96 @@
+"""Which views of their child's recordings a parent is told of, and which are still hidden, for the safeguarding team."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import col, or_, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from recordings.ending.tables import HoldStep
+from recordings.grants.tables import RecordingGrant
+from recordings.tables import Recording, RecordingParticipant, RecordingView
+from recordings.told import rules
+from recordings.told.tables import ViewRelease
+from service.foundation.events import Actor
+from service.people import family
+from service.people import queries as people
+from service.safeguarding.concerns.tables import Concern
+
+
+@dataclass(frozen=True)
+class ToldView:
+    """One view as families read it: by a role, never by a name. `minutes`: how many somebody was allowed to see."""
+
+    id: str
+    at: datetime
+    by_lead: bool
+    minutes: int | None
+    why: str
+
+
+@dataclass(frozen=True)
+class HiddenView:
+    """A view that families are not told of yet, for who may release it."""
+
+    id: str
+    lesson_id: str
+    title: str
+    starts_at: datetime
+    who: str
+    why: str
+    at: datetime
+
+
+async def of_child(session: AsyncSession, actor: Actor, child_id: str, after: tuple[datetime, str] | None,
+                   limit: int) -> list[ToldView]:
+    """The newest first, one more than `limit`. Raises NotFound for a child of whom this adult must not be told (CM1)."""
+    await family.child(session, actor, child_id)
+    mine = select(RecordingParticipant.recording_id).where(RecordingParticipant.person_id == child_id)
+    wanted: list[Any] = [col(RecordingView.recording_id).in_(mine)]
+    if after is not None:
+        wanted.append(or_(col(RecordingView.granted_at) < after[0], (col(RecordingView.granted_at) == after[0]) & (
+            col(RecordingView.id) < after[1])))
+    told = [(view, granted) for view, _, granted, judged in await _views(session, actor.school_id, *wanted)
+            if rules.is_told(judged)]
+    return [ToldView(view.id, view.granted_at, not view.grant_id, _minutes(granted), view.why)
+            for view, granted in told[:limit + 1]]
+
+
+def _minutes(granted: RecordingGrant | None) -> int | None:
+    return round((granted.ends_at - granted.starts_at).total_seconds() / 60) if granted is not None else None
+
+
+async def hidden(session: AsyncSession, actor: Actor, limit: int = 100) -> list[HiddenView]:
+    """What families are not told of, the newest first; none that the reader took themself."""
+    found = [(view, recording) for view, recording, _, judged in await _views(session, actor.school_id)
+             if not rules.is_told(judged)][:limit]
+    names = await people.people(session, actor.school_id, {view.person_id for view, _ in found})
+    return [HiddenView(view.id, recording.lesson_id, recording.title, recording.starts_at,
+                       names[view.person_id].full_name if view.person_id in names else "Somebody who has left", view.why,
+                       view.granted_at) for view, recording in found]
+
+
+async def one_hidden(session: AsyncSession, actor: Actor, view_id: str) -> tuple[RecordingView, Recording] | None:
+    found = await _views(session, actor.school_id, RecordingView.id == view_id)
+    return next(((view, recording) for view, recording, _, judged in found if not rules.is_told(judged)), None)
+
+
+async def _views(session: AsyncSession, school_id: str, *wanted: Any) -> list[
+        tuple[RecordingView, Recording, RecordingGrant | None, rules.View]]:
+    """Views with what decides about them, always the same three looks."""
+    rows = (await session.exec(
+        select(RecordingView, Recording, RecordingGrant).join(Recording, col(Recording.id) == RecordingView.recording_id)
+        .join(RecordingGrant, col(RecordingGrant.id) == RecordingView.grant_id, isouter=True)
+        .where(RecordingView.school_id == school_id, *wanted)
+        .order_by(col(RecordingView.granted_at).desc(), col(RecordingView.id).desc()))).all()
+    held = set((await session.exec(select(HoldStep.recording_id).where(HoldStep.school_id == school_id).distinct())).all())
+    concerned = set((await session.exec(select(Concern.lesson_id).where(
+        Concern.school_id == school_id, Concern.lesson_id != "").distinct())).all())
+    released = set((await session.exec(select(ViewRelease.view_id).where(ViewRelease.school_id == school_id))).all())
+    return [
+        (view, recording, granted, rules.View(
+            view.why, view.concern, recording.id in held, bool({recording.lesson_id, recording.main_id} & concerned),
+            view.id in released))
+        for view, recording, granted in rows
+    ]
