@@ -52,7 +52,7 @@ class UnderWay(Conflict):
     code = "under-way"
 
 
-class Replayed(Exception):  # noqa: N818  # not an error: the answer is known
+class Replayed(Exception):  # not an error: the answer is known
     """The request was done before: `answer` is what it answered."""
 
     def __init__(self, answer: ApiAnswer):
