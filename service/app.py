@@ -34,6 +34,7 @@ import service.safeguarding.concerns.pages as concerns_pages
 import service.safeguarding.pages as safeguarding_pages
 import service.safeguarding.reopening.pages as reopening_pages
 import service.selftest.pages as selftest_pages
+from consent.documents.commands import seed_all as seed_texts
 from lessons.attention import sweep
 from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
@@ -163,6 +164,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         })
         stack.push_async_callback(state.database.close)
         await upgrade.to_newest(state.database, state.keys)
+        await seed_texts(state.database, state.clock)
         state.vault = Vault(state.settings.data, storage_of(state.settings), state.keys)
         state.vault.forget_old()
         keycopies.replay(state.keys)
