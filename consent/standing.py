@@ -18,7 +18,7 @@ asked beside the parents; nothing."""
 Responsible = Mapping[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Response:
     """One answer as somebody gave it. `signed_on` is the day on the form, `recorded_at` when the school wrote it down.
 
@@ -85,14 +85,12 @@ def order(response: Response) -> tuple[date, bool, datetime, bool, str]:
 def told(responses: Iterable[Response], now: datetime) -> list[Response]:
     """What counts by now, oldest first: a yes that still rests does not, nor does one that was taken back while it rested."""
     given = sorted(standing(responses), key=order)
-    return [r for position, r in enumerate(given) if not r.said_yes or not _rests(r, given[position + 1:], now)]
+    return [r for n, r in enumerate(given) if r.counts_from is None or not r.said_yes or not _rests(r, given[n + 1:], now)]
 
 
 def _rests(yes: Response, later: Sequence[Response], now: datetime) -> bool:
-    if yes.counts_from is None:
-        return False
-    return yes.counts_from > now or any(
-        r.respondent_id == yes.respondent_id and r.recorded_at < yes.counts_from for r in later)
+    starts = yes.counts_from or yes.recorded_at
+    return starts > now or any(r.respondent_id == yes.respondent_id and r.recorded_at < starts for r in later)
 
 
 def latest(responses: Iterable[Response], now: datetime) -> dict[str, Response]:
@@ -110,7 +108,7 @@ def status(responses: Iterable[Response], responsible: Responsible, terms: Terms
     given = told(responses, terms.now)
     closed = sorted(resolutions, key=lambda resolution: resolution.resolved_at)
     now = {response.respondent_id: response for response in given}
-    if len(now) > 1 and _was_never_closed(given, responsible, terms, closed):
+    if len(now) > 1 and not all(response.said_yes for response in given) and _was_never_closed(given, responsible, terms, closed):
         return Status.CONFLICT
     return _agreed(now, responsible, terms, closed)
 

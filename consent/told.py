@@ -66,8 +66,8 @@ async def told(session: AsyncSession, school_id: str, children: Collection[str],
     responsible = _responsible(born, links, profile, now.date())
     said: dict[str, list[standing.Response]] = {child: [] for child in born}
     for row in rows:
-        if row.child_id in said:
-            said[row.child_id].append(response_of(row))
+        if row[1] in said:
+            said[row[1]].append(_response(*row))
     return {
         child: Told(tuple(said[child]), responsible[child], tuple(
             standing.Resolution(child, Purpose(row.purpose), row.resolved_at, row.follows_id)
@@ -98,9 +98,17 @@ async def responsibility(session: AsyncSession, school_id: str, child_ids: Colle
     return {child: found.get(child, {}) for child in child_ids}
 
 
-def response_of(row: ConsentResponse | Any) -> standing.Response:
-    """Of a row of the table, or of those of its columns that are asked for here."""
-    return standing.Response(
-        row.id, row.child_id, Purpose(row.purpose), rules.Answer(row.answer), row.respondent_id, rules.Route(row.route),
-        row.signed_on, row.recorded_at, row.corrects_id, row.counts_from, bool(getattr(row, "is_outdated", False)),
-    )
+_PURPOSE = {str(each): each for each in Purpose}
+_ANSWER = {str(each): each for each in rules.Answer}
+_ROUTE = {str(each): each for each in rules.Route}
+
+
+def _response(response_id: str, child: str, purpose: str, answer: str, respondent: str, route: str,
+              *more: Any) -> standing.Response:
+    """Of the columns that `_RESPONSES` asks for, in its order."""
+    return standing.Response(response_id, child, _PURPOSE[purpose], _ANSWER[answer], respondent, _ROUTE[route], *more)
+
+
+def response_of(row: ConsentResponse) -> standing.Response:
+    return _response(row.id, row.child_id, row.purpose, row.answer, row.respondent_id, row.route, row.signed_on,
+                     row.recorded_at, row.corrects_id, row.counts_from)
