@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+import consent.documents.pages as document_pages
 import consent.pages as consent_pages
 import consent.signing as consent_signing
 import lessons.attendance.pages as attendance_pages
@@ -71,6 +72,7 @@ ROUTERS = (
     banners.router,
     metrics.router,
     *people_pages.ROUTERS,
+    document_pages.router,
     consent_pages.router,
     consent_signing.router,
     lesson_door.router,
@@ -99,6 +101,7 @@ ROUTERS = (
 TEMPLATES = {
     "people": "service.people",
     "consent": "consent",
+    "documents": "consent.documents",
     "safeguarding": "service.safeguarding",
     "reopening": "service.safeguarding.reopening",
     "recordings": "recordings",

@@ -183,6 +183,16 @@ async def versions(session: AsyncSession, school_id: str, purpose: Purpose) -> l
     ]
 
 
+async def purpose_of(session: AsyncSession, school_id: str, text_id: str) -> Purpose:
+    """Which purpose a text is about. Raises NotFound."""
+    found = (await session.exec(select(ConsentDocument.purpose).join(
+        ConsentText, col(ConsentText.document_id) == ConsentDocument.id
+    ).where(ConsentText.id == text_id, ConsentText.school_id == school_id))).first()
+    if found is None:
+        raise NotFound()
+    return Purpose(found)
+
+
 async def document(session: AsyncSession, school_id: str, document_id: str) -> VersionView:
     """One version. Raises NotFound."""
     row = await session.get(ConsentDocument, document_id)
