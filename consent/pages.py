@@ -31,7 +31,8 @@ async def permissions(request: Request, actor: Reader, session: Reading) -> Resp
 @router.get("/missing")
 async def missing(request: Request, actor: Reader, session: Reading) -> Response:
     found = await queries.classes(session, actor.school_id)
-    return await render(request, "consent/missing.html", title="Who has not answered", classes=found)
+    return await render(request, "consent/missing.html", title="Who has not answered", classes=found,
+                        all_purposes=rules.PURPOSES)
 
 
 @router.get("/classes/{group_id}")

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+import consent.documents.pages as document_pages
 import consent.pages as consent_pages
 import consent.signing as consent_signing
 import lessons.attendance.pages as attendance_pages
@@ -39,6 +40,7 @@ import service.safeguarding.concerns.pages as concerns_pages
 import service.safeguarding.pages as safeguarding_pages
 import service.safeguarding.reopening.pages as reopening_pages
 import service.selftest.pages as selftest_pages
+from consent.documents.commands import seed_all as seed_texts
 from lessons.attention import sweep
 from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
@@ -82,6 +84,7 @@ ROUTERS = (
     metrics.router,
     *people_pages.ROUTERS,
     phones_pages.router,
+    document_pages.router,
     consent_pages.router,
     consent_signing.router,
     lesson_door.router,
@@ -113,6 +116,7 @@ TEMPLATES = {
     "people": "service.people",
     "phones": "service.people.phones",
     "consent": "consent",
+    "documents": "consent.documents",
     "safeguarding": "service.safeguarding",
     "reopening": "service.safeguarding.reopening",
     "recordings": "recordings",
@@ -185,6 +189,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         })
         stack.push_async_callback(state.database.close)
         await upgrade.to_newest(state.database, state.keys)
+        await seed_texts(state.database, state.clock)
         state.vault = Vault(state.settings.data, storage_of(state.settings), state.keys)
         state.vault.forget_old()
         keycopies.replay(state.keys)
