@@ -125,6 +125,15 @@ async def relationship(session: AsyncSession, actor: Actor, child_id: str) -> st
     return found or ""
 
 
+async def declared(session: AsyncSession, actor: Actor, child_id: str) -> str:
+    """What the actor said of their responsibility with their last answer; empty before."""
+    found = (await session.exec(select(ConsentResponse.declared_responsibility).where(
+        ConsentResponse.school_id == actor.school_id, ConsentResponse.respondent_id == actor.person_id,
+        ConsentResponse.child_id == child_id, ConsentResponse.declared_responsibility != "",
+    ).order_by(col(ConsentResponse.recorded_at).desc()).limit(1))).first()
+    return found or ""
+
+
 async def _own(session: AsyncSession, actor: Actor, children: list[str]) -> dict[str, ConsentResponse]:
     rows = (await session.exec(select(ConsentResponse).where(
         ConsentResponse.school_id == actor.school_id, ConsentResponse.respondent_id == actor.person_id,

@@ -13,6 +13,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent import rules, standing
+from consent.family import declared as declared
 from consent.family import for_family as for_family
 from consent.rules import Purpose, Status
 from consent.tables import Agreement, AgreementSignature, ConsentResponse, RecordingObjection

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -151,6 +152,11 @@ class Waiting:
 def day_bounds(day: date, zone: str, days: int = 1) -> tuple[datetime, datetime]:
     """The moments at which `day` begins in the school's zone and `days` later ends."""
     return rules.moment(day, time(), zone), rules.moment(day + timedelta(days), time(), zone)
+
+
+def local_day(now: datetime, zone: str) -> date:
+    """The day that it is at the school."""
+    return now.astimezone(ZoneInfo(zone)).date()
 
 
 async def today(session: AsyncSession, actor: Actor, day: date) -> Today:

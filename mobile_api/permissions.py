@@ -1,10 +1,97 @@
-"""Filled in with the consent core."""
-from typing import Any
+"""What a parent reads of permissions, from the consent core: their own answers, and what holds in careful words (screens 6.5)."""
+
+from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from consent import queries as consents
+from consent.family import FamilyChild, Outcome, Question
+from consent.rules import Purpose
+from mobile_api import schemas
+from service.foundation.errors import NotFound
 from service.foundation.events import Actor
 
+ASKED = tuple(purpose for purpose in Purpose if purpose is not Purpose.ONE_TO_ONE)
+"""A one-to-one is asked about when there is one."""
+NAMES = {
+    Purpose.ATTEND: "Live lessons", Purpose.BE_RECORDED: "Recording", Purpose.CAMERA: "Camera", Purpose.MICROPHONE: "Microphone",
+    Purpose.CHAT: "Chat", Purpose.ONE_TO_ONE: "One-to-one lessons", Purpose.PHOTOGRAPHS: "Photographs",
+    Purpose.PUBLICATION: "Publication", Purpose.TEACHING_PRACTICE: "Teaching practice",
+}
+STOPS = {
+    Purpose.CAMERA: "{name}’s camera is off from now.", Purpose.MICROPHONE: "{name}’s microphone is off from now.",
+    Purpose.CHAT: "{name} cannot type in chat from now.", Purpose.BE_RECORDED: "Nothing new of {name} is recorded.",
+    Purpose.ONE_TO_ONE: "The one-to-one lesson does not happen.",
+}
+DECLARED: dict[schemas.YesNoUnsure, str] = {"yes": "yes", "no": "no", "unsure": "not_sure"}
 
-async def questions(session: AsyncSession, actor: Actor, signing: Any) -> int:
-    return 0
+
+async def of_child(session: AsyncSession, actor: Actor, child_id: str) -> FamilyChild:
+    """Raises NotFound for a child of whom this parent must not know, after the same looks."""
+    found = next((child for child in await consents.for_family(session, actor) if child.id == child_id), None)
+    if found is None:
+        raise NotFound()
+    return found
+
+
+async def declared(session: AsyncSession, actor: Actor, child_id: str) -> schemas.YesNoUnsure | None:
+    """What this person said last of their responsibility, with an answer."""
+    found = await consents.declared(session, actor, child_id)
+    return next((word for word, kept in DECLARED.items() if kept == found), None)
+
+
+async def questions(session: AsyncSession, actor: Actor) -> int:
+    """How many questions of all children wait for this parent."""
+    return sum(bool(question.asks) for child in await consents.for_family(session, actor) if child.may_decide
+               for question in child.questions if question.purpose in ASKED)
+
+
+def consent_of(child: FamilyChild, declared: schemas.YesNoUnsure | None, now: datetime) -> schemas.Consent:
+    return schemas.Consent(
+        child=schemas.OwnChild(id=child.id, name=child.name), may_answer=child.may_decide, responsibility=declared, outcome=_outcome(child),
+        permissions=[_permission(question, now) for question in child.questions if question.purpose in ASKED])
+
+
+def _permission(question: Question, now: datetime) -> schemas.Permission:
+    own = question.own
+    return schemas.Permission(
+        purpose=question.purpose.value, document_id=question.document_id, version=question.version,
+        languages=list(question.languages), answer=answer_of(question), needs_answer=bool(question.asks),
+        answered_at=own.recorded_at if own else None, stands_until=own.stands_until if own else None,
+        rests_until=own.counts_from if own and own.counts_from and now < own.counts_from else None)
+
+
+def answer_of(question: Question) -> schemas.YesNo | None:
+    return None if question.own is None else "yes" if question.own.says_yes else "no"
+
+
+def _outcome(child: FamilyChild) -> list[schemas.Follows]:
+    """“Live lessons: yes. Camera: no. Ali can join.” Where answers differ, only that the school does not have them all."""
+    said = [schemas.Follows(code=word, purpose=question.purpose.value, words=f"{NAMES[question.purpose]}: {word}.")
+            for question in child.questions if question.purpose in ASKED
+            for word in ([question.outcome.value] if question.outcome in (Outcome.YES, Outcome.NO) else [])]
+    waits = any(question.outcome is Outcome.NOT_YET for question in child.questions if question.purpose in ASKED)
+    if child.may_join:
+        said.append(schemas.Follows(code="can-join", words=f"{child.name} can join."))
+    elif child.may_join is False:
+        words = f"{child.name} cannot join yet." if waits else f"{child.name} cannot join live lessons."
+        said.append(schemas.Follows(code="cannot-join", words=words))
+    if waits:
+        said.append(schemas.Follows(
+            code="not-all-answers", words="We do not have all the answers we need. The office will be in touch."))
+    return said
+
+
+def follows(child: FamilyChild, purpose: Purpose, *, says_yes: bool, counts_from: datetime | None,
+            was_in_lesson: bool, starts: str) -> list[schemas.Follows]:
+    """What one answer did. `starts`: when a yes that rests counts, as people say it."""
+    name = child.name
+    if says_yes and counts_from is not None:
+        return [schemas.Follows(code="counts-later", purpose=purpose.value, at=counts_from, words=f"Saying yes starts {starts}.")]
+    if says_yes:
+        return [schemas.Follows(code="yes", purpose=purpose.value, words=f"{NAMES[purpose]}: yes.")]
+    if was_in_lesson and purpose in (Purpose.ATTEND, Purpose.BE_RECORDED):
+        return [schemas.Follows(code="left-lesson", purpose=purpose.value, words=f"{name} has left the lesson that is on.")]
+    if purpose in STOPS:
+        return [schemas.Follows(code="off-now", purpose=purpose.value, words=STOPS[purpose].format(name=name))]
+    return [schemas.Follows(code="no", purpose=purpose.value, words=f"{NAMES[purpose]}: no.")]

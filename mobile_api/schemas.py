@@ -10,8 +10,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Purpose = Literal["attend", "be_recorded", "camera", "microphone", "chat", "one_to_one", "display", "publication",
-                  "teaching_practice"]
+YesNo = Literal["yes", "no"]
+YesNoUnsure = Literal["yes", "no", "unsure"]
+Purpose = Literal["attend", "be_recorded", "camera", "microphone", "chat", "one_to_one", "photographs",
+                  "publication", "teaching_practice"]
 
 
 class Strict(BaseModel):
@@ -62,7 +64,7 @@ class Language(Strict):
 
 
 class Agreement(BaseModel):
-    """One agreement: one's own, or a young child's that a parent signs (`child`). `text` is plain; blank lines part paragraphs."""
+    """One agreement: one's own, or a young child's that a parent signs (`child`). `text` is plain; a blank line parts it."""
 
     id: str
     audience: Literal["staff", "governors", "pupils", "parents", "guests"]
@@ -101,6 +103,7 @@ class Permission(BaseModel):
     answer: Literal["yes", "no"] | None = None
     answered_at: datetime | None = None
     rests_until: datetime | None = None
+    stands_until: date | None = Field(None, description="Of a yes: the day on which it ends.")
     needs_answer: bool = Field(description="Never answered, over, or the document has changed.")
 
 
@@ -109,7 +112,7 @@ class Consent(BaseModel):
 
     child: OwnChild
     may_answer: bool = Field(description="False: “You cannot answer this here. Ring the office.”")
-    responsibility: Literal["yes", "no", "unsure"] | None = Field(None, description="As declared with the last answer.")
+    responsibility: YesNoUnsure | None = Field(None, description="As declared with the last answer.")
     permissions: list[Permission]
     outcome: list["Follows"]
 

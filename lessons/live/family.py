@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from lessons.live.host import Host
 from lessons.live.registry import Registry
 from lessons.live.room import Phase
 from service.foundation.web import say_time
@@ -37,8 +38,12 @@ def of_child(rooms: Registry, lesson_id: str, child_id: str, zone: str) -> LiveV
     if host is None or host.room.phase not in STATES:
         return None
     room = host.room
+    here = is_here(host, child_id)
     reason = str(room.reasons[0]) if room.phase is Phase.HELD and room.reasons else ""
     times = {"from_": say_time(room.plan.starts_at, zone), "until": say_time(room.ends_at, zone)}
     words = PAUSED.get(reason, STARTING).format(**times) if room.phase is Phase.HELD else ""
-    is_here = any(seat.person.id == child_id for seat in room.here())
-    return LiveView(STATES[room.phase], reason, words, is_here)
+    return LiveView(STATES[room.phase], reason, words, here)
+
+
+def is_here(host: Host, child_id: str) -> bool:
+    return any(seat.person.id == child_id for seat in host.room.here())

@@ -22,7 +22,8 @@ from service.foundation.events import Role
 from service.foundation.web import Now, Reading
 from service.people import queries as people
 
-router = APIRouter(prefix="/api/v1", route_class=PhoneRoute, responses=PROBLEMS, dependencies=[Depends(limited)], tags=["Lessons"])
+router = APIRouter(prefix="/api/v1", route_class=PhoneRoute, responses=PROBLEMS, dependencies=[Depends(limited)],
+                   tags=["Lessons"])
 of_a_child = APIRouter(prefix="/api/v1/children/{child_id}", route_class=PhoneRoute, responses=PROBLEMS,
                        dependencies=[Depends(limited), Depends(agreed)], tags=["Lessons"])
 EARLIEST, LATEST = date(2000, 1, 1), date(2200, 1, 1)
@@ -56,12 +57,13 @@ def _lesson(card: lessons.PupilCard, now_on: live.LiveView | None) -> schemas.Le
         id=plan.id, title=plan.title, class_name=plan.group, teacher=plan.teacher, starts_at=plan.starts_at,
         ends_at=plan.ends_at, status=plan.stage.name.lower(), may_join=card.may_join, joined_at=card.joined_at,
         moved_from=plan.moved_from,
-        live=schemas.Live(state=now_on.state, reason=now_on.reason, words=now_on.words, is_here=now_on.is_here) if now_on else None,
+        live=schemas.Live(
+            state=now_on.state, reason=now_on.reason, words=now_on.words, is_here=now_on.is_here) if now_on else None,
         alone=schemas.Alone(adult=alone.adult, approver=alone.approver, why=alone.why) if alone else None,
     )
 
 
-@of_a_child.get("/attendance", operation_id="attendance", summary="The lessons that are over, newest first", responses=NOT_CHANGED)
+@of_a_child.get("/attendance", operation_id="attendance", summary="Lessons that are over, newest first", responses=NOT_CHANGED)
 async def attendance(
     request: Request, actor: Parent, session: Reading, now: Now, child_id: str, cursor: cursors.Cursor = None,
     limit: cursors.Limit = 20,

@@ -38,7 +38,7 @@ from service.people.tables import Passkey
 MOST = 10
 VERIFIED = UserVerificationRequirement.REQUIRED
 OF_A_PHONE = "phone:"
-"""Of a phone's user handle, so that a device keeps it beside the same person's passkey for the pages and does not replace that."""
+"""Of a phone's user handle: a device keeps it beside the same person's passkey for the pages, and does not replace that."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Parents' phones: invitations by two halves, phones, tokens; and what a family's phone keeps and is told (policy: AC1, RL11, RE1)."""
+"""Parents' phones: invitations by two halves, phones, tokens; and what a family's phone keeps and is told (policy: AC1, RL11)."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -71,8 +71,8 @@ def upgrade() -> None:
 def _phones() -> None:
     op.create_table(
         "phone_invitation", key(), of("school_id", "school"), of("person_id", "person"), word("token_hash", 64),
-        word("code_hash", 64), word("made_by", 32), moment("made_at"), word("code_by", 32), flag("in_person"), flag("is_recovery"),
-        flag("keeps_phones"), moment("expires_at"), sa.Column("failures", sa.Integer(), nullable=False),
+        word("code_hash", 64), word("made_by", 32), moment("made_at"), word("code_by", 32), flag("in_person"),
+        flag("is_recovery"), flag("keeps_phones"), moment("expires_at"), sa.Column("failures", sa.Integer(), nullable=False),
         moment("ended_at", empty=True), word("ended_why", 8),
         sa.UniqueConstraint("token_hash"),
         sa.CheckConstraint("NOT is_recovery OR code_by = '' OR code_by <> made_by", name="phone_invitation_two_people"),

@@ -161,8 +161,8 @@ async def add(session: AsyncSession, actor: Actor, passkey_id: str, new: NewPhon
 
 def begin_sign_in(session: AsyncSession, actor: Actor, now: datetime) -> SignIn:
     """A sign-in as everybody has, that no cookie opens: nobody is ever given the token behind its hash."""
-    row = SignIn(id=new_id(), school_id=actor.school_id, person_id=actor.person_id, token_hash=token_hash(f"{new_id()}{new_id()}"),
-                 route="phone", started_at=now, seen_at=now, ends_at=rules.ends_at(now, now))
+    row = SignIn(id=new_id(), school_id=actor.school_id, person_id=actor.person_id, route="phone", started_at=now, seen_at=now,
+                 token_hash=token_hash(f"{new_id()}{new_id()}"), ends_at=rules.ends_at(now, now))
     session.add(row)
     return row
 

@@ -100,7 +100,10 @@ def _invited(row: PhoneInvitation | None) -> rules.Invited | None:
 
 
 async def register_begin(state: Any, invitation: str) -> dict[str, Any]:
-    """What `navigator.credentials.create` is asked for: discoverable, verified by finger, face or lock. Raises InvitationRefused."""
+    """What `navigator.credentials.create` is asked for: discoverable, verified by finger, face or lock.
+
+    Raises InvitationRefused.
+    """
     now = state.clock.now()
     async with state.database.glance() as session:
         row, actor = await _behind(state, session, invitation, now)
@@ -222,8 +225,8 @@ async def _exchanged(state: Any, session: AsyncSession, row: PhoneRefresh, phone
     actor = await people.actor(session, phone.person_id, session_id=sign_in.id)
     following = await session.get(PhoneRefresh, row.next_id) if row.next_id else None
     verdict = rules.refreshed(
-        used_at=row.used_at, retried_at=row.retried_at, next_used=following is not None and following.used_at is not None, now=now,
-        is_over=actor is None or Role.PARENT not in actor.roles or sign_in.ended_at is not None or now >= sign_in.ends_at
+        used_at=row.used_at, retried_at=row.retried_at, next_used=following is not None and following.used_at is not None,
+        now=now, is_over=actor is None or Role.PARENT not in actor.roles or sign_in.ended_at is not None or now >= sign_in.ends_at
         or phone.removed_at is not None or phone.sign_in_id != sign_in.id)
     if actor is None or verdict is Refresh.OVER:
         return None

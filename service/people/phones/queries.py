@@ -114,8 +114,8 @@ async def _views(session: AsyncSession, school_id: str, rows: list[PhoneInvitati
             return row.ended_why
         return "over" if now >= row.expires_at else "open" if row.code_hash else "waiting"
 
-    return [InvitationView(row.id, row.person_id, name(row.person_id), row.made_at, name(row.made_by), row.made_by, row.expires_at,
-                           row.is_recovery, state(row)) for row in rows]
+    return [InvitationView(row.id, row.person_id, name(row.person_id), row.made_at, name(row.made_by), row.made_by,
+                           row.expires_at, row.is_recovery, state(row)) for row in rows]
 
 
 @dataclass(frozen=True)

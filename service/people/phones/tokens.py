@@ -1,4 +1,4 @@
-"""Access tokens: EdDSA, one type, one audience, five minutes, worth nothing without the phone's own key (RFC 8725, RFC 9449; T20).
+"""Access tokens: EdDSA, one type, one audience, five minutes, worth nothing without the phone's own key (RFC 8725, 9449; T20).
 
 They say who was signed in where. What that still allows is looked up with every request.
 """
