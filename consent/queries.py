@@ -52,6 +52,11 @@ class ResponseView:
     recorded_at: datetime
     recorded_by: str
     in_error: str = ""
+    version: int = 1
+    language: str = "en"
+    listener: str = ""
+    reason: str = ""
+    counts_from: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -209,12 +214,15 @@ async def history(session: AsyncSession, school_id: str, child_id: str) -> list[
     rows = (await session.exec(select(ConsentResponse).where(
         ConsentResponse.school_id == school_id, ConsentResponse.child_id == child_id
     ).order_by(col(ConsentResponse.recorded_at).desc()))).all()
-    names = await people.people(session, school_id, {row.respondent_id for row in rows} | {row.recorded_by for row in rows})
+    names = await people.people(session, school_id, {
+        who for row in rows for who in (row.respondent_id, row.recorded_by, row.second_listener)})
     wrong = {row.corrects_id: row.reason for row in rows if row.corrects_id}
     return [
         ResponseView(
             row.id, Purpose(row.purpose), rules.Answer(row.answer), _name(names, row.respondent_id), row.relationship,
             rules.Route(row.route), row.signed_on, row.recorded_at, _name(names, row.recorded_by), wrong.get(row.id, ""),
+            row.document_version, row.language, _name(names, row.second_listener) if row.second_listener else "", row.reason,
+            row.counts_from,
         )
         for row in rows if row.answer != rules.Answer.ENTERED_IN_ERROR
     ]

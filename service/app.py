@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+import consent.conflict_pages as conflict_pages
 import consent.documents.pages as document_pages
 import consent.pages as consent_pages
 import consent.signing as consent_signing
@@ -85,6 +86,7 @@ ROUTERS = (
     *people_pages.ROUTERS,
     phones_pages.router,
     document_pages.router,
+    conflict_pages.router,
     consent_pages.router,
     consent_signing.router,
     lesson_door.router,

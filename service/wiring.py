@@ -1,6 +1,7 @@
 """Who reacts to what, on one screen. The only importer of both ends."""
 
 from consent import events as consents
+from consent import mails as consent_mails
 from consent.documents import commands as documents
 from consent.documents.events import ConsentDocumentPublished
 from lessons import events as lessons
@@ -28,7 +29,7 @@ from service.safeguarding.reopening.events import LessonsReopened
 
 CHANGES_A_ROOM: tuple[type[Event], ...] = (
     consents.ConsentRecorded, consents.ConsentWithdrawn, consents.ConsentCorrected, consents.ObjectionReceived,
-    consents.ObjectionDecided, consents.AgreementSigned, ConsentDocumentPublished,
+    consents.ObjectionDecided, consents.AgreementSigned, consents.ConsentConflictClosed, ConsentDocumentPublished,
     lessons.LessonMoved, lessons.LessonCancelled, lessons.CoverArranged,
     lessons.SecondAdultAdded, lessons.LinkAdded, lessons.LinkPreviewed, lessons.LinkRemoved, lessons.WordListChanged,
     LessonStopped, people.RolesChanged, people.PersonLeft, people.GroupChanged,
@@ -71,6 +72,7 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     people.RolesChanged: LEAVES_ROLES, people.PersonLeft: LEAVES_ROLES, people.RosterImported: LEAVES_ROLES,
     **dict.fromkeys((guests.GuestApproved, guests.GuestRefused, lessons.LessonApproved, lessons.LessonRefused, people.RoleAgreed,
                      people.RoleRefused, people.ProfileChanged, people.ProfileChangeRefused), (mails.tell_asker,)),
+    consents.ConsentRecorded: (consent_mails.tell_respondent,), consents.ConsentWithdrawn: (consent_mails.tell_respondent,),
     people.SchoolFounded: (documents.begin,),
     people.BadgeIssued: (refuse_adults_of_their_lessons,), people.BadgeUnlocked: (refuse_adults_of_their_lessons,),
 }

@@ -37,7 +37,8 @@ async def answer(school: Running, person: str, child: str, says_yes: bool, purpo
     async with school.database.writing() as session:
         shown = (await documents.shown(session, actor.school_id))[purpose]
         given: dict[str, Any] = {"document_id": shown.document_id, "language": "en", "route": Route.APP} | more
-        return await commands.answer(session, actor, child_id=child, purpose=purpose, says_yes=says_yes, now=school.clock.now(), **given)
+        return await commands.answer(session, actor, child_id=child, purpose=purpose, says_yes=says_yes,
+                                     now=school.clock.now(), **given)
 
 
 async def sees(school: Running, person: str) -> FamilyChild:
