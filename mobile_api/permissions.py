@@ -48,7 +48,8 @@ async def questions(session: AsyncSession, actor: Actor) -> int:
 
 def consent_of(child: FamilyChild, declared: schemas.YesNoUnsure | None, now: datetime) -> schemas.Consent:
     return schemas.Consent(
-        child=schemas.OwnChild(id=child.id, name=child.name), may_answer=child.may_decide, responsibility=declared, outcome=_outcome(child),
+        child=schemas.OwnChild(id=child.id, name=child.name), may_answer=child.may_decide, responsibility=declared,
+        outcome=_outcome(child),
         permissions=[_permission(question, now) for question in child.questions if question.purpose in ASKED])
 
 

@@ -8,6 +8,7 @@ from lessons import events as lessons
 from lessons import mails
 from lessons.attention import events as attention
 from lessons.breakouts import events as breakouts
+from lessons.family import commands as families
 from lessons.guards import refuse_adults_of_their_lessons
 from lessons.guests import events as guests
 from lessons.live.facts import LessonStopped
@@ -20,6 +21,7 @@ from service.foundation.banners import ring
 from service.foundation.bus import AfterCommit, Closing, InTransaction, Subscribers
 from service.foundation.events import Event
 from service.people import events as people
+from service.people.phones import events as phones
 from service.safeguarding import events as safeguarding
 from service.safeguarding import mails as alert_mails
 from service.safeguarding.approvals import events as approvals
@@ -64,15 +66,19 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     safeguarding.AlertTaken: (alert_mails.call_off,),
     safeguarding.AlertClosed: (alert_mails.call_off,),
     attention.LessonNeedsAttention: (mails.call,), attention.AttentionTaken: (mails.call_off,),
-    attention.AttentionOver: (mails.call_off,), LessonStopped: (mails.news,), lessons.CoverArranged: (mails.news,),
+    attention.AttentionOver: (mails.call_off,), LessonStopped: (mails.news, families.tell_of_lesson),
+    lessons.CoverArranged: (mails.news, families.tell_of_lesson), lessons.LessonMoved: (families.tell_of_lesson,),
+    lessons.LessonCancelled: (families.tell_of_lesson,),
     approvals.OneToOneAsked: (mails.ask_to_decide,), approvals.OneToOneQuestioned: (mails.answer,),
-    approvals.OneToOneRefused: (mails.answer,), approvals.OneToOneApproved: (mails.approve,),
+    approvals.OneToOneRefused: (mails.answer,), approvals.OneToOneApproved: (mails.approve, families.tell_of_one_to_one),
     approvals.OneToOneWithdrawn: (mails.decided,), approvals.OneToOneNotNeeded: (mails.decided,),
-    approvals.OneToOneRevoked: (cancel_what_is_to_come,),
+    approvals.OneToOneRevoked: (cancel_what_is_to_come, families.tell_of_one_to_one),
     people.RolesChanged: LEAVES_ROLES, people.PersonLeft: LEAVES_ROLES, people.RosterImported: LEAVES_ROLES,
     **dict.fromkeys((guests.GuestApproved, guests.GuestRefused, lessons.LessonApproved, lessons.LessonRefused, people.RoleAgreed,
                      people.RoleRefused, people.ProfileChanged, people.ProfileChangeRefused), (mails.tell_asker,)),
-    consents.ConsentRecorded: (consent_mails.tell_respondent,), consents.ConsentWithdrawn: (consent_mails.tell_respondent,),
+    consents.ConsentRecorded: (consent_mails.tell_respondent,), consents.ConsentWithdrawn: (
+        consent_mails.tell_respondent, families.tell_of_permission),
+    phones.PhoneAdded: (families.tell_of_phone,), phones.RefreshReused: (families.tell_of_phone,),
     people.SchoolFounded: (documents.begin,),
     people.BadgeIssued: (refuse_adults_of_their_lessons,), people.BadgeUnlocked: (refuse_adults_of_their_lessons,),
 }

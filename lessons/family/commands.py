@@ -15,12 +15,15 @@ from lessons.family.rules import News
 from lessons.family.tables import DataLimit, FamilyMessage, Presence
 from lessons.live.facts import LessonStopped
 from lessons.tables import Lesson
+from service.foundation import mail
 from service.foundation.bus import publish
 from service.foundation.errors import NotFound
 from service.foundation.events import Actor
 from service.people import family
 from service.people import queries as people
 from service.people.phones.events import PhoneAdded, RefreshReused
+from service.people.rules import may_be_told
+from service.people.tables import Guardianship
 from service.safeguarding.approvals import queries as approved
 from service.safeguarding.approvals.events import OneToOneApproved, OneToOneRevoked
 
@@ -35,44 +38,56 @@ async def tell_of_lesson(session: AsyncSession, event: OfALesson, actor: Actor) 
     """The families of a lesson that was stopped, moved or cancelled, or that another adult takes."""
     roster = await rosters.roster(session, event.lesson_id)
     occasion = f"{event.kind} {getattr(event, 'person_id', '') or getattr(event, 'starts_at', '')}"
-    for pupil in roster.expected:
-        await _tell(session, actor, OF_A_LESSON[type(event)], pupil.id, event.lesson_id, f"{event.lesson_id} {occasion}"[:80])
+    pairs = await _families(session, actor, [pupil.id for pupil in roster.expected])
+    await _write(session, actor, pairs, OF_A_LESSON[type(event)], event.lesson_id, f"{event.lesson_id} {occasion}"[:80])
 
 
 async def tell_of_one_to_one(session: AsyncSession, event: OneToOneApproved | OneToOneRevoked, actor: Actor) -> None:
-    kind = News.ONE_TO_ONE if isinstance(event, OneToOneApproved) else News.ONE_TO_ONE_ENDED
-    about = getattr(event, "approval_id", "") or getattr(event, "request_id", "")
-    await _tell(session, actor, kind, event.child_id, getattr(event, "lesson_id", ""), about)
+    """What was approved waits for an answer; what has ended is told at once (N7), as it may be on just now."""
+    if isinstance(event, OneToOneApproved):
+        await _tell(session, actor, News.ONE_TO_ONE, event.child_id, event.lesson_id, event.approval_id)
+        return
+    told = await _tell(session, actor, News.ONE_TO_ONE_ENDED, event.child_id, event.lesson_id, event.approval_id)
+    await mail.queue(session, school_id=actor.school_id, people=told, text="N7", about=event.approval_id,
+                     now=session.info["clock"].now(), zone=(await people.school(session, actor.school_id)).zone)
 
 
 async def tell_of_permission(session: AsyncSession, event: consents.ConsentWithdrawn, actor: Actor) -> None:
     """Whoever withdrew it reads that it was done. Nobody else is told who said what (screens 6.5)."""
-    await _write(session, actor, [event.respondent_id], News.PERMISSION_ENDED, event.child_id, "", event.response_id)
+    await _write(session, actor, [(event.respondent_id, event.child_id)], News.PERMISSION_ENDED, "", event.response_id)
 
 
 async def tell_of_phone(session: AsyncSession, event: PhoneAdded | RefreshReused, actor: Actor) -> None:
     kind = News.NEW_PHONE if isinstance(event, PhoneAdded) else News.SIGNED_OUT
     about = event.phone_id if isinstance(event, PhoneAdded) else f"{event.phone_id} {actor.session_id}"
-    await _write(session, actor, [event.person_id], kind, "", "", about)
+    await _write(session, actor, [(event.person_id, "")], kind, "", about)
 
 
-async def _tell(session: AsyncSession, actor: Actor, kind: News, child_id: str, lesson_id: str, about: str) -> None:
-    """Each adult who may be told of the child; nobody when telling them is marked as unsafe."""
-    if await approved.not_to_be_told(session, actor.school_id, [child_id]):
-        return
-    told = await people.families_to_tell(session, actor.school_id, [child_id])
-    await _write(session, actor, told, kind, child_id, lesson_id, about)
+async def _tell(session: AsyncSession, actor: Actor, kind: News, child_id: str, lesson_id: str, about: str) -> frozenset[str]:
+    """Each adult who may be told of the child. Returns whom."""
+    pairs = await _families(session, actor, [child_id])
+    await _write(session, actor, pairs, kind, lesson_id, about)
+    return frozenset(adult for adult, _ in pairs)
 
 
-async def _write(session: AsyncSession, actor: Actor, whom: Iterable[str], kind: News, child_id: str, lesson_id: str,
+async def _families(session: AsyncSession, actor: Actor, child_ids: Iterable[str]) -> set[tuple[str, str]]:
+    """(adult, child) for each adult who may be told of the child; none of a child whose family is not safe to tell."""
+    children = set(child_ids)
+    children -= await approved.not_to_be_told(session, actor.school_id, children)
+    rows = await session.exec(select(Guardianship).where(
+        Guardianship.school_id == actor.school_id, col(Guardianship.child_id).in_(sorted(children))))
+    return {(row.guardian_id, row.child_id) for row in rows.all() if may_be_told(people.flags_of(row))}
+
+
+async def _write(session: AsyncSession, actor: Actor, pairs: Iterable[tuple[str, str]], kind: News, lesson_id: str,
                  about: str) -> None:
-    had = set((await session.exec(select(FamilyMessage.person_id).where(
-        FamilyMessage.kind == kind, FamilyMessage.about == about, FamilyMessage.child_id == child_id))).all())
+    had = set((await session.exec(select(FamilyMessage.person_id, FamilyMessage.child_id).where(
+        FamilyMessage.kind == kind, FamilyMessage.about == about))).all())
     now = session.info["clock"].now()
     session.add_all(
-        FamilyMessage(school_id=actor.school_id, person_id=person, kind=kind, child_id=child_id, lesson_id=lesson_id, about=about,
+        FamilyMessage(school_id=actor.school_id, person_id=person, kind=kind, child_id=child, lesson_id=lesson_id, about=about,
                       made_at=now)
-        for person in sorted(set(whom) - had))
+        for person, child in sorted(set(pairs) - had))
 
 
 async def read(session: AsyncSession, actor: Actor, message_id: str, now: datetime) -> None:

@@ -14,6 +14,7 @@ from recordings.grants import commands as grants
 from service.foundation.bus import publish
 from service.foundation.db import Database
 from service.foundation.events import system
+from service.people.phones.tables import PhoneInvitation
 from service.people.tables import PasswordReset, School, SignIn, StepUpGrant
 from service.safeguarding.approvals import revocation
 from service.safeguarding.reopening.events import SystemRestored
@@ -27,6 +28,8 @@ async def void(database: Database, state_id: str, made_at: datetime, now: dateti
         await session.exec(update(SignIn).where(col(SignIn.ended_at).is_(None)).values(ended_at=now))
         await session.exec(update(StepUpGrant).where(col(StepUpGrant.used_at).is_(None)).values(used_at=now))
         await session.exec(update(PasswordReset).where(col(PasswordReset.used_at).is_(None)).values(used_at=now))
+        await session.exec(update(PhoneInvitation).where(col(PhoneInvitation.ended_at).is_(None)).values(
+            ended_at=now, ended_why="revoked"))
         await session.exec(update(CalendarFeed).where(col(CalendarFeed.revoked_at).is_(None)).values(revoked_at=now))
         for school_id in (await session.exec(select(School.id))).all():
             actor = system(school_id)

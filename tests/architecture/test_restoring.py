@@ -9,12 +9,13 @@ from tests.architecture.files import ROOT
 
 ENDS = re.compile(r"(revoked|ended|used|expires|lifted|withdrawn|stopped)_(at|on)")
 ENDED_BY_A_RESTORE = {"sign_in", "step_up_grant", "password_reset", "approval", "guest_pass", "guest_link", "calendar_feed",
-                      "recording_grant"}
+                      "recording_grant", "phone_invitation"}
 LEFT = {
     "approved_platform": "on the page: entered again by hand",
     "badge": "on the page: entered again by hand",
     "dbs_check": "on the page: entered again by hand",
     "passkey": "on the page: entered again by hand",
+    "phone_refresh": "ends with its sign-in",
     "recovery_recipient": "on the page: entered again by hand",
     "lesson": "its end is its journal's, and its room opens only inside its time",
     "recording": "the start seals what was open",
