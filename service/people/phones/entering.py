@@ -3,8 +3,8 @@
 Each way needs a proof of the phone's own key, which everything that is handed out is bound to. policy: AC1, AC9; threats T19, T20
 """
 
-import asyncio
 import secrets
+from asyncio import sleep
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -58,7 +58,7 @@ async def open_invitation(state: Any, *, token: str, code: str, born_on: str, ad
     async with state.database.writing() as session:
         row, why, school = await _look(state, session, token, code, born_on, now)
         ticket = state.pepper.challenge(INVITED, (), row.id if row else new_id(), _until(now))
-    await asyncio.sleep(max(0.0, PACE - (state.clock.boottime() - began)))
+    await sleep(max(0.0, PACE - (state.clock.boottime() - began)))
     if why or school is None:
         state.tries.note(address)
         raise rules.InvitationRefused()
