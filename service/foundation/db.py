@@ -20,15 +20,12 @@ from sqlmodel import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.errors import Unavailable
-from service.foundation.sqlite import Nearby
+from service.foundation.sqlite import PATIENCE, Nearby
 
 WRITE_SECONDS = Histogram(
     "chaperone_write_transaction_seconds", "How long a write transaction held the database's one writer",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
 )
-
-PATIENCE = 10.0
-"""Seconds for which a writer waits for its turn."""
 
 
 def new_id() -> str:
@@ -45,7 +42,7 @@ def open_engine(url: str, *, reads_only: bool = False) -> AsyncEngine:
     sqlite = url.startswith("sqlite")
     # An error of SQL is logged with what went wrong, never with the values: they are children's names (policy: CO4).
     engine = create_async_engine(url, hide_parameters=True, **(
-        {"connect_args": {"timeout": 10}, "module": Nearby(WRITE_SECONDS.observe)} if sqlite else {}))
+        {"connect_args": {"timeout": PATIENCE}, "module": Nearby(WRITE_SECONDS.observe)} if sqlite else {}))
     if sqlite:
         event.listen(engine.sync_engine, "connect", _reads_only if reads_only else _prepare)
         if not reads_only:  # a reading connection says it with its first statement

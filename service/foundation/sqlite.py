@@ -26,7 +26,7 @@ QUICK = 0.002
 STAY, STAY_WRITING = 0.03, 0.05
 """Seconds of one round of the loop after which statements go to the thread; and of a transaction that others wait for."""
 PATIENCE = 10.0
-"""Seconds for which a writer waits for another process that writes."""
+"""Seconds for which a writer waits: for its turn, and for another process that writes."""
 KNOWN, FEW = 4096, 20
 """Statements that are remembered; rows of one that are written at once."""
 
