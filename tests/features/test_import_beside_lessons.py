@@ -38,8 +38,8 @@ from tests.ten_lessons import Taught, office, roster_file, ten_lessons
 
 PUPILS, PRESENT = 1500, 2
 LONGEST, STATEMENTS = 0.1, 100
-"""What one write transaction may have the database work for, wherever (seconds of processor time), and ask of it. How long it lasts by
-the clock is for the bench to say (`python -m tests.bench roster_import`): here it would say what else the machine does."""
+"""For how long the database may work for one write transaction (seconds of processor time), and its statements. How long it lasts
+by the clock is for the bench to say (`python -m tests.bench roster_import`): here it would say what else the machine does."""
 CLUMSY = 4.0
 STARVED, TRIES = 0.5, 5
 """Seconds late at which the watching thread was given no processor: then everybody in these lessons fell silent."""
