@@ -7,6 +7,7 @@ from consent.documents.events import ConsentDocumentPublished
 from lessons import events as lessons
 from lessons import mails
 from lessons.attention import events as attention
+from lessons.attention.withdrawals import put_before_the_team
 from lessons.breakouts import events as breakouts
 from lessons.guards import refuse_adults_of_their_lessons
 from lessons.guests import events as guests
@@ -33,6 +34,7 @@ CHANGES_A_ROOM: tuple[type[Event], ...] = (
     lessons.LessonMoved, lessons.LessonCancelled, lessons.CoverArranged,
     lessons.SecondAdultAdded, lessons.LinkAdded, lessons.LinkPreviewed, lessons.LinkRemoved, lessons.WordListChanged,
     LessonStopped, people.RolesChanged, people.PersonLeft, people.GroupChanged,
+    people.GuardianshipAdded, people.GuardianshipChanged,
     people.DbsWithdrawn, people.RosterImported, approvals.OneToOneApproved, approvals.OneToOneRevoked,
     guests.GuestApproved, guests.GuestPassEnded,
     breakouts.BreakoutOpened, breakouts.PupilPlaced, breakouts.BreakoutsClosed,
@@ -72,7 +74,7 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     people.RolesChanged: LEAVES_ROLES, people.PersonLeft: LEAVES_ROLES, people.RosterImported: LEAVES_ROLES,
     **dict.fromkeys((guests.GuestApproved, guests.GuestRefused, lessons.LessonApproved, lessons.LessonRefused, people.RoleAgreed,
                      people.RoleRefused, people.ProfileChanged, people.ProfileChangeRefused), (mails.tell_asker,)),
-    consents.ConsentRecorded: (consent_mails.tell_respondent,), consents.ConsentWithdrawn: (consent_mails.tell_respondent,),
+    **dict.fromkeys((consents.ConsentRecorded, consents.ConsentWithdrawn), (consent_mails.tell_respondent, put_before_the_team)),
     people.SchoolFounded: (documents.begin,),
     people.BadgeIssued: (refuse_adults_of_their_lessons,), people.BadgeUnlocked: (refuse_adults_of_their_lessons,),
 }

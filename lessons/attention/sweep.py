@@ -79,13 +79,13 @@ async def _look_at(session: AsyncSession, lesson_id: str, entries: Sequence[_Rea
     kinds = {entry.kind for entry in entries}
     if kinds & {RoomJournalled.__name__, RoomOpened.__name__}:
         for one in near_misses.of_journal(await _journal(session, lesson_id)):
-            await _keep(session, lesson, one.kind, f"{one.kind}:{lesson_id}", one.times, one.words, now)
+            await keep(session, lesson, one.kind, f"{one.kind}:{lesson_id}", one.times, one.words, now)
     for entry in entries:
         if entry.kind == RoomOpened.__name__:
             await _one_to_ones(session, lesson, entry, now)
         elif entry.kind == RecordingEnded.__name__ and entry.body.get("outcome") == "incomplete":
             words = f"The recording is incomplete: {entry.body.get('reason', '')}."
-            await _keep(session, lesson, Kind.RECORDING, f"recording:{lesson_id}", 1, words, now)
+            await keep(session, lesson, Kind.RECORDING, f"recording:{lesson_id}", 1, words, now)
 
 
 async def _journal(session: AsyncSession, lesson_id: str) -> list[near_misses.Entry]:
@@ -104,10 +104,11 @@ async def _one_to_ones(session: AsyncSession, lesson: Lesson, opened: _Read, now
             found = await people.people(session, lesson.school_id, ids)
             adult, child, approver = (found[each].name if each in found else "Somebody" for each in ids)
             words = f"{adult} with {child}, approved by {approver}. The recording has all of it."
-            await _keep(session, lesson, Kind.ONE_TO_ONE, f"one-to-one:{approval.id}", 1, words, now)
+            await keep(session, lesson, Kind.ONE_TO_ONE, f"one-to-one:{approval.id}", 1, words, now)
 
 
-async def _keep(session: AsyncSession, lesson: Lesson, kind: Kind, source: str, times: int, words: str, now: datetime) -> None:
+async def keep(session: AsyncSession, lesson: Lesson, kind: Kind, source: str, times: int, words: str, now: datetime) -> None:
+    """Put what was found in a lesson into the review queue, once a `source`; nobody who took part is told of it."""
     await safeguarding.find(
         session, lesson.school_id, kind=kind, source=source, lesson_id=lesson.id, place=await _place(session, lesson),
         present=await took_part(session, lesson.id), times=times, words=words, now=now,
