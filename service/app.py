@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 import consent.conflict_pages as conflict_pages
 import consent.documents.pages as document_pages
 import consent.pages as consent_pages
+import consent.requests.pages as request_pages
 import consent.signing as consent_signing
 import lessons.attendance.pages as attendance_pages
 import lessons.attention.pages as attention_pages
@@ -74,6 +75,7 @@ ROUTERS = (
     metrics.router,
     *people_pages.ROUTERS,
     document_pages.router,
+    request_pages.router,
     conflict_pages.router,
     consent_pages.router,
     consent_signing.router,
@@ -104,6 +106,7 @@ TEMPLATES = {
     "people": "service.people",
     "consent": "consent",
     "documents": "consent.documents",
+    "requests": "consent.requests",
     "safeguarding": "service.safeguarding",
     "reopening": "service.safeguarding.reopening",
     "recordings": "recordings",

@@ -9,7 +9,7 @@ TABLES = (
     "service.foundation.audit", "service.foundation.bus", "service.foundation.mail",
     "service.people.tables", "service.safeguarding.tables",
     "service.safeguarding.approvals.tables", "service.safeguarding.concerns.tables",
-    "consent.tables", "consent.documents.tables",
+    "consent.tables", "consent.documents.tables", "consent.requests.tables",
     "recordings.tables", "recordings.ending.tables", "recordings.preparation.tables", "recordings.marks.tables",
     "recordings.grants.tables",
     "lessons.tables", "lessons.guests.tables",

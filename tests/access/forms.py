@@ -58,6 +58,7 @@ def _given(world: World, path: str, relation: str, role: str) -> dict[str, Any]:
         "/permissions/responses/{response_id}/mistake": {"note": "The form of another child"},
         "/permissions/children/{child_id}/objections": {"objector": world.people[Role.PARENT], "words": "Our faith"},
         "/permissions/children/{child_id}/differ": {"purpose": "camera", "reason": "They agree by now"},
+        "/permissions/requests": {"purposes": ["camera"], "day": "1", "month": "12", "year": "2026"},
         "/permissions/texts/{purpose}/new": {"changed": "Clearer", "stands": "yes", "after": 1, **TEXT},
         "/permissions/texts/versions/{document_id}/{language}": TEXT,
         "/permissions/texts/languages/{text_id}": {"reviewer": "Mrs Jones"},
