@@ -42,6 +42,27 @@ class ConsentCorrected(Event):
 
 
 @dataclass(frozen=True)
+class CourtOrderRecorded(Event):
+    """Somebody wrote down that a court says whose answer to follow. It closes nothing before a second person agrees."""
+
+    subject = "child_id"
+    child_id: str
+    resolution_id: str
+    purpose: str
+
+
+@dataclass(frozen=True)
+class ConsentConflictClosed(Event):
+    """A named person closed a conflict of answers (two, where a court order is what closes it)."""
+
+    subject = "child_id"
+    child_id: str
+    resolution_id: str
+    purpose: str
+    by_court_order: bool
+
+
+@dataclass(frozen=True)
 class ObjectionReceived(Event):
     """Somebody objects to the recording of a child where recording rests on the school's public task."""
 

@@ -8,9 +8,11 @@ from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent import commands, queries, rules
+from consent.documents import queries as documents
+from consent.resolutions import RESOLVERS
 from consent.rules import Purpose, Route
 from service.foundation.errors import Invalid, NotAllowed, NotFound
-from service.foundation.events import SAFEGUARDING, Actor, Role
+from service.foundation.events import SAFEGUARDING, STAFF, Actor, Role
 from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
 from service.people import queries as people
 from service.people.profile import RecordingBasis
@@ -31,7 +33,8 @@ async def permissions(request: Request, actor: Reader, session: Reading) -> Resp
 @router.get("/missing")
 async def missing(request: Request, actor: Reader, session: Reading) -> Response:
     found = await queries.classes(session, actor.school_id)
-    return await render(request, "consent/missing.html", title="Who has not answered", classes=found)
+    return await render(request, "consent/missing.html", title="Who has not answered", classes=found,
+                        all_purposes=rules.PURPOSES)
 
 
 @router.get("/classes/{group_id}")
@@ -48,7 +51,8 @@ async def child(
 ) -> Response:
     on = _iso(day) or now.date()
     route_now = route if route in rules.OFFICE_ROUTES else Route.PAPER
-    given = {"respondent": "", "day": (on.day, on.month, on.year), "route": route_now, "answers": dict.fromkeys(Purpose, "")}
+    given = {"respondent": "", "day": (on.day, on.month, on.year), "route": route_now, "answers": dict.fromkeys(Purpose, ""),
+             "listener": "", "version": 0, "why": ""}
     words = {"answers": "The answers are in the list below.", "mistake": "The answer no longer counts."}.get(saved, "")
     return await _child_page(request, actor, session, child_id, given, saved=words)
 
@@ -59,7 +63,8 @@ async def record(request: Request, child_id: str, actor: Office, session: Writin
     said = {purpose: str(form.get(purpose, "")) for purpose in Purpose}
     boxes = tuple(str(form.get(part, "")) for part in ("day", "month", "year"))
     route = str(form.get("route", Route.PAPER))
-    respondent = str(form.get("respondent", ""))
+    respondent, listener, why = (str(form.get(name, "")) for name in ("respondent", "second_listener", "why"))
+    version = int(said_version) if (said_version := str(form.get("version", ""))).isdecimal() and len(said_version) < 6 else 0
     try:
         if not respondent:
             raise Invalid("There is a problem", fields={"respondent": "Choose who signed"})
@@ -67,9 +72,11 @@ async def record(request: Request, child_id: str, actor: Office, session: Writin
         await commands.record_response(
             session, actor, child_id=child_id, answers={p: word == "yes" for p, word in said.items() if word},
             respondent_id=respondent, route=_office_route(route), signed_on=signed_on, now=now,
+            second_listener=listener, version=version, reason=why,
         )
     except (Invalid, rules.MayNotAnswer) as error:
-        given = {"respondent": respondent, "day": boxes, "route": route, "answers": said}
+        given = {"respondent": respondent, "day": boxes, "route": route, "answers": said,
+                 "listener": listener, "version": version, "why": why}
         errors = error.fields or {"respondent": error.message}
         return await _child_page(request, actor, session, child_id, given, errors=errors)
     if form.get("then") == "next":
@@ -113,6 +120,9 @@ async def _child_page(
         objections=await queries.objections(session, actor.school_id, child_id),
         public_task=profile.recording_basis == RecordingBasis.PUBLIC_TASK,
         group_id=await queries.class_of(session, actor.school_id, child_id),
+        colleagues=[one for one in await people.holders(session, actor.school_id, STAFF) if one.id != actor.person_id],
+        newest_version=max((one.version for one in (await documents.shown(session, actor.school_id)).values()), default=1),
+        may_resolve=actor.is_any(RESOLVERS),
         may_record=Role.OFFICE in actor.roles, may_decide=actor.is_any(commands.MAY_DECIDE_OBJECTIONS),
     )
 

@@ -1,5 +1,5 @@
 """What people are told again while it is so (screens 9): a decision waits (S2), something technical needs attention (S4),
-something of theirs needs renewing (S5; policy: CO5, AC8).
+something of theirs needs renewing (S5), a question waits for a family (N2; policy: CO2, CO5, AC8).
 
 Worked out each hour from what is true at that moment, never from what was done before; a mail is a row that can exist only
 once for its person, day and matter, so that a restart repeats nothing. What is no longer so is not said again.
@@ -16,6 +16,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent import queries as consents
+from consent.requests import queries as requests
 from consent.rules import Audience
 from lessons.attention.queries import deciders
 from lessons.guests import queries as guests
@@ -81,6 +82,7 @@ async def notices(session: AsyncSession, school_id: str, local: datetime, machin
         waits = await waiting_for(session, school_id, local)
         found += [Notice(frozenset({person}), "S2", person, f"daily {today}") for person in sorted(waits)]
         found += await _renewals(session, school_id, today)
+        found += [Notice(one.people, "N2", one.about, one.occasion) for one in await requests.due(session, school_id, today)]
     return found
 
 

@@ -11,7 +11,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+import consent.conflict_pages as conflict_pages
+import consent.documents.pages as document_pages
 import consent.pages as consent_pages
+import consent.requests.pages as request_pages
 import consent.signing as consent_signing
 import lessons.attendance.pages as attendance_pages
 import lessons.attention.pages as attention_pages
@@ -34,6 +37,7 @@ import service.safeguarding.concerns.pages as concerns_pages
 import service.safeguarding.pages as safeguarding_pages
 import service.safeguarding.reopening.pages as reopening_pages
 import service.selftest.pages as selftest_pages
+from consent.documents.commands import seed_all as seed_texts
 from lessons.attention import sweep
 from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
@@ -70,6 +74,9 @@ ROUTERS = (
     banners.router,
     metrics.router,
     *people_pages.ROUTERS,
+    document_pages.router,
+    request_pages.router,
+    conflict_pages.router,
     consent_pages.router,
     consent_signing.router,
     lesson_door.router,
@@ -98,6 +105,8 @@ ROUTERS = (
 TEMPLATES = {
     "people": "service.people",
     "consent": "consent",
+    "documents": "consent.documents",
+    "requests": "consent.requests",
     "safeguarding": "service.safeguarding",
     "reopening": "service.safeguarding.reopening",
     "recordings": "recordings",
@@ -163,6 +172,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         })
         stack.push_async_callback(state.database.close)
         await upgrade.to_newest(state.database, state.keys)
+        await seed_texts(state.database, state.clock)
         state.vault = Vault(state.settings.data, storage_of(state.settings), state.keys)
         state.vault.forget_old()
         keycopies.replay(state.keys)

@@ -12,6 +12,7 @@ from typing import Any
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from consent.documents import commands as documents
 from consent.tables import Agreement, AgreementSignature, ConsentResponse
 from lessons.tables import Lesson, LessonAdult
 from service import seed_one_to_one
@@ -124,6 +125,7 @@ async def demo_school(session: AsyncSession, now: datetime, seed: int = 7) -> di
         school_id=school.id, version=1, profile=Profile().to_json(), reason="The default profile", decided_by="system",
         review_on=today + timedelta(365), in_force_at=now - timedelta(1),
     ))
+    await documents.seed(session, school.id, now - timedelta(60))
     for title, given, family, roles in STAFF_PEOPLE:
         _adult(session, made, title, given, family, roles)
     await session.flush()

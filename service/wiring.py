@@ -1,9 +1,13 @@
 """Who reacts to what, on one screen. The only importer of both ends."""
 
 from consent import events as consents
+from consent import mails as consent_mails
+from consent.documents import commands as documents
+from consent.documents.events import ConsentDocumentPublished
 from lessons import events as lessons
 from lessons import mails
 from lessons.attention import events as attention
+from lessons.attention.withdrawals import put_before_the_team
 from lessons.breakouts import events as breakouts
 from lessons.guards import refuse_adults_of_their_lessons
 from lessons.guests import events as guests
@@ -26,9 +30,11 @@ from service.safeguarding.reopening.events import LessonsReopened
 
 CHANGES_A_ROOM: tuple[type[Event], ...] = (
     consents.ConsentRecorded, consents.ConsentWithdrawn, consents.ConsentCorrected, consents.ObjectionReceived,
-    consents.ObjectionDecided, consents.AgreementSigned, lessons.LessonMoved, lessons.LessonCancelled, lessons.CoverArranged,
+    consents.ObjectionDecided, consents.AgreementSigned, consents.ConsentConflictClosed, ConsentDocumentPublished,
+    lessons.LessonMoved, lessons.LessonCancelled, lessons.CoverArranged,
     lessons.SecondAdultAdded, lessons.LinkAdded, lessons.LinkPreviewed, lessons.LinkRemoved, lessons.WordListChanged,
     LessonStopped, people.RolesChanged, people.PersonLeft, people.GroupChanged,
+    people.GuardianshipAdded, people.GuardianshipChanged,
     people.DbsWithdrawn, people.RosterImported, approvals.OneToOneApproved, approvals.OneToOneRevoked,
     guests.GuestApproved, guests.GuestPassEnded,
     breakouts.BreakoutOpened, breakouts.PupilPlaced, breakouts.BreakoutsClosed,
@@ -68,6 +74,8 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     people.RolesChanged: LEAVES_ROLES, people.PersonLeft: LEAVES_ROLES, people.RosterImported: LEAVES_ROLES,
     **dict.fromkeys((guests.GuestApproved, guests.GuestRefused, lessons.LessonApproved, lessons.LessonRefused, people.RoleAgreed,
                      people.RoleRefused, people.ProfileChanged, people.ProfileChangeRefused), (mails.tell_asker,)),
+    **dict.fromkeys((consents.ConsentRecorded, consents.ConsentWithdrawn), (consent_mails.tell_respondent, put_before_the_team)),
+    people.SchoolFounded: (documents.begin,),
     people.BadgeIssued: (refuse_adults_of_their_lessons,), people.BadgeUnlocked: (refuse_adults_of_their_lessons,),
 }
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from consent.tables import ConsentResponse, RecordingObjection
+from consent.documents.tables import ConsentDocument, ConsentText
+from consent.requests.tables import ConsentRequest
+from consent.tables import ConsentResolution, ConsentResponse, RecordingObjection
 from lessons.attention.tables import LessonAttention
 from lessons.guests.tables import GuestPass, GuestPassLesson
 from lessons.tables import Lesson, LessonAdult, LessonLink
@@ -236,6 +238,16 @@ async def _people(world: World, school_id: str) -> None:
         closure = Closure(school_id=school_id, closed_on=today + timedelta(9), name="Training day")
         response = (await session.exec(select(ConsentResponse.id).where(
             ConsentResponse.child_id == world.people[Role.PUPIL]))).first()
+        document = (await session.exec(select(ConsentDocument.id).where(
+            ConsentDocument.school_id == school_id, ConsentDocument.purpose == "chat"))).one()
+        draft = (await session.exec(select(ConsentText.id).where(
+            ConsentText.school_id == school_id, col(ConsentText.approved_at).is_(None)))).first()
+        order = ConsentResolution(
+            school_id=school_id, child_id=world.people[Role.PUPIL], purpose="camera", kind="court_order",
+            follows_id=links[0].guardian_id, reason="The family court", resolved_by=khan, resolved_at=now)
+        asked = ConsentRequest(school_id=school_id, group_id=group, purposes="camera", asked_on=today,
+                               deadline=today + timedelta(7), asked_by=office, asked_at=now)
+        session.add_all((order, asked))
         objection = RecordingObjection(school_id=school_id, child_id=world.people[Role.PUPIL], objector_id=links[0].guardian_id,
                                        words="Our faith", received_at=now, recorded_by=office)
         session.add_all((*changes.values(), *rules.values(), *keys.values(), closure, objection))
@@ -258,6 +270,10 @@ async def _people(world: World, school_id: str) -> None:
         ("any", "/roles/waiting/{request_id} request_id"): power.id, ("any", "recipient_id"): safe.id,
         ("any", "item"): "holds", ("theirs", "change_id"): of(rules), ("another's", "change_id"): rules[khan].id,
         ("theirs", "passkey_id"): of(keys), ("another's", "passkey_id"): keys[cole].id,
+        ("any", "purpose"): "chat", ("any", "resolution_id"): order.id,
+        **{("any", f"/permissions/requests/{{request_id}}{end} request_id"): asked.id
+           for end in ("", "/remind", "/end", "/calls", "/forms")},
+        ("any", "language"): "pl", ("any", "document_id"): document, ("any", "text_id"): str(draft),
         ("any", "row_id"): closure.id, ("any", "response_id"): str(response), ("any", "objection_id"): objection.id,
         ("any", "check_id"): check, ("any", "import_id"): made, ("any", "/guardians/{link_id} link_id"): links[0].id,
     }

@@ -6,7 +6,7 @@ import pytest
 from sqlmodel import col, select
 
 from consent import commands, queries, rules
-from consent.rules import Purpose, Route
+from consent.rules import Route
 from consent.tables import Agreement, ConsentResponse
 from service.foundation.audit import AuditLeaf
 from service.foundation.errors import Conflict, NotFound
@@ -15,7 +15,7 @@ from service.people import queries as people
 from service.people.tables import Guardianship, PersonRole
 from tests.school import Running
 
-ALL = {purpose.value for purpose in Purpose}
+ALL = {purpose.value for purpose in rules.IN_LESSONS}
 
 
 async def office(school: Running) -> Actor:
