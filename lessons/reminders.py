@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from consent import queries as consents
-from consent.rules import Audience
+from consent.agreements import queries as agreements
+from consent.agreements.rules import Audience
 from lessons.attention.queries import deciders
 from lessons.guests import queries as guests
 from lessons.guests.rules import DECIDE
@@ -144,7 +144,7 @@ async def _technical(session: AsyncSession, school_id: str, today: date, machine
 
 async def _renewals(session: AsyncSession, school_id: str, today: date) -> list[Notice]:
     """30 and 7 days before an agreement or a DBS check ends, to its owner alone."""
-    signers = await consents.register(session, school_id, None, today)
+    signers = await agreements.register(session, school_id, None, today)
     ends = [(one.id, "agreement", one.renew_on) for one in signers if one.audience in STAFF_AUDIENCES and one.renew_on]
     staff = {one.id for one in await queries.holders(session, school_id, rules.PROVERS)}
     ends += [(person, "dbs", day) for person, day in _latest(await registers.dbs_register(session, school_id)).items()]

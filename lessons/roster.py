@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 import consent.queries as consents
+from consent.agreements import queries as agreements
 from lessons import rules
 from lessons.breakouts.family import Family, family, ids_of
 from lessons.guests import queries as guests
@@ -244,7 +245,7 @@ async def adults_of(session: AsyncSession, school_id: str, parts: dict[str, str]
     """
     views = await people.people(session, school_id, parts, here_on=on)
     checked = await with_dbs(session, school_id, list(parts), on)
-    signed = await consents.signed(session, school_id, {view.id: view.roles for view in views.values()}, on)
+    signed = await agreements.signed(session, school_id, {view.id: view.roles for view in views.values()}, on)
     found = [
         Adult(view.id, view.name, "guest" if _is_guest(view) else parts[view.id], view.id in checked, view.id in signed,
               (admitted or {}).get(view.id))

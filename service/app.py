@@ -11,8 +11,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+import consent.agreements.pages as agreements_pages
+import consent.agreements.signing as agreements_signing
 import consent.pages as consent_pages
-import consent.signing as consent_signing
 import lessons.attendance.pages as attendance_pages
 import lessons.attention.pages as attention_pages
 import lessons.breakouts.pages as breakouts_pages
@@ -70,8 +71,9 @@ ROUTERS = (
     banners.router,
     metrics.router,
     *people_pages.ROUTERS,
+    agreements_pages.router,
+    agreements_signing.router,
     consent_pages.router,
-    consent_signing.router,
     lesson_door.router,
     lesson_socket.router,
     lesson_now.router,
@@ -98,6 +100,7 @@ ROUTERS = (
 TEMPLATES = {
     "people": "service.people",
     "consent": "consent",
+    "agreements": "consent.agreements",
     "safeguarding": "service.safeguarding",
     "reopening": "service.safeguarding.reopening",
     "recordings": "recordings",
@@ -116,7 +119,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.authenticate = authenticate
     app.state.seen = {}
     app.state.frame = frame
-    app.state.notices = (banners.on_page, consent_signing.notice)
+    app.state.notices = (banners.on_page, agreements_signing.notice)
     app.state.banners = (safeguarding_pages.banners, reopening_pages.banners, attention_pages.banners, ending_pages.banners,
                          grants_pages.banners)
     app.state.health = (backup_health.tiles,)

@@ -12,7 +12,8 @@ from typing import Any
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from consent.tables import Agreement, AgreementSignature, ConsentResponse
+from consent.agreements.tables import Agreement, AgreementSignature
+from consent.tables import ConsentResponse
 from lessons.tables import Lesson, LessonAdult
 from service import seed_one_to_one
 from service.foundation.db import new_id

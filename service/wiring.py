@@ -1,6 +1,7 @@
 """Who reacts to what, on one screen. The only importer of both ends."""
 
 from consent import events as consents
+from consent.agreements import events as agreements
 from lessons import events as lessons
 from lessons import mails
 from lessons.attention import events as attention
@@ -26,7 +27,7 @@ from service.safeguarding.reopening.events import LessonsReopened
 
 CHANGES_A_ROOM: tuple[type[Event], ...] = (
     consents.ConsentRecorded, consents.ConsentWithdrawn, consents.ConsentCorrected, consents.ObjectionReceived,
-    consents.ObjectionDecided, consents.AgreementSigned, lessons.LessonMoved, lessons.LessonCancelled, lessons.CoverArranged,
+    consents.ObjectionDecided, agreements.AgreementSigned, lessons.LessonMoved, lessons.LessonCancelled, lessons.CoverArranged,
     lessons.SecondAdultAdded, lessons.LinkAdded, lessons.LinkPreviewed, lessons.LinkRemoved, lessons.WordListChanged,
     LessonStopped, people.RolesChanged, people.PersonLeft, people.GroupChanged,
     people.DbsWithdrawn, people.RosterImported, approvals.OneToOneApproved, approvals.OneToOneRevoked,

@@ -15,9 +15,10 @@ from zoneinfo import ZoneInfo
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from consent.commands import record_response, record_signature
+from consent.agreements.commands import record_signature
+from consent.agreements.tables import Agreement
+from consent.commands import record_response
 from consent.rules import Purpose, Route
-from consent.tables import Agreement
 from lessons import commands as lessons
 from lessons.proposals import Wanted
 from recordings.ending import destruction

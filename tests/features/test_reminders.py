@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import col, select, update
 
-from consent.tables import Agreement, AgreementSignature
+from consent.agreements.tables import Agreement, AgreementSignature
 from lessons import reminders
 from lessons.guests.tables import GuestPass
 from lessons.reminders import Machine

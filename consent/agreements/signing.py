@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from consent import commands, queries, rules
+from consent.agreements import commands, queries, rules
+from consent.rules import Route
 from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import EVERYBODY, Actor, Role
 from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
@@ -35,7 +36,7 @@ async def sign(
     person = await people.person(session, actor.school_id, actor.person_id)
     try:
         rules.check_signing(agree == "yes", name, person.full_name, needs_name=Role.PUPIL not in actor.roles)
-        await commands.record_signature(session, actor, person_id=actor.person_id, route=rules.Route.WEB,
+        await commands.record_signature(session, actor, person_id=actor.person_id, route=Route.WEB,
                                         signed_on=now.date(), now=now)
     except Invalid as error:
         return await _page(request, actor, session, {"agree": agree, "name": name}, error.fields)
@@ -52,7 +53,7 @@ async def _page(
         raise NotFound()
     days = (await people.profile(session, actor.school_id)).agreement_days
     return await render(
-        request, "consent/agreement.html", 422 if errors else 200, title=TITLES[line.audience], line=line, agreement=found,
+        request, "agreements/agreement.html", 422 if errors else 200, title=TITLES[line.audience], line=line, agreement=found,
         signed_until=line.renew_on if line.signing is rules.Signing.SIGNED else None, renew_on=today + timedelta(days=days),
         is_pupil=Role.PUPIL in actor.roles, given=given, errors=errors,
     )

@@ -1,0 +1,64 @@
+"""The register of who has signed, and the office's paper route (screens 7.7; policy: CO1, CO5)."""
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import Response
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from consent import queries as families
+from consent import rules as consents
+from consent.agreements import commands, queries, rules
+from consent.rules import Route
+from service.foundation.errors import Invalid, NotFound
+from service.foundation.events import SAFEGUARDING, Actor, Role
+from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
+
+router = APIRouter(prefix="/permissions/agreements")
+Reader = Annotated[Actor, Depends(Audience(SAFEGUARDING, Role.OFFICE, Role.HEADTEACHER))]
+Office = Annotated[Actor, Depends(Audience(Role.OFFICE))]
+Text = Annotated[str, Form()]
+
+
+@router.get("")
+async def agreements(request: Request, actor: Reader, session: Reading, now: Now) -> Response:
+    lines = await queries.register(session, actor.school_id, None, now.date())
+    parts = {part: found for part in rules.Audience if (found := [line for line in lines if line.audience is part])}
+    versions = {part: row.version for part, row in (await queries.current_agreements(session, actor.school_id)).items()}
+    return await render(request, "agreements/register.html", title="Who has signed the agreement", parts=parts,
+                        versions=versions, may_record=Role.OFFICE in actor.roles)
+
+
+@router.get("/{person_id}")
+async def signature(request: Request, person_id: str, actor: Office, session: Reading, now: Now) -> Response:
+    return await _signature_page(request, actor, session, person_id, now.date(), (now.day, now.month, now.year))
+
+
+@router.post("/{person_id}")
+async def record_signature(
+    request: Request, person_id: str, actor: Office, session: Writing, now: Now, day: Text = "", month: Text = "",
+    year: Text = "", signed_by: Text = "",
+) -> Response:
+    try:
+        await commands.record_signature(
+            session, actor, person_id=person_id, route=Route.PAPER, signed_on=consents.day_of(day, month, year),
+            signed_by=signed_by, now=now,
+        )
+    except (Invalid, consents.MayNotAnswer) as error:
+        errors = error.fields or {"signed_by": error.message}
+        return await _signature_page(request, actor, session, person_id, now.date(), (day, month, year), errors)
+    return see_other("/permissions/agreements")
+
+
+async def _signature_page(
+    request: Request, actor: Actor, session: AsyncSession, person_id: str, on: date, day: tuple[object, object, object],
+    errors: dict[str, str] | None = None,
+) -> Response:
+    line = next(iter(await queries.register(session, actor.school_id, [person_id], on)), None)
+    agreement = line and (await queries.current_agreements(session, actor.school_id)).get(line.audience)
+    if line is None or agreement is None:
+        raise NotFound()
+    family = await families.respondents(session, actor.school_id, person_id) if line.by_parent else []
+    return await render(request, "agreements/signature.html", 422 if errors else 200, title=f"Paper signature of {line.name}",
+                        line=line, agreement=agreement, respondents=family, day=day, errors=errors)
