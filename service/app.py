@@ -35,6 +35,7 @@ import service.safeguarding.concerns.pages as concerns_pages
 import service.safeguarding.pages as safeguarding_pages
 import service.safeguarding.reopening.pages as reopening_pages
 import service.selftest.pages as selftest_pages
+from consent.agreements import queries as agreements
 from lessons.attention import sweep
 from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
@@ -117,6 +118,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.clock = clock or SystemClock()
     app.state.authenticate = authenticate
+    app.state.standing_of = agreements.standing
     app.state.seen = {}
     app.state.frame = frame
     app.state.notices = (banners.on_page, agreements_signing.notice)

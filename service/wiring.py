@@ -1,6 +1,7 @@
 """Who reacts to what, on one screen. The only importer of both ends."""
 
 from consent import events as consents
+from consent.agreements import commands as agreement_commands
 from consent.agreements import events as agreements
 from lessons import events as lessons
 from lessons import mails
@@ -66,6 +67,7 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     approvals.OneToOneRefused: (mails.answer,), approvals.OneToOneApproved: (mails.approve,),
     approvals.OneToOneWithdrawn: (mails.decided,), approvals.OneToOneNotNeeded: (mails.decided,),
     approvals.OneToOneRevoked: (cancel_what_is_to_come,),
+    people.SchoolFounded: (agreement_commands.begin,),
     people.RolesChanged: LEAVES_ROLES, people.PersonLeft: LEAVES_ROLES, people.RosterImported: LEAVES_ROLES,
     **dict.fromkeys((guests.GuestApproved, guests.GuestRefused, lessons.LessonApproved, lessons.LessonRefused, people.RoleAgreed,
                      people.RoleRefused, people.ProfileChanged, people.ProfileChangeRefused), (mails.tell_asker,)),

@@ -5,19 +5,21 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import bindparam
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent.agreements import rules
 from consent.agreements.tables import Agreement, AgreementSignature
+from service.foundation import mail
 from service.foundation.events import Actor
+from service.foundation.web import Standing
 from service.people import queries as people
-from service.people.rules import sort_key
-from service.people.tables import Person, PersonRole
+from service.people.rules import may_be_told, sort_key
+from service.people.tables import Guardianship, Person, PersonRole
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,29 @@ class SignerView:
     signing: rules.Signing
     renew_on: date | None
     by_parent: bool
+
+
+@dataclass(frozen=True)
+class VersionView:
+    """One version of one agreement; of all that are in force the last is the one to sign."""
+
+    audience: rules.Audience
+    version: int
+    text: str
+    what_changed: str
+    in_force_at: datetime
+    added_by: str
+    is_current: bool = False
+    is_to_come: bool = False
+
+
+@dataclass(frozen=True)
+class ChildToSignFor:
+    """A pupil so young that this parent may sign for them."""
+
+    id: str
+    name: str
+    signing: rules.Signing
 
 
 async def signed(
@@ -67,14 +92,32 @@ async def register(session: AsyncSession, school_id: str, person_ids: Collection
     return sorted(lines, key=lambda line: sort_key(line.name))
 
 
-async def own_signing(session: AsyncSession, actor: Actor, on: date) -> rules.Signing | None:
-    """Whether the actor has signed what they need to; None when they need to sign nothing. Every page asks."""
+_OWN: Any = select(  # type: ignore[call-overload]  # built once: every request asks
+    Agreement.version, AgreementSignature.signed_at, AgreementSignature.renew_on,
+).join(AgreementSignature, (col(AgreementSignature.agreement_id) == Agreement.id)
+       & (col(AgreementSignature.person_id) == bindparam("person")), isouter=True).where(
+    Agreement.school_id == bindparam("school"), Agreement.audience == bindparam("audience"),
+    col(Agreement.in_force_at) <= bindparam("now"),
+).order_by(col(Agreement.version).desc())
+
+
+async def own_signing(session: AsyncSession, actor: Actor) -> rules.Signing:
+    """Whether the actor has signed what they need to, in one look. Who is nobody here has signed nothing, and so has everybody of
+    an audience for which the school has no agreement (policy: CO1)."""
     part = rules.audience(actor.roles)
     if part is None:
-        return None
-    current = (await current_agreements(session, actor.school_id)).get(part)
-    signatures = await _signatures(session, actor.school_id, [actor.person_id])
-    return rules.signing(signatures.get((actor.person_id, part), []), current.version if current else None, on)
+        return rules.Signing.NOT_SIGNED
+    now: datetime = session.info["clock"].now()
+    rows = (await session.exec(_OWN, params={
+        "school": actor.school_id, "person": actor.person_id, "audience": part, "now": now})).all()
+    signatures = [rules.Signature(*row) for row in rows if row.renew_on is not None]
+    return rules.signing(signatures, rows[0].version if rows else None, now.date())
+
+
+async def standing(session: AsyncSession, actor: Actor) -> Standing:
+    """What the door of the service asks of everybody at every request."""
+    signing = await own_signing(session, actor)
+    return Standing(signing is not rules.Signing.NOT_SIGNED, signing is rules.Signing.DUE)
 
 
 _IN_FORCE = select(Agreement).where(
@@ -86,6 +129,70 @@ async def current_agreements(session: AsyncSession, school_id: str) -> dict[rule
     """The version of each agreement that is in force, by audience."""
     rows = (await session.exec(_IN_FORCE, params={"school": school_id, "now": session.info["clock"].now()})).all()
     return {rules.Audience(row.audience): row for row in rows}
+
+
+async def versions(session: AsyncSession, school_id: str) -> list[VersionView]:
+    """Every version of every agreement, the newest first."""
+    rows = (await session.exec(select(Agreement).where(Agreement.school_id == school_id).order_by(
+        col(Agreement.audience), col(Agreement.version).desc()))).all()
+    current = {row.id for row in (await current_agreements(session, school_id)).values()}
+    names = await people.people(session, school_id, {row.added_by for row in rows})
+    now: datetime = session.info["clock"].now()
+    return [VersionView(
+        rules.Audience(row.audience), row.version, row.text, row.what_changed, row.in_force_at,
+        names[row.added_by].name if row.added_by in names else "Chaperone", row.id in current, row.in_force_at > now,
+    ) for row in rows]
+
+
+async def young_children(session: AsyncSession, actor: Actor) -> list[ChildToSignFor]:
+    """The pupils for whom this parent signs: only where the school knows that they have responsibility and nothing stands
+    against it (policy: CO1, CM1)."""
+    links = (await session.exec(select(Guardianship).where(
+        Guardianship.school_id == actor.school_id, Guardianship.guardian_id == actor.person_id))).all()
+    theirs = [link.child_id for link in links if may_be_told(people.flags_of(link))]
+    if not theirs:
+        return []
+    lines = await register(session, actor.school_id, theirs, session.info["clock"].now().date())
+    names = await people.people(session, actor.school_id, theirs)
+    return [ChildToSignFor(line.id, names[line.id].name, line.signing) for line in lines if line.by_parent]
+
+
+@dataclass(frozen=True)
+class Reminding:
+    """Of one audience: who has to sign and may be written to, and when they were last written to."""
+
+    text: mail.Text
+    people: frozenset[str]
+    last: datetime | None
+
+
+def reminded(part: rules.Audience) -> str:
+    """What such a mail is about: mails of one audience are the same matter."""
+    return f"agreement of {part}"
+
+
+async def reminding(session: AsyncSession, school_id: str, part: rules.Audience, on: date) -> Reminding:
+    """Staff and governors by their own mail, families by theirs; for the youngest it is the parents who are asked. Pupils and
+    guests have no mail from the school, and who must not be contacted gets none (policy: CM1)."""
+    lines = [line for line in await register(session, school_id, None, on)
+             if line.audience is part and line.signing is not rules.Signing.SIGNED]
+    last = (await session.exec(select(func.max(mail.Mail.made_at)).where(
+        mail.Mail.school_id == school_id, mail.Mail.about == reminded(part)))).one()
+    if part in (rules.Audience.STAFF, rules.Audience.GOVERNORS):
+        return Reminding("S5", frozenset(line.id for line in lines), last)
+    if part is rules.Audience.PUPILS:
+        children = [line.id for line in lines if line.by_parent]
+        return Reminding("N2", await people.families_to_tell(session, school_id, children), last)
+    if part is rules.Audience.PARENTS:
+        return Reminding("N2", await told_parents(session, school_id, {line.id for line in lines}), last)
+    return Reminding("N2", frozenset(), last)
+
+
+async def told_parents(session: AsyncSession, school_id: str, parents: Collection[str]) -> frozenset[str]:
+    """Those of `parents` who may be written to unasked."""
+    children = (await session.exec(select(Guardianship.child_id).where(
+        Guardianship.school_id == school_id, col(Guardianship.guardian_id).in_(list(parents))))).all()
+    return await people.families_to_tell(session, school_id, set(children)) & frozenset(parents)
 
 
 async def _versions(session: AsyncSession, school_id: str) -> dict[rules.Audience, int]:

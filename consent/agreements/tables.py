@@ -18,7 +18,10 @@ class Agreement(SQLModel, table=True):
     audience: str = Field(max_length=12, description="`staff`, `governors`, `pupils`, `parents` or `guests`.")
     version: int
     text: str
+    what_changed: str = Field(default="", max_length=500, description="Since the version before; empty for the first.")
     in_force_at: datetime
+    added_by: str = Field(default="system", max_length=32)
+    added_at: datetime | None = None
 
 
 class AgreementSignature(SQLModel, table=True):
@@ -26,6 +29,7 @@ class AgreementSignature(SQLModel, table=True):
     id: str = IdField()
     school_id: str = Field(foreign_key="school.id", index=True)
     agreement_id: str = Field(foreign_key="agreement.id", index=True)
+    text_hash: str = Field(default="", max_length=64, description="SHA-256 of the words that were signed.")
     person_id: str = Field(foreign_key="person.id", index=True)
     route: str = Field(max_length=10)
     signed_at: datetime
