@@ -73,6 +73,7 @@ ROUTERS = (
     metrics.router,
     *people_pages.ROUTERS,
     agreements_pages.router,
+    agreements_pages.versions,
     agreements_signing.router,
     consent_pages.router,
     lesson_door.router,

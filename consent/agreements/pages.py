@@ -1,4 +1,4 @@
-"""The register of who has signed, and the office's paper route (screens 7.7; policy: CO1, CO5)."""
+"""The register of who has signed, the office's paper route, and a new version (screens 7.7; policy: CO1, CO5)."""
 
 from datetime import date
 from typing import Annotated
@@ -10,24 +10,29 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from consent import queries as families
 from consent import rules as consents
 from consent.agreements import commands, queries, rules
+from consent.agreements.texts import DEFAULTS
 from consent.rules import Route
 from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import SAFEGUARDING, Actor, Role
 from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
+from service.people.pages.forms import saved
+from service.people.rules import read_day
 
 router = APIRouter(prefix="/permissions/agreements")
 Reader = Annotated[Actor, Depends(Audience(SAFEGUARDING, Role.OFFICE, Role.HEADTEACHER))]
 Office = Annotated[Actor, Depends(Audience(Role.OFFICE))]
+Writer = Annotated[Actor, Depends(Audience(rules.WRITES, before_signing=True))]
 Text = Annotated[str, Form()]
+versions = APIRouter(prefix="/agreements")
 
 
 @router.get("")
 async def agreements(request: Request, actor: Reader, session: Reading, now: Now) -> Response:
     lines = await queries.register(session, actor.school_id, None, now.date())
     parts = {part: found for part in rules.Audience if (found := [line for line in lines if line.audience is part])}
-    versions = {part: row.version for part, row in (await queries.current_agreements(session, actor.school_id)).items()}
+    current = {part: row.version for part, row in (await queries.current_agreements(session, actor.school_id)).items()}
     return await render(request, "agreements/register.html", title="Who has signed the agreement", parts=parts,
-                        versions=versions, may_record=Role.OFFICE in actor.roles)
+                        versions=current, may_add=actor.is_any(rules.WRITES), may_record=Role.OFFICE in actor.roles)
 
 
 @router.get("/{person_id}")
@@ -62,3 +67,43 @@ async def _signature_page(
     family = await families.respondents(session, actor.school_id, person_id) if line.by_parent else []
     return await render(request, "agreements/signature.html", 422 if errors else 200, title=f"Paper signature of {line.name}",
                         line=line, agreement=agreement, respondents=family, day=day, errors=errors)
+
+
+# -- a new version ----------------------------------------------------------------------------------------------------
+
+
+@versions.get("/{part}/new")
+async def new_form(request: Request, part: str, actor: Writer, session: Reading, now: Now) -> Response:
+    await commands.check_writer(session, actor)
+    newest = await queries.newest(session, actor.school_id, _part(part))
+    text = newest.text if newest else DEFAULTS[_part(part)]
+    day = f"{now.day}/{now.month}/{now.year}" if newest is None else ""
+    return await _new_page(request, _part(part), {"text": text, "what_changed": "", "in_force_on": day}, newest is None)
+
+
+@versions.post("/{part}/new")
+async def add_version(
+    request: Request, part: str, actor: Writer, session: Reading, now: Now, text: Text = "", what_changed: Text = "",
+    in_force_on: Text = "",
+) -> Response:
+    await commands.check_writer(session, actor)
+    given = {"text": text, "what_changed": what_changed, "in_force_on": in_force_on}
+    is_first = await queries.newest(session, actor.school_id, _part(part)) is None
+    draft = rules.Draft(text, what_changed, read_day(in_force_on))
+    try:
+        await saved(request, lambda writing: commands.add_version(writing, actor, _part(part), draft, now))
+    except Invalid as error:
+        return await _new_page(request, _part(part), given, is_first, error.fields)
+    return see_other("/permissions/agreements")
+
+
+def _part(given: str) -> rules.Audience:
+    if given not in tuple(rules.Audience):
+        raise NotFound()
+    return rules.Audience(given)
+
+
+async def _new_page(request: Request, part: rules.Audience, given: dict[str, str], is_first: bool,
+                    errors: dict[str, str] | None = None) -> Response:
+    return await render(request, "agreements/new.html", 422 if errors else 200, title="A new version of the agreement",
+                        part=part, given=given, is_first=is_first, errors=errors)

@@ -9,12 +9,11 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import bindparam
-from sqlmodel import col, func, select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent.agreements import rules
 from consent.agreements.tables import Agreement, AgreementSignature
-from service.foundation import mail
 from service.foundation.events import Actor
 from service.foundation.web import Standing
 from service.people import queries as people
@@ -32,20 +31,6 @@ class SignerView:
     signing: rules.Signing
     renew_on: date | None
     by_parent: bool
-
-
-@dataclass(frozen=True)
-class VersionView:
-    """One version of one agreement; of all that are in force the last is the one to sign."""
-
-    audience: rules.Audience
-    version: int
-    text: str
-    what_changed: str
-    in_force_at: datetime
-    added_by: str
-    is_current: bool = False
-    is_to_come: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,19 +116,6 @@ async def current_agreements(session: AsyncSession, school_id: str) -> dict[rule
     return {rules.Audience(row.audience): row for row in rows}
 
 
-async def versions(session: AsyncSession, school_id: str) -> list[VersionView]:
-    """Every version of every agreement, the newest first."""
-    rows = (await session.exec(select(Agreement).where(Agreement.school_id == school_id).order_by(
-        col(Agreement.audience), col(Agreement.version).desc()))).all()
-    current = {row.id for row in (await current_agreements(session, school_id)).values()}
-    names = await people.people(session, school_id, {row.added_by for row in rows})
-    now: datetime = session.info["clock"].now()
-    return [VersionView(
-        rules.Audience(row.audience), row.version, row.text, row.what_changed, row.in_force_at,
-        names[row.added_by].name if row.added_by in names else "Chaperone", row.id in current, row.in_force_at > now,
-    ) for row in rows]
-
-
 async def young_children(session: AsyncSession, actor: Actor) -> list[ChildToSignFor]:
     """The pupils for whom this parent signs: only where the school knows that they have responsibility and nothing stands
     against it (policy: CO1, CM1)."""
@@ -157,42 +129,10 @@ async def young_children(session: AsyncSession, actor: Actor) -> list[ChildToSig
     return [ChildToSignFor(line.id, names[line.id].name, line.signing) for line in lines if line.by_parent]
 
 
-@dataclass(frozen=True)
-class Reminding:
-    """Of one audience: who has to sign and may be written to, and when they were last written to."""
-
-    text: mail.Text
-    people: frozenset[str]
-    last: datetime | None
-
-
-def reminded(part: rules.Audience) -> str:
-    """What such a mail is about: mails of one audience are the same matter."""
-    return f"agreement of {part}"
-
-
-async def reminding(session: AsyncSession, school_id: str, part: rules.Audience, on: date) -> Reminding:
-    """Staff and governors by their own mail, families by theirs; for the youngest it is the parents who are asked. Pupils and
-    guests have no mail from the school, and who must not be contacted gets none (policy: CM1)."""
-    lines = [line for line in await register(session, school_id, None, on)
-             if line.audience is part and line.signing is not rules.Signing.SIGNED]
-    last = (await session.exec(select(func.max(mail.Mail.made_at)).where(
-        mail.Mail.school_id == school_id, mail.Mail.about == reminded(part)))).one()
-    if part in (rules.Audience.STAFF, rules.Audience.GOVERNORS):
-        return Reminding("S5", frozenset(line.id for line in lines), last)
-    if part is rules.Audience.PUPILS:
-        children = [line.id for line in lines if line.by_parent]
-        return Reminding("N2", await people.families_to_tell(session, school_id, children), last)
-    if part is rules.Audience.PARENTS:
-        return Reminding("N2", await told_parents(session, school_id, {line.id for line in lines}), last)
-    return Reminding("N2", frozenset(), last)
-
-
-async def told_parents(session: AsyncSession, school_id: str, parents: Collection[str]) -> frozenset[str]:
-    """Those of `parents` who may be written to unasked."""
-    children = (await session.exec(select(Guardianship.child_id).where(
-        Guardianship.school_id == school_id, col(Guardianship.guardian_id).in_(list(parents))))).all()
-    return await people.families_to_tell(session, school_id, set(children)) & frozenset(parents)
+async def newest(session: AsyncSession, school_id: str, part: rules.Audience) -> Agreement | None:
+    """The newest version for one audience, in force or to come."""
+    return (await session.exec(select(Agreement).where(
+        Agreement.school_id == school_id, Agreement.audience == part).order_by(col(Agreement.version).desc()).limit(1))).first()
 
 
 async def _versions(session: AsyncSession, school_id: str) -> dict[rules.Audience, int]:

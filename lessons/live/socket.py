@@ -15,8 +15,8 @@ from lessons.live.pace import Pace
 from lessons.live.protocol import Malformed
 from lessons.live.registry import Registry
 from lessons.live.tickets import TicketRefused
-from service.foundation.events import Actor
 from service.foundation.errors import NotSignedIn, SignFirst
+from service.foundation.events import Actor
 from service.foundation.web import clock_of, enter, may_still_enter
 
 router = APIRouter()

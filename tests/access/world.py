@@ -12,6 +12,8 @@ from typing import Any
 
 from sqlmodel import col, select
 
+from consent.agreements.rules import Audience
+from consent.agreements.tables import Agreement
 from consent.tables import ConsentResponse, RecordingObjection
 from lessons.attention.tables import LessonAttention
 from lessons.guests.tables import GuestPass, GuestPassLesson
@@ -55,7 +57,7 @@ from tests.guests import invited
 from tests.proofs import PASSWORD, SECRET
 from tests.recordings.lesson import Recorded, begin, finish, start, until_durable
 from tests.recordings.media import real_opus
-from tests.school import Running
+from tests.school import Running, sign
 
 NAMES = {
     Role.TEACHER: "Hall", Role.SUPPORT: "Bello", Role.HEADTEACHER: "Marsh", Role.DSL: "Okafor", Role.DEPUTY_DSL: "Nowak",
@@ -177,7 +179,8 @@ async def build(school: Running) -> World:
     await _safeguarding(world, mine.school_id)
     await _recordings(world, mine.school_id)
     world.ids |= {("wrong secret", "token"): "a-secret-that-nobody-was-given", ("any", "kind"): "json", ("any", "part"): "1",
-                  ("any", "track"): "1", ("any", "at_ms"): "0", ("any", "what"): "closures"}
+                  ("any", "track"): "1", ("any", "at_ms"): "0", ("any", "what"): "closures",
+                  ("a kind", "/agreements/{part}/new part"): "pupils"}
     return world
 
 
@@ -188,6 +191,8 @@ async def _strangers(world: World) -> None:
         other = School(name="Birchwood School", live_at=school.clock.now())
         session.add(other)
         await session.flush()
+        session.add_all(Agreement(school_id=other.id, audience=part, version=1, text="Be kind.", in_force_at=school.clock.now())
+                        for part in Audience)
         for role in Role:
             kind = "child" if role is Role.PUPIL else "adult"
             person = Person(school_id=other.id, kind=kind, given_name="Sam", family_name="Stranger",
@@ -197,6 +202,8 @@ async def _strangers(world: World) -> None:
             session.add(PersonRole(person_id=person.id, role=role, school_id=other.id))
             world.strangers[role] = person.id
         await session.flush()
+        for person_id in world.strangers.values():
+            await sign(session, person_id)
         for role, person_id in world.strangers.items():  # once anybody has signed in, two people give power
             world.strangers[role] = await sessions.start(
                 session, person_id=person_id, school_id=other.id, route="dev", now=school.clock.now())

@@ -1,16 +1,19 @@
 """Everybody signs the agreement that is in force, each year, and the school knows who has (policy: CO1, CO5)."""
 
+import hashlib
+from typing import Any
+
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select, update
 
 from consent.agreements import commands, queries
-from consent.agreements.tables import Agreement
+from consent.agreements.tables import Agreement, AgreementSignature
 from consent.rules import Route
 from service.foundation.errors import NotFound
 from service.people import queries as people
-from service.people.tables import PersonRole
+from service.people.tables import Guardianship, PersonRole
 from tests.features.test_permissions import events, families, office
-from tests.school import Running
+from tests.school import Running, seen
 
 
 async def signed(school: Running, person: str) -> bool:
@@ -29,41 +32,97 @@ async def test_who_has_signed_this_years_agreement_may_come_in_and_an_old_signat
     assert not await signed(school, teacher)
 
 
-async def test_whoever_has_not_signed_is_reminded_on_every_page_and_signs_with_their_own_name(school: Running) -> None:
-    teacher, actor = school.person("teacher"), await office(school)
+async def renewed(school: Running, part: str = "staff", text: str = "Be kind.", **more: Any) -> None:
+    """A second version, in force from now on."""
+    async with school.database.writing() as session:
+        school_id = (await session.exec(select(Agreement.school_id).limit(1))).one()
+        session.add(Agreement(school_id=school_id, audience=part, version=2, text=text, in_force_at=school.clock.now(), **more))
+
+
+async def test_nobody_passes_the_page_until_they_sign_with_their_own_name_and_then_they_go_on_where_they_were_going(
+    school: Running,
+) -> None:
+    teacher = school.person("teacher")
     async with await school.signed_in("teacher") as client:
-        assert "Sign the agreement" not in (await client.get("/account")).text
-        async with school.database.writing() as session:
-            session.add(Agreement(school_id=actor.school_id, audience="staff", version=2, text="Be kind.",
-                                  in_force_at=school.clock.now()))
-        assert "Sign the agreement" in (await client.get("/account")).text
-        page = await client.get("/agreement")
-        assert "Be kind." in page.text
-        assert "Agreement for staff" in page.text
-        for given, words in (({"name": "Daniel Hall"}, "Tick the box to say you agree"),
-                             ({"agree": "yes", "name": "Priya Cole"}, "Type your name as the school knows it")):
-            refused = await client.post("/agreement", data=given)
+        assert (await client.get("/lessons/plan")).status_code == 200
+        await renewed(school, what_changed="Kindness is new")
+        sent = await client.get("/lessons/plan")
+        assert (sent.status_code, sent.headers["location"]) == (303, "/agreement?next=/lessons/plan")
+        assert (await client.post("/lessons/plan")).headers["location"] == "/agreement"
+        page = await client.get(sent.headers["location"])
+        assert all(words in page.text for words in ("What changed: Kindness is new", "Be kind.", "Agreement for staff"))
+        assert 'class="x-navigation"' not in page.text, "it leads nowhere else"
+        given = {"agree": "yes", "name": " daniel  HALL", "seen": seen(page), "next": "/lessons/plan"}
+        for wrong, words in (({"agree": ""}, "Tick the box to say you agree"), ({"seen": ""}, "The agreement has changed"),
+                             ({"name": "Priya Cole"}, "Type your name as the school knows it")):
+            refused = await client.post("/agreement", data=given | wrong)
             assert (refused.status_code, words in refused.text) == (422, True)
-        assert not await signed(school, teacher)
-        assert (await client.post("/agreement", data={"agree": "yes", "name": " daniel  HALL"})).status_code == 303
-        assert "You have signed" in (await client.get("/agreement")).text
-        assert "Sign the agreement" not in (await client.get("/account")).text
+            assert not await signed(school, teacher)
+        assert "You cannot use Chaperone until you sign." in (await client.get("/agreement/no")).text
+        done = await client.post("/agreement", data=given)
+        assert (done.status_code, done.headers["location"]) == (303, "/agreement?next=/lessons/plan")
+        page = await client.get(done.headers["location"])
+        assert "You have signed" in page.text
+        assert 'href="/lessons/plan" role="button"' in page.text
+        assert (await client.get("/lessons/plan")).status_code == 200
     assert await signed(school, teacher)
+    async with school.database.reading() as session:
+        kept = (await session.exec(select(AgreementSignature).where(
+            AgreementSignature.person_id == teacher).order_by(col(AgreementSignature.signed_at).desc()))).first()
+    assert kept.text_hash == hashlib.sha256(b"Be kind.").hexdigest()
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "/agreement?next=/", "evil"])
+async def test_going_on_never_leads_to_another_site_or_in_a_circle(school: Running, elsewhere: str) -> None:
+    async with await school.signed_in("teacher") as client:
+        page = await client.get("/agreement", params={"next": elsewhere})
+    assert 'href="/" role="button"' in page.text
 
 
 async def test_a_pupil_agrees_with_one_button_and_the_youngest_cannot_sign_alone(school: Running) -> None:
-    actor = await office(school)
     older, youngest = school.lesson()["pupil_ids"][0], school.lesson("Story time")["pupil_ids"][0]
-    async with school.database.writing() as session:
-        session.add(Agreement(school_id=actor.school_id, audience="pupils", version=2, text="Be kind.",
-                              in_force_at=school.clock.now()))
+    await renewed(school, "pupils")
     for pupil, may_sign in ((older, True), (youngest, False)):
-        async with school.client(await school.cookie(pupil)) as client:
+        async with school.client(await school.cookie(pupil, signs=False)) as client:
             page = await client.get("/agreement")
             assert ("I agree. I am" in page.text) is may_sign
             assert ("Your grown-up needs to say yes to the rules first." in page.text) is not may_sign
-            await client.post("/agreement", data={"agree": "yes"})
+            shown = hashlib.sha256(b"Be kind.").hexdigest()
+            await client.post("/agreement", data={"agree": "yes", "seen": shown})
         assert await signed(school, pupil) is may_sign
+
+
+async def test_a_parent_signs_for_a_young_child_of_theirs_and_for_no_other(school: Running) -> None:
+    found = await families(school, "Story time")
+    child, (mother, *_) = found[0]
+    stranger = next(other for other, adults in found if mother not in adults)
+    older = school.lesson()["pupil_ids"][0]
+    await renewed(school, "pupils")
+    async with school.client(await school.cookie(mother)) as client:
+        page = await client.get("/agreement")
+        assert f'href="/agreement/children/{child}"' in page.text
+        page = await client.get(f"/agreement/children/{child}")
+        async with school.database.reading() as session:
+            name = (await people.person(session, (await office(school)).school_id, mother)).full_name
+        given = {"agree": "yes", "name": name, "seen": seen(page)}
+        assert (await client.post(f"/agreement/children/{child}", data=given | {"name": "Somebody"})).status_code == 422
+        for other in (stranger, older):
+            assert (await client.post(f"/agreement/children/{other}", data=given)).status_code == 404
+            assert not await signed(school, other)
+        assert (await client.post(f"/agreement/children/{child}", data=given)).status_code == 303
+        assert "You have said yes" in (await client.get(f"/agreement/children/{child}")).text
+    assert await signed(school, child)
+
+
+@pytest.mark.parametrize("flags", [{"court_order": "unknown"}, {"do_not_contact": True}, {"parental_responsibility": "unknown"}])
+async def test_where_something_stands_against_it_a_parent_signs_for_no_child(school: Running, flags: dict[str, Any]) -> None:
+    child, (mother, *_) = (await families(school, "Story time"))[0]
+    async with school.database.writing() as session:
+        await session.exec(update(Guardianship).where(
+            col(Guardianship.guardian_id) == mother, col(Guardianship.child_id) == child).values(**flags))
+    async with school.client(await school.cookie(mother)) as client:
+        assert "Rules for your children" not in (await client.get("/agreement")).text
+        assert (await client.get(f"/agreement/children/{child}")).status_code == 404
 
 
 async def test_a_new_version_has_to_be_signed_again(school: Running) -> None:
