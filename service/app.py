@@ -31,7 +31,9 @@ import recordings.grants.pages as grants_pages
 import recordings.marks.pages as marks_pages
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
+import service.safeguarding.breaches.pages as breaches_pages
 import service.safeguarding.concerns.pages as concerns_pages
+import service.safeguarding.impact.pages as impact_pages
 import service.safeguarding.pages as safeguarding_pages
 import service.safeguarding.reopening.pages as reopening_pages
 import service.selftest.pages as selftest_pages
@@ -86,6 +88,8 @@ ROUTERS = (
     safeguarding_pages.router,
     reopening_pages.router,
     concerns_pages.router,
+    impact_pages.router,
+    breaches_pages.router,
     ending_pages.router,
     key_pages.router,
     recordings_pages.router,
@@ -105,6 +109,8 @@ TEMPLATES = {
     "agreements": "consent.agreements",
     "safeguarding": "service.safeguarding",
     "reopening": "service.safeguarding.reopening",
+    "impact": "service.safeguarding.impact",
+    "breaches": "service.safeguarding.breaches",
     "recordings": "recordings",
     "lessons": "lessons",
     "selftest": "service.selftest",
@@ -124,7 +130,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.frame = frame
     app.state.notices = (banners.on_page, agreements_signing.notice)
     app.state.banners = (safeguarding_pages.banners, reopening_pages.banners, attention_pages.banners, ending_pages.banners,
-                         grants_pages.banners)
+                         grants_pages.banners, impact_pages.banners)
     app.state.health = (backup_health.tiles,)
     app.state.of_lesson = sweep.of_lesson
     app.state.bell = banners.Bell()

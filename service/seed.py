@@ -4,6 +4,7 @@ Every e-mail address is at example.org and every certificate number is an obviou
 school; lesson times are around the moment of seeding.
 """
 
+import json
 import random
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -38,6 +39,9 @@ from service.people.tables import (
     TeachingGroup,
     TermDate,
 )
+from service.safeguarding.impact import rules as impact
+from service.safeguarding.impact.inventory import inventory
+from service.safeguarding.impact.tables import ImpactReview
 from service.seed_timetable import Timetable, hours_around
 
 STAFF_PEOPLE = (
@@ -130,6 +134,7 @@ async def demo_school(session: AsyncSession, now: datetime, seed: int = 7) -> di
     for position, (given, family) in enumerate(names):
         await _pupil(session, made, groups[position % 3], given, family, now, pick)
     await _everybody_agrees(session, made, now)
+    _impact_is_approved(session, made, now)
     await _some_families_differ(session, made, groups[1], now)
     staff = {person.family_name: person for person in made.people[:len(STAFF_PEOPLE)]}
     await Timetable(session, school, staff, now).write(*groups)
@@ -234,6 +239,16 @@ async def _everybody_agrees(session: AsyncSession, made: Seeded, now: datetime) 
                 person_id=person_id, route="paper", signed_at=now - timedelta(25),
                 renew_on=now.date() + timedelta(340), recorded_by="system",
             ))
+
+
+def _impact_is_approved(session: AsyncSession, made: Seeded, now: datetime) -> None:
+    """The invented Data Protection Officer has approved the impact assessment of the default rules."""
+    document = impact.document(Profile(), inventory())
+    officer = next(person_id for person_id, roles in made.roles.items() if Role.DPO in roles)
+    session.add(ImpactReview(
+        school_id=made.school_id, document=document.text, document_hash=document.hash, approved=True, reviewed_by=officer,
+        answers=json.dumps({section.key: ("yes", "") for section in document.sections}), reviewed_at=now - timedelta(30),
+    ))
 
 
 async def _some_families_differ(session: AsyncSession, made: Seeded, group: TeachingGroup, now: datetime) -> None:

@@ -129,6 +129,13 @@ async def young_children(session: AsyncSession, actor: Actor) -> list[ChildToSig
     return [ChildToSignFor(line.id, names[line.id].name, line.signing) for line in lines if line.by_parent]
 
 
+async def told_parents(session: AsyncSession, school_id: str, parents: Collection[str]) -> frozenset[str]:
+    """Those of `parents` who may be written to unasked (policy: CM1)."""
+    children = (await session.exec(select(Guardianship.child_id).where(
+        Guardianship.school_id == school_id, col(Guardianship.guardian_id).in_(list(parents))))).all()
+    return await people.families_to_tell(session, school_id, set(children)) & frozenset(parents)
+
+
 async def newest(session: AsyncSession, school_id: str, part: rules.Audience) -> Agreement | None:
     """The newest version for one audience, in force or to come."""
     return (await session.exec(select(Agreement).where(

@@ -9,6 +9,7 @@ TABLES = (
     "service.foundation.audit", "service.foundation.bus", "service.foundation.mail",
     "service.people.tables", "service.safeguarding.tables",
     "service.safeguarding.approvals.tables", "service.safeguarding.concerns.tables",
+    "service.safeguarding.impact.tables", "service.safeguarding.breaches.tables",
     "consent.tables", "consent.agreements.tables", "recordings.tables", "recordings.ending.tables",
     "recordings.preparation.tables", "recordings.marks.tables",
     "recordings.grants.tables",
