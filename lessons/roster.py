@@ -294,7 +294,8 @@ async def pupils_by_group(
     )).all()
     granted = await consents.permissions(session, school_id, {person.id for _, person, _ in rows}, began_at)
     found: dict[str, list[Pupil]] = {group: [] for group in wanted}
-    for group, person, takes_pupils in sorted(rows, key=lambda row: people.rules.sort_key(people.view_of(row[1], frozenset()).full_name)):
+    by_name = sorted(rows, key=lambda row: people.rules.sort_key(people.view_of(row[1], frozenset()).full_name))
+    for group, person, takes_pupils in by_name:
         found[group].append(Pupil(person.id, people.name_of(person), granted[person.id] if takes_pupils else frozenset()))
     return {group: tuple(pupils) for group, pupils in found.items()}
 

@@ -43,8 +43,8 @@ CALLS_SOMEBODY: tuple[type[Event], ...] = (
     safeguarding.AlertClosed, safeguarding.AlertPassedOn, safeguarding.AlertHandedOver, safeguarding.AlertReleased,
     safeguarding.AlertReopened, safeguarding.AlertResumed, attention.LessonNeedsAttention, attention.AttentionTaken,
     attention.AttentionOver, approvals.OneToOneApproved, approvals.OneToOneRefused, approvals.OneToOneWithdrawn,
-    endings.HoldStepTaken, LessonsReopened, ImpactReviewed, people.SignedOut, people.SessionsEnded, people.RolesChanged, people.PersonLeft,
-    recordings.RecordingViewed,
+    endings.HoldStepTaken, LessonsReopened, ImpactReviewed, people.SignedOut, people.SessionsEnded, people.RolesChanged,
+    people.PersonLeft, recordings.RecordingViewed,
 )
 """Or calls them no longer; and who is signed out is not kept waiting for news."""
 CLOSING: dict[type[Event], tuple[Closing, ...]] = {

@@ -25,6 +25,7 @@ from service.foundation.web import COOKIE
 from service.people import profile_changes, queries, sessions
 from service.people.profile import Profile
 from service.people.tables import Person, PersonRole, ProfileChange, ProfileVersion, RoleRequest
+from service.safeguarding.impact.tables import ImpactReview
 from tests.fakes import FakeClock
 
 MORNING = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)  # a Tuesday in term; seeded lessons are around it
@@ -101,6 +102,13 @@ class Running:
                 decided_by=chair, review_on=now.date(), in_force_at=now,
             ))
         return before + 1
+
+    async def block_pupils(self) -> None:
+        """The Data Protection Officer has taken the approval of the impact assessment back: a seeded school has one."""
+        async with self.database.writing() as session:
+            session.add(ImpactReview(
+                school_id=await self._school(session), document="[]", document_hash="", answers="{}", approved=False,
+                reviewed_by=self.person("dpo"), reviewed_at=self.clock.now()))
 
     async def _school(self, session: Any) -> str:
         person: Person = await session.get_one(Person, self.person("headteacher"))  # also when they have left

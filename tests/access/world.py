@@ -50,6 +50,7 @@ from service.people.tables import (
     TeachingGroup,
 )
 from service.safeguarding.approvals.tables import Approval, ApprovalRequest, RequestedLesson, SafeguardingMark
+from service.safeguarding.breaches.tables import DataBreach
 from service.safeguarding.concerns.tables import Concern, ConcernExport
 from service.safeguarding.tables import Alert
 from tests.access.table import NOBODY, TOLD_NO
@@ -239,7 +240,9 @@ async def _people(world: World, school_id: str) -> None:
         ) for person in {cole, *(world.people[role] for role in Role)}}
         power = RoleRequest(school_id=school_id, person_id=cole, role=Role.DEPUTY_DSL, asked_by=khan, asked_at=now)
         safe = RecoveryRecipient(school_id=school_id, name="The safe", public_key="age1none", asked_by=khan, asked_at=now)
-        session.add_all((power, safe))
+        breach = DataBreach(school_id=school_id, number=1, what="A letter", whose="A family", noticed_at=now, recorded_at=now,
+                            recorded_by=world.people[Role.DPO])
+        session.add_all((power, safe, breach))
         closure = Closure(school_id=school_id, closed_on=today + timedelta(9), name="Training day")
         response = (await session.exec(select(ConsentResponse.id).where(
             ConsentResponse.child_id == world.people[Role.PUPIL]))).first()
@@ -263,6 +266,7 @@ async def _people(world: World, school_id: str) -> None:
         ("theirs", "/guardians/changes/{change_id} change_id"): of(changes),
         ("another's", "/guardians/changes/{change_id} change_id"): changes[cole].id,
         ("any", "/roles/waiting/{request_id} request_id"): power.id, ("any", "recipient_id"): safe.id,
+        ("any", "breach_id"): breach.id,
         ("any", "item"): "holds", ("theirs", "change_id"): of(rules), ("another's", "change_id"): rules[khan].id,
         ("theirs", "passkey_id"): of(keys), ("another's", "passkey_id"): keys[cole].id,
         ("any", "row_id"): closure.id, ("any", "response_id"): str(response), ("any", "objection_id"): objection.id,

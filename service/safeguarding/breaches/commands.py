@@ -13,7 +13,8 @@ from service.safeguarding.breaches.events import BreachRecorded, BreachStepAdded
 from service.safeguarding.breaches.tables import DataBreach, DataBreachStep
 
 
-async def record(session: AsyncSession, actor: Actor, *, what: str, whose: str, noticed_at: datetime | None, now: datetime) -> str:
+async def record(session: AsyncSession, actor: Actor, *, what: str, whose: str, noticed_at: datetime | None,
+                 now: datetime) -> str:
     """Begin the record of a breach. Returns its id."""
     rules.check_breach(what, whose, noticed_at, now)
     assert noticed_at is not None

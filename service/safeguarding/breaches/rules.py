@@ -25,7 +25,8 @@ class Step(StrEnum):
 
 
 STEP_WORDS = {
-    Step.TOLD_ICO: "We told the ICO", Step.NOT_TOLD: "We do not need to tell the ICO, because it is unlikely to be a risk to anybody",
+    Step.TOLD_ICO: "We told the ICO",
+    Step.NOT_TOLD: "We do not need to tell the ICO, because it is unlikely to be a risk to anybody",
     Step.TOLD_PEOPLE: "We told the people it is about", Step.NOTE: "Something else", Step.CLOSED: "It is dealt with: close it",
 }
 ANSWERS = frozenset({Step.TOLD_ICO, Step.NOT_TOLD})

@@ -1,1 +1,1 @@
-"""The impact assessment (DPIA): written from what the service really keeps, approved by the Data Protection Officer (policy: AC5)."""
+"""The impact assessment (DPIA): written from what is really kept, approved by the Data Protection Officer (policy: AC5)."""

@@ -7,7 +7,7 @@ from service.foundation.events import Event
 
 @dataclass(frozen=True)
 class ImpactReviewed(Event):
-    """The Data Protection Officer said of a document, known by its hash, whether it is approved. `grant_id`: how they proved it."""
+    """The Data Protection Officer said of a document, by its hash, whether it is approved. `grant_id`: how they proved it."""
 
     subject = "review_id"
     review_id: str

@@ -144,7 +144,7 @@ def check_reviewer(actor: Actor) -> None:
     if not actor.is_any(REVIEW):
         raise NotAllowed("Only the Data Protection Officer decides this.")
     if actor.is_any(LEADERS):
-        raise NotAllowed("You lead the school, so you cannot approve this for it. The school needs another Data Protection Officer.")
+        raise NotAllowed("You lead the school, so you cannot approve this for it. It needs another Data Protection Officer.")
 
 
 def review_action(shown: Document, answers: Mapping[str, str], notes: Mapping[str, str]) -> Action:
