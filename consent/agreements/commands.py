@@ -8,10 +8,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from consent import queries as families
 from consent import rules as consents
 from consent.agreements import queries, rules
-from consent.agreements.events import AgreementAdded, AgreementSigned
+from consent.agreements.events import AgreementAdded, AgreementSigned, SignersReminded
 from consent.agreements.tables import Agreement, AgreementSignature
 from consent.agreements.texts import DEFAULTS
 from consent.rules import Route
+from service.foundation import mail
 from service.foundation.bus import publish
 from service.foundation.errors import Conflict, Invalid, NotFound, SignFirst
 from service.foundation.events import Actor, system
@@ -102,3 +103,17 @@ async def begin(session: AsyncSession, event: SchoolFounded, _actor: Actor) -> N
     now: datetime = session.info["clock"].now()
     for part, text in DEFAULTS.items():
         await _add(session, system(event.school_id), part, rules.Draft(text, "", now.date()), 1, now, now)
+
+# -- reminding --------------------------------------------------------------------------------------------------------
+
+
+async def remind(session: AsyncSession, actor: Actor, part: rules.Audience, now: datetime) -> int:
+    """Write to everybody of one audience who has to sign, every three days at the most. Returns how many get a mail."""
+    found = await queries.reminding(session, actor.school_id, part, now.date())
+    if not rules.may_remind(found.last, now):
+        raise Conflict("They have been reminded in the last three days.")
+    zone = (await people.school(session, actor.school_id)).zone
+    await mail.queue(session, school_id=actor.school_id, people=found.people, text=found.text, about=queries.reminded(part),
+                     occasion=f"{actor.school_id} {now.date()}", now=now, zone=zone)
+    await publish(session, SignersReminded(part, len(found.people)), actor)
+    return len(found.people)

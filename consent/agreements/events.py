@@ -28,3 +28,11 @@ class AgreementSigned(Event):
     signed_by: str
     route: str
     text_hash: str = ""
+
+
+@dataclass(frozen=True)
+class SignersReminded(Event):
+    """Everybody of one audience who had to sign, and may be written to, was written to."""
+
+    audience: str
+    people: int

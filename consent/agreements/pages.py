@@ -1,6 +1,6 @@
 """The register of who has signed, the office's paper route, and a new version (screens 7.7; policy: CO1, CO5)."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -12,6 +12,7 @@ from consent import rules as consents
 from consent.agreements import commands, queries, rules
 from consent.agreements.texts import DEFAULTS
 from consent.rules import Route
+from service.foundation import sheets
 from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import SAFEGUARDING, Actor, Role
 from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
@@ -30,9 +31,36 @@ versions = APIRouter(prefix="/agreements")
 async def agreements(request: Request, actor: Reader, session: Reading, now: Now) -> Response:
     lines = await queries.register(session, actor.school_id, None, now.date())
     parts = {part: found for part in rules.Audience if (found := [line for line in lines if line.audience is part])}
+    remindable = await _remindable(session, actor, now)
     current = {part: row.version for part, row in (await queries.current_agreements(session, actor.school_id)).items()}
     return await render(request, "agreements/register.html", title="Who has signed the agreement", parts=parts,
-                        versions=current, may_add=actor.is_any(rules.WRITES), may_record=Role.OFFICE in actor.roles)
+                        versions=current, remindable=remindable, reminded=request.query_params.get("reminded", ""),
+                        may_add=actor.is_any(rules.WRITES), may_record=Role.OFFICE in actor.roles)
+
+
+async def _remindable(session: AsyncSession, actor: Actor, now: datetime) -> dict[rules.Audience, int]:
+    """How many of each audience a reminder would reach now; none where they were reminded in the last days, or nothing can be
+    sent."""
+    post = session.info.get("post")
+    if Role.OFFICE not in actor.roles or post is None or not post.is_on:
+        return {}
+    found = {part: await queries.reminding(session, actor.school_id, part, now.date()) for part in rules.Audience}
+    return {part: len(one.people) for part, one in found.items() if one.people and rules.may_remind(one.last, now)}
+
+
+@router.post("/remind")
+async def remind(request: Request, actor: Office, now: Now, part: Text = "") -> Response:
+    count = await saved(request, lambda writing: commands.remind(writing, actor, _part(part), now))
+    return see_other(f"/permissions/agreements?reminded={count}#{part}")
+
+
+@router.get("/register.csv")
+async def export(actor: Reader, session: Reading, now: Now) -> Response:
+    lines = await queries.register(session, actor.school_id, None, now.date())
+    rows = [(sheets.plain(line.name), line.audience, line.signing, str(line.renew_on or "")) for line in lines]
+    body = sheets.written(("Name", "Agreement", "Signed", "Renew on"), rows)
+    return Response(body, media_type="text/csv; charset=utf-8",
+                    headers={"Content-Disposition": 'attachment; filename="agreements.csv"'})
 
 
 @router.get("/{person_id}")

@@ -9,11 +9,12 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import bindparam
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent.agreements import rules
 from consent.agreements.tables import Agreement, AgreementSignature
+from service.foundation import mail
 from service.foundation.events import Actor
 from service.foundation.web import Standing
 from service.people import queries as people
@@ -127,6 +128,37 @@ async def young_children(session: AsyncSession, actor: Actor) -> list[ChildToSig
     lines = await register(session, actor.school_id, theirs, session.info["clock"].now().date())
     names = await people.people(session, actor.school_id, theirs)
     return [ChildToSignFor(line.id, names[line.id].name, line.signing) for line in lines if line.by_parent]
+
+
+@dataclass(frozen=True)
+class Reminding:
+    """Of one audience: who has to sign and may be written to, and when they were last written to."""
+
+    text: mail.Text
+    people: frozenset[str]
+    last: datetime | None
+
+
+def reminded(part: rules.Audience) -> str:
+    """What such a mail is about: mails of one audience are the same matter."""
+    return f"agreement of {part}"
+
+
+async def reminding(session: AsyncSession, school_id: str, part: rules.Audience, on: date) -> Reminding:
+    """Staff and governors by their own mail, families by theirs; for the youngest it is the parents who are asked. Pupils and
+    guests have no mail from the school, and who must not be contacted gets none (policy: CM1)."""
+    lines = [line for line in await register(session, school_id, None, on)
+             if line.audience is part and line.signing is not rules.Signing.SIGNED]
+    last = (await session.exec(select(func.max(mail.Mail.made_at)).where(
+        mail.Mail.school_id == school_id, mail.Mail.about == reminded(part)))).one()
+    if part in (rules.Audience.STAFF, rules.Audience.GOVERNORS):
+        return Reminding("S5", frozenset(line.id for line in lines), last)
+    if part is rules.Audience.PUPILS:
+        children = [line.id for line in lines if line.by_parent]
+        return Reminding("N2", await people.families_to_tell(session, school_id, children), last)
+    if part is rules.Audience.PARENTS:
+        return Reminding("N2", await told_parents(session, school_id, {line.id for line in lines}), last)
+    return Reminding("N2", frozenset(), last)
 
 
 async def told_parents(session: AsyncSession, school_id: str, parents: Collection[str]) -> frozenset[str]:

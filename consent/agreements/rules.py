@@ -135,3 +135,13 @@ def check_draft(draft: Draft, current: str | None, last_in_force_on: date | None
         wrong["in_force_on"] = f"Choose {when}, within a year"
     if wrong:
         raise Invalid("There is a problem", fields=wrong)
+
+
+# -- reminding --------------------------------------------------------------------------------------------------------
+
+REMIND_AGAIN = timedelta(days=3)
+
+
+def may_remind(last: datetime | None, now: datetime) -> bool:
+    """Whether the people of one part may be reminded again: nobody is called every day."""
+    return last is None or now - last >= REMIND_AGAIN

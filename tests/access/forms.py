@@ -56,6 +56,7 @@ def _given(world: World, path: str, relation: str, role: str) -> dict[str, Any]:
         "/permissions/responses/{response_id}/mistake": {"note": "The form of another child"},
         "/permissions/children/{child_id}/objections": {"objector": world.people[Role.PARENT], "words": "Our faith"},
         "/permissions/objections/{objection_id}": {"upheld": "yes", "reason": "A strong reason"},
+        "/permissions/agreements/remind": {"part": "staff"},
         "/permissions/agreements/{person_id}": {"day": now.day, "month": now.month, "year": now.year,
                                                 "signed_by": world.people[Role.PARENT]},
         "/lessons/waiting/{lesson_id}": {"answer": "refuse", "reason": "Too long"},

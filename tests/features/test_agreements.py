@@ -1,5 +1,6 @@
 """Everybody signs the agreement that is in force, each year, and the school knows who has (policy: CO1, CO5)."""
 
+import csv
 import hashlib
 from typing import Any
 
@@ -10,8 +11,10 @@ from consent.agreements import commands, queries
 from consent.agreements.tables import Agreement, AgreementSignature
 from consent.rules import Route
 from service.foundation.errors import NotFound
+from service.foundation.mail import Mail
+from service.foundation.web import COOKIE
 from service.people import queries as people
-from service.people.tables import Guardianship, PersonRole
+from service.people.tables import Guardianship, Person, PersonRole
 from tests.features.test_permissions import events, families, office
 from tests.school import Running, seen
 
@@ -165,3 +168,56 @@ async def test_somebody_who_signs_nothing_is_not_on_the_register(school: Running
         async with school.database.writing() as session:
             await commands.record_signature(session, actor, person_id=teacher, route=Route.PAPER,
                                             signed_on=school.clock.now().date(), now=school.clock.now())
+
+
+# -- the register -----------------------------------------------------------------------------------------------------
+
+
+async def mailed(school: Running, text: str) -> set[str]:
+    async with school.database.reading() as session:
+        return set((await session.exec(select(Mail.person_id).where(
+            Mail.text == text, col(Mail.about).startswith("agreement")))).all())
+
+
+async def test_the_office_reminds_who_has_not_signed_every_three_days_at_the_most(school: Running) -> None:
+    await renewed(school)
+    async with school.client(await school.cookie(school.person("office"))) as client:
+        page = (await client.get("/permissions/agreements")).text
+        assert "Remind 9" in page, "ten are staff, and the office has just signed"
+        answer = await client.post("/permissions/agreements/remind", data={"part": "staff"})
+        assert "will get a mail" in (await client.get(answer.headers["location"])).text
+        told = await mailed(school, "S5")
+        assert school.person("teacher") in told
+        assert school.person("office") not in told
+        assert (await client.post("/permissions/agreements/remind", data={"part": "staff"})).status_code == 409
+        school.clock.advance(3 * 24 * 3600)
+        client.cookies.set(COOKIE, await school.cookie(school.person("office")))
+        assert (await client.post("/permissions/agreements/remind", data={"part": "staff"})).status_code == 303
+
+
+@pytest.mark.parametrize("flags", [{"court_order": "yes"}, {"do_not_contact": True}])
+async def test_for_the_youngest_the_parents_are_reminded_but_nobody_who_must_not_be_contacted(
+    school: Running, flags: dict[str, Any],
+) -> None:
+    child, (mother, *_) = (await families(school, "Story time"))[0]
+    await renewed(school, "pupils")
+    async with school.database.writing() as session:
+        await session.exec(update(Guardianship).where(
+            col(Guardianship.guardian_id) == mother, col(Guardianship.child_id) == child).values(**flags))
+    async with await school.signed_in("office") as client:
+        await client.post("/permissions/agreements/remind", data={"part": "pupils"})
+    told = await mailed(school, "N2")
+    assert told
+    assert mother not in told
+
+
+async def test_the_register_is_saved_as_a_spreadsheet_that_runs_nothing(school: Running) -> None:
+    async with school.database.writing() as session:
+        await session.exec(update(Person).where(Person.id == school.person("teacher")).values(given_name="=cmd|' /C calc'!A0"))
+    async with await school.signed_in("office") as client:
+        answer = await client.get("/permissions/agreements/register.csv")
+    assert answer.headers["content-type"].startswith("text/csv")
+    rows = list(csv.reader(answer.text.lstrip("\ufeff").splitlines()))
+    assert rows[0] == ["Name", "Agreement", "Signed", "Renew on"]
+    assert ["'=cmd|' /C calc'!A0 Hall", "staff", "signed", "2027-10-25"] in rows
+    assert len(rows) > 50

@@ -16,7 +16,7 @@ from service.foundation.events import LEADERS, Actor, Role
 from service.people.actions import Action
 from service.people.profile import Profile, RecordingBasis
 from service.safeguarding.impact import words
-from service.safeguarding.impact.inventory import Inventory
+from service.safeguarding.impact.inventory import Inventory, Table
 
 READ = frozenset({Role.DPO, Role.HEADTEACHER, Role.OFFICE, Role.CHAIR, Role.GOVERNOR})
 REVIEW = frozenset({Role.DPO})
@@ -42,11 +42,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
+    """`sections` are read and answered; `tables` is the inventory behind them, on a page of its own."""
+
     sections: tuple[Section, ...]
+    tables: tuple[Table, ...]
 
     @property
     def text(self) -> str:
-        return json.dumps([asdict(section) for section in self.sections], ensure_ascii=False, sort_keys=True)
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
 
     @property
     def hash(self) -> str:
@@ -71,13 +74,11 @@ def document(profile: Profile, inventory: Inventory) -> Document:
         Section("outside", "Who else gets it", words.OUTSIDE),
         Section("rights", "What people can ask for", words.RIGHTS),
         Section("open", "What is for you to decide, and what holds until you do", words.OPEN_POINTS),
-    ))
+    ), inventory.tables)
 
 
 def _listed(inventory: Inventory, kind: str) -> str:
-    """Every table of one kind with its columns: a new column is a new document."""
-    return " ".join(f"{table.about} ({'; '.join(words for _, words in table.columns)})"
-                    for table in inventory.tables if table.data == kind)
+    return " ".join(table.about for table in inventory.tables if table.data == kind)
 
 
 def _kept(kept: str, profile: Profile) -> str:
