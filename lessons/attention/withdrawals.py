@@ -33,8 +33,8 @@ async def put_before_the_team(session: AsyncSession, event: ConsentWithdrawn | C
                      "is sealed. Decide what becomes of it. Keeping a child safe does not depend on their permission.")
             place, present = await of_lesson(session, actor.school_id, lesson.id)
             await safeguarding.find(
-                session, actor.school_id, kind=Kind.WITHDRAWN, source=f"withdrawn:{lesson.id}:{event.child_id}", lesson_id=lesson.id,
-                place=place, present=present, times=1, words=words, now=session.info["clock"].now(),
+                session, actor.school_id, kind=Kind.WITHDRAWN, source=f"withdrawn:{lesson.id}:{event.child_id}",
+                lesson_id=lesson.id, place=place, present=present, times=1, words=words, now=session.info["clock"].now(),
             )
 
 

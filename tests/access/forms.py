@@ -63,6 +63,7 @@ def _given(world: World, path: str, relation: str, role: str) -> dict[str, Any]:
         "/permissions/texts/versions/{document_id}/{language}": TEXT,
         "/permissions/texts/languages/{text_id}": {"reviewer": "Mrs Jones"},
         "/permissions/objections/{objection_id}": {"upheld": "yes", "reason": "A strong reason"},
+        "/permissions/agreements/remind": {"part": "staff"},
         "/permissions/agreements/{person_id}": {"day": now.day, "month": now.month, "year": now.year,
                                                 "signed_by": world.people[Role.PARENT]},
         "/lessons/waiting/{lesson_id}": {"answer": "refuse", "reason": "Too long"},
