@@ -1,9 +1,9 @@
-"""Writing answers and signatures down. Answers are only ever added; a mistake is struck out by another line (policy: CO2)."""
+"""Writing answers down. Answers are only ever added; a mistake is struck out by another line (policy: CO2)."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -13,7 +13,6 @@ from consent.documents import queries as documents
 from consent.documents import rules as document_rules
 from consent.documents.tables import ConsentDocument
 from consent.events import (
-    AgreementSigned,
     ConsentCorrected,
     ConsentRecorded,
     ConsentWithdrawn,
@@ -21,7 +20,7 @@ from consent.events import (
     ObjectionReceived,
 )
 from consent.rules import Purpose, Route
-from consent.tables import AgreementSignature, ConsentResponse, RecordingObjection
+from consent.tables import ConsentResponse, RecordingObjection
 from service.foundation.bus import publish
 from service.foundation.db import new_id
 from service.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
@@ -226,37 +225,3 @@ async def decide_objection(
     row.upheld, row.reason, row.decided_by, row.decided_at = upheld, reason.strip()[:1000], actor.person_id, now
     await publish(session, ObjectionDecided(row.child_id, row.id, upheld), actor)
     return row.child_id
-
-
-async def record_signature(
-    session: AsyncSession, actor: Actor, *, person_id: str, route: Route, signed_on: date, signed_by: str = "", now: datetime,
-) -> None:
-    """Keep that a person signed the agreement now in force for them, on paper or in the app (policy: CO1, CO5).
-
-    `signed_by`: the parent who signed for one of the youngest pupils; empty when the person signed.
-    """
-    rules.check_day(signed_on, now.date())
-    line = next(iter(await queries.register(session, actor.school_id, [person_id], now.date())), None)
-    if line is None:
-        raise NotFound()
-    agreement = (await queries.current_agreements(session, actor.school_id)).get(line.audience)
-    if agreement is None:
-        raise Conflict("The school has no agreement for this person yet. Add one first.")
-    if signed_on < agreement.in_force_at.date():
-        raise Invalid("There is a problem", fields={"signed_on": "This form is older than the agreement now in force"})
-    if line.by_parent:
-        await _check_parent(session, actor.school_id, child_id=person_id, parent_id=signed_by)
-    days = (await people.profile(session, actor.school_id)).agreement_days
-    session.add(AgreementSignature(
-        school_id=actor.school_id, agreement_id=agreement.id, person_id=person_id, route=route,
-        signed_by=signed_by if line.by_parent else "", signed_at=now, renew_on=signed_on + timedelta(days=days),
-        recorded_by=actor.person_id,
-    ))
-    await publish(session, AgreementSigned(person_id, agreement.id, signed_by if line.by_parent else person_id, route), actor)
-
-
-async def _check_parent(session: AsyncSession, school_id: str, *, child_id: str, parent_id: str) -> None:
-    if not parent_id:
-        raise Invalid("There is a problem", fields={"signed_by": "A parent signs for a pupil this young. Say who signed"})
-    responsible = (await queries.responsibility(session, school_id, [child_id]))[child_id].get(parent_id, "no")
-    rules.check_respondent(responsible, says_yes=True)

@@ -1,4 +1,4 @@
-"""What happens to consents and agreements. Live rooms react to every event here that names a `child_id` or `person_id`."""
+"""What happens to consents. Live rooms react to every event here that names a `child_id`."""
 
 from dataclasses import dataclass
 
@@ -77,14 +77,3 @@ class ObjectionDecided(Event):
     child_id: str
     objection_id: str
     upheld: bool
-
-
-@dataclass(frozen=True)
-class AgreementSigned(Event):
-    """The person may use the service from now on; `signed_by` is a parent for the youngest pupils."""
-
-    subject = "person_id"
-    person_id: str
-    agreement_id: str
-    signed_by: str
-    route: str

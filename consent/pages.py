@@ -1,4 +1,4 @@
-"""The office's pages for permissions and agreements. Teachers have none: they only ever see how many pupils may join."""
+"""The office's pages for permissions. Teachers have none: they only ever see how many pupils may join."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from consent import commands, queries, rules
 from consent.documents import queries as documents
 from consent.resolutions import RESOLVERS
 from consent.rules import Purpose, Route
-from service.foundation.errors import Invalid, NotAllowed, NotFound
+from service.foundation.errors import Invalid, NotAllowed
 from service.foundation.events import SAFEGUARDING, STAFF, Actor, Role
 from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
 from service.people import queries as people
@@ -163,49 +163,3 @@ async def decide_objection(
         session, actor, objection_id=objection_id, upheld=upheld == "yes", reason=reason, now=now
     )
     return see_other(f"/permissions/children/{child_id}")
-
-
-# -- agreements --------------------------------------------------------------------------------------------------------
-
-
-@router.get("/agreements")
-async def agreements(request: Request, actor: Reader, session: Reading, now: Now) -> Response:
-    lines = await queries.register(session, actor.school_id, None, now.date())
-    parts = {part: found for part in rules.Audience if (found := [line for line in lines if line.audience is part])}
-    versions = {part: row.version for part, row in (await queries.current_agreements(session, actor.school_id)).items()}
-    return await render(request, "consent/agreements.html", title="Who has signed the agreement", parts=parts,
-                        versions=versions, may_record=Role.OFFICE in actor.roles)
-
-
-@router.get("/agreements/{person_id}")
-async def signature(request: Request, person_id: str, actor: Office, session: Reading, now: Now) -> Response:
-    return await _signature_page(request, actor, session, person_id, now.date(), (now.day, now.month, now.year))
-
-
-@router.post("/agreements/{person_id}")
-async def record_signature(
-    request: Request, person_id: str, actor: Office, session: Writing, now: Now, day: Text = "", month: Text = "",
-    year: Text = "", signed_by: Text = "",
-) -> Response:
-    try:
-        await commands.record_signature(
-            session, actor, person_id=person_id, route=Route.PAPER, signed_on=rules.day_of(day, month, year),
-            signed_by=signed_by, now=now,
-        )
-    except (Invalid, rules.MayNotAnswer) as error:
-        errors = error.fields or {"signed_by": error.message}
-        return await _signature_page(request, actor, session, person_id, now.date(), (day, month, year), errors)
-    return see_other("/permissions/agreements")
-
-
-async def _signature_page(
-    request: Request, actor: Actor, session: AsyncSession, person_id: str, on: date, day: tuple[object, object, object],
-    errors: dict[str, str] | None = None,
-) -> Response:
-    line = next(iter(await queries.register(session, actor.school_id, [person_id], on)), None)
-    agreement = line and (await queries.current_agreements(session, actor.school_id)).get(line.audience)
-    if line is None or agreement is None:
-        raise NotFound()
-    family = await queries.respondents(session, actor.school_id, person_id) if line.by_parent else []
-    return await render(request, "consent/signature.html", 422 if errors else 200, title=f"Paper signature of {line.name}",
-                        line=line, agreement=agreement, respondents=family, day=day, errors=errors)

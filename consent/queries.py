@@ -1,12 +1,11 @@
-"""Reading consents and agreements: SQL in, frozen dataclasses out, always within one school.
+"""Reading consents: SQL in, frozen dataclasses out, always within one school.
 
-`permissions` and `signed` are what lessons ask before anybody is admitted. Both answer no for whoever they do not know.
+`permissions` is what lessons ask before a child is admitted. It answers no for whoever it does not know.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy import bindparam
 from sqlmodel import col, select
@@ -16,16 +15,15 @@ from consent import rules, standing
 from consent.family import declared as declared
 from consent.family import for_family as for_family
 from consent.rules import Purpose, Status
-from consent.tables import Agreement, AgreementSignature, ConsentResponse, RecordingObjection
+from consent.tables import ConsentResponse, RecordingObjection
 from consent.told import response_of as response_of
 from consent.told import responsibility as responsibility
 from consent.told import terms, told
 from service.foundation.errors import NotFound
-from service.foundation.events import Actor
 from service.people import queries as people
 from service.people.profile import Profile, RecordingBasis
 from service.people.rules import sort_key
-from service.people.tables import GroupMember, Guardianship, Person, PersonRole, TeachingGroup
+from service.people.tables import GroupMember, Guardianship, Person, TeachingGroup
 
 
 @dataclass(frozen=True)
@@ -93,18 +91,6 @@ class ObjectionView:
     reason: str
     decided_by: str
     decided_at: datetime | None
-
-
-@dataclass(frozen=True)
-class SignerView:
-    """One line of the register of agreements (policy: CO1)."""
-
-    id: str
-    name: str
-    audience: rules.Audience
-    signing: rules.Signing
-    renew_on: date | None
-    by_parent: bool
 
 
 async def permissions(
@@ -243,94 +229,3 @@ async def objections(session: AsyncSession, school_id: str, child_id: str) -> li
                       row.upheld, row.reason, _name(names, row.decided_by), row.decided_at)
         for row in rows
     ]
-
-
-# -- agreements --------------------------------------------------------------------------------------------------------
-
-
-async def signed(
-    session: AsyncSession, school_id: str, roles: Mapping[str, Collection[people.Role]], on: date
-) -> frozenset[str]:
-    """Those of `roles` (person to roles, of people of this school who are here) for whom the current agreement of their audience
-    stands signed on that day (policy: CO1)."""
-    versions = await _versions(session, school_id)
-    signatures = await _signatures(session, school_id, roles.keys())
-    parts = {person: part for person, held in roles.items() if (part := rules.audience(held)) is not None}
-    return frozenset(
-        person for person, part in parts.items()
-        if rules.signing(signatures.get((person, part), []), versions.get(part), on) is not rules.Signing.NOT_SIGNED
-    )
-
-
-async def register(session: AsyncSession, school_id: str, person_ids: Collection[str] | None, on: date) -> list[SignerView]:
-    """Who has and has not signed, by name; everybody of the school who needs to when `person_ids` is None."""
-    only = [] if person_ids is None else [col(Person.id).in_(person_ids)]
-    rows = (await session.exec(select(Person).where(Person.school_id == school_id, *only))).all()
-    here = {row.id: row for row in rows if people.is_here(row, on)}
-    roles = await _roles(session, school_id, person_ids)
-    versions = await _versions(session, school_id)
-    signatures = await _signatures(session, school_id, person_ids)
-    lines = []
-    for row in here.values():
-        part = rules.audience(roles.get(row.id, frozenset()))
-        if part is not None:
-            own = signatures.get((row.id, part), [])
-            renew = max((s.renew_on for s in own if s.version == versions.get(part)), default=None)
-            lines.append(SignerView(
-                row.id, people.view_of(row, frozenset()).full_name, part, rules.signing(own, versions.get(part), on), renew,
-                part is rules.Audience.PUPILS and rules.parent_signs(row.year_group),
-            ))
-    return sorted(lines, key=lambda line: sort_key(line.name))
-
-
-async def own_signing(session: AsyncSession, actor: Actor, on: date) -> rules.Signing | None:
-    """Whether the actor has signed what they need to; None when they need to sign nothing. Every page asks."""
-    part = rules.audience(actor.roles)
-    if part is None:
-        return None
-    current = (await current_agreements(session, actor.school_id)).get(part)
-    signatures = await _signatures(session, actor.school_id, [actor.person_id])
-    return rules.signing(signatures.get((actor.person_id, part), []), current.version if current else None, on)
-
-
-_IN_FORCE = select(Agreement).where(
-    Agreement.school_id == bindparam("school"), col(Agreement.in_force_at) <= bindparam("now")
-).order_by(col(Agreement.version))
-
-
-async def current_agreements(session: AsyncSession, school_id: str) -> dict[rules.Audience, Agreement]:
-    """The version of each agreement that is in force, by audience."""
-    rows = (await session.exec(_IN_FORCE, params={"school": school_id, "now": session.info["clock"].now()})).all()
-    return {rules.Audience(row.audience): row for row in rows}
-
-
-async def _versions(session: AsyncSession, school_id: str) -> dict[rules.Audience, int]:
-    return {part: row.version for part, row in (await current_agreements(session, school_id)).items()}
-
-
-async def _roles(
-    session: AsyncSession, school_id: str, person_ids: Collection[str] | None,
-) -> dict[str, frozenset[people.Role]]:
-    only = [] if person_ids is None else [col(PersonRole.person_id).in_(person_ids)]
-    rows = (await session.exec(select(PersonRole).where(PersonRole.school_id == school_id, *only))).all()
-    found: dict[str, set[people.Role]] = {}
-    for row in rows:
-        found.setdefault(row.person_id, set()).add(people.Role(row.role))
-    return {person: frozenset(held) for person, held in found.items()}
-
-
-_SIGNATURES: Any = select(  # type: ignore[call-overload]
-    AgreementSignature.person_id, Agreement.audience, Agreement.version, AgreementSignature.signed_at,
-    AgreementSignature.renew_on,
-).join(Agreement, col(Agreement.id) == AgreementSignature.agreement_id)
-
-
-async def _signatures(
-    session: AsyncSession, school_id: str, person_ids: Collection[str] | None,
-) -> dict[tuple[str, rules.Audience], list[rules.Signature]]:
-    only = [] if person_ids is None else [col(AgreementSignature.person_id).in_(person_ids)]
-    rows = (await session.exec(_SIGNATURES.where(AgreementSignature.school_id == school_id, *only))).all()
-    found: dict[tuple[str, rules.Audience], list[rules.Signature]] = {}
-    for person_id, audience, version, signed_at, renew_on in rows:
-        found.setdefault((person_id, rules.Audience(audience)), []).append(rules.Signature(version, signed_at, renew_on))
-    return found

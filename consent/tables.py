@@ -1,8 +1,8 @@
-"""What people were asked, what they answered, what they signed. Answers are only ever added (policy: CO1 to CO5)."""
+"""What people were asked and what they answered. Answers are only ever added (policy: CO2, CO3)."""
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
 from service.foundation.db import IdField
@@ -71,32 +71,6 @@ class ConsentResolution(SQLModel, table=True):
     resolved_at: datetime
     agreed_by: str = Field(default="", max_length=32)
     agreed_at: datetime | None = None
-
-
-class Agreement(SQLModel, table=True):
-    """One version of the acceptable use agreement for one kind of people."""
-
-    __tablename__ = "agreement"
-    __table_args__ = (UniqueConstraint("school_id", "audience", "version"),)
-    id: str = IdField()
-    school_id: str = Field(foreign_key="school.id", index=True)
-    audience: str = Field(max_length=12, description="`staff`, `governors`, `pupils`, `parents` or `guests`.")
-    version: int
-    text: str
-    in_force_at: datetime
-
-
-class AgreementSignature(SQLModel, table=True):
-    __tablename__ = "agreement_signature"
-    id: str = IdField()
-    school_id: str = Field(foreign_key="school.id", index=True)
-    agreement_id: str = Field(foreign_key="agreement.id", index=True)
-    person_id: str = Field(foreign_key="person.id", index=True)
-    route: str = Field(max_length=10)
-    signed_at: datetime
-    signed_by: str = Field(default="", max_length=32, description="The parent who signed for a pupil; empty: the person.")
-    renew_on: date
-    recorded_by: str = Field(max_length=32)
 
 
 class RecordingObjection(SQLModel, table=True):

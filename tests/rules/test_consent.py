@@ -7,10 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from consent import rules, standing
-from consent.rules import Answer, Audience, MayNotAnswer, Purpose, Route, Signature, Signing, Status
+from consent.rules import Answer, MayNotAnswer, Purpose, Route, Status
 from consent.standing import Resolution, Response, Terms
 from service.foundation.errors import Invalid
-from service.foundation.events import Role
 
 DAY = date(2026, 11, 2)
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -172,21 +171,3 @@ def test_a_form_is_signed_today_or_earlier() -> None:
             rules.check_day(wrong, DAY)
     with pytest.raises(Invalid):
         rules.day_of("31", "2", "2026")
-
-
-def test_an_agreement_stands_for_its_year_and_only_in_its_current_version() -> None:
-    year = Signature(2, NOON, DAY + timedelta(365))
-    assert rules.signing([year], 2, DAY) is Signing.SIGNED
-    assert rules.signing([year], 2, DAY + timedelta(340)) is Signing.DUE
-    assert rules.signing([year], 2, DAY + timedelta(365)) is Signing.NOT_SIGNED
-    assert rules.signing([year], 3, DAY) is Signing.NOT_SIGNED
-    assert rules.signing([year], None, DAY) is Signing.NOT_SIGNED
-
-
-def test_everybody_signs_one_agreement_and_a_parent_signs_for_the_youngest() -> None:
-    assert rules.audience([Role.PARENT, Role.TEACHER]) is Audience.STAFF
-    assert rules.audience([Role.CHAIR]) is Audience.GOVERNORS
-    assert rules.audience([]) is None
-    assert all(rules.audience([role]) for role in Role)
-    assert rules.parent_signs("2")
-    assert not rules.parent_signs("3")

@@ -91,12 +91,36 @@ def _tables() -> None:
         sa.CheckConstraint("agreed_by <> resolved_by", name="consent_resolution_two_people"),
         sa.CheckConstraint("(agreed_at IS NULL) = (agreed_by = '')", name="consent_resolution_agreed"),
     )
+    op.create_table(
+        "consent_request",
+        sa.Column("id", words(length=32), primary_key=True),
+        sa.Column("school_id", words(), sa.ForeignKey("school.id"), nullable=False, index=True),
+        sa.Column("group_id", words(), sa.ForeignKey("teaching_group.id"), nullable=True),
+        sa.Column("purposes", words(length=200), nullable=False),
+        sa.Column("asked_on", sa.Date(), nullable=False),
+        sa.Column("deadline", sa.Date(), nullable=False),
+        sa.Column("asked_by", words(length=32), nullable=False),
+        sa.Column("asked_at", moment, nullable=False),
+        sa.Column("ended_by", words(length=32), nullable=False),
+        sa.Column("ended_at", moment, nullable=True),
+        sa.CheckConstraint("asked_on < deadline", name="consent_request_days"),
+        sa.CheckConstraint("(ended_at IS NULL) = (ended_by = '')", name="consent_request_ended"),
+    )
+    op.create_table(
+        "consent_reminder",
+        sa.Column("id", words(length=32), primary_key=True),
+        sa.Column("school_id", words(), sa.ForeignKey("school.id"), nullable=False, index=True),
+        sa.Column("request_id", words(), sa.ForeignKey("consent_request.id"), nullable=False, index=True),
+        sa.Column("sent_by", words(length=32), nullable=False),
+        sa.Column("sent_at", moment, nullable=False),
+        sa.Column("people", sa.Integer(), nullable=False),
+    )
 
 
 def downgrade() -> None:
     for name, _, table, *_ in TRIGGERS:
         allow_again(name, table)
-    for table in ("consent_resolution", "consent_text", "consent_document"):
+    for table in ("consent_reminder", "consent_request", "consent_resolution", "consent_text", "consent_document"):
         op.drop_table(table)
     op.drop_index("ix_consent_response_client", "consent_response")
     for name in ("client_id", "counts_from", "listened", "language", *(name for name, _ in WORDS)):
