@@ -75,13 +75,12 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     approvals.OneToOneRefused: (mails.answer,), approvals.OneToOneApproved: (mails.approve,),
     approvals.OneToOneWithdrawn: (mails.decided,), approvals.OneToOneNotNeeded: (mails.decided,),
     approvals.OneToOneRevoked: (cancel_what_is_to_come,),
-    people.SchoolFounded: (agreement_commands.begin,),
     **dict.fromkeys((people.PersonAdded, people.PersonReturned, people.PeopleStaged), (impact_commands.refuse_real_pupils,)),
     people.RolesChanged: LEAVES_ROLES, people.PersonLeft: LEAVES_ROLES, people.RosterImported: LEAVES_ROLES,
     **dict.fromkeys((guests.GuestApproved, guests.GuestRefused, lessons.LessonApproved, lessons.LessonRefused, people.RoleAgreed,
                      people.RoleRefused, people.ProfileChanged, people.ProfileChangeRefused), (mails.tell_asker,)),
     **dict.fromkeys((consents.ConsentRecorded, consents.ConsentWithdrawn), (consent_mails.tell_respondent, put_before_the_team)),
-    people.SchoolFounded: (documents.begin,),
+    people.SchoolFounded: (documents.begin, agreement_commands.begin),
     people.BadgeIssued: (refuse_adults_of_their_lessons,), people.BadgeUnlocked: (refuse_adults_of_their_lessons,),
 }
 
