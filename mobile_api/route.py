@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Request
+from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from limits import RateLimitItemPerMinute
@@ -15,12 +15,10 @@ from pydantic import BaseModel
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from consent import agreements_of_families as agreements
-from consent.rules import Signing
 from mobile_api import once
-from service.foundation.errors import NotAllowed, NotSeen, Stale, TooMany
+from service.foundation.errors import NotSeen, Stale, TooMany
 from service.foundation.events import Actor, Role
-from service.foundation.web import Audience, actor_of, glance
+from service.foundation.web import Audience, actor_of
 from service.people.phones.proofs import Proofs
 
 API = "/api/v1/"
@@ -37,12 +35,15 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 NOT_CHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is what If-None-Match says."}}
 Family = Annotated[Actor, Depends(Audience(Role.PARENT, Role.PUPIL))]
 Parent = Annotated[Actor, Depends(Audience(Role.PARENT))]
+Known = Annotated[Actor, Depends(Audience(Role.PARENT, Role.PUPIL, before_signing=True))]
+Unsigned = Annotated[Actor, Depends(Audience(Role.PARENT, before_signing=True))]
+"""For what does not wait for the agreement: signing it, one's phones, signing out, and a worry (policy: CO1, IN4)."""
 
 
-class AgreementFirst(NotAllowed):
-    """Sign the agreement first."""
-
-    code = "agreement-first"
+def router_of(tag: str, under: str = "", *also: Any) -> APIRouter:
+    """A router of the API. `also`: what every route of it depends on, beside the limit."""
+    return APIRouter(prefix=f"/api/v1{under}", route_class=PhoneRoute, responses=PROBLEMS,
+                     dependencies=[*also, Depends(limited)], tags=[tag])
 
 
 class PhoneRoute(APIRoute):
@@ -107,14 +108,6 @@ async def limited(request: Request) -> None:
     actor = await actor_of(request)
     who = actor.person_id if actor else request.client.host if request.client else ""
     request.app.state.limits.hit(who, is_known=actor is not None, writes=request.method != "GET")
-
-
-async def agreed(request: Request, actor: Parent) -> None:
-    """Nothing about a child before the agreement is signed (policy: CO1). Raises AgreementFirst."""
-    async with glance(request) as session:
-        signing = await agreements.own(session, actor, request.app.state.clock.now().date())
-    if signing is Signing.NOT_SIGNED:
-        raise AgreementFirst()
 
 
 class Headers:

@@ -52,7 +52,7 @@ class Me(BaseModel):
     zone: str = Field(description="The school's time zone (IANA). Times are UTC.")
     roles: list[str]
     language: str = "en"
-    agreement: Literal["not_signed", "due", "signed", "none"]
+    agreement: Literal["not_signed", "due", "signed"]
     children: list[OwnChild]
     questions: int = Field(0, description="How many permissions of all children wait for an answer.")
     unread: int = Field(0, description="Messages that were not read.")
@@ -72,6 +72,7 @@ class Agreement(BaseModel):
     title: str
     version: int
     text: str
+    sha256: str = Field(description="Of the text; it is kept with a signature.")
     what_changed: str = ""
     state: Literal["not_signed", "due", "signed"]
     renew_on: date | None = Field(None, description="Until when a signature stands.")

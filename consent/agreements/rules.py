@@ -21,6 +21,10 @@ class Audience(StrEnum):
     GUESTS = "guests"
 
 
+TITLES = {
+    Audience.STAFF: "Agreement for staff", Audience.GOVERNORS: "Agreement for governors", Audience.PUPILS: "Our rules",
+    Audience.PARENTS: "Agreement for families", Audience.GUESTS: "Agreement for guests",
+}
 AUDIENCES = (
     (Audience.STAFF, STAFF | {Role.DPO}),
     (Audience.GOVERNORS, frozenset({Role.GOVERNOR, Role.CHAIR})),

@@ -22,11 +22,6 @@ router = APIRouter(prefix="/agreement")
 Anybody = Annotated[Actor, Depends(Audience(EVERYBODY, before_signing=True))]
 Parent = Annotated[Actor, Depends(Audience(Role.PARENT))]
 Text = Annotated[str, Form()]
-TITLES = {
-    rules.Audience.STAFF: "Agreement for staff", rules.Audience.GOVERNORS: "Agreement for governors",
-    rules.Audience.PUPILS: "Our rules", rules.Audience.PARENTS: "Agreement for families",
-    rules.Audience.GUESTS: "Agreement for guests",
-}
 
 
 @router.get("")
@@ -78,8 +73,8 @@ async def _page(
                             may_add=actor.is_any(rules.WRITES))
     is_signed = line.signing is rules.Signing.SIGNED
     return await render(
-        request, "agreements/agreement.html", 422 if errors else 200, title=TITLES[line.audience], given=given, errors=errors,
-        signed_until=line.renew_on if is_signed else None, is_pupil=Role.PUPIL in actor.roles,
+        request, "agreements/agreement.html", 422 if errors else 200, title=rules.TITLES[line.audience], given=given,
+        errors=errors, signed_until=line.renew_on if is_signed else None, is_pupil=Role.PUPIL in actor.roles,
         children=await queries.young_children(session, actor) if is_signed and Role.PARENT in actor.roles else [],
         **await _words(session, actor, line, found),
     )

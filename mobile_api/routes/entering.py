@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 
 from mobile_api import access
-from mobile_api.route import PROBLEMS, PhoneRoute, limited
+from mobile_api.route import router_of
 from service.foundation.errors import NotSignedIn
 from service.foundation.web import Public
 from service.people.passkeys import Answer
@@ -13,8 +13,7 @@ from service.people.phones import bearer, entering
 from service.people.phones.commands import NewPhone
 from service.people.phones.proofs import NotProven, Proven
 
-router = APIRouter(prefix="/api/v1", route_class=PhoneRoute, responses=PROBLEMS, dependencies=[Public, Depends(limited)],
-                   tags=["Getting in"])
+router = router_of("Getting in", "", Public)
 
 
 class ProofRefused(NotSignedIn):

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Query, Request
 
 from lessons import queries as lessons
 from lessons.attendance.queries import LessonRecord
@@ -15,17 +15,15 @@ from lessons.family.queries import Use
 from lessons.live import family as live
 from mobile_api import cursors, schemas
 from mobile_api.once import Once
-from mobile_api.route import NOT_CHANGED, PROBLEMS, Family, IfMatch, Parent, PhoneRoute, agreed, check_seen, limited
+from mobile_api.route import NOT_CHANGED, Family, IfMatch, Parent, check_seen, router_of
 from recordings.told import queries as told
 from recordings.told.queries import ToldView
 from service.foundation.events import Role
 from service.foundation.web import Now, Reading
 from service.people import queries as people
 
-router = APIRouter(prefix="/api/v1", route_class=PhoneRoute, responses=PROBLEMS, dependencies=[Depends(limited)],
-                   tags=["Lessons"])
-of_a_child = APIRouter(prefix="/api/v1/children/{child_id}", route_class=PhoneRoute, responses=PROBLEMS,
-                       dependencies=[Depends(limited), Depends(agreed)], tags=["Lessons"])
+router = router_of("Lessons")
+of_a_child = router_of("Lessons", "/children/{child_id}")
 EARLIEST, LATEST = date(2000, 1, 1), date(2200, 1, 1)
 
 
@@ -42,7 +40,6 @@ async def timetable(
         own = lessons.ChildDays(actor.person_id, actor.name, await lessons.pupil_day(session, actor, day, days))
         children: tuple[lessons.ChildDays, ...] = (own,)
     else:
-        await agreed(request, actor)
         children = await lessons.family(session, actor, day, days)
     rooms = request.app.state.rooms
     return schemas.Timetable(zone=zone, first=day, days=days, children=[

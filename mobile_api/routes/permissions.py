@@ -4,7 +4,7 @@ import hashlib
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Query, Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent import commands
@@ -16,17 +16,15 @@ from lessons.family import queries as heard
 from lessons.live import family as live
 from mobile_api import permissions, schemas
 from mobile_api.once import IdempotencyKey, Once
-from mobile_api.route import NOT_CHANGED, PROBLEMS, Parent, PhoneRoute, agreed, limited
+from mobile_api.route import NOT_CHANGED, Parent, router_of
 from service.foundation.errors import NotFound
 from service.foundation.events import Actor
 from service.foundation.web import Now, Reading, say_moment
 from service.people import family
 from service.people import queries as people
 
-SIGNED = [Depends(limited), Depends(agreed)]
-router = APIRouter(prefix="/api/v1", route_class=PhoneRoute, responses=PROBLEMS, dependencies=SIGNED, tags=["Permissions"])
-of_a_child = APIRouter(prefix="/api/v1/children/{child_id}", route_class=PhoneRoute, responses=PROBLEMS, dependencies=SIGNED,
-                       tags=["Permissions"])
+router = router_of("Permissions")
+of_a_child = router_of("Permissions", "/children/{child_id}")
 WEEKS_AHEAD = 8
 
 

@@ -60,6 +60,8 @@ async def test_a_letter_a_code_and_a_date_of_birth_end_in_a_phone_that_sees_the_
 @pytest.mark.parametrize("what", ["code", "token", "born_on", "used", "over", "stopped", "blocked", "no code"])
 async def test_whatever_is_wrong_with_an_invitation_it_says_the_same(school: Running, what: str,
                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    if what == "no code":
+        await signed_in(school)  # the next letter is for a recovery: its code is made by somebody else, later
     parent, given = await opening(school)
     if what in WRONG:
         given[what] = WRONG[what]
@@ -67,13 +69,12 @@ async def test_whatever_is_wrong_with_an_invitation_it_says_the_same(school: Run
         await block(school, parent, do_not_contact=True)
     elif what == "over":
         school.clock.advance(timedelta(days=7).total_seconds())
+    elif what == "no code":
+        given["code"] = "402117"
     else:
         async with school.database.writing() as session:
             row = (await session.exec(select(PhoneInvitation))).one()
-            if what == "no code":
-                return
-            else:
-                row.ended_at, row.ended_why = school.clock.now(), "used" if what == "used" else "revoked"
+            row.ended_at, row.ended_why = school.clock.now(), "used" if what == "used" else "revoked"
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -81,7 +82,8 @@ async def test_whatever_is_wrong_with_an_invitation_it_says_the_same(school: Run
 
     monkeypatch.setattr(entering, "sleep", sleep)
     status, told = await opened(school, given)
-    assert (status, told["code"], told["detail"]) == (422, "invitation-refused", "This invitation does not work. Ring the office.")
+    assert (status, told["code"]) == (422, "invitation-refused")
+    assert told["detail"] == "This invitation does not work. Ring the office."
     assert "errors" not in told
     assert slept == [entering.PACE]  # by the fake clock no time has passed: what is left is the whole
 

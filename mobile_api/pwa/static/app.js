@@ -88,7 +88,7 @@ export class App {
     } catch (error) {
       if (error instanceof SignedOut) return this.signIn();
       if (error instanceof Offline) return found("/m/offline").view(this, {});
-      if (error instanceof Problem && error.code === "agreement-first") {
+      if (error instanceof Problem && error.code === "agreement-due") {
         await this.go("/m/agreement", true);
         return null;
       }

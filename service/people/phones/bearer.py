@@ -4,6 +4,7 @@ A token opens `/api/v1` and nothing else, and a parent's phone acts as a parent 
 What it opens is looked up with every request: what ended a sign-in or removed a phone has closed it by then (policy: AC2).
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import HTTPConnection
 
 from service.foundation.events import Actor, Role
+from service.foundation.web import Standing
 from service.people import passkeys, queries, sessions
 from service.people.phones.proofs import NotProven, Proven
 from service.people.phones.tables import Phone
@@ -20,10 +22,9 @@ from service.people.phones.tokens import Access
 from service.people.tables import Person, PersonRole, SignIn
 
 API = "/api/v1/"
-_SIGNED_IN: Any = select(SignIn, Phone, Person).join(  # built once: every request asks
+_SIGNED_IN: Any = select(SignIn, Phone, Person, PersonRole.role).join(  # built once: every request asks
     Phone, col(Phone.sign_in_id) == SignIn.id).join(Person, col(Person.id) == SignIn.person_id).join(
-    PersonRole, col(PersonRole.person_id) == Person.id).where(
-    SignIn.id == bindparam("sign_in"), PersonRole.role == Role.PARENT)
+    PersonRole, col(PersonRole.person_id) == Person.id).where(SignIn.id == bindparam("sign_in"))
 
 
 async def authenticate(connection: HTTPConnection) -> Actor | None:
@@ -58,22 +59,26 @@ async def _by_token(connection: HTTPConnection, given: list[str]) -> Actor:
     access: Access = state.access_tokens.read(token, now)
     proof = proven(connection, token)
     async with state.database.glance() as session:
-        phone, actor = await _holder(session, access, now)
+        phone, actor, standing = await _holder(state, session, access, now)
     if phone is None or actor is None or not phone.key == access.key == proof.key:
         raise NotProven("invalid_token")
     state.proofs.spend(proof)
-    connection.state.phone = phone
+    connection.state.phone, connection.state.standing = phone, standing
     state.seen[actor.session_id] = now
     return actor
 
 
-async def _holder(session: AsyncSession, access: Access, now: datetime) -> tuple[Phone | None, Actor | None]:
-    """The phone and its owner, while the sign-in stands, the phone was not removed and they are a parent here."""
-    found = (await session.exec(_SIGNED_IN, params={"sign_in": access.sign_in_id})).first()
-    if found is None:
-        return None, None
-    sign_in, phone, person = found
+async def _holder(state: Any, session: AsyncSession, access: Access,
+                  now: datetime) -> tuple[Phone | None, Actor | None, Standing]:
+    """The phone and its owner, while the sign-in stands, the phone was not removed and they are a parent here; and how they stand
+    with their agreement, which for whoever is staff as well is that of staff (policy: CO1)."""
+    rows = (await session.exec(_SIGNED_IN, params={"sign_in": access.sign_in_id})).all()
+    roles = frozenset(Role(role) for *_, role in rows)
+    if Role.PARENT not in roles:
+        return None, None, Standing(may_enter=False)
+    sign_in, phone, person, _ = rows[0]
     stands = sign_in.ended_at is None and now < sign_in.ends_at and phone.removed_at is None
     if not stands or person.id != access.person_id or not queries.is_here(person, now.date()):
-        return None, None
-    return phone, Actor(person.id, person.school_id, frozenset({Role.PARENT}), queries.name_of(person), sign_in.id)
+        return None, None, Standing(may_enter=False)
+    actor = Actor(person.id, person.school_id, roles, queries.name_of(person), sign_in.id)
+    return phone, replace(actor, roles=frozenset({Role.PARENT})), await state.standing_of(session, actor)
