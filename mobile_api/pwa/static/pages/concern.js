@@ -14,11 +14,14 @@ export async function concern(app) {
     one.name]), value: me.children.length === 1 ? me.children[0].id : "" });
   const who = input({ name: "who", label: t("concern.who"), hint: t("concern.who.hint"), given: { maxlength: 120,
     autocomplete: "off" } });
-  const words = input({ name: "words", label: t("concern.words"), lines: 6, given: { maxlength: 4000, autocomplete: "off" } });
+  const adult = radios({ name: "adult", label: t("concern.adult"), hint: t("concern.adult.hint"), choices: [["headteacher",
+    t("yes")], ["somebody-else", t("no")]] });
+  const words = input({ name: "words", label: t("concern.words"), lines: 6, given: { maxlength: 3500, autocomplete: "off" } });
   const reach = radios({ name: "reach", label: t("concern.reach"), choices: ["phone", "app",
     "do-not-contact"].map((each) => [each, t(`concern.reach.${each}`)]) });
   const open = () => {
     which.node.hidden = about.value() !== "my-child" || me.children.length < 2;
+    adult.node.hidden = about.value() !== "an-adult";
     who.node.hidden = !["another-child", "an-adult"].includes(about.value());
   };
   about.node.addEventListener("change", open);
@@ -28,16 +31,17 @@ export async function concern(app) {
     parts: [
       inset(h("p", {}, h("strong", {}, t("concern.danger")))), h("p", {}, t("concern.cannot-see")),
       form(app, {
-        fields: [about, which, who, words, reach], send: t("concern.send"),
+        fields: [about, which, adult, who, words, reach], send: t("concern.send"),
         check: (values) => ({
           ...(values.about ? {} : { about: t("concern.about.error") }),
           ...(values.about === "my-child" && me.children.length > 1 && !values.child ? { child: t("concern.which.error") } : {}),
+          ...(values.about === "an-adult" && !values.adult ? { adult: t("concern.adult.error") } : {}),
           ...(values.words ? {} : { words: t("concern.words.error") }), ...(values.reach ? {}
             : { reach: t("concern.reach.error") }),
         }),
         act: async (values) => {
           app.joining.concern = await app.client.write("POST", "/concerns", {
-            about: values.about, child_id: values.about === "my-child" ? values.child || null : null,
+            about: values.about, adult: values.about === "an-adult" ? values.adult : "somebody-else", child_id: values.about === "my-child" ? values.child || null : null,
             who: ["another-child", "an-adult"].includes(values.about ?? "") ? values.who : "", words: values.words,
               reach: values.reach,
           });

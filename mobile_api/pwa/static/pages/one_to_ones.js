@@ -4,7 +4,7 @@
 import { h } from "../dom.js";
 import { button, facts, form, inset, listen, radios, tag, tasks } from "../parts.js";
 import { Problem } from "../protocol.js";
-import { documentOf } from "./permission.js";
+import { documentOf, responsibility } from "./permission.js";
 
 /** @type {import("../routes.js").View} */
 export async function oneToOnes(app, { child: id = "" }) {
@@ -25,12 +25,19 @@ export async function oneToOne(app, { child: id = "", lesson: lessonId = "" }) {
   const child = await app.child(id);
   const one = (await app.client.read(`/children/${id}/one-to-ones`)).one_to_ones.find((/** @type {any} */ each) => each.lesson_id === lessonId);
   if (!one) return app.missing();
+  const found = await app.client.read(`/children/${id}/consent`);
+  const you = app.joining.you?.[id] ?? found.responsibility;
+  if (found.may_answer && !you) {
+    app.joining.next = `/m/one-to-ones/${id}/${lessonId}`;
+    return responsibility(app, { child: id });
+  }
+  const mayAgree = found.may_answer && you === "yes";
   const when = `${words.moment(one.starts_at)} – ${words.time(one.ends_at)}`;
   const text = one.document_id ? await readable(app, one.document_id, id) : null;
   const shown = text ? documentOf(app, text) : null;
   let listened = false;
   const answer = radios({ name: "answer", label: t("question.label"), hint: t("question.hint"), value: one.answer ?? "",
-    choices: [["yes", t("question.yes")], ["no", t("question.no")]] });
+    choices: [...(mayAgree ? [/** @type {[string, string]} */ (["yes", t("question.yes")])] : []), ["no", t("question.no")]] });
   const there = radios({ name: "there", label: t("one-to-one.there"), value: one.will_be_there === null ? "" : one.will_be_there
     ? "yes" : "no", choices: [["yes", t("yes")], ["no", t("no")]] });
   const said = app.joining.answered === lessonId;
@@ -47,7 +54,7 @@ export async function oneToOne(app, { child: id = "", lesson: lessonId = "" }) {
         act: async (values) => {
           await app.client.write("POST", `/children/${id}/one-to-ones/${lessonId}`, {
             says_yes: values.answer === "yes", document_id: one.document_id, language: text?.language ?? "en", listened,
-              responsibility: "yes",
+              responsibility: you ?? "unsure",
             will_be_there: values.there ? values.there === "yes" : null,
           });
           app.joining.answered = lessonId;

@@ -10,7 +10,7 @@ import { follows, purposeTitle } from "./shared.js";
 export async function responsibility(app, { child: id = "" }) {
   const { t } = app;
   const child = await app.child(id);
-  const next = `/m/permissions/${id}/${app.joining.next ?? "attend"}`;
+  const next = app.joining.next ?? `/m/permissions/${id}/attend`;
   const asked = radios({
     name: "you", label: t("you.title", { name: child.name }), big: true,
     choices: [["yes", t("yes")], ["no", t("no")], ["unsure", t("you.unsure")]],
@@ -36,10 +36,11 @@ export async function permission(app, { child: id = "", purpose = "" }) {
   if (!own) return app.missing();
   const you = app.joining.you?.[id] ?? found.responsibility;
   if (found.may_answer && !you) {
-    app.joining.next = purpose;
+    app.joining.next = `/m/permissions/${id}/${purpose}`;
     return responsibility(app, { child: id });
   }
-  if (!found.may_answer || you !== "yes") return cannot(app, id);
+  const mayAgree = found.may_answer && you === "yes";
+  if (!mayAgree && own.answer !== "yes") return cannot(app, id); // a yes of theirs they may take back all the same
   const draft = (await app.answers.drafts(id)).find((one) => one.purpose === purpose);
   const language = own.languages.includes(app.words.meta.code) ? app.words.meta.code : "en";
   const text = await app.client.read(`/documents/${own.document_id}?language=${language}&child_id=${id}`);
@@ -47,8 +48,8 @@ export async function permission(app, { child: id = "", purpose = "" }) {
   let listened = false;
   const answer = radios({
     name: "answer", label: t("question.label"), hint: t("question.hint"),
-    value: draft ? (draft.body.says_yes ? "yes" : "no") : own.needs_answer ? "" : own.answer ?? "",
-    choices: [["yes", t("question.yes")], ["no", t("question.no")]],
+    value: !mayAgree ? "" : draft ? (draft.body.says_yes ? "yes" : "no") : own.needs_answer ? "" : own.answer ?? "",
+    choices: [...(mayAgree ? [/** @type {[string, string]} */ (["yes", t("question.yes")])] : []), ["no", t("question.no")]],
   });
   const why = radios({
     name: "why", label: t("question.why"), value: draft?.body.reason ?? "",
@@ -62,6 +63,7 @@ export async function permission(app, { child: id = "", purpose = "" }) {
       name: found.child.name }),
     back: `/m/permissions/${id}`, tab: "permissions",
     parts: [
+      mayAgree ? null : inset(h("p", {}, t("cannot.title", { office: app.me.office })), h("p", {}, t("cannot.stop"))),
       language === app.words.meta.code ? null : inset(h("p", {}, t("question.not-in", { language: app.words.meta.name,
         office: app.me.office }))),
       text.what_changed ? inset(h("p", {}, t("question.changed")), h("p", { lang: "en" }, text.what_changed)) : null,
@@ -73,7 +75,7 @@ export async function permission(app, { child: id = "", purpose = "" }) {
           const yes = values.answer === "yes";
           await keep(app, { found, own, body: {
             purpose, says_yes: yes, document_id: own.document_id, language, listened, reason: yes ? "" : values.why ?? "",
-              responsibility: you,
+              responsibility: you ?? "unsure",
           } });
         },
       }),

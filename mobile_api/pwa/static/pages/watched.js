@@ -13,8 +13,8 @@ export async function watched(app, { child: id = "" }) {
   let cursor = "";
   const load = async () => {
     const found = await app.client.read(`/children/${id}/views${cursor && `?cursor=${encodeURIComponent(cursor)}`}`);
-    list.append(...found.entries.map((/** @type {any} */ one) => h("li", {}, t("watched.entry", {
-      day: words.day(`${one.on}T12:00:00Z`), minutes: t("minutes", { count: one.minutes }),
+    list.append(...found.entries.map((/** @type {any} */ one) => h("li", {}, t(one.minutes ? "watched.entry" : "watched.entry.whole", {
+      day: words.day(`${one.on}T12:00:00Z`), minutes: one.minutes ? t("minutes", { count: one.minutes }) : "",
         role: t(`watched.role.${one.role.replace(/^an? /, "").replaceAll(" ", "-")}`), reason: t(`watched.reason.${one.reason}`),
     }))));
     cursor = found.next ?? "";
