@@ -106,6 +106,7 @@ async def record_court_order(
 
 async def agree(session: AsyncSession, actor: Actor, *, resolution_id: str, now: datetime) -> str:
     """The second person has seen the order as well. Returns the child."""
+    _check_resolver(actor)
     row = (await session.exec(select(ConsentResolution).where(
         ConsentResolution.id == resolution_id).with_for_update())).first()
     if row is None or row.school_id != actor.school_id or row.kind != "court_order":
@@ -124,8 +125,7 @@ async def agree(session: AsyncSession, actor: Actor, *, resolution_id: str, now:
 
 async def _checked(session: AsyncSession, actor: Actor, child_id: str, purpose: Purpose,
                    reason: str) -> tuple[Told, standing.Terms]:
-    if not actor.is_any(RESOLVERS):
-        raise NotAllowed("The headteacher or the safeguarding team closes it.")
+    _check_resolver(actor)
     said, at = await _said(session, actor.school_id, child_id)
     _not_of_the_family(actor, said)
     if _statuses(said, at)[purpose] is not Status.CONFLICT:
@@ -133,6 +133,11 @@ async def _checked(session: AsyncSession, actor: Actor, child_id: str, purpose: 
     if not reason.strip():
         raise Invalid("There is a problem", fields={f"reason-{purpose}": "Say what was found out, and how"})
     return said, at
+
+
+def _check_resolver(actor: Actor) -> None:
+    if not actor.is_any(RESOLVERS):
+        raise NotAllowed("The headteacher or the safeguarding team closes it.")
 
 
 def _not_of_the_family(actor: Actor, said: Told) -> None:

@@ -3,7 +3,7 @@
 A status is worked out from every answer each time it is asked for, never stored, so that no forgotten update can leave a child
 in a lesson against a parent's word. The order in which answers are read and how often each is read change nothing. A yes is only
 as good as the text it was given to, the year it was given in and the responsibility of who gave it; a no needs none of these
-(policy: CO2, CO3, CO5). docs/decisions: 30 and 100.
+(policy: CO2, CO3, CO5). docs/decisions: 30, 100.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

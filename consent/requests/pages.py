@@ -63,8 +63,8 @@ async def _list(request: Request, actor: Actor, session: AsyncSession, given: di
 @router.get("/{request_id}")
 async def one(request: Request, request_id: str, actor: Reader, session: Reading, now: Now, saved: str = "") -> Response:
     view = await queries.request(session, actor.school_id, request_id, now.date())
-    words = {"asked": "The families have been told that a question waits.", "again": "They have been told again.",
-             "ended": "Nobody is told about it any more."}.get(saved, "")
+    told = "The families have been told that a question waits." if view.to_chase else "Every family has answered this already."
+    words = {"asked": told, "again": "They have been told again.", "ended": "Nobody is told about it any more."}.get(saved, "")
     return await render(request, "requests/request.html", title="Who has answered", view=view, saved=words,
                         may_ask=Role.OFFICE in actor.roles)
 
