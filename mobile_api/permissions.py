@@ -67,19 +67,19 @@ def answer_of(question: Question) -> schemas.YesNo | None:
 
 
 def _outcome(child: FamilyChild) -> list[schemas.Follows]:
-    """“Live lessons: yes. Camera: no. Ali can join.” Where answers differ, only that the school does not have them all."""
+    """“Live lessons: yes. Camera: no. Ali can join.” Where answers differ, only that the school does not have them all: of which
+    question it has no joint answer would be what the other parent said."""
+    if any(question.outcome is Outcome.NOT_YET for question in child.questions if question.purpose in ASKED):
+        joins = [schemas.Follows(code="can-join", words=f"{child.name} can join.")] if child.may_join else []
+        return [*joins, schemas.Follows(
+            code="not-all-answers", words="We do not have all the answers we need. The office will be in touch.")]
     said = [schemas.Follows(code=word, purpose=question.purpose.value, words=f"{NAMES[question.purpose]}: {word}.")
             for question in child.questions if question.purpose in ASKED
             for word in ([question.outcome.value] if question.outcome in (Outcome.YES, Outcome.NO) else [])]
-    waits = any(question.outcome is Outcome.NOT_YET for question in child.questions if question.purpose in ASKED)
     if child.may_join:
         said.append(schemas.Follows(code="can-join", words=f"{child.name} can join."))
     elif child.may_join is False:
-        words = f"{child.name} cannot join yet." if waits else f"{child.name} cannot join live lessons."
-        said.append(schemas.Follows(code="cannot-join", words=words))
-    if waits:
-        said.append(schemas.Follows(
-            code="not-all-answers", words="We do not have all the answers we need. The office will be in touch."))
+        said.append(schemas.Follows(code="cannot-join", words=f"{child.name} cannot join live lessons."))
     return said
 
 

@@ -105,6 +105,11 @@ async def shown(session: AsyncSession, school_id: str) -> dict[Purpose, Shown]:
     return {purpose: found[purpose] for purpose in Purpose if purpose in found}
 
 
+async def languages(session: AsyncSession, school_id: str) -> frozenset[str]:
+    """The languages in which the school answers for any of the texts that families are asked with now."""
+    return frozenset(code for each in (await shown(session, school_id)).values() for code in each.languages)
+
+
 async def words(session: AsyncSession, school_id: str, document_id: str, language: str, *, name: str) -> Words:
     """The text as somebody reads it about the child called `name`. A draft is not there to be read. Raises NotFound."""
     row = (await session.exec(

@@ -4,9 +4,11 @@ about nobody; what a person may see comes from `/api/v1` alone."""
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from consent.documents import queries as documents
 from mobile_api.pwa.shell import Language, Shell
 from service.foundation.errors import NotFound
 from service.foundation.web import Public, Reading
+from service.people import queries as people
 
 router = APIRouter(prefix="/m", dependencies=[Public])
 KEEP = "public, max-age=31536000, immutable"
@@ -58,4 +60,6 @@ async def page(request: Request, session: Reading, page: str) -> Response:
 
 async def _offered(session: Reading, shell: Shell) -> list[Language]:
     """English, and what somebody answers for: a draft is there once the school approved a text in that language."""
-    return [one for one in shell.languages if not one.is_draft]
+    school = await people.only_school(session)
+    approved = await documents.languages(session, school.id) if school else frozenset()
+    return [one for one in shell.languages if not one.is_draft or one.code in approved]

@@ -3,26 +3,37 @@
 import re
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
+from sqlmodel import col, select
 
-from mobile_api import schemas
+from consent.rules import Purpose
+from consent.tables import ConsentResponse
+from lessons.tables import Lesson
+from service.people.tables import Guardianship, Person
 from tests.pwa.conftest import Parents
+from tests.pwa.families import ASKED, Family, answers, families, new_version
 from tests.pwa.phone import Phone, invited, phone
-from tests.pwa.questions import Questions
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
+REGISTER = ("Photographs on display", "Pictures on the school's site, in print or in the news",
+            "Recordings to help teachers get better")
 
-async def joined(mine: Phone, parents: Parents, number: int) -> Questions:
-    """A parent who is in, with their child's questions beside the service."""
-    letter = await invited(parents.school, parents.school.person("parent", number))
-    await mine.join(letter)
+
+async def joined(mine: Phone, parents: Parents, family: Family, adult: int = 0) -> str:
+    """The adult of this family is in, on the page of permissions. Returns who that is."""
+    person = family.adults[adult]
+    await mine.join(await invited(parents.school, person))
     await mine.sees("Hello")
-    questions = Questions(schemas.OwnChild(id="x", name=letter.child))
-    link = await mine.page.get_by_role("link", name=re.compile("^All of")).get_attribute("href")
-    questions.child = schemas.OwnChild(id=str(link).rpartition("/")[2], name=letter.child)
-    await questions.beside(mine.page)
-    return questions
+    await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+    await mine.sees(f"Permissions for {family.name}")
+    return person
+
+
+async def says_they_are_responsible(mine: Phone, family: Family, says: str = "Yes") -> None:
+    await mine.sees(f"Do you have parental responsibility for {family.name}?")
+    await mine.choose(says)
+    await mine.press("Continue")
 
 
 async def answer(mine: Phone, says: str) -> None:
@@ -30,20 +41,19 @@ async def answer(mine: Phone, says: str) -> None:
     await mine.press("Save")
 
 
-async def test_four_questions_are_answered_checked_and_sent_once(browser: Browser, parents: Parents) -> None:
+async def test_every_question_is_answered_checked_and_sent_once(browser: Browser, parents: Parents) -> None:
+    family = (await families(parents.school, "5 Oak", 2))[0]
     async with phone(browser, parents.url, service_workers="block") as mine:
-        questions = await joined(mine, parents, 0)
-        name = questions.child.name
-        await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
-        await mine.sees(f"Permissions for {name}")
+        father = await joined(mine, parents, family, 1)
+        name = family.name
         await mine.sound("permissions")
         await mine.follow("Live lessons")
         await mine.sees(f"Do you have parental responsibility for {name}?")
         await mine.sound("responsibility")
-        await mine.choose("Yes")
-        await mine.press("Continue")
+        await says_they_are_responsible(mine, family)
         await mine.sees("Live lessons")
         assert await mine.page.locator("input:checked").count() == 0, "nothing is chosen for anybody"
+        await expect(mine.page.get_by_text(f"{name} can join lessons on a screen")).to_be_visible()
         await mine.sound("question")
         await mine.press("Save")
         await expect(mine.page.get_by_role("alert")).to_contain_text("Choose yes or no")
@@ -55,77 +65,150 @@ async def test_four_questions_are_answered_checked_and_sent_once(browser: Browse
         await expect(mine.page.get_by_text("Why? You do not have to say")).to_be_visible()
         await mine.sound("question-no")
         await mine.press("Save")
-        await mine.sees("Microphone")
-        await answer(mine, "Yes, I agree")
+        for title in ("Microphone", "Chat", *REGISTER):
+            await mine.sees(title)
+            await answer(mine, "Yes, I agree")
         await mine.sees("Check your answers")
         await mine.sound("check")
-        assert questions.sent == [], "nothing counts before it is sent"
+        assert await answers(parents.school, family, father) == {}, "nothing counts before it is sent"
         await mine.page.get_by_role("button", name="Send my answers").dblclick()
         await mine.sees("Sent")
         await expect(mine.page.get_by_text(f"{name} can join.")).to_be_visible()
         await mine.sound("sent")
-        assert questions.answers == {"attend": "yes", "be_recorded": "yes", "camera": "no", "microphone": "yes"}
-        assert len(questions.sent) == 4, "a double tap sends nothing twice"
+        said = await answers(parents.school, family, father)
+        assert said == {purpose: ["refused" if purpose == "camera" else "given"] for purpose in ASKED}, "twice pressed, once sent"
 
 
 async def test_no_takes_as_many_taps_as_yes_and_counts_at_once(browser: Browser, parents: Parents) -> None:
+    family = (await families(parents.school, "5 Oak", 1))[0]
     async with phone(browser, parents.url, service_workers="block") as mine:
-        questions = await joined(mine, parents, 1)
-        questions.answers = dict.fromkeys(("attend", "be_recorded", "camera", "microphone"), "yes")
-        questions.responsibility = "yes"
-        await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
-        await mine.follow("Camera")
-        await expect(mine.page.get_by_role("radio", name="Yes, I agree")).to_be_checked()
+        mother = await joined(mine, parents, family)
+        for before, now, words in (("Yes", "No, I do not agree", f"{family.name}'s camera is off from now."),
+                                   ("No", "Yes, I agree", "Camera: yes.")):
+            await mine.follow("Camera")
+            if before == "Yes":
+                await says_they_are_responsible(mine, family)
+            await expect(mine.page.get_by_role("radio", name=re.compile(f"^{before}"))).to_be_checked()
+            parents.school.clock.advance(1)
+            await answer(mine, now)
+            await mine.sees("Sent")
+            await expect(mine.page.get_by_text(words).first).to_be_visible()
+            await mine.sound(f"changed-{before.lower()}")
+            await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+        assert await answers(parents.school, family, mother) == {"camera": ["withdrawn", "given"]}
+
+
+async def test_who_may_not_say_yes_can_still_take_a_yes_back(browser: Browser, parents: Parents) -> None:
+    family = (await families(parents.school, "5 Oak", 1))[1]
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        mother = await joined(mine, parents, family)
+        await mine.follow("Microphone")
+        await says_they_are_responsible(mine, family, "Not sure")
+        await expect(mine.page.get_by_text("You can still take your yes back.")).to_be_visible()
+        await expect(mine.page.get_by_role("radio", name="Yes, I agree")).to_have_count(0)
+        await mine.sound("take-back")
         await answer(mine, "No, I do not agree")
         await mine.sees("Sent")
-        await expect(mine.page.get_by_text(f"{questions.child.name}'s camera is off from now.")).to_be_visible()
-        await mine.sound("withdrawn")
-        assert [given["says_yes"] for _, given in questions.sent] == [False]
+        assert await answers(parents.school, family, mother) == {"microphone": ["withdrawn"]}
 
 
 async def test_where_answers_differ_neither_parent_learns_what_the_other_said(browser: Browser, parents: Parents) -> None:
+    """In this family the father refused recording by telephone; the mother agreed to everything."""
+    async with parents.school.database.reading() as session:
+        child = (await session.exec(select(ConsentResponse.child_id).where(
+            ConsentResponse.answer == "refused", ConsentResponse.purpose == "be_recorded"))).one()
+    family = next(one for one in await families(parents.school, "2 Elm", 2) if one.child_id == child)
     async with phone(browser, parents.url, service_workers="block") as mine:
-        questions = await joined(mine, parents, 2)
-        questions.answers, questions.differ = dict.fromkeys(("attend", "be_recorded", "camera", "microphone"), "yes"), True
-        await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+        await joined(mine, parents, family)
         await expect(mine.page.get_by_text("cannot join yet. We do not have all the answers we need.")).to_be_visible()
         await mine.sound("differ")
+        async with parents.school.database.reading() as session:
+            father = await session.get_one(Person, family.adults[1])
+        assert father.given_name not in await mine.page.locator("main").inner_text()
+        shown = await mine.page.locator(".card").inner_text()
+        assert not any(word in shown for word in ("Recording", "Live lessons", "Camera")), "which question it is would say it all"
 
 
 async def test_an_answer_without_a_network_waits_does_not_count_and_is_sent_once(browser: Browser, parents: Parents) -> None:
+    family = (await families(parents.school, "5 Oak", 1))[2]
     async with phone(browser, parents.url, service_workers="block") as mine:
-        questions = await joined(mine, parents, 3)
-        questions.answers = dict.fromkeys(("attend", "be_recorded", "camera", "microphone"), "yes")
-        questions.responsibility = "yes"
-        await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+        mother = await joined(mine, parents, family)
         await mine.follow("Camera")
+        await says_they_are_responsible(mine, family)
         await mine.sees("Camera")
         await mine.context.set_offline(True)
-        await mine.page.unroute("**/api/v1/children/*/consent")
         await answer(mine, "No, I do not agree")
         await mine.sees("Waiting to send")
         await expect(mine.page.get_by_text("It does not count yet.")).to_be_visible()
         await expect(mine.page.get_by_text(re.compile("To stop it now, ring"))).to_be_visible()
         await mine.sound("waiting")
-        assert questions.child.name not in await mine.kept(), "what waits names no child"
-        questions.loses = 1  # the first answer arrives, and its receipt is lost
-        await questions.beside(mine.page)
+        assert family.name not in await mine.kept(), "what waits names no child"
+        assert await answers(parents.school, family, mother) == {}
+        tries: list[str] = []
+
+        async def lose_the_first_receipt(route: Route) -> None:
+            """The first answer arrives at school, and what school says is lost on the way back."""
+            if route.request.method != "POST":
+                return await route.continue_()
+            tries.append(route.request.headers["idempotency-key"])
+            answered = await route.fetch()
+            await (route.abort() if len(tries) == 1 else route.fulfill(response=answered))
+
+        await mine.page.route("**/api/v1/children/*/consent", lose_the_first_receipt)
         await mine.context.set_offline(False)
         await mine.goto("/m/")
         await expect(mine.page.get_by_text(re.compile("^Sent ")).or_(mine.page.get_by_text("Waiting to send"))).to_be_visible()
         await mine.goto("/m/")
         await expect(mine.page.get_by_text(re.compile("^Sent "))).to_be_visible()
-        assert len({key for key, _ in questions.sent}) == 1, "however often it is tried it is one answer"
-        assert questions.answers["camera"] == "no"
+        assert len(tries) >= 2
+        assert len(set(tries)) == 1
+        assert await answers(parents.school, family, mother) == {"camera": ["withdrawn"]}, "tried twice, answered once"
+
+
+async def test_words_that_changed_while_a_parent_read_are_shown_again(browser: Browser, parents: Parents) -> None:
+    """A yes is only ever to the words that are shown now."""
+    family = (await families(parents.school, "5 Oak", 2))[1]
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        father = await joined(mine, parents, family, 1)
+        await mine.follow("Chat")
+        await says_they_are_responsible(mine, family)
+        await mine.sees("Chat")
+        await answer(mine, "Yes, I agree")
+        await mine.goto(f"/m/permissions/{family.child_id}")
+        await expect(mine.page.get_by_text("Answered, not sent")).to_have_count(1)
+        await mine.follow("Check my answers")
+        await new_version(parents.school, Purpose.CHAT, "What is written is kept for longer.")
+        await mine.press("Send my answers")
+        await mine.sees(f"Permissions for {family.name}")
+        await expect(mine.page.get_by_text("Not sent. Please answer again")).to_be_visible()
+        assert await answers(parents.school, family, father) == {}
+        await mine.follow("Chat")
+        await says_they_are_responsible(mine, family)
+        await expect(mine.page.get_by_text("What is written is kept for longer.")).to_be_visible()
+        await answer(mine, "Yes, I agree")
+        await mine.goto(f"/m/permissions/{family.child_id}/check")
+        await mine.press("Send my answers")
+        await mine.sees("Sent")
+        assert await answers(parents.school, family, father) == {"chat": ["given"]}
 
 
 async def test_the_answer_to_a_one_to_one(browser: Browser, parents: Parents) -> None:
+    async with parents.school.database.reading() as session:
+        lesson = (await session.exec(select(Lesson).where(
+            col(Lesson.pupil_id).is_not(None), Lesson.status == "planned", Lesson.starts_at > parents.school.clock.now(),
+        ))).first()
+        adult = (await session.exec(select(Guardianship.guardian_id).where(
+            Guardianship.child_id == lesson.pupil_id, Guardianship.contact_order == 1))).one()
+        child = await session.get_one(Person, lesson.pupil_id)
+    family = Family(child.id, child.given_name, (adult,))
     async with phone(browser, parents.url, service_workers="block") as mine:
-        questions = await joined(mine, parents, 5)
-        await mine.goto(f"/m/one-to-ones/{questions.child.id}/lesson-1")
+        await joined(mine, parents, family)
+        await mine.goto(f"/m/one-to-ones/{family.child_id}/{lesson.id}")
+        await says_they_are_responsible(mine, family)
         await mine.sees("This one-to-one lesson")
+        await expect(mine.page.get_by_text("Ms Khan").or_(mine.page.get_by_text("Mrs Khan")).first).to_be_visible()
         await mine.sound("one-to-one")
         await mine.choose("No, I do not agree")
         await mine.press("Save")
         await expect(mine.page.get_by_role("status")).to_contain_text("It does not happen.")
-        assert questions.one_to_one == "no"
+        assert await answers(parents.school, family, adult) == {"one_to_one": ["withdrawn"]}

@@ -24,11 +24,12 @@ export class Answers {
   }
 
   /**
-   * Save an answer; a later one to the same question takes its place.
+   * Save an answer; it takes the place of one to the same question that was not sent, or not taken.
    * @param {string} child @param {string} purpose @param {string} path @param {any} body
    */
   async save(child, purpose, path, body) {
-    const before = (await this.drafts(child)).filter((one) => one.purpose === purpose);
+    const before = (await this.store.waiting()).filter((one) => one.child === child && one.purpose === purpose
+      && ["draft", "refused"].includes(one.state));
     const draft = /** @type {import("./store.js").Waiting} */ (
       { key: crypto.randomUUID(), state: "draft", path, child, purpose, body, at: new Date().toISOString() });
     await this.store.put(draft);

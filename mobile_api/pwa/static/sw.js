@@ -28,17 +28,26 @@ worker.addEventListener("fetch", (/** @type {any} */ event) => {
   const { request } = event;
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== location.origin || !url.pathname.startsWith("/m/")) return;
-  if (request.mode === "navigate") event.respondWith(opened(request));
+  if (request.mode === "navigate") event.respondWith(opened(event));
   else if (url.pathname.startsWith(`/m/files/${edition}/`)) event.respondWith(kept(request));
 });
 
-/** The newest app where there is a network; the one that is kept where there is none. @param {Request} request */
-async function opened(request) {
+/** The newest app where there is a network; the one that is kept where there is none. @param {any} event */
+async function opened(event) {
   try {
-    return await fetch(request);
+    const answer = await fetch(event.request);
+    if (answer.ok) event.waitUntil(keepPage(answer.clone()));
+    return answer;
   } catch {
     return (await caches.match(page, { cacheName: KEPT })) ?? Response.error();
   }
+}
+
+/** The page says which languages the school approved, which may be more than when it was first kept. @param {Response} answer */
+async function keepPage(answer) {
+  const { headers } = answer;
+  const text = await answer.text();
+  if (text.includes(`data-edition="${edition}"`)) await (await caches.open(KEPT)).put(page, new Response(text, { headers }));
 }
 
 /** @param {Request} request */

@@ -34,14 +34,15 @@ export async function permission(app, { child: id = "", purpose = "" }) {
   const number = found.permissions.findIndex((/** @type {any} */ one) => one.purpose === purpose);
   const own = found.permissions[number];
   if (!own) return app.missing();
-  const you = app.joining.you?.[id] ?? found.responsibility;
+  const drafts = await app.answers.drafts(id);
+  const you = app.joining.you?.[id] ?? drafts[0]?.body.responsibility ?? found.responsibility;
   if (found.may_answer && !you) {
     app.joining.next = `/m/permissions/${id}/${purpose}`;
     return responsibility(app, { child: id });
   }
   const mayAgree = found.may_answer && you === "yes";
   if (!mayAgree && own.answer !== "yes") return cannot(app, id); // a yes of theirs they may take back all the same
-  const draft = (await app.answers.drafts(id)).find((one) => one.purpose === purpose);
+  const draft = drafts.find((one) => one.purpose === purpose);
   const language = own.languages.includes(app.words.meta.code) ? app.words.meta.code : "en";
   const text = await app.client.read(`/documents/${own.document_id}?language=${language}&child_id=${id}`);
   const shown = documentOf(app, text);
@@ -99,7 +100,7 @@ async function keep(app, { found, own, body }) {
   try {
     app.joining.sent = { child: id, did: await app.answers.send([draft]) };
   } catch (error) {
-    if (error instanceof Problem && error.code === "words-changed") await app.show();
+    if (error instanceof Problem && error.code === "words-changed") return app.show(); // which says so above the new words
     throw error;
   }
   if (app.joining.sent.did) await app.who(true);

@@ -3,8 +3,11 @@
 
 import { h } from "../dom.js";
 import { button, card, facts, form, inset, link, panel, tag, tasks } from "../parts.js";
+import { Problem } from "../protocol.js";
 import { waitingList } from "./no.js";
-import { follows, nothing, purposeTitle } from "./shared.js";
+import { follows, nothing, purposeTitle, standing } from "./shared.js";
+
+const REGISTER = new Set(["photographs", "publication", "teaching_practice"]);
 
 /** @type {import("../routes.js").View} */
 export async function permissions(app) {
@@ -32,8 +35,6 @@ export async function permissionsOf(app, { child: id = "" }) {
   const waiting = (await app.answers.waiting()).filter((one) => one.child === id);
   const open = found.permissions.filter((/** @type {any} */ one) => one.needs_answer);
   const left = open.filter((/** @type {any} */ one) => !drafts.some((draft) => draft.purpose === one.purpose));
-  const rows = found.permissions.map((/** @type {any} */ one) => /** @type {[string, string, Node]} */ ([
-    `/m/permissions/${id}/${one.purpose}`, purposeTitle(app, one.purpose), state(app, one, drafts)]));
   return {
     title: t("permissions.for", { name }), back: "/m/permissions", tab: "permissions",
     parts: [
@@ -42,10 +43,21 @@ export async function permissionsOf(app, { child: id = "" }) {
       outcome(app, found),
       h("p", {}, t(left.length ? "permissions.any-order" : drafts.length ? "permissions.all-saved"
         : "permissions.change-any-time")),
-      tasks(rows),
+      ...grouped(app, id, found.permissions, drafts),
       drafts.length ? button(t("permissions.check"), { href: `/m/permissions/${id}/check` }) : null,
     ],
   };
+}
+
+/**
+ * What lessons ask first, then the school's register of other permissions.
+ * @param {import("../app.js").App} app @param {string} id @param {any[]} asked @param {import("../store.js").Waiting[]} drafts
+ */
+function grouped(app, id, asked, drafts) {
+  const groups = /** @type {[string, any[]][]} */ ([["permissions.lessons", asked.filter((one) => !REGISTER.has(one.purpose))],
+    ["permissions.register", asked.filter((one) => REGISTER.has(one.purpose))]]);
+  return groups.filter(([, of]) => of.length).flatMap(([title, of]) => [h("h2", { class: "group" }, app.t(title)),
+    tasks(of.map((one) => [`/m/permissions/${id}/${one.purpose}`, purposeTitle(app, one.purpose), state(app, one, drafts)]))]);
 }
 
 /** @param {import("../app.js").App} app @param {any} one @param {import("../store.js").Waiting[]} drafts */
@@ -58,9 +70,8 @@ function state(app, one, drafts) {
 
 /** What holds now, and never who said what. @param {import("../app.js").App} app @param {any} found */
 function outcome(app, found) {
-  if (!found.outcome.length) return null;
-  return card(app.t("permissions.now"), ...found.outcome.map((/** @type {any} */ one) => h("p", {}, follows(app, one,
-    found.child.name))));
+  const joint = found.outcome.filter((/** @type {any} */ one) => !one.purpose); // each answer stands beside its question
+  return joint.length ? card(app.t("permissions.now"), ...standing(app, joint, found.child.name)) : null;
 }
 
 /** @type {import("../routes.js").View} */
@@ -76,7 +87,13 @@ export async function check(app, { child: id = "" }) {
         link(`/m/permissions/${id}/${one.purpose}`, t("change"),
           { "aria-label": `${t("change")}: ${purposeTitle(app, one.purpose)}` })])),
       form(app, { fields: [], send: t("check.send"), act: async () => {
-        app.joining.sent = { child: id, did: await app.answers.send(drafts), purposes: drafts.map((one) => one.purpose) };
+        try {
+          app.joining.sent = { child: id, did: await app.answers.send(drafts) };
+        } catch (error) {
+          if (!(error instanceof Problem) || error.status === 429 || error.status >= 500) throw error;
+          await app.who(true);
+          return app.go(`/m/permissions/${id}`, true); // which says what was not taken
+        }
         if (app.joining.sent.did) await app.who(true);
         await app.go(`/m/permissions/${id}/sent`, true);
       } }),
@@ -102,7 +119,7 @@ export async function sent(app, { child: id = "" }) {
     title: t("sent.title"), bare: true, tab: "permissions",
     parts: [
       panel(t("sent.title")), ...done.map((/** @type {any} */ one) => h("p", { class: "lead" }, follows(app, one, child.name))),
-      ...now.map((/** @type {any} */ one) => h("p", {}, follows(app, one, child.name))),
+      ...standing(app, now, child.name),
       button(t("continue"), { href: "/m/" }),
     ],
   };
