@@ -4,11 +4,14 @@ from collections.abc import Iterable
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from consent.events import ConsentWithdrawn
+from consent.rules import TO_JOIN
 from lessons import roster as rosters
 from lessons.attention import queries as needs
 from lessons.attention.events import AttentionOver, AttentionTaken, LessonNeedsAttention
 from lessons.attention.rules import Reason
 from lessons.attention.tables import LessonAttention
+from lessons.attention.withdrawals import on_with
 from lessons.events import CoverArranged, LessonApproved, LessonRefused
 from lessons.guests import events as guests
 from lessons.guests import queries as passes
@@ -72,6 +75,15 @@ async def news(session: AsyncSession, event: LessonStopped | CoverArranged, acto
     told = await _families(session, actor, [pupil.id for pupil in roster.expected])
     occasion = f"{event.kind} {getattr(event, 'person_id', '')}"
     await _write(session, actor, told, "N5", event.lesson_id, occasion)
+
+
+async def place_ended(session: AsyncSession, event: ConsentWithdrawn, actor: Actor) -> None:
+    """N7: a permission that was taken back ended a place in a lesson that is on. Only whoever took it back is told, once a
+    lesson: to anybody else it would say what one parent answered (screens 6.5)."""
+    if event.purpose in TO_JOIN:
+        told = await _families(session, actor, [event.child_id]) & {event.respondent_id}
+        for lesson in await on_with(session, actor.school_id, event.child_id):
+            await _write(session, actor, told, "N7", event.child_id, lesson.id)
 
 
 Answered = (

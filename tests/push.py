@@ -7,7 +7,11 @@ from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+import httpx
+import pytest
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -15,6 +19,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import FastAPI, Request, Response
+
+from service.foundation import mail
+from service.people import queries as people
+from service.people.push import commands, sending
+from tests.school import Running, running
 
 
 def text(raw: bytes) -> str:
@@ -95,3 +104,35 @@ async def push_service() -> AsyncIterator[PushService]:
     finally:
         server.should_exit = True
         await task
+
+
+@asynccontextmanager
+async def quiet_school(folder: Path, template: Path, phones: PushService,
+                       monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    """The school with a mail server and a push service; its own jobs rest: the test says when something is sent."""
+    for module in (mail, sending):
+        monkeypatch.setattr(module, "EVERY", 86_400.0)
+    monkeypatch.setattr("service.app.remind", _nobody)
+    async with running(folder / "data", template=template, smtp_host="127.0.0.1", smtp_port=1, smtp_tls="none",
+                       smtp_sender="chaperone@school.example", push_hosts=phones.url) as started:
+        yield started
+
+
+async def _nobody(_state: Any) -> None:
+    """The daily reminders rest as well: they are notices of their own."""
+
+
+async def notices_on(school: Running, phones: PushService, person_id: str, name: str = "phone-1") -> Receiver:
+    """A phone of this person that takes notices."""
+    phone = phones.phone()
+    async with school.database.writing() as session:
+        actor = await people.actor(session, person_id)
+        assert actor is not None
+        await commands.turn_on(session, actor, phone_id=name, **phone.subscription, allowed=(phones.url,), now=school.clock.now())
+    return phone
+
+
+async def send(school: Running) -> int:
+    """Send what is due. Returns how many were taken."""
+    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+        return await sending.send_due(school.database, school.app.state.pusher, school.clock, client)

@@ -22,20 +22,24 @@ async def put_before_the_team(session: AsyncSession, event: ConsentWithdrawn | C
     is_no = isinstance(event, ConsentWithdrawn) or event.answer == Answer.REFUSED
     if not is_no or event.purpose not in TO_JOIN:
         return
+    for lesson in await on_with(session, actor.school_id, event.child_id):
+        child = await people.person(session, actor.school_id, event.child_id)
+        words = (f"The family of {child.full_name} took back a permission during this lesson. What was recorded until then "
+                 "is sealed. Decide what becomes of it. Keeping a child safe does not depend on their permission.")
+        place, present = await of_lesson(session, actor.school_id, lesson.id)
+        await safeguarding.find(
+            session, actor.school_id, kind=Kind.WITHDRAWN, source=f"withdrawn:{lesson.id}:{event.child_id}",
+            lesson_id=lesson.id, place=place, present=present, times=1, words=words, now=session.info["clock"].now(),
+        )
+
+
+async def on_with(session: AsyncSession, school_id: str, child_id: str) -> list[Lesson]:
+    """The lessons that are on now and that this child has come into."""
     lessons = (await session.exec(select(Lesson).join(GroupMember, col(GroupMember.group_id) == Lesson.group_id).where(
-        Lesson.school_id == actor.school_id, GroupMember.person_id == event.child_id, col(Lesson.breakout_of).is_(None),
+        Lesson.school_id == school_id, GroupMember.person_id == child_id, col(Lesson.breakout_of).is_(None),
         col(Lesson.started_at).is_not(None), col(Lesson.ended_at).is_(None),
     ))).all()
-    for lesson in lessons:
-        if await _was_in(session, lesson.id, event.child_id):
-            child = await people.person(session, actor.school_id, event.child_id)
-            words = (f"The family of {child.full_name} took back a permission during this lesson. What was recorded until then "
-                     "is sealed. Decide what becomes of it. Keeping a child safe does not depend on their permission.")
-            place, present = await of_lesson(session, actor.school_id, lesson.id)
-            await safeguarding.find(
-                session, actor.school_id, kind=Kind.WITHDRAWN, source=f"withdrawn:{lesson.id}:{event.child_id}",
-                lesson_id=lesson.id, place=place, present=present, times=1, words=words, now=session.info["clock"].now(),
-            )
+    return [lesson for lesson in lessons if await _was_in(session, lesson.id, child_id)]
 
 
 async def _was_in(session: AsyncSession, lesson_id: str, child_id: str) -> bool:

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import jwt
 import pytest
 from cryptography.exceptions import InvalidTag
@@ -20,7 +19,7 @@ from service.people import queries as people
 from service.people.push import commands, rules, sending
 from service.people.push.tables import Push, PushSubscription
 from service.people.tables import Person
-from tests.push import PushService, Receiver, push_service
+from tests.push import PushService, Receiver, notices_on, push_service, quiet_school, send
 from tests.school import Running, running
 
 
@@ -32,25 +31,12 @@ async def phones() -> AsyncIterator[PushService]:
 
 @pytest.fixture
 async def school(tmp_path: Path, template: Path, phones: PushService, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
-    """The school with a mail server and a push service; its own jobs rest: the test says when something is sent."""
-    for module in (mail, sending):
-        monkeypatch.setattr(module, "EVERY", 86_400.0)
-    monkeypatch.setattr("service.app.remind", _nobody)
-    async with running(tmp_path / "data", template=template, smtp_host="127.0.0.1", smtp_port=1, smtp_tls="none",
-                       smtp_sender="chaperone@school.example", push_hosts=phones.url) as started:
+    async with quiet_school(tmp_path, template, phones, monkeypatch) as started:
         yield started
 
 
-async def _nobody(_state: Any) -> None:
-    """The daily reminders rest as well: they are notices of their own."""
-
-
 async def turned_on(school: Running, phones: PushService, role: str = "parent", name: str = "phone-1") -> Receiver:
-    phone = phones.phone()
-    async with school.database.writing() as session:
-        actor = await people.actor(session, school.person(role))
-        await commands.turn_on(session, actor, phone_id=name, **phone.subscription, allowed=(phones.url,), now=school.clock.now())
-    return phone
+    return await notices_on(school, phones, school.person(role), name)
 
 
 async def tell(school: Running, text: mail.Text, *, role: str = "parent", about: str = "a-question", now: datetime | None = None,
@@ -59,11 +45,6 @@ async def tell(school: Running, text: mail.Text, *, role: str = "parent", about:
         school_id = (await session.get_one(Person, school.person(role))).school_id
         await mail.queue(session, school_id=school_id, people={school.person(role)}, text=text, about=about,
                          now=now or school.clock.now(), zone="Europe/London")
-
-
-async def send(school: Running) -> int:
-    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
-        return await sending.send_due(school.database, school.app.state.pusher, school.clock, client)
 
 
 async def rows(school: Running, table: type[Any]) -> list[Any]:
@@ -94,7 +75,8 @@ async def test_nothing_that_leaves_names_anybody(school: Running, phones: PushSe
     await send(school)
     assert sorted(phones.to(phone)) == ["N2", "N5", "N6", "N7"]
     async with school.database.reading() as session:
-        names = {word for row in (await session.exec(select(Person))).all() for word in (row.id, *row.given_name.split(), row.family_name)}
+        rows = (await session.exec(select(Person))).all()
+        names = {word for row in rows for word in (row.id, *row.given_name.split(), row.family_name)}
         about = (await people.school(session, (await session.get_one(Person, school.person("parent"))).school_id)).name
     said = "\n".join(f"{address} {headers}" for address, headers, _ in phones.taken)
     said += "\n".join(phone.read(body) for _, _, body in phones.taken)

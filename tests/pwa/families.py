@@ -47,6 +47,16 @@ async def new_version(school: Running, purpose: Purpose, changed: str) -> None:
                                        after=newest.version, now=school.clock.now())
 
 
+async def approve(school: Running, language: str, purpose: Purpose) -> None:
+    """The office says who read this text beside the English."""
+    async with school.database.writing() as session:
+        office = await people.actor(session, school.person("office"))
+        assert office is not None
+        newest = (await documents.versions(session, office.school_id, purpose))[0]
+        text = next(one for one in newest.languages if one.language == language)
+        await commands.approve(session, office, text_id=text.id, reviewer="Mrs Pugh", now=school.clock.now())
+
+
 async def answers(school: Running, family: Family, adult: str) -> dict[str, list[str]]:
     """What this adult said of their child on a phone, by question, oldest first."""
     async with school.database.reading() as session:

@@ -6,8 +6,10 @@ import json
 import pytest
 from playwright.async_api import Browser, expect
 
+from consent.rules import Purpose
 from mobile_api.pwa.shell import Language, Shell
 from tests.pwa.conftest import Parents
+from tests.pwa.families import approve, families
 from tests.pwa.phone import Phone, invited, phone
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -108,10 +110,32 @@ async def test_every_screen_in_every_language_and_from_right_to_left(browser: Br
         state.parents_app = before
 
 
-async def test_a_draft_is_not_offered(browser: Browser, parents: Parents) -> None:
+async def test_a_draft_is_offered_once_the_school_answers_for_words_in_it(browser: Browser, parents: Parents) -> None:
+    family = (await families(parents.school, "8 Maths B", 1))[0]
     async with phone(browser, parents.url) as mine:
         await mine.goto("/m/")
         await expect(mine.page.locator(".languages button")).to_have_text(["English"])
+        await approve(parents.school, "cy", Purpose.CAMERA)
+        await mine.goto("/m/")
+        await expect(mine.page.locator(".languages button")).to_have_text(["English", "Cymraeg"])
+        await mine.join(await invited(parents.school, family.adults[0]))
+        await mine.sees("Hello")
+        await mine.goto("/m/language")
+        await mine.press("Cymraeg")
+        await expect(mine.page.locator("html")).to_have_attribute("lang", "cy")
+        for purpose, language in (("camera", "cy"), ("microphone", "en")):
+            await mine.goto(f"/m/permissions/{family.child_id}/{purpose}")
+            await mine.page.get_by_role("radio").first.check()
+            await mine.page.locator("form button").click()
+            await expect(mine.page.locator(".document")).to_have_attribute("lang", language)
+            await expect(mine.page.get_by_text("Ddim yn Cymraeg eto.")).to_have_count(0 if language == "cy" else 1)
+            await mine.sound(f"question-{purpose}-cy")
+        await mine.page.evaluate("navigator.serviceWorker.ready.then(() => 0)")
+        await mine.page.wait_for_function("navigator.serviceWorker.controller !== null")
+        await mine.goto("/m/more")
+        await mine.context.set_offline(True)
+        await mine.page.reload()
+        await expect(mine.page.locator("html")).to_have_attribute("lang", "cy")
 
 
 async def test_a_concern_by_keyboard_alone_and_at_400_percent(browser: Browser, parents: Parents) -> None:
