@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from service.foundation.db import new_id
 from service.foundation.events import Role
 from tests.access.world import World
 
 SECTIONS = ("what", "safe", "who", "no", "change", "legal")
 TEXT = {"title": "Chat", **dict.fromkeys(SECTIONS, "Words"), **{f"{key}-heading": "Heading" for key in SECTIONS}}
-JSON = ("door", "worried", "alone", "breakouts")
+JSON = ("door", "worried", "alone", "breakouts", "/api/v1/")
 
 
 def body(world: World, method: str, path: str, relation: str, role: str) -> dict[str, Any]:
@@ -16,6 +17,8 @@ def body(world: World, method: str, path: str, relation: str, role: str) -> dict
         return {"params": _questions(world, path, relation)}
     given = _given(world, path, relation, role)
     is_json = any(word in path for word in JSON)
+    if path.startswith("/api/v1/"):
+        return {"json": given, "headers": {"Idempotency-Key": new_id()}}
     return {"json": given} if is_json else {"data": given}
 
 
@@ -112,6 +115,17 @@ def _given(world: World, path: str, relation: str, role: str) -> dict[str, Any]:
         "/recordings/{lesson_id}/ask": {"why": "flag", "words": "Who spoke?", "starts_at": "10:00", "ends_at": "10:05"},
         "/grants/{grant_id}": {"answer": "allow", "views": "1", "days": "3", "reason": "Agreed"},
         "/recordings/{lesson_id}": {"why": "flag", "concern": "C-17"},
+        "/api/v1/invitations/open": {"token": "nothing", "code": "402117", "born_on": "2016-03-27"},
+        "/api/v1/passkeys/register/begin": {"invitation": "nothing"},
+        "/api/v1/me/language": {"language": "cy"},
+        "/api/v1/agreement": {"agreement_id": "nothing", "agree": True, "name": "Somebody"},
+        "/api/v1/push": {"endpoint": "https://push.example/x", "keys": {"p256dh": "x" * 87, "auth": "x" * 22}},
+        "/api/v1/concerns": {"about": "this-app", "words": "It says too much", "reach": "app"},
+        "/api/v1/children/{child_id}/consent": {
+            "purpose": "chat", "says_yes": False, "document_id": world.ids[("any", "document_id")], "responsibility": "yes"},
+        "/api/v1/children/{child_id}/data": {"limit_mb": 500},
+        "/api/v1/children/{child_id}/one-to-ones/{lesson_id}": {
+            "says_yes": False, "document_id": world.ids[("any", "document_id")], "responsibility": "yes"},
         "/step-up/challenge": {"action": "0" * 64},
     }
     return forms.get(path, {})

@@ -29,6 +29,8 @@ ALIKE = (("not-found", errors.NotFound().message), ("not-on-roster", NotOnTheLis
 
 def told(answer: httpx.Response, row: Row) -> str:
     """What an answer says about whether somebody may. What is missing and what is refused says the same words (policy: AC3)."""
+    if answer.status_code == 401 and row.relation == "wrong secret":
+        return MISSING  # a token or a proof that is none
     if answer.status_code == 401 or answer.headers.get("location", "").startswith("/sign-in"):
         return SIGN_IN
     if answer.status_code == 404:

@@ -18,6 +18,7 @@ from consent.documents.tables import ConsentDocument, ConsentText
 from consent.requests.tables import ConsentRequest
 from consent.tables import ConsentResolution, ConsentResponse, RecordingObjection
 from lessons.attention.tables import LessonAttention
+from lessons.family.tables import FamilyMessage
 from lessons.guests.tables import GuestPass, GuestPassLesson
 from lessons.tables import Lesson, LessonAdult, LessonLink
 from recordings import queries
@@ -34,6 +35,7 @@ from service.foundation.events import Role
 from service.foundation.web import token_hash
 from service.people import imports, sessions, step_up
 from service.people import queries as people
+from service.people.phones.tables import Phone, PhoneInvitation
 from service.people.profile import Profile
 from service.people.step_up import Proof
 from service.people.tables import (
@@ -262,6 +264,8 @@ async def _people(world: World, school_id: str) -> None:
         objection = RecordingObjection(school_id=school_id, child_id=world.people[Role.PUPIL], objector_id=links[0].guardian_id,
                                        words="Our faith", received_at=now, recorded_by=office)
         session.add_all((*changes.values(), *rules.values(), *keys.values(), closure, objection))
+        (await session.get_one(Person, world.people[Role.PUPIL])).born_on = today.replace(year=2019)
+        await _phones(session, world, school_id, cole, keys)
         check = (await session.exec(select(DbsCheck.id).where(DbsCheck.person_id == cole))).one()
         actor = await people.actor(session, office)
     assert actor is not None
@@ -274,7 +278,7 @@ async def _people(world: World, school_id: str) -> None:
     world.ids |= {
         ("child", "person_id"): world.people[Role.PUPIL], ("child", "child_id"): world.people[Role.PUPIL],
         ("child", "pupil_id"): world.people[Role.PUPIL], ("family", "person_id"): world.people[Role.PARENT],
-        ("another's", "pupil_id"): away.id, ("colleague", "person_id"): cole,
+        ("another's", "pupil_id"): away.id, ("another's", "child_id"): away.id, ("colleague", "person_id"): cole,
         ("self", "person_id"): dict(world.people), ("theirs", "group_id"): group, ("another's", "group_id"): far.id,
         ("theirs", "/guardians/changes/{change_id} change_id"): of(changes),
         ("another's", "/guardians/changes/{change_id} change_id"): changes[cole].id,
@@ -289,6 +293,28 @@ async def _people(world: World, school_id: str) -> None:
         ("any", "row_id"): closure.id, ("any", "response_id"): str(response), ("any", "objection_id"): objection.id,
         ("any", "check_id"): check, ("any", "import_id"): made, ("any", "/guardians/{link_id} link_id"): links[0].id,
     }
+
+
+async def _phones(session: Any, world: World, school_id: str, cole: str, keys: dict[str, Passkey]) -> None:
+    """A phone and a message of the parent's and of somebody else's, a letter, and one that waits for its code."""
+    now = world.school.clock.now()
+    await session.flush()
+    for relation, person in (("theirs", world.people[Role.PARENT]), ("another's", cole)):
+        sign_in = SignIn(school_id=school_id, person_id=person, token_hash=new_id(), route="phone", started_at=now, seen_at=now,
+                         ends_at=now + timedelta(days=1))
+        session.add(sign_in)
+        await session.flush()
+        phone = Phone(school_id=school_id, person_id=person, passkey_id=keys[person].id, key=new_id(), name="Phone",
+                      platform="other", added_at=now, sign_in_id=sign_in.id)
+        message = FamilyMessage(school_id=school_id, person_id=person, kind="new-phone", about=new_id(), made_at=now)
+        session.add_all((phone, message))
+        world.ids |= {(relation, "phone_id"): phone.id, (relation, "message_id"): message.id}
+    letters = [PhoneInvitation(
+        school_id=school_id, person_id=world.people[Role.PARENT], token_hash=new_id(), code_hash=code, code_by=by, made_by=cole,
+        made_at=now, is_recovery=not code, expires_at=now + timedelta(days=7)) for code, by in (("hash", cole), ("", ""))]
+    session.add_all(letters)
+    world.ids |= {("any", f"/phones/invitations/{{invitation_id}}/{what} invitation_id"): letter.id
+                  for what, letter in zip(("stop", "code"), letters, strict=True)}
 
 
 async def _lessons(world: World, school_id: str, own: str, pass_id: str) -> None:
@@ -411,6 +437,7 @@ async def _recordings(world: World, school_id: str) -> None:
         ("another's", recorded), ("theirs", inside), ("any", far)) for address in (
         "", "/keep", "/answer", "/release", "/review", "/referral", "/certificate", "/certificate.json")}
     grants = await _grants(world, school_id, recorded, inside)
+    world.ids[("any", "/views/families/{view_id} view_id")] = views[Role.OFFICE].id
     somebodys = {role: views[Role.DEPUTY_DSL if role is Role.DSL else Role.DSL].id for role in Role}
     for address in ("", "/views/{view_id}", "/views/{view_id}/tracks", "/views/{view_id}/pieces", "/views/{view_id}/preparation",
                     "/views/{view_id}/parts/{part}/tracks/{track}/pictures/{at_ms}", "/views/{view_id}/notes",
