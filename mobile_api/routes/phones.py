@@ -4,7 +4,7 @@ from fastapi import Request
 
 from mobile_api import access
 from mobile_api.once import Once, OnceClosing
-from mobile_api.route import NOT_CHANGED, Parent, Unsigned, router_of
+from mobile_api.route import NOT_CHANGED, Unsigned, router_of
 from service.foundation.errors import Conflict
 from service.foundation.web import Now, Reading
 from service.people.phones import commands, queries
@@ -54,13 +54,13 @@ async def sign_out(actor: Unsigned, session: OnceClosing, now: Now, everywhere: 
 
 @router.get("/push", operation_id="push_key", summary="The key for notices, and whether this phone gets them",
             responses=NOT_CHANGED)
-async def push_key(request: Request, actor: Parent, session: Reading) -> access.PushKey:
+async def push_key(request: Request, actor: Unsigned, session: Reading) -> access.PushKey:
     is_on = await queries.takes_notices(session, actor, this_phone(request).id)
     return access.PushKey(public_key=request.app.state.pusher.application_key, is_on=is_on)
 
 
 @router.put("/push", operation_id="turn_on_push", summary="Send notices to this phone", status_code=204)
-async def turn_on(request: Request, actor: Parent, session: Once, now: Now, given: access.PushSubscription) -> None:
+async def turn_on(request: Request, actor: Unsigned, session: Once, now: Now, given: access.PushSubscription) -> None:
     await push.turn_on(session, actor, phone_id=this_phone(request).id, endpoint=given.endpoint, p256dh=given.keys.p256dh,
                        auth=given.keys.auth, allowed=request.app.state.pusher.allowed, now=now)
 

@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import Browser, expect
 from sqlmodel import select
 
-from consent.tables import AgreementSignature
+from consent.agreements.tables import AgreementSignature
 from service.people import queries as people
 from service.people.phones.tables import PhoneInvitation
 from service.people.tables import Person

@@ -1,10 +1,10 @@
 // @ts-check
 /** Notices of this phone (Web Push): whether there can be any, turning them on and off. */
 
-/** @param {import("./app.js").App} app */
+/** Whether to ask for them. Not knowing is no reason to stop anybody on their way in. @param {import("./app.js").App} app */
 export async function canNotify(app) {
   if (!("Notification" in globalThis) || !("PushManager" in globalThis) || Notification.permission === "denied") return false;
-  return !(await app.client.read("/push")).is_on;
+  return app.client.read("/push").then((found) => !found.is_on, () => false);
 }
 
 /** @param {import("./app.js").App} app */

@@ -4,7 +4,7 @@
 import { h } from "../dom.js";
 import { button, card, inset, link } from "../parts.js";
 import { waitingList } from "./no.js";
-import { hours, lessonTag, nothing, pausedWords } from "./shared.js";
+import { hoursRecorded, lessonTag, nothing, pausedWords } from "./shared.js";
 
 /** @type {import("../routes.js").View} */
 export async function home(app) {
@@ -34,7 +34,7 @@ function childCard(app, child) {
   const lines = child.lessons.map((/** @type {any} */ lesson) => h("div", { class: "lesson" },
     h("p", { class: "lesson-name" }, link(`/m/lessons/${child.id}/${lesson.id}`, t("home.lesson", { title: lesson.title,
       teacher: lesson.teacher })), " ", lessonTag(app, lesson)),
-    h("p", { class: "lesson-time" }, t("home.recorded", { hours: hours(app, lesson) })),
+    h("p", { class: "lesson-time" }, hoursRecorded(app, lesson)),
     lesson.joined_at ? h("p", {}, t("home.joined", { name: child.name, time: app.words.time(lesson.joined_at) })) : null,
     pausedWords(app, lesson)));
   return card(child.name, ...(lines.length ? lines : [h("p", {}, t("home.no-lessons"))]),

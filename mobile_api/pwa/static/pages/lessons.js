@@ -3,7 +3,7 @@
 
 import { h } from "../dom.js";
 import { card, facts, inset, link } from "../parts.js";
-import { hours, lessonTag, pausedWords } from "./shared.js";
+import { hours, hoursRecorded, lessonTag, pausedWords } from "./shared.js";
 
 /** @type {import("../routes.js").View} */
 export async function lessons(app, { child: id = "" }) {
@@ -20,7 +20,7 @@ export async function lessons(app, { child: id = "" }) {
       ...[...days.values()].map((of) => card(words.day(of[0].starts_at), ...of.map((one) => h("div", { class: "lesson" },
         h("p", { class: "lesson-name" }, link(`/m/lessons/${id}/${one.id}`, t("home.lesson", { title: one.title,
           teacher: one.teacher })), " ", lessonTag(app, one)),
-        h("p", { class: "lesson-time" }, t("home.recorded", { hours: hours(app, one) })), pausedWords(app, one))))),
+        h("p", { class: "lesson-time" }, hoursRecorded(app, one)), pausedWords(app, one))))),
       own.length ? null : h("p", {}, t("lessons.none")),
       h("ul", { class: "links" },
         h("li", {}, link(`/m/attendance/${id}`, t("more.attendance", { name: child.name }))),

@@ -19,6 +19,10 @@ export function lessonTag(app, lesson) {
 export const hours = (app, lesson) =>
   app.t("lesson.hours", { from: app.words.time(lesson.starts_at), to: app.words.time(lesson.ends_at) });
 
+/** “10:15 to 11am · recorded” @param {import("../app.js").App} app @param {any} lesson */
+export const hoursRecorded = (app, lesson) =>
+  (lesson.status === "cancelled" ? hours(app, lesson) : app.t("home.recorded", { hours: hours(app, lesson) }));
+
 /**
  * What a grown-up nearby is told of a paused lesson. A reason that this app does not know says that the room is being checked.
  * @param {import("../app.js").App} app @param {any} lesson
