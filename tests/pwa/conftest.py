@@ -10,6 +10,7 @@ from playwright.async_api import Browser
 
 from tests.browser.lesson_page import chromium
 from tests.fakes import FakeClock
+from tests.push import PushService, push_service
 from tests.pwa.phone import today
 from tests.school import Running, running
 from tests.served import served
@@ -21,6 +22,7 @@ class Parents:
 
     school: Running
     url: str
+    push: PushService
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -33,8 +35,11 @@ async def browser() -> AsyncIterator[Browser]:
 async def parents(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Parents]:
     port = _free_port()
     url = f"http://localhost:{port}"
-    async with running(tmp_path_factory.mktemp("phones"), clock=FakeClock(today()), port=port) as school, served(school, port):
-        yield Parents(school, url)
+    async with push_service() as push, running(
+        tmp_path_factory.mktemp("phones"), clock=FakeClock(today()), port=port, push_hosts=push.url,
+        push_contact="office@school.example",
+    ) as school, served(school, port):
+        yield Parents(school, url, push)
 
 
 def _free_port() -> int:

@@ -85,9 +85,9 @@ class Phone:
             await self.page.get_by_label(name, exact=True).fill(str(value))
         await self.press("Continue")
 
-    async def join(self, letter: Letter) -> None:
-        """From the letter to the end of the set-up, agreement included where it is due."""
-        await self.goto(f"/m/welcome#i={letter.token}")
+    async def join(self, letter: Letter, notices: str = "Not now") -> None:
+        """From the letter to the end of the set-up."""
+        await self.goto(f"/m/#i={letter.token}")
         await self.page.get_by_role("link", name="Continue", exact=True).click()
         await self.sees("Is this you?")
         await self.fill_letter(letter)
@@ -96,7 +96,7 @@ class Phone:
         await self.sees("Make your passkey")
         await self.press("Make my passkey")
         await self.sees("Can we send you notices?")
-        await self.press("Not now")
+        await self.press(notices)
 
     async def sound(self, name: str) -> None:
         """Axe finds nothing, nothing hangs out at the side; `PICTURES` names a folder for those who want to see it."""

@@ -1,5 +1,6 @@
 """The app on a small cheap phone: few bytes, offline, notices, other languages, keyboard, zoom (screens 6.11, 6.12)."""
 
+import asyncio
 import gzip
 import json
 
@@ -8,6 +9,8 @@ from playwright.async_api import Browser, expect
 
 from consent.rules import Purpose
 from mobile_api.pwa.shell import Language, Shell
+from service.foundation import mail
+from service.people.tables import Person
 from tests.pwa.conftest import Parents
 from tests.pwa.families import approve, families
 from tests.pwa.phone import Phone, invited, phone
@@ -50,9 +53,32 @@ async def test_it_opens_without_a_network_and_knows_nothing_of_a_child(browser: 
         await mine.sees("Hello")
 
 
-async def test_a_notice_is_shown_and_says_nothing_of_anybody(browser: Browser, parents: Parents) -> None:
+SUBSCRIBES = """subscription => { PushManager.prototype.subscribe = async options => {
+  if (!options.userVisibleOnly || !options.applicationServerKey) throw new TypeError();
+  return {toJSON: () => subscription}; }; }"""
+"""The browser's own push service is a company's: here it is the test's, and the rest is the browser's."""
+
+
+async def test_a_notice_goes_from_the_school_to_the_lock_screen_and_names_nobody(browser: Browser, parents: Parents) -> None:
+    family = (await families(parents.school, "5 Oak", 1))[3]
+    receiver = parents.push.phone()
     async with phone(browser, parents.url, permissions=["notifications"]) as mine:
-        await mine.goto("/m/")
+        about = receiver.subscription
+        await mine.context.add_init_script(f"""({SUBSCRIBES})({json.dumps(
+            {"endpoint": about.pop("endpoint"), "keys": about})})""")
+        await mine.join(await invited(parents.school, family.adults[0]), notices="Yes")
+        await mine.sees("Hello")
+        await mine.goto("/m/phones")
+        await expect(mine.page.get_by_text("Notices are on.")).to_be_visible()
+        parents.push.came.clear()
+        async with parents.school.database.writing() as session:
+            child = await session.get_one(Person, family.child_id)
+            await mail.queue(session, school_id=child.school_id, people={family.adults[0]}, text="N7", about=family.child_id,
+                             now=parents.school.clock.now(), zone="Europe/London")
+        while not parents.push.to(receiver):
+            await asyncio.wait_for(parents.push.came.wait(), 30)
+            parents.push.came.clear()
+        [sent] = parents.push.to(receiver)
         worker = await mine.context.new_cdp_session(mine.page)
         found: list[str] = []
         worker.on("ServiceWorker.workerRegistrationUpdated",
@@ -60,12 +86,12 @@ async def test_a_notice_is_shown_and_says_nothing_of_anybody(browser: Browser, p
         await worker.send("ServiceWorker.enable")
         await mine.page.evaluate("navigator.serviceWorker.ready.then(() => 0)")
         await mine.page.wait_for_function("navigator.serviceWorker.controller !== null")
-        await worker.send("ServiceWorker.deliverPushMessage", {"origin": parents.url, "registrationId": found[-1], "data": "N5"})
+        await worker.send("ServiceWorker.deliverPushMessage", {"origin": parents.url, "registrationId": found[-1], "data": sent})
         shown = await mine.page.evaluate("""async () => { const worker = await navigator.serviceWorker.ready;
           for (;;) { const all = await worker.getNotifications();
             if (all.length) return all.map(one => [one.title, one.body]);
             await new Promise(done => setTimeout(done, 50)); } }""")
-        assert shown == [["Chaperone", "There is news for you in Chaperone."]]
+        assert shown == [["Chaperone", "Something changed just now. Open Chaperone."]]
 
 
 def right_to_left() -> Shell:

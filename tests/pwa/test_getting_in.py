@@ -18,7 +18,7 @@ REFUSED = "This invitation does not work. Ring"
 async def test_a_letter_ends_on_the_first_page(browser: Browser, parents: Parents) -> None:
     letter = await invited(parents.school, parents.school.person("parent"))
     async with phone(browser, parents.url) as mine:
-        await mine.goto(f"/m/welcome#i={letter.token}")
+        await mine.goto(f"/m/#i={letter.token}")  # as it is printed
         await mine.sees("Choose your language")
         assert letter.token not in mine.page.url, "a link that works once is not left in the address"
         await mine.sound("language")
@@ -164,6 +164,21 @@ async def test_a_phone_that_nobody_touches_locks_itself_and_a_finger_opens_it(br
         await mine.page.clock.resume()
         await mine.press("Open Chaperone")
         await mine.sees("Hello")
+
+
+async def test_a_new_letter_begins_anew_on_a_phone_that_is_locked(browser: Browser, parents: Parents) -> None:
+    """The office signed the phone out for good, and its owner comes back with a letter: the old passkey opens nothing."""
+    letter = await invited(parents.school, parents.school.person("parent", 7))
+    async with phone(browser, parents.url) as mine:
+        await mine.join(letter)
+        await mine.sees("Hello")
+        await mine.follow("More")
+        await mine.press("Lock the app")
+        await mine.sees("Chaperone is locked")
+        await mine.page.goto(f"{mine.url}/m/more#i=another-letter")
+        await mine.sees("Choose your language")
+        await mine.page.get_by_role("link", name="Continue", exact=True).click()
+        await mine.sees("Is this you?")
 
 
 async def test_signing_out_forgets_the_phone(browser: Browser, parents: Parents) -> None:

@@ -76,7 +76,7 @@ export class App {
 
   /** @returns {Promise<Page | null>} */
   async #made() {
-    const path = location.pathname;
+    const path = hasLetter() ? "/m/welcome" : location.pathname;
     try {
       const { view, open, params } = found(path);
       if (!open && !(await this.client.isSignedIn())) return await this.signIn();
@@ -141,6 +141,9 @@ export class App {
     document.documentElement.dir = this.words.meta.dir;
   }
 }
+
+/** Whether the address is a letter's, which begins anew also on a phone that somebody used before. */
+const hasLetter = () => new URLSearchParams(location.hash.slice(1)).has("i");
 
 /** @param {string} edition @param {string} code */
 const catalogue = async (edition, code) => (await fetch(`/m/files/${edition}/words/${code}.json`)).json();

@@ -1,0 +1,96 @@
+"""A parent takes permissions back on a phone while the lesson is on, and the teacher's browser shows it (policy: CO2, CO3)."""
+
+import re
+import sqlite3
+from datetime import date
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.lesson_day import Day, school_day
+from tests.browser.programs import Person
+from tests.pwa.phone import Letter, Phone, phone
+
+pytestmark = pytest.mark.browser
+TEACHER, ALI, MAYA, ZOFIA, HOME = 1, 2, 3, 4, 5
+
+
+def family_of(day: Day, child_id: str) -> tuple[str, date]:
+    """Whom the school calls first for this child, and when the child was born."""
+    with sqlite3.connect(f"file:{day.service.folder / 'data' / 'chaperone.sqlite3'}?mode=ro", uri=True) as database:
+        (parent,) = database.execute("SELECT guardian_id FROM guardianship WHERE child_id = ? AND contact_order = 1",
+                                     (child_id,)).fetchone()
+        (born,) = database.execute("SELECT born_on FROM person WHERE id = ?", (child_id,)).fetchone()
+    return parent, date.fromisoformat(born)
+
+
+async def handed_over(day: Day, mine: Phone, child_id: str) -> Letter:
+    """The office makes a letter and hands it to the parent, who is there."""
+    parent, born = family_of(day, child_id)
+    office = await mine.context.browser.new_context()  # type: ignore[union-attr]
+    page = await office.new_page()
+    await page.goto(day.service.first("office")["sign_in_url"])
+    await page.goto(f"{day.service.url}/people/{parent}/phones")
+    await page.get_by_label("I hand it to them now, and they showed me who they are").check()
+    await page.get_by_role("button", name="Make a letter", exact=True).click()
+    link = urlsplit(await page.locator(".x-once").inner_text())
+    code = await page.locator(".govuk-summary-list__value").inner_text()
+    await office.close()
+    assert link.path == "/m/"
+    return Letter(link.fragment.removeprefix("i="), code, born, day.service.person(child_id)["name"].split()[0])
+
+
+async def says_no(mine: Phone, title: str) -> None:
+    await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+    await mine.follow(title)
+    await mine.choose("No, I do not agree")
+    await mine.press("Save")
+    await mine.sees("Sent")
+
+
+async def test_a_permission_that_is_taken_back_on_a_phone_ends_in_the_lesson_at_once(tmp_path: Path) -> None:
+    async with school_day(tmp_path) as day:
+        home = await day.browser(HOME)
+        async with phone(home.browser, day.service.url) as mine:
+            letter = await handed_over(day, mine, day.lesson["pupil_ids"][0])
+            await mine.join(letter)
+            await mine.sees("Hello")
+            _, teacher = await day.teacher(TEACHER)
+            [ali, maya, zofia] = [(await day.pupil(number, code))[1] for number, code in enumerate((ALI, MAYA, ZOFIA))]
+            for person in (ali, maya):
+                await person.sees("open")
+                await person.turn_on("Camera")
+            await day.until_sees(teacher, {(ali.id, "camera"): ALI, (maya.id, "camera"): MAYA})
+            await mine.goto("/m/")
+            await expect(mine.page.get_by_text("Open", exact=True)).to_be_visible()
+
+            await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+            await mine.follow("Camera")
+            await mine.choose("Yes")  # they have parental responsibility: asked once
+            await mine.press("Continue")
+            await says_no(mine, "Camera")
+            await expect(mine.page.get_by_text(f"{letter.child}'s camera is off from now.")).to_be_visible()
+            ali.wants.clear()
+            await day.until_sees(teacher, {(maya.id, "camera"): MAYA})
+            await teacher.sees("open")
+            assert ali.id in here(teacher), "without a camera they are still in the lesson"
+
+            await says_no(mine, "Live lessons")
+            await expect(mine.page.get_by_text(f"{letter.child} has left the lesson that is on.")).to_be_visible()
+            await expect(teacher.page.get_by_text(letter.child, exact=True)).to_have_count(0)
+            day.people.remove(ali)
+            assert here(teacher) == {teacher.id, maya.id, zofia.id}
+            await teacher.sees("open")
+            await day.until_sees(teacher, {(maya.id, "camera"): MAYA})
+            await teacher.press("End for everyone")
+            await teacher.press("End now")
+            await maya.sees("ended")
+            day.people.clear()
+
+
+def here(teacher: Person) -> set[str]:
+    """Who is in the room, as it told this person last."""
+    _, state = teacher.messages("state")[-1]
+    return {one["person"] for one in state["people"] if one["connected"]}
