@@ -1,13 +1,19 @@
-"""`python -m tests.browser.take_pictures`: the README's pictures, taken from the running product with people who are drawn."""
+"""`python -m tests.browser.take_pictures`: the README's pictures, taken from the running product with people who are drawn.
+With names (`lesson`, which brings `review`; `phone`) only those."""
 
 import asyncio
+import base64
+import re
+import sys
 import tempfile
 from pathlib import Path
 
 from tests.architecture.files import ROOT
 from tests.browser import signals
+from tests.browser.home import handed_over
 from tests.browser.lesson_day import Day, school_day
 from tests.browser.programs import Person
+from tests.pwa.phone import phone
 
 FOLDER = ROOT / "docs" / "pictures"
 
@@ -17,8 +23,39 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with school_day(Path(folder)) as day:
             day.camera = signals.portrait_file
-            await _lesson(day)
-            await _review(day)
+            wanted = sys.argv[1:] or ["lesson", "phone"]
+            if "phone" in wanted:
+                await _phone(day)
+            if "lesson" in wanted:
+                await _lesson(day)
+                await _review(day)
+
+
+async def _phone(day: Day) -> None:
+    """Three screens of a parent's phone beside each other."""
+    home = await day.browser(6)
+    pictures = []
+    async with phone(home.browser, day.service.url, device_scale_factor=2) as mine:
+        child = day.lesson["pupil_ids"][0]
+        await mine.join(await handed_over(day, mine, child))
+        await mine.sees("Hello")
+        pictures.append(await mine.page.screenshot())
+        await mine.goto(f"/m/permissions/{child}/camera")
+        await mine.choose("Yes")
+        await mine.press("Continue")
+        await mine.sees("Camera")
+        pictures.append(await mine.page.screenshot())
+        await mine.choose("No, I do not agree")
+        await mine.press("Save")
+        await mine.sees("Sent")
+        await mine.page.get_by_text(re.compile("camera is off from now")).wait_for()
+        pictures.append(await mine.page.screenshot())
+        side = await mine.context.new_page()
+        await side.set_viewport_size({"width": 1200, "height": 800})
+        await side.set_content("<body style='margin:0;padding:30px;display:flex;gap:30px;background:#e4f0f0'>" + "".join(
+            f"<img alt='' style='width:360px;border-radius:18px;border:1px solid #8ac0c3' "
+            f"src='data:image/png;base64,{base64.b64encode(picture).decode()}'>" for picture in pictures))
+        await side.screenshot(path=FOLDER / "phone.png")
 
 
 async def _lesson(day: Day) -> None:

@@ -1,45 +1,18 @@
 """A parent takes permissions back on a phone while the lesson is on, and the teacher's browser shows it (policy: CO2, CO3)."""
 
 import re
-import sqlite3
-from datetime import date
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Locator, expect
 
-from tests.browser.lesson_day import Day, school_day
+from tests.browser.home import handed_over
+from tests.browser.lesson_day import school_day
 from tests.browser.programs import Person
-from tests.pwa.phone import Letter, Phone, phone
+from tests.pwa.phone import Phone, phone
 
 pytestmark = pytest.mark.browser
 TEACHER, ALI, MAYA, ZOFIA, HOME = 1, 2, 3, 4, 5
-
-
-def family_of(day: Day, child_id: str) -> tuple[str, date]:
-    """Whom the school calls first for this child, and when the child was born."""
-    with sqlite3.connect(f"file:{day.service.folder / 'data' / 'chaperone.sqlite3'}?mode=ro", uri=True) as database:
-        (parent,) = database.execute("SELECT guardian_id FROM guardianship WHERE child_id = ? AND contact_order = 1",
-                                     (child_id,)).fetchone()
-        (born,) = database.execute("SELECT born_on FROM person WHERE id = ?", (child_id,)).fetchone()
-    return parent, date.fromisoformat(born)
-
-
-async def handed_over(day: Day, mine: Phone, child_id: str) -> Letter:
-    """The office makes a letter and hands it to the parent, who is there."""
-    parent, born = family_of(day, child_id)
-    office = await mine.context.browser.new_context()  # type: ignore[union-attr]
-    page = await office.new_page()
-    await page.goto(day.service.first("office")["sign_in_url"])
-    await page.goto(f"{day.service.url}/people/{parent}/phones")
-    await page.get_by_label("I hand it to them now, and they showed me who they are").check()
-    await page.get_by_role("button", name="Make a letter", exact=True).click()
-    link = urlsplit(await page.locator(".x-once").inner_text())
-    code = await page.locator(".govuk-summary-list__value").inner_text()
-    await office.close()
-    assert link.path == "/m/"
-    return Letter(link.fragment.removeprefix("i="), code, born, day.service.person(child_id)["name"].split()[0])
 
 
 async def says_no(mine: Phone, title: str) -> None:
@@ -58,7 +31,7 @@ async def test_a_permission_that_is_taken_back_on_a_phone_ends_in_the_lesson_at_
             await mine.join(letter)
             await mine.sees("Hello")
             _, teacher = await day.teacher(TEACHER)
-            [ali, maya, zofia] = [(await day.pupil(number, code))[1] for number, code in enumerate((ALI, MAYA, ZOFIA))]
+            ali, maya, _ = [(await day.pupil(number, code))[1] for number, code in enumerate((ALI, MAYA, ZOFIA))]
             for person in (ali, maya):
                 await person.sees("open")
                 await person.turn_on("Camera")
