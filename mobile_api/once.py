@@ -20,6 +20,7 @@ from service.foundation.clock import Clock
 from service.foundation.db import Database, IdField
 from service.foundation.errors import Conflict, Invalid, NotSignedIn
 from service.foundation.web import Closing, Writing, actor_of
+from service.people import family
 
 KEPT = timedelta(hours=24)
 KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -35,6 +36,7 @@ class ApiAnswer(SQLModel, table=True):
     person_id: str = Field(foreign_key="person.id", index=True)
     key: str = Field(max_length=64)
     request: str = Field(max_length=64, description="SHA-256 of the method, the address and what was sent.")
+    family: str = Field(max_length=64, description="SHA-256 of the children whom this person might be told of then.")
     status: int = 0
     body: str = ""
     made_at: datetime = Field(index=True)
@@ -74,21 +76,26 @@ async def _once_closing(request: Request, session: Closing, key: IdempotencyKey)
 
 
 async def _begin(request: Request, session: AsyncSession, key: str) -> AsyncSession:
-    """Raises Replayed when it was done before, KeyReused when the key was for something else."""
+    """Raises Replayed when it was done before, KeyReused when the key was for something else.
+
+    What was answered to somebody who may be told of other children by now is not given again: they are asked anew (CM1).
+    """
     actor = await actor_of(request)
     if actor is None:
         raise NotSignedIn()
     asked = hashlib.sha256(b"\0".join((
         request.method.encode(), request.url.path.encode(), request.url.query.encode(), await request.body()))).hexdigest()
     now = session.info["clock"].now()
+    known = hashlib.sha256(" ".join(one.id for one in await family.children(session, actor)).encode()).hexdigest()
     before = (await session.exec(select(ApiAnswer).where(
         ApiAnswer.person_id == actor.person_id, ApiAnswer.key == key))).first()
-    if before is not None and now - before.made_at < KEPT:
+    if before is not None and now - before.made_at < KEPT and before.family == known:
         raise Replayed(before) if before.request == asked else KeyReused()
     if before is not None:
         await session.delete(before)
         await session.flush()
-    row = ApiAnswer(school_id=actor.school_id, person_id=actor.person_id, key=key, request=asked, made_at=now)
+    row = ApiAnswer(school_id=actor.school_id, person_id=actor.person_id, key=key, request=asked, family=known,
+                    made_at=now)
     session.add(row)
     try:
         await session.flush()

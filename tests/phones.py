@@ -30,12 +30,13 @@ def b64(raw: bytes) -> str:
 
 @dataclass
 class NativePhone:
-    """`nonce`: the newest that the service gave. `tokens`: the newest answer with tokens."""
+    """`nonce`: the newest that the service gave. `clock`: what its own says. `tokens`: the newest answer with tokens."""
 
     client: httpx.AsyncClient
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     passkey: Authenticator = field(default_factory=Authenticator)
     nonce: str = ""
+    clock: int = 1_795_514_400
     tokens: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -45,7 +46,7 @@ class NativePhone:
 
     def proof(self, method: str, path: str, token: str = "", *, head: dict[str, Any] | None = None, **claims: Any) -> str:
         """A proof for one request. `head`, `claims`: what it says instead; None leaves a claim out."""
-        said = {"htm": method, "htu": ORIGIN + path, "iat": 1_795_514_400, "jti": secrets.token_urlsafe(16), "nonce": self.nonce}
+        said = {"htm": method, "htu": ORIGIN + path, "iat": self.clock, "jti": secrets.token_urlsafe(16), "nonce": self.nonce}
         if token:
             said["ath"] = b64(hashlib.sha256(token.encode()).digest())
         said |= claims

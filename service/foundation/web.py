@@ -303,6 +303,8 @@ async def on_malformed(request: Request, error: Exception) -> Response:
 
 
 async def on_http_error(request: Request, error: Any) -> Response:
+    if error.status_code == 400:  # FastAPI's word for a body that is no text at all
+        return await on_malformed(request, error)
     message = str(errors.NotFound()) if error.status_code in (404, 405) else str(error.detail)
     answer = await _answer(request, error.status_code, message, "http")
     answer.headers.update(error.headers or {})
@@ -391,8 +393,14 @@ async def _refuse(scope: Scope, send: Send, status: int) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 4403})
         return
+    if scope["path"].startswith("/api/"):
+        return await problem(status, TITLES[status], "refused")(scope, _nothing, send)
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": TITLES[status].encode()})
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
 
 
 def token_hash(token: str) -> str:

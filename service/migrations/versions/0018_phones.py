@@ -92,7 +92,7 @@ def _phones() -> None:
     )
     op.create_table(
         "api_answer", key(), of("school_id", "school"), of("person_id", "person"), word("key", 64), word("request", 64),
-        sa.Column("status", sa.Integer(), nullable=False), word("body"), moment("made_at", index=True),
+        word("family", 64), sa.Column("status", sa.Integer(), nullable=False), word("body"), moment("made_at", index=True),
         sa.UniqueConstraint("person_id", "key"),
     )
 
