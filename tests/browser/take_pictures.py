@@ -35,7 +35,7 @@ async def _phone(day: Day) -> None:
     """Three screens of a parent's phone beside each other."""
     home = await day.browser(6)
     pictures = []
-    async with phone(home.browser, day.service.url, device_scale_factor=2) as mine:
+    async with phone(home.browser, day.service.url, is_mobile=True, has_touch=True) as mine:
         child = day.lesson["pupil_ids"][0]
         await mine.join(await handed_over(day, mine, child))
         await mine.sees("Hello")

@@ -1,5 +1,7 @@
 """From the letter to the first page on a phone, and what a confused parent does on the way (screens 6.1, 1.5, 6.13)."""
 
+import re
+
 import pytest
 from playwright.async_api import Browser, expect
 from sqlmodel import select
@@ -140,6 +142,8 @@ async def test_nothing_else_opens_before_the_agreement_is_signed(browser: Browse
         await mine.page.get_by_label("Type your full name").fill(name)
         await mine.press("Sign the agreement")
         await mine.sees("You have signed")
+        renewed = parents.school.clock.now().year + 1
+        await expect(mine.page.get_by_text(re.compile(rf"We will ask again on \w+ \d+ \w+ {renewed}\."))).to_be_visible()
         await mine.sound("agreement-signed")
         await mine.follow("Continue")
         await mine.sees("Hello")

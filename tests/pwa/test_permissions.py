@@ -192,6 +192,29 @@ async def test_words_that_changed_while_a_parent_read_are_shown_again(browser: B
         assert await answers(parents.school, family, father) == {"chat": ["given"]}
 
 
+async def test_a_question_is_answered_by_keyboard_with_letters_twice_as_large(browser: Browser, parents: Parents) -> None:
+    family = (await families(parents.school, "5 Oak", 1))[3]
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        mother = await joined(mine, parents, family)
+        keys = mine.page.keyboard
+        await mine.page.evaluate("document.documentElement.style.fontSize = '200%'")
+        await mine.sound("permissions-200")
+        await mine.page.get_by_role("link", name="Chat", exact=True).focus()
+        await keys.press("Enter")
+        await mine.sees(f"Do you have parental responsibility for {family.name}?")
+        await expect(mine.page.locator("h1")).to_be_focused()
+        await mine.sound("responsibility-200")
+        for key in ("Tab", "Space", "Tab", "Enter"):
+            await keys.press(key)
+        await mine.sees("Chat")
+        await mine.sound("question-200")
+        for key in ("Tab", "ArrowDown", "Tab", "Tab", "Enter"):  # from the yes that stands to a no, past the reasons, to Save
+            await keys.press(key)
+        await mine.sees("Sent")
+        await expect(mine.page.locator("h1")).to_be_focused()
+        assert await answers(parents.school, family, mother) == {"chat": ["withdrawn"]}
+
+
 async def test_the_answer_to_a_one_to_one(browser: Browser, parents: Parents) -> None:
     async with parents.school.database.reading() as session:
         lesson = (await session.exec(select(Lesson).where(

@@ -58,6 +58,14 @@ export class Words {
   }
 
   /**
+   * “Monday 29 November 2027”
+   * @param {string} at
+   */
+  dayOfYear(at) {
+    return `${this.day(at)} ${this.#format(at, { year: "numeric" })}`;
+  }
+
+  /**
    * “10:15am”, “11am”
    * @param {string} at
    */

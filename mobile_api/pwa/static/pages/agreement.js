@@ -15,7 +15,7 @@ export async function agreement(app) {
     const due = found.some((/** @type {any} */ each) => each.state !== "signed");
     return { title: t("agreement.signed"), bare: true, alone: app.me.agreement === "not_signed", parts: [
       panel(t("agreement.signed"), one?.renew_on ? h("p", {}, t("agreement.again",
-        { day: words.day(`${(signed ?? one).renew_on ?? one.renew_on}T12:00:00Z`) })) : null),
+        { day: words.dayOfYear(`${(signed ?? one).renew_on ?? one.renew_on}T12:00:00Z`) })) : null),
       button(t("continue"), { href: due ? "/m/agreement" : "/m/" }),
     ] };
   }
@@ -30,7 +30,7 @@ export async function agreement(app) {
       one.what_changed ? inset(h("p", {}, t("agreement.changed", { what: one.what_changed }))) : null,
       listen(app, "en", () => text.textContent ?? "", () => {}), text,
       facts([[t("agreement.version"), String(one.version)], ...(one.renew_on ? [/** @type {[string,
-        string]} */ ([t("agreement.renew"), words.day(`${one.renew_on}T12:00:00Z`)])] : [])]),
+        string]} */ ([t("agreement.renew"), words.dayOfYear(`${one.renew_on}T12:00:00Z`)])] : [])]),
       form(app, {
         fields: [box, name], send: t("agreement.sign"),
         check: (values) => ({ ...(values.agree ? {} : { agree: t("agreement.tick") }), ...(values.name ? {}
