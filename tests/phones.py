@@ -124,7 +124,7 @@ async def signed_in(school: Running, child_id: str = "", *, in_person: bool = Fa
     child_id = child_id or school.lesson()["pupil_ids"][0]
     parent, day = await parent_of(school, child_id), await born_on(school, child_id)
     letter = await letter_for(school, parent, in_person=in_person)
-    phone = NativePhone(school.client())
+    phone = NativePhone(school.client(), clock=int(school.clock.now().timestamp()))
     answer = await phone.accept(letter, letter.code, day)
     assert answer.status_code == 200, answer.text
     return phone

@@ -36,7 +36,7 @@ async def bodies(school: Running, phone: NativePhone, child: str, lesson_id: str
     """Of each write what fills its address, what is sent, and `If-Match`."""
     permissions = (await phone.ask("GET", f"/children/{child}/consent")).json()["permissions"]
     document = next(one["document_id"] for one in permissions if one["purpose"] == "chat")
-    other = NativePhone(phone.client, passkey=phone.passkey)
+    other = NativePhone(phone.client, passkey=phone.passkey, clock=phone.clock)
     await other.sign_in()
     agreement = (await phone.ask("GET", "/agreement")).json()["agreements"][0]["id"]
     message = (await phone.ask("GET", "/messages")).json()["entries"][0]["id"]
