@@ -5,9 +5,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mobile_api.schemas import Strict
+from mobile_api.schemas import Strict, example
 from service.people.phones.queries import PhoneView
 
+PHONE = {"name": "My phone", "platform": "android", "language": "en"}
+MADE = {"id": "mO2…", "rawId": "mO2…", "type": "public-key", "clientExtensionResults": {},
+        "response": {"clientDataJSON": "eyJ…", "attestationObject": "o2N…", "transports": ["internal"]}}
+GOT = MADE | {"response": {"clientDataJSON": "eyJ…", "authenticatorData": "SZY…", "signature": "MEU…", "userHandle": "NWQ…"}}
 LANGUAGE = r"^[a-z]{2,3}(-[A-Za-z]{2,8})?$"
 
 
@@ -18,8 +22,7 @@ class Opening(Strict):
     code: str = Field(min_length=1, max_length=20, description="The 6 figures; spaces do not matter.")
     born_on: date = Field(description="When a child of theirs was born. Never shown by anything.")
 
-    model_config = ConfigDict(json_schema_extra={"examples": [
-        {"token": "q3v1…", "code": "402 117", "born_on": "2016-03-27"}]})
+    model_config = example(token="q3v1…", code="402 117", born_on="2016-03-27")
 
 
 class Opened(BaseModel):
@@ -31,6 +34,7 @@ class Opened(BaseModel):
 
 
 class RegisterBegin(Strict):
+    model_config = example(invitation="b5aa…")
     invitation: str = Field(max_length=400)
 
 
@@ -54,6 +58,7 @@ class ThisPhone(Strict):
 class RegisterFinish(Strict):
     """With a DPoP proof (header `DPoP`): the key that made it is this phone's from now on."""
 
+    model_config = example(invitation="b5aa…", ticket="77f0…", credential=MADE, phone=PHONE)
     invitation: str = Field(max_length=400)
     ticket: str = Field(max_length=400)
     credential: dict[str, Any] = Field(description="RegistrationResponseJSON (WebAuthn level 3, 5.1.8).")
@@ -63,6 +68,7 @@ class RegisterFinish(Strict):
 class SignInFinish(Strict):
     """With a DPoP proof. A key that is known stays the phone it was; another one is a new phone, which rests for a day."""
 
+    model_config = example(ticket="77f0…", credential=GOT, phone=PHONE)
     ticket: str = Field(max_length=400)
     credential: dict[str, Any] = Field(description="AuthenticationResponseJSON (WebAuthn level 3, 5.1.8).")
     phone: ThisPhone
@@ -71,6 +77,7 @@ class SignInFinish(Strict):
 class Refresh(Strict):
     """With a DPoP proof under the phone's key."""
 
+    model_config = example(refresh_token="Zk3v…")
     refresh_token: str = Field(max_length=200)
 
 
@@ -108,6 +115,7 @@ class PushKeys(Strict):
 class PushSubscription(Strict):
     """PushSubscription.toJSON() without the expiry."""
 
+    model_config = example(endpoint="https://fcm.googleapis.com/fcm/send/cZ1…", keys={"p256dh": "B" * 87, "auth": "a" * 22})
     endpoint: str = Field(min_length=10, max_length=500, pattern=r"^https?://")
     keys: PushKeys
 

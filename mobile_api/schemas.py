@@ -6,7 +6,7 @@ language.
 """
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,9 +22,16 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def example(**fields: Any) -> ConfigDict:
+    """What a description shows of a model, as somebody would send or get it. A test sends every one through its model."""
+    return ConfigDict(json_schema_extra={"examples": [fields]})
+
+
 class Problem(BaseModel):
     """Every error (RFC 9457, application/problem+json). `code` is for programs, `detail` for people."""
 
+    model_config = example(type="about:blank", title="You cannot do this", status=403, code="agreement-due",
+                           detail="Sign the agreement first. Nothing else opens before.")
     type: str = "about:blank"
     title: str
     status: int
@@ -45,6 +52,9 @@ class Me(BaseModel):
     """`children` is empty alike for whoever has none and for whoever must not be told of any. `agreement` is `due` when it can
     be renewed, `not_signed` when nothing else opens until it is signed."""
 
+    model_config = example(id="5d20…", name="Ms Rahman", school="Ashgrove School", office="the office, 01632 960001",
+                           zone="Europe/London", roles=["parent"], language="en", agreement="signed",
+                           children=[{"id": "9c41…", "name": "Ali"}], questions=2, unread=1, rests_until=None)
     id: str
     name: str
     school: str
@@ -60,6 +70,7 @@ class Me(BaseModel):
 
 
 class Language(Strict):
+    model_config = example(language="cy")
     language: str = Field(max_length=12, pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,8})?$", examples=["cy"])
 
 
@@ -85,6 +96,7 @@ class Agreements(BaseModel):
 class Signature(Strict):
     """`name`: typed as the school knows it."""
 
+    model_config = example(agreement_id="7b11…", agree=True, name="Aisha Rahman")
     agreement_id: str = Field(max_length=32)
     child_id: str | None = Field(None, max_length=32)
     agree: bool
@@ -121,6 +133,7 @@ class Consent(BaseModel):
 class Follows(BaseModel):
     """One sentence about what holds or happens now."""
 
+    model_config = example(code="off-now", purpose="camera", at=None, words="Ali’s camera is off from now.")
     code: Literal[
         "can-join", "cannot-join", "not-all-answers", "yes", "no", "off-now", "left-lesson", "counts-later", "not-recorded",
     ]
@@ -141,9 +154,8 @@ class Answer(Strict):
     relationship: str = Field("", max_length=40, description="To the child, as declared.")
     responsibility: Literal["yes", "no", "unsure"] = Field(description="Parental responsibility, as declared.")
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{
-        "purpose": "camera", "says_yes": False, "document_id": "0f3a…", "language": "en", "listened": True, "reason": "privacy",
-        "relationship": "Mum", "responsibility": "yes"}]})
+    model_config = example(purpose="camera", says_yes=False, document_id="0f3a…", language="en", listened=True, reason="privacy",
+                           relationship="Mum", responsibility="yes")
 
 
 class Answered(BaseModel):
@@ -255,6 +267,7 @@ class DataUse(BaseModel):
 
 
 class DataLimit(Strict):
+    model_config = example(limit_mb=1000)
     limit_mb: int | None = Field(ge=1, le=1_000_000)
 
 
@@ -295,6 +308,8 @@ class OneToOnes(BaseModel):
 class OneToOneAnswer(Strict):
     """`will_be_there`: whether a parent will sit with the child; without, only that is left as it was."""
 
+    model_config = example(says_yes=True, document_id="0f3a…", language="en", listened=False, responsibility="yes",
+                           will_be_there=True)
     says_yes: bool
     document_id: str = Field(max_length=32)
     language: str = Field("en", max_length=12)
@@ -328,6 +343,8 @@ class Messages(BaseModel):
 class Concern(Strict):
     """What worries a parent (IN4). Whom it is about cannot read it. In danger: 999."""
 
+    model_config = example(about="an-adult", adult="somebody-else", who="The one who teaches maths", reach="app",
+                           words="She came home upset and would not say why.")
     about: Literal["my-child", "another-child", "an-adult", "this-app"]
     child_id: str | None = Field(None, max_length=32, description="Which child of theirs, for `my-child`.")
     adult: Literal["headteacher", "somebody-else"] = Field("somebody-else", description="For `an-adult`.")

@@ -135,6 +135,12 @@ def made_up(operation: Any, served: Asked, mode: GenerationMode) -> Any:
     return operation.as_strategy(mode, path_parameters=known if mode is GenerationMode.POSITIVE and known else None)
 
 
+def can_be_wrong(operation: Any) -> bool:
+    """Whether it takes more than an id: every id is a good one, also that of nothing."""
+    raw = operation.definition.raw
+    return "requestBody" in raw or any(one["in"] in ("query", "header") for one in raw.get("parameters", ()))
+
+
 def each(test: Callable[[Any], None], cases: Any) -> None:
     """Run a test over made-up requests, the same ones each time."""
     quiet = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture)
@@ -145,7 +151,7 @@ def each(test: Callable[[Any], None], cases: Any) -> None:
 @pytest.mark.proof
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.definition.raw["operationId"])
 def test_a_parent_gets_only_answers_that_are_described(served: Asked, operation: Any) -> None:
-    for mode in GenerationMode:
+    for mode in GenerationMode if can_be_wrong(operation) else (GenerationMode.POSITIVE,):
         def asks(case: Any) -> None:
             answer = served.send(case, served.phone)
             served.statuses.append(answer.status_code)

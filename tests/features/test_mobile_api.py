@@ -7,6 +7,7 @@ import httpx
 import pytest
 from sqlmodel import select
 
+from mobile_api import access, schemas
 from mobile_api.routes import ROUTERS, described
 from service.people.tables import Guardianship
 from tests.school import Running
@@ -72,6 +73,17 @@ async def test_the_description_is_public_and_names_every_route_of_the_api_and_no
             answers = operation["responses"]
             assert "application/problem+json" in answers["401"]["content"]
             assert "application/problem+json" in answers["422"]["content"]
+
+
+def test_everything_that_is_sent_has_an_example_that_could_be_sent() -> None:
+    shown = described()["components"]["schemas"]
+    sent = {operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+            for path in described()["paths"].values() for operation in path.values() if "requestBody" in operation}
+    models = {name: model for module in (access, schemas) for name, model in vars(module).items()}
+    assert {name for name in sent if not shown[name].get("examples")} == set()
+    for name, described_as in shown.items():
+        for example in described_as.get("examples", ()):
+            assert models[name].model_validate(example).model_dump(mode="json", by_alias=True, exclude_unset=True) == example
 
 
 async def test_what_is_answered_is_what_is_described(school: Running) -> None:

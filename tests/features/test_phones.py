@@ -1,5 +1,6 @@
 """Parents' phones: invited by two halves, in by a passkey, out at once (policy: AC1, AC2, CO1; screens 6.1, 6.13)."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -108,6 +109,44 @@ async def test_five_wrong_codes_end_an_invitation_for_good(school: Running) -> N
         assert (await opened(school, given | {"code": "000000"}))[0] == 422
     assert (await opened(school, given))[0] == 422
     assert (await rows(school, PhoneInvitation))[0].ended_why == "tries"
+
+
+async def test_wrong_codes_at_one_moment_are_counted_one_by_one(school: Running) -> None:
+    _, given = await opening(school)
+    guesses = [opened(school, given | {"code": f"00000{n}"}) for n in range(9)]
+    assert {status for status, _ in await asyncio.gather(*guesses)} == {422}
+    row, = await rows(school, PhoneInvitation)
+    assert (row.failures, row.ended_why) == (5, "tries")
+
+
+async def test_of_two_phones_with_one_letter_one_gets_in(school: Running) -> None:
+    parent, given = await opening(school)
+    async with school.database.reading() as session:
+        row = (await session.exec(select(PhoneInvitation))).one()
+    letter = commands.Letter(parent, "", given["token"], given["code"], row.expires_at)
+    both = [NativePhone(school.client()) for _ in range(2)]
+    answers = await asyncio.gather(*(phone.accept(letter, given["code"], given["born_on"]) for phone in both))
+    assert sorted(answer.status_code for answer in answers) == [200, 422]
+    assert len(await rows(school, Phone)) == 1
+
+
+async def test_who_has_ten_phones_recovers_by_letting_them_go(school: Running) -> None:
+    first = await signed_in(school)
+    child = school.lesson()["pupil_ids"][0]
+    parent, day = await parent_of(school, child), await born_on(school, child)
+    for _ in range(9):
+        assert (await NativePhone(school.client(), passkey=first.passkey).sign_in()).status_code == 200
+    more = await NativePhone(school.client(), passkey=first.passkey).sign_in()
+    assert (more.status_code, more.json()["code"]) == (409, "too-many-phones")
+    letter = await letter_for(school, parent, keeps_phones=False)
+    async with school.database.writing() as session:
+        row = (await session.exec(select(PhoneInvitation).where(PhoneInvitation.code_hash == ""))).one()
+        second = await actor_of(session, school.person("headteacher"))
+        assert second is not None
+        code = (await commands.make_code(session, second, school.app.state.pepper, row.id, school.clock.now())).code
+    new = NativePhone(school.client())
+    assert (await new.accept(letter, code, day)).status_code == 200
+    assert [one["is_this_one"] for one in (await new.ask("GET", "/phones")).json()["phones"]] == [True]
 
 
 async def test_four_wrong_codes_do_not(school: Running) -> None:

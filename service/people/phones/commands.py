@@ -135,15 +135,14 @@ class NewPhone:
 async def add(session: AsyncSession, actor: Actor, passkey_id: str, new: NewPhone, invitation: PhoneInvitation | None,
               now: datetime) -> Phone:
     """A new phone of this person, signed in. Raises TooManyPhones. Its owner is told where they could be reached before (N6)."""
-    before = await _phones(session, actor.person_id)
-    if len(before) >= rules.MOST:
-        raise rules.TooManyPhones()
     school = await people.school(session, actor.school_id)
     rests_until = rules.rests_until(
         is_first=not await queries.had_phone(session, actor.person_id), in_person=bool(invitation and invitation.in_person),
         is_live=school.is_live, now=now)
     if invitation is not None and not invitation.keeps_phones:
         await _remove_all(session, actor, actor.person_id, "recovery", now, but=passkey_id)
+    if len(await _phones(session, actor.person_id)) >= rules.MOST:
+        raise rules.TooManyPhones()
     sign_in = begin_sign_in(session, actor, now)
     row = Phone(
         id=new_id(), school_id=actor.school_id, person_id=actor.person_id, passkey_id=passkey_id, key=new.key,
@@ -234,7 +233,6 @@ async def end_sign_in(session: AsyncSession, actor: Actor, phone: Phone, why: st
 async def set_language(session: AsyncSession, actor: Actor, phone_id: str, language: str) -> None:
     row = await session.get_one(Phone, phone_id)
     row.language = language
-
 
 
 async def sign_out(session: AsyncSession, actor: Actor, *, everywhere: bool, now: datetime) -> None:

@@ -113,10 +113,11 @@ async def register_begin(state: Any, invitation: str) -> dict[str, Any]:
     return {"ticket": challenge.ticket, "publicKey": options}
 
 
-async def _behind(state: Any, session: AsyncSession, invitation: str, now: datetime) -> tuple[PhoneInvitation, Actor]:
-    """The invitation of a ticket that `open_invitation` gave, while it still works."""
+async def _behind(state: Any, session: AsyncSession, invitation: str, now: datetime, *,
+                  uses: bool = False) -> tuple[PhoneInvitation, Actor]:
+    """The invitation of a ticket that `open_invitation` gave, while it still works. `uses`: nobody else uses it meanwhile."""
     given = challenges.behind(state.pepper, INVITED, (), invitation, now)
-    row = await session.get(PhoneInvitation, given.nonce) if given else None
+    row = await session.get(PhoneInvitation, given.nonce, with_for_update=uses) if given else None
     actor = await people.actor(session, row.person_id) if row else None
     stands = row is not None and row.ended_at is None and now < row.expires_at
     if row is None or actor is None or not stands or not await queries.births(session, row.person_id):
@@ -128,7 +129,7 @@ async def register_finish(state: Any, *, invitation: str, given: Answer, new: Ne
     """The passkey is kept, the invitation used up, and the phone signed in. Raises InvitationRefused, Invalid."""
     now = state.clock.now()
     async with state.database.writing() as session:
-        row, actor = await _behind(state, session, invitation, now)
+        row, actor = await _behind(state, session, invitation, now, uses=True)
         challenge = challenges.behind(state.pepper, REGISTER, (row.id,), given.ticket, now)
         if challenge is None:
             raise rules.PasskeyRefused()
