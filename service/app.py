@@ -35,7 +35,7 @@ import service.safeguarding.pages as safeguarding_pages
 import service.safeguarding.reopening.pages as reopening_pages
 import service.selftest.pages as selftest_pages
 from lessons.attention import sweep
-from lessons.live.reading import Rosters
+from lessons.live.reading import DECIDES_NOTHING, Rosters
 from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
 from lessons.reminders import remind
@@ -52,6 +52,7 @@ from service.backup import health as backup_health
 from service.backup.restoring import refuse_half_restored
 from service.foundation import audit, banners, bus, health, jobs, mail, web
 from service.foundation.clock import Clock, SystemClock
+from service.foundation.crowd import Crowd
 from service.foundation.db import Database
 from service.foundation.errors import Unavailable
 from service.foundation.settings import Settings
@@ -126,6 +127,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.passwords = hashing.Passwords()
     app.state.tries = Tries()
     app.state.rosters = Rosters()
+    app.state.crowd = Crowd()
     app.state.preparations = Preparations()
     app.state.roster_turn = asyncio.Lock()
     app.state.templates = web.templates(TEMPLATES)
@@ -160,6 +162,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.database = Database(state.settings.url, {
             "clock": state.clock, "subscribers": SUBSCRIBERS, "outbox": state.outbox,
             "signing_key": audit.signing_key(state.keys), "post": state.post, "state": state,
+            "decides_nothing": DECIDES_NOTHING,
         })
         stack.push_async_callback(state.database.close)
         await upgrade.to_newest(state.database, state.keys)

@@ -125,6 +125,9 @@ def header_of(leaf: AuditLeaf) -> dict[str, Any]:
     }
 
 
+_LEAF, _BODY, _NODE = insert(AuditLeaf), insert(AuditBody), insert(AuditNode)
+
+
 async def append(session: AsyncSession, event: Event, actor: Actor) -> int:
     """Write `event` into the log inside the caller's transaction. Returns its sequence number.
 
@@ -140,9 +143,9 @@ async def append(session: AsyncSession, event: Event, actor: Actor) -> int:
         body_commit=body_commit(salt, body),
     )
     connection = await session.connection()
-    await connection.execute(insert(AuditLeaf), leaf.model_dump())
-    await connection.execute(insert(AuditBody), {"seq": seq, "school_id": actor.school_id, "salt": salt, "body": body})
-    await connection.execute(insert(AuditNode), list(_grown(seq, leaf_hash(header_of(leaf)), edge)))
+    await connection.execute(_LEAF, leaf.model_dump())
+    await connection.execute(_BODY, {"seq": seq, "school_id": actor.school_id, "salt": salt, "body": body})
+    await connection.execute(_NODE, list(_grown(seq, leaf_hash(header_of(leaf)), edge)))
     if (seq + 1) % CHECKPOINT_EVERY == 0:
         await checkpoint(session)
     return seq

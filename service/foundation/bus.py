@@ -59,6 +59,7 @@ async def publish(session: AsyncSession, event: Event, actor: Actor) -> None:
     if (state := session.info.get("state")) is not None:  # a command beside the service has no rooms
         for close in subscribers.closing.get(type(event), ()):
             close(state, event, actor)
+    session.info.setdefault("kinds", set()).add(event.kind)
     await audit.append(session, event, actor)
     for react in subscribers.in_transaction.get(type(event), ()):
         await react(session, event, actor)

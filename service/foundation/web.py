@@ -258,7 +258,12 @@ async def _answer(request: Request, status: int, message: str, code: str, fields
 async def on_safeguard_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.SafeguardError)
     status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
-    return await _answer(request, status, error.message, error.code, error.fields)
+    answer = await _answer(request, status, error.message, error.code, error.fields)
+    if isinstance(error, errors.Unavailable) and error.retry_after:
+        answer.headers["Retry-After"] = str(error.retry_after)
+        if request.method == "GET":  # browsers heed `Retry-After` of no page
+            answer.headers["Refresh"] = str(error.retry_after)
+    return answer
 
 
 async def on_malformed(request: Request, error: Exception) -> Response:

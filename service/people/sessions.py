@@ -101,11 +101,12 @@ async def end_token(session: AsyncSession, token: str, *, now: datetime) -> None
 
 async def end_others(session: AsyncSession, actor: Actor, *, now: datetime) -> None:
     """End where a pupil was signed in before: one pupil, one place (policy: AC1)."""
-    open_ones = (await session.exec(
-        select(SignIn.id).where(SignIn.person_id == actor.person_id, col(SignIn.ended_at).is_(None), SignIn.ends_at > now)
-    )).all()
-    if open_ones:
+    if (await session.exec(_OPEN, params={"person": actor.person_id, "now": now})).first() is not None:
         await end_all(session, actor, person_id=actor.person_id, why="elsewhere", now=now)
+
+
+_OPEN = select(SignIn.id).where(
+    SignIn.person_id == bindparam("person"), col(SignIn.ended_at).is_(None), SignIn.ends_at > bindparam("now")).limit(1)
 
 
 async def was_idle(connection: HTTPConnection) -> bool:
