@@ -72,6 +72,12 @@ class Rosters:
             found = await self._current(session, lesson_id)
         return replace(found, removed=await rosters.removed(session, lesson_id))  # the journal, which decides nothing else
 
+    def note(self, roster: Roster, seen: int, now: datetime) -> None:
+        """A host has read it anyway. `seen`: where the audit stood in its view."""
+        known = self._kept.get(roster.lesson_id)
+        if known is None or known[0] <= seen:
+            self._kept[roster.lesson_id] = seen, now, roster
+
     async def _current(self, session: AsyncSession, lesson_id: str) -> Roster:
         now: datetime = session.info["clock"].now()
         self._kept = {each: kept for each, kept in self._kept.items() if timedelta() <= now - kept[1] < STANDS}
@@ -83,10 +89,12 @@ class Rosters:
         return found[2]
 
 
-async def read(session: AsyncSession, lesson_id: str) -> Read:
-    """Everything a host holds of a lesson, in one consistent view. Raises NotFound."""
+async def read(session: AsyncSession, lesson_id: str, known: Rosters | None = None) -> Read:
+    """Everything a host holds of a lesson, in one consistent view; `known` is told. Raises NotFound."""
     seen = await _stands(session)
     roster = await rosters.roster(session, lesson_id)
+    if known is not None:
+        known.note(roster, seen, session.info["clock"].now())
     words = await rosters.word_list(session, roster.school_id)
     return Read(await _plan(session, roster, words), _lists(roster, words), seen)
 
