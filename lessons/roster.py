@@ -318,7 +318,8 @@ async def word_list(session: AsyncSession, school_id: str) -> rules.WordList:
     async def read() -> tuple[rules.WordList, ...]:
         rows = (await session.exec(select(WordListVersion).where(WordListVersion.school_id == school_id))).all()
         return tuple(
-            rules.WordList(row.version, tuple(json.loads(row.words)), tuple(json.loads(row.allowed_links or "[]")), row.expires_at)
+            rules.WordList(row.version, tuple(json.loads(row.words)), tuple(json.loads(row.allowed_links or "[]")),
+                           row.expires_at)
             for row in rows)
 
     return rules.in_force(await kept(session, ("word lists", school_id), read), session.info["clock"].now())

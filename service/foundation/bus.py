@@ -104,7 +104,7 @@ async def _hand_out(database: Database, state: Any, subscribers: Subscribers, kn
 async def _write_down(database: Database, delivered: Iterable[int]) -> None:
     ids = list(delivered)
     if ids:
-        async with database.writing() as session:
+        async with database.writing(decides=False) as session:
             await session.exec(update(Outbox).where(col(Outbox.id).in_(ids)).values(done_at=session.info["clock"].now()))
 
 

@@ -88,11 +88,12 @@ class Database:
             for engine in (self.engine, self._readers, self._lookups))
 
     @asynccontextmanager
-    async def writing(self, *, closes: bool = False) -> AsyncIterator[AsyncSession]:
+    async def writing(self, *, closes: bool = False, decides: bool = True) -> AsyncIterator[AsyncSession]:
         """One transaction: committed when the block ends, rolled back whole when anything raises.
 
         What was published is delivered from here on, not before: until the commit there is nothing to see. What `closes` a room
         or ends access, or proves who wants to, waits for the transaction that is under way and for no other (security G3).
+        What `decides` nothing changes nothing that a view may have been told before (`kept`).
         """
         async with self._turn.taken(first=closes) if self._turn else nullcontext(), self._sessions() as session:
             with self.memory.transaction() as transaction:
@@ -100,7 +101,8 @@ class Database:
                     await session.connection()
                     began = time.perf_counter()
                     yield session
-                    transaction.commits(session.info.get("kinds", ()))
+                    if decides:
+                        transaction.commits(session.info.get("kinds", ()))
             if not self._turn:  # where there are turns, the connection says when it let go of the writer
                 WRITE_SECONDS.observe(time.perf_counter() - began)
             if session.info.get("published"):

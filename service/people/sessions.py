@@ -79,7 +79,7 @@ async def keep_seen(state: Any) -> None:
         return
     rows = SignIn.__table__  # type: ignore[attr-defined]
     statement = update(rows).where(rows.c.id == bindparam("row_id")).values(seen_at=bindparam("at"))
-    async with state.database.writing() as session:
+    async with state.database.writing(decides=False) as session:
         await (await session.connection()).execute(statement, [{"row_id": each, "at": at} for each, at in seen.items()])
     for session_id, at in seen.items():  # not before it is written: who asks meanwhile would look idle
         if state.seen.get(session_id) == at:
