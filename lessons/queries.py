@@ -7,8 +7,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
@@ -20,6 +22,7 @@ from lessons.roster import Adult, Roster
 from lessons.tables import JournalEntry, Lesson, LessonAdult, LessonLink, WordListVersion
 from service.foundation.errors import NotFound
 from service.foundation.events import LEADERS, SAFEGUARDING, Actor
+from service.foundation.kept import kept
 from service.people import queries as people
 from service.people.profile import Profile
 from service.people.tables import GroupMember, Guardianship, TeachingGroup
@@ -149,6 +152,14 @@ class Waiting:
     by_rule: tuple[Card, ...]
 
 
+def _is_lesson() -> Any:
+    """A breakout room is found from its lesson: lists and timetables hold lessons."""
+    return col(Lesson.breakout_of).is_(None)
+
+
+_EARLIEST = col(Lesson.starts_at), col(Lesson.title)
+
+
 def day_bounds(day: date, zone: str, days: int = 1) -> tuple[datetime, datetime]:
     """The moments at which `day` begins in the school's zone and `days` later ends."""
     return rules.moment(day, time(), zone), rules.moment(day + timedelta(days), time(), zone)
@@ -251,11 +262,6 @@ async def calendar(session: AsyncSession, school_id: str, person_id: str, since:
                         col(Lesson.status).in_(("planned", "cancelled")), _is_lesson())
 
 
-def _is_lesson() -> object:
-    """A breakout room is found from its lesson: lists and timetables hold lessons."""
-    return col(Lesson.breakout_of).is_(None)
-
-
 def _helped(person_id: str) -> "SelectOfScalar[str]":
     """The open breakout rooms of colleagues' lessons that somebody was named for: nothing else shows them the way there."""
     mine = select(LessonAdult.lesson_id).where(LessonAdult.person_id == person_id)
@@ -266,41 +272,60 @@ def _between(start: datetime, end: datetime) -> tuple[object, ...]:
     return Lesson.starts_at >= start, Lesson.starts_at < end
 
 
+_OF_CHILD = select(Lesson).where(
+    Lesson.school_id == bindparam("school"), Lesson.starts_at >= bindparam("start"), Lesson.starts_at < bindparam("end"),
+    col(Lesson.group_id).in_(
+        select(GroupMember.group_id).where(GroupMember.person_id == bindparam("child"), GroupMember.part == "pupil")),
+    col(Lesson.pupil_id).is_(None) | (col(Lesson.pupil_id) == bindparam("child")),
+    col(Lesson.status).in_(("planned", "cancelled")), _is_lesson(),
+).order_by(*_EARLIEST)  # built once: every pupil's day begins with it
+_JOINED = select(JournalEntry.lesson_id, JournalEntry.at).where(
+    col(JournalEntry.lesson_id).in_(bindparam("lessons", expanding=True)), JournalEntry.person_id == bindparam("person"),
+    JournalEntry.kind == "joined").order_by(col(JournalEntry.seq).desc())
+
+
 async def _of_child(
     session: AsyncSession, school_id: str, child_id: str, start: datetime, end: datetime
 ) -> tuple[PupilCard, ...]:
     """What was cancelled or moved is told; what is not approved yet is not there."""
-    groups = select(GroupMember.group_id).where(GroupMember.person_id == child_id, GroupMember.part == "pupil")
-    cards = await _cards(session, school_id, *_between(start, end), col(Lesson.group_id).in_(groups),
-                         col(Lesson.pupil_id).is_(None) | (col(Lesson.pupil_id) == child_id),
-                         col(Lesson.status).in_(("planned", "cancelled")), _is_lesson(), counted=False)
+    rows = (await session.exec(_OF_CHILD, params={"school": school_id, "child": child_id, "start": start, "end": end})).all()
+    cards = await _cards_of(session, school_id, rows, counted=False)
     purposes = (await rosters.consents.permissions(session, school_id, [child_id])).get(child_id, frozenset())
     joined = await _joined(session, child_id, [card.id for card in cards])
     return tuple(PupilCard(card, rules.may_take_part(purposes), joined.get(card.id)) for card in cards)
 
 
 async def _joined(session: AsyncSession, person_id: str, lesson_ids: Sequence[str]) -> dict[str, datetime]:
-    rows = (await session.exec(select(JournalEntry).where(
-        col(JournalEntry.lesson_id).in_(lesson_ids), JournalEntry.person_id == person_id, JournalEntry.kind == "joined"
-    ).order_by(col(JournalEntry.seq).desc()))).all()
-    return {row.lesson_id: row.at for row in rows}
+    return dict((await session.exec(_JOINED, params={"lessons": lesson_ids, "person": person_id})).all())
 
 
-async def _cards(session: AsyncSession, school_id: str, *wanted: object, counted: bool = True) -> list[Card]:
-    """The lessons that meet `wanted`, earliest first: the same few look-ups, however many lessons. Families are told
-    nothing of other pupils, so for them the class is not even read (`counted`)."""
-    now = session.info["clock"].now()
+async def _cards(session: AsyncSession, school_id: str, *wanted: object) -> list[Card]:
+    """The lessons that meet `wanted`, earliest first."""
     rows = (await session.exec(
-        select(Lesson).where(Lesson.school_id == school_id, *wanted)  # type: ignore[arg-type]
-        .order_by(col(Lesson.starts_at), col(Lesson.title))
+        select(Lesson).where(Lesson.school_id == school_id, *wanted).order_by(*_EARLIEST)  # type: ignore[arg-type]
     )).all()
+    return await _cards_of(session, school_id, rows)
+
+
+async def _cards_of(session: AsyncSession, school_id: str, rows: Sequence[Lesson], *, counted: bool = True) -> list[Card]:
+    """The same few look-ups, however many lessons. Families are told nothing of other pupils nor of links, so for them the class
+    is not even read (`counted`), and what is shown of its adults is what a classmate was shown a moment ago."""
+    now = session.info["clock"].now()
     profile = await people.profile(session, school_id)
-    adults = await _adults(session, school_id, {row.id: row.starts_at for row in rows}, now.date())
-    group_ids = {row.group_id for row in rows}
-    pupils = await rosters.pupils_by_group(session, school_id, group_ids, now.date()) if counted else {}
-    groups = (await session.exec(select(TeachingGroup).where(col(TeachingGroup.id).in_(group_ids)))).all()
-    names = {group.id: group.name for group in groups}
-    to_preview = await _to_preview(session, [row.id for row in rows])
+    starts, group_ids = {row.id: row.starts_at for row in rows}, {row.group_id for row in rows}
+
+    async def shown() -> tuple[dict[str, list[Adult]], dict[str, str]]:
+        groups = (await session.exec(select(TeachingGroup).where(col(TeachingGroup.id).in_(group_ids)))).all()
+        return await _adults(session, school_id, starts, now.date()), {group.id: group.name for group in groups}
+
+    if counted:
+        adults, names = await shown()
+        pupils = await rosters.pupils_by_group(session, school_id, group_ids, now.date())
+        to_preview = await _to_preview(session, [row.id for row in rows])
+    else:
+        asked = ("cards", school_id, frozenset(starts.items()), frozenset(group_ids), now.date())
+        adults, names = await kept(session, asked, shown)
+        pupils, to_preview = {}, []
     expected = {row.id: [p for p in pupils.get(row.group_id, ()) if row.pupil_id in (None, p.id)] for row in rows}
     return [
         _card(row, names[row.group_id], adults.get(row.id, ()), len(expected[row.id]),

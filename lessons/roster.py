@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -20,6 +21,7 @@ from lessons.guests.queries import Admission
 from lessons.tables import JournalEntry, Lesson, LessonAdult, LessonLink, WordListVersion
 from service.foundation.errors import NotFound
 from service.foundation.events import LEADERS, SAFEGUARDING, Role
+from service.foundation.kept import kept
 from service.people import queries as people
 from service.people.profile import Profile
 from service.people.queries import PersonView
@@ -307,19 +309,22 @@ async def links_of(session: AsyncSession, lesson_id: str) -> tuple[PreviewedLink
     return tuple(PreviewedLink(row.id, row.url, row.previewed_by, row.previewed_at) for row in rows)
 
 
+_REMOVED = select(JournalEntry.person_id).where(
+    col(JournalEntry.lesson_id).in_(ids_of(bindparam("lesson"))), JournalEntry.kind == "removed")  # built once: every door asks
+
+
 async def removed(session: AsyncSession, lesson_id: str) -> frozenset[str]:
     """Who was sent out of the lesson, or of any of its rooms, for good."""
-    rows = await session.exec(select(JournalEntry.person_id).where(
-        col(JournalEntry.lesson_id).in_(ids_of(lesson_id)), JournalEntry.kind == "removed"
-    ))
-    return frozenset(rows.all())
+    return frozenset((await session.exec(_REMOVED, params={"lesson": lesson_id})).all())
 
 
 async def word_list(session: AsyncSession, school_id: str) -> rules.WordList:
     """The words and addresses in force now (policy: IN6)."""
-    rows = (await session.exec(select(WordListVersion).where(WordListVersion.school_id == school_id))).all()
-    versions = [
-        rules.WordList(row.version, tuple(json.loads(row.words)), tuple(json.loads(row.allowed_links or "[]")), row.expires_at)
-        for row in rows
-    ]
-    return rules.in_force(versions, session.info["clock"].now())
+    async def read() -> tuple[rules.WordList, ...]:
+        rows = (await session.exec(select(WordListVersion).where(WordListVersion.school_id == school_id))).all()
+        return tuple(
+            rules.WordList(row.version, tuple(json.loads(row.words)), tuple(json.loads(row.allowed_links or "[]")),
+                           row.expires_at)
+            for row in rows)
+
+    return rules.in_force(await kept(session, ("word lists", school_id), read), session.info["clock"].now())

@@ -48,7 +48,7 @@ import service.selftest.pages as selftest_pages
 from consent.agreements import queries as agreements
 from consent.documents.commands import seed_all as seed_texts
 from lessons.attention import sweep
-from lessons.live.reading import Rosters
+from lessons.live.reading import DECIDES_NOTHING, Rosters
 from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
 from lessons.reminders import remind
@@ -66,6 +66,7 @@ from service.backup import health as backup_health
 from service.backup.restoring import refuse_half_restored
 from service.foundation import audit, banners, bus, health, jobs, mail, web
 from service.foundation.clock import Clock, SystemClock
+from service.foundation.crowd import Crowd
 from service.foundation.db import Database
 from service.foundation.errors import Unavailable
 from service.foundation.settings import Settings
@@ -165,6 +166,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.limits = mobile_route.Limits()
     app.state.rosters = Rosters()
     app.state.parents_app = Shell()
+    app.state.crowd = Crowd()
     app.state.preparations = Preparations()
     app.state.roster_turn = asyncio.Lock()
     app.state.templates = web.templates(TEMPLATES)
@@ -202,7 +204,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.database = Database(state.settings.url, {
             "clock": state.clock, "subscribers": SUBSCRIBERS, "outbox": state.outbox,
             "signing_key": audit.signing_key(state.keys), "post": state.post, "carrier": push_commands,
-            "state": state,
+            "state": state, "decides_nothing": DECIDES_NOTHING,
         })
         stack.push_async_callback(state.database.close)
         await upgrade.to_newest(state.database, state.keys)

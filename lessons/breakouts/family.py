@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sqlalchemy import BindParameter
 from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
@@ -36,7 +37,7 @@ class Family:
         return frozenset(pupil for pupil, place in self.places.items() if place == lesson_id)
 
 
-def ids_of(lesson_id: str) -> "SelectOfScalar[str]":
+def ids_of(lesson_id: "str | BindParameter[str]") -> "SelectOfScalar[str]":
     """The main lesson of `lesson_id` and every breakout room it ever had, as a query of ids."""
     main = select(func.coalesce(Lesson.breakout_of, Lesson.id)).where(Lesson.id == lesson_id).scalar_subquery()
     return select(Lesson.id).where(or_(col(Lesson.id) == main, col(Lesson.breakout_of) == main))

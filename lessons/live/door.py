@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -24,6 +25,7 @@ from lessons.roster import Roster
 from lessons.tables import DoorAnswer
 from recordings import commands as recordings
 from service.foundation.bus import publish
+from service.foundation.crowd import Stage, in_turn
 from service.foundation.errors import Conflict, NotAllowed, NotFound
 from service.foundation.events import EVERYBODY, Actor, Role
 from service.foundation.web import Audience, Now, Writing, say_time, token_hash
@@ -108,7 +110,7 @@ class Worry(BaseModel):
     text: str = Field("", max_length=4000)
 
 
-@router.post("/lessons/{lesson_id}/door")
+@router.post("/lessons/{lesson_id}/door", dependencies=[in_turn(Stage.DOOR)])
 async def door(request: Request, lesson_id: str, answers: Answers, actor: Anybody, now: Now) -> dict[str, Any]:
     """A ticket for who may come in now. The admission is in the audit before anybody can be let in (invariant I7)."""
     state = request.app.state
@@ -169,14 +171,16 @@ def admissible(plan: Plan, roster: Roster, actor: Actor, host: Host | None, now:
     return person
 
 
+_EARLIER = select(DoorAnswer).where(
+    col(DoorAnswer.lesson_id).in_(ids_of(bindparam("lesson"))), DoorAnswer.person_id == bindparam("person")
+).order_by(col(DoorAnswer.answered_at).desc()).limit(1)
+
+
 async def _keep(session: AsyncSession, actor: Actor, plan: Plan, answers: Answers, now: datetime) -> DoorAnswer:
     """Keep what was answered; a reconnect answers nothing, nor does a move to another room of the lesson, and what was kept
     stands. A device is known by the same name in all rooms of one lesson, and in no other lesson."""
     lesson_id = plan.lesson_id
-    earlier = (await session.exec(
-        select(DoorAnswer).where(col(DoorAnswer.lesson_id).in_(ids_of(lesson_id)), DoorAnswer.person_id == actor.person_id)
-        .order_by(col(DoorAnswer.answered_at).desc()).limit(1)
-    )).first()
+    earlier = (await session.exec(_EARLIER, params={"lesson": lesson_id, "person": actor.person_id})).first()
     if earlier is not None and not answers.model_fields_set:
         return earlier
     device = token_hash(f"{plan.family} {answers.device or actor.session_id}")

@@ -41,8 +41,9 @@ log = structlog.get_logger(__name__)
 TICK = 0.25
 CURRENT = 0.5
 """Seconds between two proofs that the plan is current; each holds for three."""
-REREAD = 10.0
-"""Seconds after which the plan is read again even though nothing seems to have changed: midnight changes things too."""
+REREAD = 9.0
+"""Seconds after which the plan is read again even though nothing seems to have changed: midnight changes things too. Less than
+doors believe what a host has read (`reading.STANDS`), so that while a lesson is on they read nothing themselves."""
 WITHHELD = 15.0
 """Seconds for which an approval that is being ended counts for nothing whatever the plan says. Longer than a writer waits for its
 turn, so that by then it is known whether it was ended."""

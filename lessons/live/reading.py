@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakValueDictionary
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, case
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -72,6 +72,12 @@ class Rosters:
             found = await self._current(session, lesson_id)
         return replace(found, removed=await rosters.removed(session, lesson_id))  # the journal, which decides nothing else
 
+    def note(self, roster: Roster, seen: int, now: datetime) -> None:
+        """A host has read it anyway. `seen`: where the audit stood in its view."""
+        known = self._kept.get(roster.lesson_id)
+        if known is None or known[0] <= seen:
+            self._kept[roster.lesson_id] = seen, now, roster
+
     async def _current(self, session: AsyncSession, lesson_id: str) -> Roster:
         now: datetime = session.info["clock"].now()
         self._kept = {each: kept for each, kept in self._kept.items() if timedelta() <= now - kept[1] < STANDS}
@@ -83,31 +89,34 @@ class Rosters:
         return found[2]
 
 
-async def read(session: AsyncSession, lesson_id: str) -> Read:
-    """Everything a host holds of a lesson, in one consistent view. Raises NotFound."""
+async def read(session: AsyncSession, lesson_id: str, known: Rosters | None = None) -> Read:
+    """Everything a host holds of a lesson, in one consistent view; `known` is told. Raises NotFound."""
     seen = await _stands(session)
     roster = await rosters.roster(session, lesson_id)
+    if known is not None:
+        known.note(roster, seen, session.info["clock"].now())
     words = await rosters.word_list(session, roster.school_id)
     return Read(await _plan(session, roster, words), _lists(roster, words), seen)
 
 
-_SINCE = select(func.max(AuditLeaf.seq)).where(AuditLeaf.seq > bindparam("seen"))
-_DECIDED = _SINCE.where(col(AuditLeaf.kind).not_in(DECIDES_NOTHING))
+_DECIDED: Any = select(
+    func.max(AuditLeaf.seq), func.max(case((col(AuditLeaf.kind).not_in(DECIDES_NOTHING), col(AuditLeaf.seq)))),
+).where(AuditLeaf.seq > bindparam("seen"))
 
 
 async def decided(session: AsyncSession, seen: int) -> tuple[int, int]:
     """(where the audit stands, the last entry after `seen` that could change a plan, or `seen` where none could). Cheap: every
     change of state is in it."""
-    stands = (await session.exec(_SINCE, params={"seen": seen})).one()
-    if stands is None:
-        return seen, seen
-    last = (await session.exec(_DECIDED, params={"seen": seen})).one()
-    return stands, seen if last is None else last
+    stands, last = (await session.exec(_DECIDED, params={"seen": seen})).one()
+    return seen if stands is None else stands, seen if last is None else last
+
+
+_STANDS = select(func.max(AuditLeaf.seq))
 
 
 async def _stands(session: AsyncSession) -> int:
     """Where the audit stands; -1 before its first entry."""
-    last = (await session.exec(select(func.max(AuditLeaf.seq)))).one()
+    last = (await session.exec(_STANDS)).one()
     return -1 if last is None else last
 
 
@@ -124,8 +133,11 @@ async def _plan(session: AsyncSession, roster: Roster, words: rules.WordList) ->
 
 async def _was_stopped(session: AsyncSession, lesson_ids: set[str]) -> bool:
     """A leader stopped it, or the lesson that it is a breakout room of: for good, through a restart as well."""
-    stopped = select(JournalEntry.id).where(col(JournalEntry.lesson_id).in_(lesson_ids), JournalEntry.kind == "stopped")
-    return (await session.exec(stopped.limit(1))).first() is not None
+    return (await session.exec(_STOPPED, params={"lessons": list(lesson_ids)})).first() is not None
+
+
+_STOPPED = select(JournalEntry.id).where(
+    col(JournalEntry.lesson_id).in_(bindparam("lessons", expanding=True)), JournalEntry.kind == "stopped").limit(1)
 
 
 async def words_and_links(session: AsyncSession, lesson_id: str) -> WordsAndLinks:

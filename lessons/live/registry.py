@@ -88,6 +88,8 @@ class Registry:
         """Whether everybody is at one address, as in the demo."""
         self.self_test_fails: Callable[[], bool] = lambda: False
         """What the last self-test says (screens 8.2). Its own lessons start all the same, or it could never pass."""
+        self.rosters: reading.Rosters | None = None
+        """Told of every roster that a host reads: the doors and the lesson's page go by the same."""
         self._hosts: dict[str, Host] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._beginning: dict[str, asyncio.Lock] = {}
@@ -138,7 +140,7 @@ class Registry:
         host = Host(
             first, clock=self.clock, gate=gate,
             journal=Journal(self.database, actor, lesson_id, f"{plan.title}, {plan.class_name}"),
-            read=lambda: self._glance(lambda session: reading.read(session, lesson_id)),
+            read=lambda: self._glance(lambda session: reading.read(session, lesson_id, self.rosters)),
             check=self._check,
             kin=Kin(self._doubted.setdefault(plan.family, Devices()), tell=self._tell_kin, changed=self._rooms_changed),
         )
@@ -316,7 +318,7 @@ def open_registry(state: Any, plane: Plane | None) -> Registry:
         state.seen[session_id] = state.clock.now()
 
     registry = Registry(state.database, state.clock, state.vault, Tickets(ticket_key(state.keys), state.clock), plane, seen)
-    registry.one_address = state.settings.dev
+    registry.one_address, registry.rosters = state.settings.dev, state.rosters
     return registry
 
 

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 
 from lessons import queries
 from lessons.proposals import TEACHING
+from service.foundation.crowd import Stage, in_turn
 from service.foundation.events import LEADERS, SAFEGUARDING, Actor, Role
 from service.foundation.web import Audience, Now, Reading, render
 from service.people import queries as people
@@ -18,7 +19,7 @@ Ours = Annotated[Actor, Depends(Audience(DAY - {Role.GUEST}))]  # a guest's page
 Parent = Annotated[Actor, Depends(Audience(Role.PARENT))]
 
 
-@router.get("/today")
+@router.get("/today", dependencies=[in_turn(Stage.DAY)])
 async def today(request: Request, actor: Ours, session: Reading, now: Now) -> Response:
     zone = (await people.school(session, actor.school_id)).zone
     day = now.astimezone(ZoneInfo(zone)).date()

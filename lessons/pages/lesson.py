@@ -12,6 +12,7 @@ from lessons.guests import rules as guests
 from lessons.live import reading
 from lessons.pages.day import DAY
 from lessons.queries import LessonView
+from service.foundation.crowd import Stage, in_turn
 from service.foundation.events import Actor
 from service.foundation.web import Audience, Now, Reading, render, say_day, say_time, see_other
 from service.people import queries as people
@@ -20,7 +21,7 @@ router = APIRouter()
 Anybody = Annotated[Actor, Depends(Audience(DAY))]
 
 
-@router.get("/lessons/{lesson_id}")
+@router.get("/lessons/{lesson_id}", dependencies=[in_turn(Stage.ROOM)])
 async def lesson(request: Request, lesson_id: str, actor: Anybody, session: Reading, now: Now, planned: int = 0) -> Response:
     roster = await request.app.state.rosters.current(session, lesson_id)
     place = reading.plan_of(roster, "").belongs(actor.person_id)

@@ -22,6 +22,7 @@ const LONGEST_WAIT = 5000;
 const MEDIA_PATIENCE = 12_000; // how long ICE and DTLS may take before the whole admission is tried again
 const GRACE = 3000; // a peer connection often recovers from "disconnected" by itself
 const COUNT_EVERY = 5; // heartbeats
+const MOST_TRIES = 5; // at a door that says when to come again
 const FOR_GOOD = new Set(["removed", "over", "not-permitted", "not-on-roster", "replaced", "self-test-fails"]);
 /** @type {Record<number, string>} */
 const CLOSED_FOR_GOOD = { 4403: "not-admitted", 4409: "replaced", 4410: "over" };
@@ -48,18 +49,25 @@ function sentTo(error) {
  * @returns {Promise<string>}
  */
 async function askDoor(address, answers) {
-  const response = await fetch(address, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", Accept: "application/json" },
-    body: JSON.stringify(answers),
-    cache: "no-store",
-  });
-  const body = await response.json().catch(() => ({}));
-  if (!response.ok) {
-    throw new DoorRefused({ status: response.status, code: body.code ?? "", title: body.title ?? "", detail: body.detail ?? "",
-      place: body.errors });
+  for (let tries = 1; ; tries++) {
+    const response = await fetch(address, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Accept: "application/json" },
+      body: JSON.stringify(answers),
+      cache: "no-store",
+    });
+    const seconds = Number(response.headers.get("Retry-After"));
+    if (seconds && tries < MOST_TRIES) { // many are at the door: nothing was refused, and nobody has to press again
+      await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+      continue;
+    }
+    const body = await response.json().catch(() => ({}));
+    if (!response.ok) {
+      throw new DoorRefused({ status: response.status, code: body.code ?? "", title: body.title ?? "", detail: body.detail ?? "",
+        place: body.errors });
+    }
+    return body.ticket;
   }
-  return body.ticket;
 }
 
 export class RoomConnection {

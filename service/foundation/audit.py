@@ -20,7 +20,7 @@ import rfc8785
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlmodel import Field, SQLModel, col, func, insert, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -125,6 +125,9 @@ def header_of(leaf: AuditLeaf) -> dict[str, Any]:
     }
 
 
+_LEAF, _BODY, _NODE = insert(AuditLeaf), insert(AuditBody), insert(AuditNode)
+
+
 async def append(session: AsyncSession, event: Event, actor: Actor) -> int:
     """Write `event` into the log inside the caller's transaction. Returns its sequence number.
 
@@ -139,10 +142,14 @@ async def append(session: AsyncSession, event: Event, actor: Actor) -> int:
         actor_id=actor.person_id, subject_id=event.subject_id, lesson_id=getattr(event, "lesson_id", None) or "",
         body_commit=body_commit(salt, body),
     )
-    connection = await session.connection()
-    await connection.execute(insert(AuditLeaf), leaf.model_dump())
-    await connection.execute(insert(AuditBody), {"seq": seq, "school_id": actor.school_id, "salt": salt, "body": body})
-    await connection.execute(insert(AuditNode), list(_grown(seq, leaf_hash(header_of(leaf)), edge)))
+    nodes = list(_grown(seq, leaf_hash(header_of(leaf)), edge))
+
+    def write(connection: Connection) -> None:
+        connection.execute(_LEAF, leaf.model_dump())
+        connection.execute(_BODY, {"seq": seq, "school_id": actor.school_id, "salt": salt, "body": body})
+        connection.execute(_NODE, nodes)
+
+    await (await session.connection()).run_sync(write)
     if (seq + 1) % CHECKPOINT_EVERY == 0:
         await checkpoint(session)
     return seq

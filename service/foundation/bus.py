@@ -59,6 +59,7 @@ async def publish(session: AsyncSession, event: Event, actor: Actor) -> None:
     if (state := session.info.get("state")) is not None:  # a command beside the service has no rooms
         for close in subscribers.closing.get(type(event), ()):
             close(state, event, actor)
+    session.info.setdefault("kinds", set()).add(event.kind)
     await audit.append(session, event, actor)
     for react in subscribers.in_transaction.get(type(event), ()):
         await react(session, event, actor)
@@ -103,7 +104,7 @@ async def _hand_out(database: Database, state: Any, subscribers: Subscribers, kn
 async def _write_down(database: Database, delivered: Iterable[int]) -> None:
     ids = list(delivered)
     if ids:
-        async with database.writing() as session:
+        async with database.writing(decides=False) as session:
             await session.exec(update(Outbox).where(col(Outbox.id).in_(ids)).values(done_at=session.info["clock"].now()))
 
 

@@ -20,6 +20,7 @@ from sqlmodel import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.errors import Unavailable
+from service.foundation.kept import Memory
 from service.foundation.sqlite import PATIENCE, Nearby
 
 WRITE_SECONDS = Histogram(
@@ -81,22 +82,27 @@ class Database:
         self.engine = open_engine(url)
         self._readers, self._lookups = open_engine(url, reads_only=True), open_engine(url, reads_only=True)
         self._turn = Turn() if url.startswith("sqlite") else None
+        self.memory = Memory(info.get("decides_nothing", ()))
         self._sessions, self._readings, self._glances = (
             async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False, info=info)
             for engine in (self.engine, self._readers, self._lookups))
 
     @asynccontextmanager
-    async def writing(self, *, closes: bool = False) -> AsyncIterator[AsyncSession]:
+    async def writing(self, *, closes: bool = False, decides: bool = True) -> AsyncIterator[AsyncSession]:
         """One transaction: committed when the block ends, rolled back whole when anything raises.
 
         What was published is delivered from here on, not before: until the commit there is nothing to see. What `closes` a room
         or ends access, or proves who wants to, waits for the transaction that is under way and for no other (security G3).
+        What `decides` nothing changes nothing that a view may have been told before (`kept`).
         """
         async with self._turn.taken(first=closes) if self._turn else nullcontext(), self._sessions() as session:
-            async with session.begin():
-                await session.connection()
-                began = time.perf_counter()
-                yield session
+            with self.memory.transaction() as transaction:
+                async with session.begin():
+                    await session.connection()
+                    began = time.perf_counter()
+                    yield session
+                    if decides:
+                        transaction.commits(session.info.get("kinds", ()))
             if not self._turn:  # where there are turns, the connection says when it let go of the writer
                 WRITE_SECONDS.observe(time.perf_counter() - began)
             if session.info.get("published"):
@@ -106,17 +112,25 @@ class Database:
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """One consistent view; nothing can be written through it."""
         async with self._readings() as session:
+            session.info["view"] = self.memory.view()
             yield session
 
     @asynccontextmanager
     async def glance(self) -> AsyncIterator[AsyncSession]:
         """A short look-up beside a request's own session (who is signed in, what the frame shows)."""
         async with self._glances() as session:
+            session.info["view"] = self.memory.view()
             yield session
 
     async def close(self) -> None:
         for engine in (self.engine, self._readers, self._lookups):
             await engine.dispose()
+
+
+class WriterBusy(Unavailable):
+    """This is not available just now. Nothing has been saved. Try again in a minute."""
+
+    retry_after = 3
 
 
 class Turn:
@@ -129,7 +143,7 @@ class Turn:
 
     @asynccontextmanager
     async def taken(self, *, first: bool = False) -> AsyncIterator[None]:
-        """Raises Unavailable after ten seconds."""
+        """Raises WriterBusy after ten seconds."""
         if self._is_taken:
             await self._come(self._closing if first else self._waiting)
         self._is_taken = True
@@ -148,7 +162,7 @@ class Turn:
             if not mine.cancelled():
                 self._pass_on()  # it was given to somebody who could not wait any longer
             if isinstance(error, TimeoutError):
-                raise Unavailable() from error
+                raise WriterBusy() from error
             raise
 
     def _pass_on(self) -> None:

@@ -90,3 +90,5 @@ class Unavailable(SafeguardError):
     """This is not available just now. Nothing has been saved. Try again in a minute."""
 
     code = "unavailable"
+    retry_after = 0
+    """Seconds after which a page tries again by itself; 0 where that would help nobody."""

@@ -295,7 +295,12 @@ async def on_safeguard_error(request: Request, error: Exception) -> Response:
     if isinstance(error, errors.SignFirst) and not wants_json(request):
         return see_other(f"/agreement?next={quote(request.url.path)}" if request.method == "GET" else "/agreement")
     status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
-    return await _answer(request, status, error.message, error.code, error.fields)
+    answer = await _answer(request, status, error.message, error.code, error.fields)
+    if isinstance(error, errors.Unavailable) and error.retry_after:
+        answer.headers["Retry-After"] = str(error.retry_after)
+        if request.method == "GET":  # browsers heed `Retry-After` of no page
+            answer.headers["Refresh"] = str(error.retry_after)
+    return answer
 
 
 async def on_malformed(request: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.errors import NotFound
 from service.foundation.events import LEADERS, Actor, Role
+from service.foundation.kept import kept
 from service.people import rules
 from service.people.profile import Profile, profile_from
 from service.people.tables import (
@@ -67,28 +68,35 @@ class GroupView:
 
 
 async def school(session: AsyncSession, school_id: str) -> SchoolView:
-    return _school(await session.get_one(School, school_id))
+    async def read() -> SchoolView:
+        return _school(await session.get_one(School, school_id))
+
+    return await kept(session, ("school", school_id), read)
 
 
 def _school(row: School) -> SchoolView:
     return SchoolView(row.id, row.name, row.zone, row.office, row.is_demo, row.live_at is not None, row.opens_at, row.closes_at)
 
 
-_PROFILE = select(ProfileVersion.profile).where(
-    ProfileVersion.school_id == bindparam("school"), col(ProfileVersion.in_force_at) <= bindparam("at")
-).order_by(col(ProfileVersion.version).desc()).limit(1)  # built once: every page asks
+_PROFILES = select(ProfileVersion.in_force_at, ProfileVersion.profile).where(
+    ProfileVersion.school_id == bindparam("school")).order_by(col(ProfileVersion.version).desc())  # built once: every page asks
 
 
 async def profile(session: AsyncSession, school_id: str, at: datetime | None = None) -> Profile:
     """The policy profile in force now, or at a moment: a lesson keeps to its end what was in force when it began."""
+    async def read() -> tuple[tuple[datetime, str], ...]:
+        rows = (await session.exec(_PROFILES, params={"school": school_id})).all()
+        return tuple((in_force_at, text) for in_force_at, text in rows)
+
     at = at or session.info["clock"].now()
-    newest = (await session.exec(_PROFILE, params={"school": school_id, "at": at})).first()
+    versions = await kept(session, ("profiles", school_id), read)
+    newest = next((text for in_force_at, text in versions if in_force_at <= at), None)
     return Profile() if newest is None else profile_from(newest)
 
 
 async def actor(session: AsyncSession, person_id: str, *, session_id: str = "") -> Actor | None:
     """The person as one who acts, with the roles they hold now; None once they have left."""
-    rows = (await session.exec(_with_roles(select(Person, PersonRole.role)).where(Person.id == person_id))).all()
+    rows = (await session.exec(_ACTOR, params={"person": person_id})).all()
     return _actor(session, rows[0][0], [role for _, role in rows], session_id) if rows else None
 
 
@@ -105,6 +113,7 @@ def _with_roles(wanted: Any) -> Any:
     return wanted.join(PersonRole, col(PersonRole.person_id) == Person.id, isouter=True)
 
 
+_ACTOR = _with_roles(select(Person, PersonRole.role)).where(Person.id == bindparam("person"))
 _SIGNED_IN = _with_roles(
     select(SignIn, Person, PersonRole.role).join(Person, col(Person.id) == SignIn.person_id)
 ).where(SignIn.token_hash == bindparam("hashed"))
@@ -144,9 +153,14 @@ async def person(session: AsyncSession, school_id: str, person_id: str) -> Perso
 
 async def holders(session: AsyncSession, school_id: str, wanted: frozenset[Role]) -> list[PersonView]:
     """Everybody of this school who holds one of `wanted` and has not left, by name."""
-    ids = (await session.exec(_HOLDERS, params={"school": school_id, "roles": list(wanted)})).all()
-    found = await people(session, school_id, ids, here_on=session.info["clock"].now().date())
-    return sorted(found.values(), key=lambda person: rules.sort_key(person.full_name))
+    today = session.info["clock"].now().date()
+
+    async def read() -> tuple[PersonView, ...]:
+        ids = (await session.exec(_HOLDERS, params={"school": school_id, "roles": list(wanted)})).all()
+        found = await people(session, school_id, ids, here_on=today)
+        return tuple(sorted(found.values(), key=lambda person: rules.sort_key(person.full_name)))
+
+    return list(await kept(session, ("holders", school_id, wanted, today), read))
 
 
 async def has_head(session: AsyncSession, school_id: str) -> bool:
@@ -204,8 +218,11 @@ async def is_self_test(session: AsyncSession, school_id: str) -> bool:
 
 async def only_school(session: AsyncSession) -> SchoolView | None:
     """The school of an installation that has one: what a page may name before anybody signed in."""
-    rows = (await session.exec(select(School).where(~col(School.is_self_test)).limit(2))).all()
-    return _school(rows[0]) if len(rows) == 1 else None
+    async def read() -> SchoolView | None:
+        rows = (await session.exec(select(School).where(~col(School.is_self_test)).limit(2))).all()
+        return _school(rows[0]) if len(rows) == 1 else None
+
+    return await kept(session, ("only school",), read)
 
 
 # -- one's own account ------------------------------------------------------------------------------------------------

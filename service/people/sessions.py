@@ -81,7 +81,7 @@ async def keep_seen(state: Any) -> None:
         return
     rows = SignIn.__table__  # type: ignore[attr-defined]
     statement = update(rows).where(rows.c.id == bindparam("row_id")).values(seen_at=bindparam("at"))
-    async with state.database.writing() as session:
+    async with state.database.writing(decides=False) as session:
         await (await session.connection()).execute(statement, [{"row_id": each, "at": at} for each, at in seen.items()])
     for session_id, at in seen.items():  # not before it is written: who asks meanwhile would look idle
         if state.seen.get(session_id) == at:
@@ -103,11 +103,12 @@ async def end_token(session: AsyncSession, token: str, *, now: datetime) -> None
 
 async def end_others(session: AsyncSession, actor: Actor, *, now: datetime) -> None:
     """End where a pupil was signed in before: one pupil, one place (policy: AC1)."""
-    open_ones = (await session.exec(
-        select(SignIn.id).where(SignIn.person_id == actor.person_id, col(SignIn.ended_at).is_(None), SignIn.ends_at > now)
-    )).all()
-    if open_ones:
+    if (await session.exec(_OPEN, params={"person": actor.person_id, "now": now})).first() is not None:
         await end_all(session, actor, person_id=actor.person_id, why="elsewhere", now=now)
+
+
+_OPEN = select(SignIn.id).where(
+    SignIn.person_id == bindparam("person"), col(SignIn.ended_at).is_(None), SignIn.ends_at > bindparam("now")).limit(1)
 
 
 async def was_idle(connection: HTTPConnection) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
+from sqlalchemy import bindparam
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -317,6 +318,9 @@ async def _keep_password(session: AsyncSession, actor: Actor, kept: str, *, rout
 
 # -- badges -----------------------------------------------------------------------------------------------------------
 
+_BY_SECRET = select(Badge).where(Badge.secret_hash == bindparam("secret"), col(Badge.revoked_at).is_(None))
+_BADGE = select(Badge).where(Badge.id == bindparam("badge"))
+
 
 async def by_code(state: Any, *, code: str, address: str) -> Scanned:
     """The badge behind a scanned or typed code. Raises BadgeRefused, BadgeLocked, OutOfHours, TooManyTries."""
@@ -324,7 +328,7 @@ async def by_code(state: Any, *, code: str, address: str) -> Scanned:
     state.tries.refuse(address)
     secret = state.pepper.code(credentials.normal_code(code))
     async with state.database.glance() as session:
-        badge = (await session.exec(select(Badge).where(Badge.secret_hash == secret, col(Badge.revoked_at).is_(None)))).first()
+        badge = (await session.exec(_BY_SECRET, params={"secret": secret})).first()
         actor = await queries.actor(session, badge.person_id) if badge else None
         if badge is None or actor is None:
             state.tries.note(address)
@@ -363,7 +367,7 @@ async def by_pin(state: Any, *, ticket: str, pin: list[str], address: str, repla
 async def _try_pin(session: AsyncSession, badge_id: str, given: str, actor: Actor) -> int:
     """How many tries in a row were wrong, 0 when this one is right. Counted where it is compared: guessing with many
     devices at once gains nothing."""
-    badge = await session.get_one(Badge, badge_id)
+    badge = (await session.exec(_BADGE, params={"badge": badge_id})).one()
     if badge.failures >= credentials.PIN_TRIES or badge.revoked_at is not None:
         return credentials.PIN_TRIES
     if hmac.compare_digest(given, badge.pin_hash):
@@ -377,7 +381,7 @@ async def _try_pin(session: AsyncSession, badge_id: str, given: str, actor: Acto
 
 async def _behind(state: Any, session: AsyncSession, ticket: str) -> tuple[Badge, Actor]:
     badge_id = state.pepper.badge_of(ticket, int(state.clock.now().timestamp()))
-    badge = await session.get(Badge, badge_id) if badge_id else None
+    badge = (await session.exec(_BADGE, params={"badge": badge_id})).first() if badge_id else None
     actor = await queries.actor(session, badge.person_id) if badge and badge.revoked_at is None else None
     if badge is None or actor is None:
         raise BadgeRefused("That took a while. Scan your badge again.", code="ticket-over")

@@ -26,7 +26,7 @@ _TLS = ssl.create_default_context()
 @dataclass
 class Arrival(Visitor):
     """`at`: when each step was done (perf_counter): scanned, signed_in, page, ticket, welcome, heard, open.
-    `kept`: files that this device has from earlier days."""
+    `kept`: files that this device has from earlier days. `patience`: seconds after which they give up."""
 
     pace: float = MUTED
     badge: NewBadge | None = None
@@ -34,13 +34,14 @@ class Arrival(Visitor):
     error: str = ""
     requests: int = 0
     kept: set[str] = field(default_factory=set)
+    patience: float = PATIENCE
 
     async def arrive(self) -> None:
         """All of it. What goes wrong is kept in `error`."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self.patience):
                 self._mark("began")
-                async with httpx.AsyncClient(base_url=self.url, verify=_TLS, timeout=PATIENCE, headers={
+                async with httpx.AsyncClient(base_url=self.url, verify=_TLS, timeout=self.patience, headers={
                         "origin": self.url, "accept-encoding": "gzip"}) as client:
                     if self.badge is not None:
                         await self._sign_in(client, self.badge)
@@ -64,7 +65,11 @@ class Arrival(Visitor):
                 await self._page(client, await client.get(path, headers=self._own))
 
     async def _sign_in(self, client: httpx.AsyncClient, badge: NewBadge) -> None:
-        await self._page(client, await client.get("/sign-in/badge"))
+        form = await client.get("/sign-in/badge")
+        while "refresh" in form.headers:  # as a browser does by itself
+            await asyncio.sleep(int(form.headers["refresh"]))
+            form = await client.get("/sign-in/badge")
+        await self._page(client, form)
         self._mark("began")  # the badge is held up
         scanned = await self._page(client, await client.post("/sign-in/badge", data={"code": badge.code}))
         ticket = _found(TICKET, scanned)

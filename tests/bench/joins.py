@@ -25,13 +25,15 @@ from service.foundation.clock import SystemClock
 from service.people import commands
 from service.people.commands import NewBadge
 from tests.bench import processor
-from tests.bench.arrival import Arrival
+from tests.bench.arrival import PATIENCE, Arrival
 from tests.school import Running, running
 from tests.ten_lessons import Taught, office, ten_lessons
 
 EARLY, EACH = 2, 30
 GOAL = 1.5
 MINUTE = 60.0
+AT_ONCE = 120.0
+"""Seconds for which somebody waits when everybody comes at once: how many are in after how long is then the question."""
 STEPS = ("signed_in", "page", "ticket", "welcome", "heard", "open")
 WRITES = "chaperone_write_transaction_seconds"
 
@@ -140,7 +142,7 @@ class Run:
 async def run(nine: Nine, service: Served, seconds: float, *, early: bool) -> Run:
     """300 pupils come within `seconds`; `early`: their lessons are open already, with a teacher and two who came before."""
     await service.ready()
-    people = _people(nine, service.url)
+    people = _people(nine, service.url, PATIENCE if early else AT_ONCE)
     waiting = [arrival for lesson in people for arrival in lesson[:1 + EARLY * early]]
     coming = [arrival for lesson in people for arrival in lesson[1 + EARLY:]]
     await _been_here(people[0][1], coming)
@@ -171,7 +173,7 @@ async def _later(arrival: Arrival, seconds: float) -> None:
     await arrival.arrive()
 
 
-def _people(nine: Nine, url: str) -> list[list[Arrival]]:
+def _people(nine: Nine, url: str, patience: float) -> list[list[Arrival]]:
     """Each lesson's teacher, early pupils, and the others; each at an address of their own."""
     found, number = [], 0
     for lesson in nine.lessons:
@@ -179,7 +181,7 @@ def _people(nine: Nine, url: str) -> list[list[Arrival]]:
         for person in (lesson.teacher_id, *lesson.pupil_ids):
             number += 1
             found[-1].append(Arrival(url, lesson.lesson_id, f"127.1.{number // 250}.{number % 250 + 1}",
-                                     badge=nine.badges.get(person), cookie=nine.cookies.get(person, "")))
+                                     badge=nine.badges.get(person), cookie=nine.cookies.get(person, ""), patience=patience))
     return found
 
 

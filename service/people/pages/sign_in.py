@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import JSONResponse, Response
 
+from service.foundation.crowd import Stage, in_turn
 from service.foundation.errors import Invalid, NotAllowed, NotFound, Unavailable
 from service.foundation.events import EVERYBODY, Actor
 from service.foundation.web import (
@@ -189,7 +190,7 @@ async def own_password(request: Request, actor: Anybody, old: Text = "", passwor
 # -- badge ------------------------------------------------------------------------------------------------------------
 
 
-@router.get("/sign-in/badge", dependencies=[Public])
+@router.get("/sign-in/badge", dependencies=[in_turn(Stage.START), Public])
 async def badge_form(request: Request, next: str = "") -> Response:
     return await _badge_form(request, next=next)
 
@@ -210,7 +211,7 @@ async def _stopped(request: Request, refusal: NotAllowed) -> Response:
                         **await _unnamed(request))
 
 
-@router.post("/sign-in/badge", dependencies=[Public])
+@router.post("/sign-in/badge", dependencies=[in_turn(Stage.BADGE), Public])
 async def scan(request: Request, code: Text = "", next: Text = "") -> Response:
     try:
         scanned = await sign_in.by_code(request.app.state, code=code, address=_address(request))
@@ -222,7 +223,7 @@ async def scan(request: Request, code: Text = "", next: Text = "") -> Response:
                         **await _unnamed(request))
 
 
-@router.post("/sign-in/pin", dependencies=[Public])
+@router.post("/sign-in/pin", dependencies=[in_turn(Stage.PIN), Public])
 async def ask_pin(request: Request, ticket: Text = "", next: Text = "") -> Response:
     try:
         return await _pin_form(request, ticket, next)
@@ -237,7 +238,7 @@ async def _pin_form(request: Request, ticket: str, next: str, refusal: Invalid |
                         pictures=credentials.PICTURES, next=next, errors=errors, **await _unnamed(request))
 
 
-@router.post("/sign-in/pin/check", dependencies=[Public])
+@router.post("/sign-in/pin/check", dependencies=[in_turn(Stage.PIN), Public])
 async def check_pin(request: Request, ticket: Text = "", pin1: Text = "", pin2: Text = "", pin3: Text = "",
                     next: Text = "") -> Response:
     try:

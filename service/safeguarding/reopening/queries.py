@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -33,9 +34,10 @@ async def restoration(session: AsyncSession, school_id: str) -> Restoration | No
                        said["approvals"], said["passes"])
 
 
+_LAST = select(AuditLeaf).where(AuditLeaf.school_id == bindparam("school"), col(AuditLeaf.kind).in_(KINDS)).order_by(
+    col(AuditLeaf.seq).desc()).limit(1)  # built once: every door asks
+
+
 async def _last(session: AsyncSession, school_id: str) -> AuditLeaf | None:
-    last = (await session.exec(
-        select(AuditLeaf).where(AuditLeaf.school_id == school_id, col(AuditLeaf.kind).in_(KINDS))
-        .order_by(col(AuditLeaf.seq).desc()).limit(1)
-    )).first()
+    last = (await session.exec(_LAST, params={"school": school_id})).first()
     return last if last is not None and last.kind == SystemRestored.__name__ else None
