@@ -19,6 +19,7 @@ from recordings.events import (
 )
 from recordings.format import Header, Manifest
 from recordings.grants import notices
+from recordings.grants import queries as granted
 from recordings.keystore import Part
 from recordings.reader import read_manifest
 from recordings.recover import STOPPED, seal_torn
@@ -149,6 +150,12 @@ async def end(session: AsyncSession, actor: Actor, *, recording_id: str, now: da
     ), actor)
 
 
+async def check_may_watch(session: AsyncSession, actor: Actor, recording: queries.RecordingDetails,
+                          in_it: frozenset[str] = frozenset()) -> None:
+    """Raise unless this person may watch the whole recording. `in_it`: whom it shows besides those who were admitted."""
+    rules.check_may_watch(actor, recording.participants | in_it, await granted.subjects(session, recording))
+
+
 async def watch(
     session: AsyncSession, actor: Actor, *, lesson_id: str, why: str, concern: str, in_it: frozenset[str], proof: Proof,
     now: datetime,
@@ -159,7 +166,7 @@ async def watch(
     `in_it`: people whom the recording itself shows, who cannot review it either.
     """
     recording = await queries.recording(session, actor.school_id, lesson_id)
-    rules.check_may_watch(actor, recording.participants | in_it)
+    await check_may_watch(session, actor, recording, in_it)
     purpose = rules.check_reason(why, concern.strip())
     await concerns.check_number(session, actor, concern)
     if not recording.outcome:

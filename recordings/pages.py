@@ -48,7 +48,7 @@ async def _in_it(request: Request, actor: Reviewer, lesson_id: str) -> frozenset
     state = request.app.state
     async with state.database.glance() as session:
         details = await queries.recording(session, actor.school_id, lesson_id)
-    rules.check_may_watch(actor, details.participants)
+        await commands.check_may_watch(session, actor, details)
     if not details.outcome:
         return frozenset()
     return (await review.open_review(details, state.vault, state.shelf)).people
@@ -61,7 +61,7 @@ async def watch(
     clip: Annotated[str, Form(pattern=r"^\d{0,9}$")] = "",
 ) -> Response:
     details = await queries.recording(session, actor.school_id, lesson_id)
-    rules.check_may_watch(actor, details.participants | in_it)
+    await commands.check_may_watch(session, actor, details, in_it)
     if rules.is_refused(why):
         async with request.app.state.database.writing() as writing:
             await commands.refuse_purpose(writing, actor, lesson_id, why)
@@ -87,7 +87,7 @@ async def _ask(
     request: Request, actor: Actor, session: Reading, lesson_id: str, wrong: dict[str, str], given: dict[str, str]
 ) -> Response:
     details = await queries.recording(session, actor.school_id, lesson_id)
-    rules.check_may_watch(actor, details.participants)
+    await commands.check_may_watch(session, actor, details)
     views = await queries.views(session, details.id)
     names = await people.people(session, actor.school_id, {view.person_id for view in views})
     is_isolated = request.app.state.vault.key_store(actor.school_id).is_isolated(details.id)
@@ -113,7 +113,7 @@ async def _granted(request: Request, actor: Watcher, session: Reading, now: Now,
         if not named.is_served(now) or actor.person_id in await granted.subjects(session, details):
             raise NotFound()
         return limited(await review.open_review(details, state.vault, state.shelf), named.starts_at, named.ends_at)
-    rules.check_may_watch(actor, details.participants)
+    await commands.check_may_watch(session, actor, details)
     return await review.open_review(details, state.vault, state.shelf)
 
 
@@ -122,7 +122,7 @@ Granted = Annotated[Review, Depends(_granted)]
 
 
 async def _whole(watched: Granted, actor: Reviewer) -> Review:
-    rules.check_may_watch(actor, watched.details.participants)
+    rules.check_may_watch(actor, watched.details.participants, ())  # a subject was given no `Review`
     return watched
 
 

@@ -1,6 +1,6 @@
 """Who may watch a recording, why, and for how long. Pure. policy: RE1, RE2, RE4."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -58,6 +58,12 @@ class TookPart(NotAllowed):
     code = "took-part"
 
 
+class SomebodyElse(NotAllowed):
+    """Somebody else reviews this recording."""
+
+    code = "somebody-else"
+
+
 class StillRecording(Conflict):
     """This lesson is still being recorded. You can watch it when it has ended."""
 
@@ -89,12 +95,15 @@ def watch_action(recording_id: str, title: str, why: str, concern: str) -> Actio
                   {"recording_id": recording_id, "why": why, "concern": concern.strip()})
 
 
-def check_may_watch(actor: Actor, participants: Iterable[str]) -> None:
-    """Only the safeguarding team, and nobody who took part; to everybody else a recording does not exist."""
+def check_may_watch(actor: Actor, participants: Collection[str], subjects: Collection[str]) -> None:
+    """Only the safeguarding team, nobody who took part, and nobody whom a complaint or concern about it is about: they are told
+    no more than that somebody else does it (policy: IN4). To everybody else a recording does not exist."""
     if not actor.is_any(SAFEGUARDING):
         raise NotFound()
     if actor.person_id in participants:
         raise TookPart()
+    if actor.person_id in subjects:
+        raise SomebodyElse()
 
 
 def check_reason(why: str, concern: str) -> Why:

@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from recordings.ending import rules
 from recordings.ending.rules import Involved, Item, Standing, Step, Taken
 from recordings.ending.tables import Destruction, HoldStep, HousekeepingReview, RecoveryRecipient
+from recordings.grants import queries as granted
 from recordings.tables import Recording, RecordingKey, RecordingPart, RecordingParticipant
 from service.foundation.errors import NotAllowed, NotFound
 from service.foundation.events import STAFF, Actor, Role
@@ -77,14 +78,15 @@ async def hold(session: AsyncSession, actor: Actor, lesson_id: str, now: datetim
 
 
 async def involved(session: AsyncSession, row: Recording) -> Involved:
-    """Everybody who was in a lesson or in another room of it, and who the headteachers are."""
+    """Everybody who was in a lesson or in another room of it, whom it is about, and who the headteachers are."""
     main_id = row.main_id or row.lesson_id
-    shown = (await session.exec(
-        select(RecordingParticipant.person_id).join(Recording, col(Recording.id) == RecordingParticipant.recording_id)
-        .where(Recording.school_id == row.school_id, or_(col(Recording.lesson_id) == main_id, col(Recording.main_id) == main_id))
-    )).all()
+    whole = (Recording.school_id == row.school_id, or_(col(Recording.lesson_id) == main_id, col(Recording.main_id) == main_id))
+    shown = (await session.exec(select(RecordingParticipant.person_id).join(
+        Recording, col(Recording.id) == RecordingParticipant.recording_id).where(*whole))).all()
+    rooms = (await session.exec(select(Recording.lesson_id).where(*whole))).all()
     heads = await people.holders(session, row.school_id, frozenset({Role.HEADTEACHER}))
-    return Involved(frozenset(shown), frozenset(head.id for head in heads))
+    about = await granted.subjects_of(session, row.school_id, rooms, shown)
+    return Involved(frozenset(shown), frozenset(head.id for head in heads), about)
 
 
 async def _steps(session: AsyncSession, ids: Iterable[str]) -> dict[str, list[HoldStep]]:
@@ -118,17 +120,18 @@ async def endings(session: AsyncSession, actor: Actor, now: datetime, zone: str,
     )).all()
     steps = await steps_of(session, actor.school_id)
     in_it = await _participants(session, [row for row, _ in rows])
+    away = {row.id: in_it.get(row.main_id or row.lesson_id, frozenset()) for row, _ in rows}
+    away |= {row.id: away[row.id] | (await involved(session, row)).subjects for row, _ in rows if row.id in steps}
     found = [
-        _ending(actor, row, gone, steps.get(row.id, []), in_it.get(row.main_id or row.lesson_id, frozenset()), now, zone)
-        for row, gone in rows
-        if rules.is_listed(row.kept_until, now, zone, actor.person_id, in_it.get(row.main_id or row.lesson_id, frozenset()))
+        _ending(actor, row, gone, steps.get(row.id, []), away[row.id], now, zone) for row, gone in rows
+        if rules.is_listed(row.kept_until, now, zone, actor.person_id, away[row.id])
     ]
     return sorted(found, key=lambda each: (not each.is_late, each.destroyed_at is not None, each.kept_until, each.starts_at))
 
 
-def _ending(actor: Actor, row: Recording, gone: Destruction | None, steps: list[Taken], in_it: frozenset[str], now: datetime,
+def _ending(actor: Actor, row: Recording, gone: Destruction | None, steps: list[Taken], away: frozenset[str], now: datetime,
             zone: str) -> Ending:
-    knows = actor.is_any(rules.READERS) and actor.person_id not in in_it
+    knows = actor.is_any(rules.READERS) and actor.person_id not in away
     kept, done = rules.standing(steps, now), gone is not None and gone.destroyed_at is not None
     return Ending(
         row.id, row.lesson_id, row.title, row.class_name, row.starts_at, row.kind, row.kept_until,

@@ -130,14 +130,21 @@ def _after(before: Standing, taken: Taken) -> Standing:
 
 @dataclass(frozen=True)
 class Involved:
-    """Whom a recording shows. `heads`: the school's headteachers, to know whether one of them was in it."""
+    """Whom a recording shows. `heads`: the school's headteachers, to know whether one of them was in it. `subjects`: whom a
+    complaint, alert or concern about it is about; they decide nothing about it and learn nothing of it (policy: IN4)."""
 
     participants: frozenset[str]
     heads: frozenset[str] = frozenset()
+    subjects: frozenset[str] = frozenset()
 
     @property
     def head_took_part(self) -> bool:
         return bool(self.participants & self.heads)
+
+    @property
+    def head_is_out(self) -> bool:
+        """Whether the chair of governors stands in for the headteacher."""
+        return bool((self.participants | self.subjects) & self.heads)
 
 
 class TookPart(NotAllowed):
@@ -153,10 +160,11 @@ class SamePerson(NotAllowed):
 
 
 def is_in_circle(actor: Actor, involved: Involved) -> bool:
-    """Whether somebody may know that a recording is held. Nobody who was in the lesson may, whatever they are."""
-    if actor.person_id in involved.participants:
+    """Whether somebody may know that a recording is held. Nobody who was in the lesson may, whatever they are, and nobody whom
+    a concern about it is about."""
+    if actor.person_id in involved.participants | involved.subjects:
         return False
-    return actor.is_any(CIRCLE) or (Role.CHAIR in actor.roles and involved.head_took_part)
+    return actor.is_any(CIRCLE) or (Role.CHAIR in actor.roles and involved.head_is_out)
 
 
 def check_in_circle(actor: Actor, involved: Involved) -> None:
@@ -176,12 +184,12 @@ def check_may_ask(actor: Actor, involved: Involved) -> None:
 def check_may_agree(actor: Actor, asked_by: str, asked_roles: frozenset[Role], involved: Involved) -> None:
     """The second person: of the DSL (or a deputy) and the headteacher, the one who did not ask.
 
-    Where a headteacher was in the lesson, the chair of governors stands in for them.
+    Where a headteacher was in the lesson, or it is about one, the chair of governors stands in for them.
     """
     check_in_circle(actor, involved)
     if actor.person_id == asked_by:
         raise SamePerson()
-    heads = {Role.HEADTEACHER, Role.CHAIR} if involved.head_took_part else {Role.HEADTEACHER}
+    heads = {Role.HEADTEACHER, Role.CHAIR} if involved.head_is_out else {Role.HEADTEACHER}
     is_head, is_safeguarding = actor.is_any(frozenset(heads)), actor.is_any(SAFEGUARDING)
     asked_as_safeguarding, asked_as_head = bool(asked_roles & SAFEGUARDING), bool(asked_roles & heads)
     if not ((is_head and asked_as_safeguarding) or (is_safeguarding and asked_as_head)):
@@ -266,10 +274,10 @@ def school_year(day: date) -> int:
     return day.year if day.month >= 9 else day.year - 1
 
 
-def is_listed(kept_until: date, now: datetime, zone: str, actor_id: str, participants: Collection[str]) -> bool:
-    """Whether somebody may still see a recording in a list. Who was in a lesson sees it until its day, and then not at all:
-    so nobody can tell from a list whether their own lesson is held."""
-    return actor_id not in participants or not is_due(kept_until, now, zone)
+def is_listed(kept_until: date, now: datetime, zone: str, actor_id: str, away: Collection[str]) -> bool:
+    """Whether somebody may still see a recording in a list. Who was in a lesson, or whom it is about, sees it until its day, and
+    then not at all: so nobody can tell from a list whether their own lesson is held."""
+    return actor_id not in away or not is_due(kept_until, now, zone)
 
 
 def in_force(steps: Iterable[Taken], now: datetime) -> bool:

@@ -1,6 +1,6 @@
 """Reading requests to watch, views, and who is told of them, always within one school."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -16,6 +16,7 @@ from service.foundation.errors import NotFound
 from service.foundation.events import SAFEGUARDING, Actor, Role
 from service.people import queries as people
 from service.safeguarding import queries as safeguarding
+from service.safeguarding.concerns import queries as concerns
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,19 @@ async def kept(session: AsyncSession, actor: Actor, lesson_id: str) -> Kept | No
 
 
 async def subjects(session: AsyncSession, details: RecordingDetails) -> frozenset[str]:
-    """Whom a complaint or an alert about this lesson, or about another of its rooms, is about."""
-    lessons = [details.lesson_id, *(lesson_id for lesson_id, _ in details.rooms)]
+    """Whom a complaint, an alert or a concern about this lesson, or about another of its rooms, is about."""
+    rooms = [details.lesson_id, *(lesson_id for lesson_id, _ in details.rooms)]
+    return await subjects_of(session, details.school_id, rooms, details.participants)
+
+
+async def subjects_of(session: AsyncSession, school_id: str, rooms: Sequence[str], participants: Collection[str],
+                      ) -> frozenset[str]:
+    """The same of a lesson by the ids of its rooms. They never watch it, decide about it, or learn of what is decided."""
     rows = await session.exec(select(ComplaintSubject.person_id).join(
         Recording, col(Recording.id) == ComplaintSubject.recording_id).where(
-        ComplaintSubject.school_id == details.school_id, col(Recording.lesson_id).in_(lessons)))
-    return frozenset(rows.all()) | await safeguarding.subjects(session, details.school_id, lessons)
+        ComplaintSubject.school_id == school_id, col(Recording.lesson_id).in_(rooms)))
+    alerts = await safeguarding.subjects(session, school_id, rooms)
+    return frozenset(rows.all()) | alerts | await concerns.subjects(session, school_id, rooms, participants)
 
 
 async def listed(session: AsyncSession, actor: Actor, now: datetime) -> list[Listed]:

@@ -243,3 +243,18 @@ async def officer(session: AsyncSession, school_id: str) -> Officer | None:
     row = (await session.exec(select(LocalAuthorityOfficer).where(LocalAuthorityOfficer.school_id == school_id).order_by(
         col(LocalAuthorityOfficer.changed_at).desc()).limit(1))).first()
     return Officer(row.name, row.telephone) if row else None
+
+
+async def subjects(session: AsyncSession, school_id: str, lesson_ids: Collection[str], participants: Collection[str],
+                   ) -> frozenset[str]:
+    """Whom a concern about a member of staff is about that touches these rooms of one lesson, open or closed (policy: IN4).
+
+    A concern that names a lesson touches that one: the adult it names; while it names none, everybody it is kept from. One that
+    names an adult and no lesson touches every lesson the adult took part in.
+    """
+    named = select(Concern.about_id).where(
+        Concern.school_id == school_id, col(Concern.about_staff), Concern.about_id != "",
+        or_(col(Concern.lesson_id).in_(lesson_ids), (col(Concern.lesson_id) == "") & col(Concern.about_id).in_(participants)))
+    unnamed = select(ConcernBarred.person_id).join(Concern, col(Concern.id) == ConcernBarred.concern_id).where(
+        Concern.school_id == school_id, col(Concern.about_staff), Concern.about_id == "", col(Concern.lesson_id).in_(lesson_ids))
+    return frozenset((*(await session.exec(named)).all(), *(await session.exec(unnamed)).all()))

@@ -1,0 +1,163 @@
+"""Whom a concern is about never watches its lesson, decides about it or learns what is decided (policy: IN4, RE1, RE5)."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import httpx
+import pytest
+from sqlmodel import select, update
+
+from recordings.ending import queries as endings
+from recordings.ending import rules as ending
+from recordings.grants import commands as grants
+from recordings.grants import queries, rules
+from recordings.grants.rules import ForSubject, Terms, Wish
+from recordings.queries import recording
+from recordings.rules import SomebodyElse, check_may_watch
+from recordings.tables import Recording
+from service.foundation.errors import NotFound
+from service.safeguarding.concerns import commands as concerns
+from service.safeguarding.concerns.rules import New
+from service.safeguarding.concerns.tables import Concern
+from tests.proofs import confirmed_post, with_session
+from tests.recordings.ends import Kept, ask, recordings
+from tests.recordings.lesson import record_lesson
+from tests.school import Running
+
+
+async def raised(school: Running, about_id: str, *, lesson_id: str = "", present: tuple[str, ...] = (), by: str = "headteacher",
+                 about_adult: str = "yes") -> None:
+    new = New("Said something unkind", "", school.clock.now().date(), about_adult=about_adult, about_id=about_id,
+              lesson_id=lesson_id, by_name="A pupil")
+    actor = await with_session(school, by)
+    async with school.database.writing() as session:
+        await concerns.raise_concern(session, actor, new, present=present, now=school.clock.now())
+
+
+async def subjects(school: Running, lesson_id: str) -> frozenset[str]:
+    async with school.database.reading() as session:
+        found = (await session.exec(select(Recording).where(Recording.lesson_id == lesson_id))).one()
+        return await queries.subjects(session, await recording(session, found.school_id, lesson_id))
+
+
+@pytest.fixture
+async def kept(school: Running) -> Kept:
+    [found] = await recordings(school, 1, participant=school.person("teacher"))
+    return found
+
+
+async def test_a_concern_that_names_a_lesson_names_its_subject_there_and_nowhere_else(school: Running, kept: Kept) -> None:
+    [other] = await recordings(school, 1, participant=school.person("teacher"))
+    assert await subjects(school, kept.lesson_id) == frozenset(), "negative control: nobody, before"
+    await raised(school, school.person("teacher"), lesson_id=kept.lesson_id)
+    assert await subjects(school, kept.lesson_id) == {school.person("teacher")}
+    assert await subjects(school, other.lesson_id) == frozenset()
+
+
+async def test_a_concern_that_names_no_lesson_touches_every_lesson_its_subject_was_in(school: Running, kept: Kept) -> None:
+    [other] = await recordings(school, 1, participant=school.person("teacher", 1))
+    await raised(school, school.person("teacher"))
+    assert await subjects(school, kept.lesson_id) == {school.person("teacher")}
+    assert await subjects(school, other.lesson_id) == frozenset()
+
+
+async def test_until_it_is_known_whom_it_is_about_every_adult_of_the_lesson_counts(school: Running, kept: Kept) -> None:
+    adults = (school.person("teacher"), school.person("teacher", 1))
+    await raised(school, "", lesson_id=kept.lesson_id, present=adults)
+    assert await subjects(school, kept.lesson_id) == set(adults)
+
+
+async def test_a_concern_about_a_child_makes_nobody_a_subject(school: Running, kept: Kept) -> None:
+    await raised(school, "", lesson_id=kept.lesson_id, present=(school.person("teacher"),), about_adult="no", by="dsl")
+    assert await subjects(school, kept.lesson_id) == frozenset()
+
+
+async def test_a_concern_about_the_main_room_counts_in_its_breakout_rooms(school: Running, kept: Kept) -> None:
+    [room] = await recordings(school, 1, participant=school.person("teacher"))
+    async with school.database.writing() as session:
+        await session.exec(update(Recording).where(Recording.id == room.id).values(main_id=kept.lesson_id))
+    await raised(school, school.person("dsl"), lesson_id=kept.lesson_id)
+    assert await subjects(school, room.lesson_id) == {school.person("dsl")}
+
+
+async def test_nothing_is_allowed_to_the_subject_and_a_leader_that_it_is_about_decides_nothing(
+    school: Running, kept: Kept,
+) -> None:
+    now, hall = school.clock.now(), await with_session(school, "teacher")
+    async with school.database.writing() as session:
+        wish = Wish(school.person("teacher"), "flag", "Who shouted?", now - timedelta(minutes=5), now + timedelta(minutes=5))
+        grant_id = await grants.ask(session, hall, kept.lesson_id, wish, now)
+    dsl, head = await with_session(school, "dsl"), await with_session(school, "headteacher")
+    async with school.database.reading() as session:
+        assert (await grants.to_decide(session, head, grant_id))[0].id == grant_id, "negative control: they decide, before"
+    await raised(school, school.person("teacher"), lesson_id=kept.lesson_id)
+    await raised(school, school.person("headteacher"), lesson_id=kept.lesson_id, by="chair")
+    async with school.database.reading() as session:
+        found, _, about = await grants.to_decide(session, dsl, grant_id)
+        with pytest.raises(ForSubject):
+            rules.checked_terms(Terms(1, now + timedelta(days=1), "To write it down"), found, about, now)
+        with pytest.raises(NotFound):
+            await grants.to_decide(session, head, grant_id)
+        assert [one.grant.id for one in await queries.listed(session, dsl, now)] == [grant_id]
+        assert await queries.listed(session, head, now) == [], "and it is in no list of theirs"
+
+
+async def test_the_dsl_that_a_concern_is_about_does_not_watch_and_is_told_no_more(school: Running) -> None:
+    recorded = await record_lesson(school)
+    async with await school.signed_in("dsl") as dsl:
+        opened = await confirmed_post(school, dsl, school.person("dsl"), recorded.page, {"why": "flag"})
+        view = opened.headers["location"]
+        assert (await dsl.get(f"{view}/tracks")).status_code == 200, "negative control: they watch, before"
+        await raised(school, school.person("dsl"), lesson_id=recorded.lesson_id)
+        answers: list[httpx.Response] = [await dsl.get(f"{view}/tracks"), await dsl.get(recorded.page),
+                                         await dsl.post(recorded.page, data={"why": "flag"})]
+        listed = await dsl.get("/recordings")
+    assert [answer.status_code for answer in answers] == [403] * 3
+    assert "Somebody else reviews this recording." in answers[1].text
+    assert not any("concern about you" in answer.text or "complaint" in answer.text.lower() for answer in answers)
+    assert "Maths" in listed.text, "the list stays as it was"
+    async with await school.signed_in("deputy_dsl") as deputy:
+        assert (await deputy.get(recorded.page)).status_code == 200
+
+
+async def test_the_headteacher_that_a_concern_is_about_does_not_decide_whether_its_recording_is_kept(
+    school: Running, kept: Kept,
+) -> None:
+    head, chair = await with_session(school, "headteacher"), await with_session(school, "chair")
+    await ask(school, kept)
+    now = school.clock.now()
+    async with school.database.reading() as session:
+        assert await endings.waiting(session, head, now), "negative control: it waits for them, before"
+        assert await endings.waiting(session, chair, now) == []
+    await raised(school, school.person("headteacher"), lesson_id=kept.lesson_id, by="chair")
+    async with school.database.reading() as session:
+        assert await endings.waiting(session, head, now) == []
+        assert [one.lesson_id for one in await endings.waiting(session, chair, now)] == [kept.lesson_id]
+        with pytest.raises(NotFound):
+            await endings.hold(session, head, kept.lesson_id, now)
+        [line] = await endings.endings(session, head, now, "Europe/London")
+        assert line.kept is None, "they see the day it would have gone on, as before"
+        assert await endings.endings(session, head, now + timedelta(days=30), "Europe/London") == []
+
+
+def test_a_subject_is_refused_by_the_rules_alone() -> None:
+    from service.foundation.events import Actor, Role
+
+    dsl = Actor("p", "s", frozenset({Role.DSL}))
+    check_may_watch(dsl, (), ())
+    with pytest.raises(SomebodyElse):
+        check_may_watch(dsl, (), ("p",))
+    involved = ending.Involved(frozenset(), frozenset({"h"}))
+    assert ending.is_in_circle(dsl, involved)
+    assert not ending.is_in_circle(dsl, replace(involved, subjects=frozenset({"p"})))
+    assert replace(involved, subjects=frozenset({"h"})).head_is_out
+
+
+async def test_closing_a_concern_gives_nothing_back(school: Running, kept: Kept) -> None:
+    await raised(school, school.person("teacher"), lesson_id=kept.lesson_id)
+    async with school.database.reading() as session:
+        number = (await session.exec(select(Concern.number))).one()
+    entry, head = concerns.Entry(concerns.Kind.CLOSED, "Unfounded"), await with_session(school, "headteacher")
+    async with school.database.writing() as session:
+        await concerns.add(session, head, number, entry, school.clock.now())
+    assert await subjects(school, kept.lesson_id) == {school.person("teacher")}
