@@ -180,7 +180,7 @@ class Chain:
         return record
 
 
-def decrypt(key: bytes, first: bytes, record: bytes) -> bytes:
+def decrypt(key: bytes | bytearray, first: bytes, record: bytes) -> bytes:
     """The plain bytes of one record (header and body) of the file that begins with the preamble `first`."""
     header, body = record[: HEADER.size], record[HEADER.size :]
     try:

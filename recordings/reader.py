@@ -32,6 +32,7 @@ from recordings.format import (
     preamble,
     seal_record,
 )
+from recordings.secret import wipe
 from recordings.storage import LocalBytes, Place
 from recordings.webm import Codec
 
@@ -180,9 +181,9 @@ def read_manifest(body: bytes) -> Manifest | None:
 class Recording:
     """One part, opened with its key."""
 
-    def __init__(self, place: Path | Place, key: bytes):
+    def __init__(self, place: Path | Place, key: bytes | bytearray):
         self._file = PartFile(place)
-        self._key = key
+        self._key = bytearray(key)  # its own, so that it can be overwritten
         self.header = self._file.header
         sealed = self._file.manifest()
         self.manifest = sealed[0] if sealed else None
@@ -205,6 +206,11 @@ class Recording:
 
     def close(self) -> None:
         self._file.close()
+
+    def forget(self) -> None:
+        """Overwrite the key and let go of what was read with it: from here on nothing is decrypted, whoever still holds this."""
+        wipe(self._key)
+        self.__dict__.pop("_notes", None)
 
     def clusters(self, track: int) -> list[Cluster]:
         """The pieces of a track in order of time."""

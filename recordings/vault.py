@@ -126,8 +126,8 @@ class Vault:
         """A school's key store. It remembers nothing: what is destroyed is gone at once."""
         return KeyStore(self.folder_of_keys / school_id, school_id)
 
-    def open(self, school_id: str, recording_id: str, part: int, kept_until: date) -> bytes:
-        """The key of one part, for whoever serves or checks it. Raises `KeyMissing`, and `EvidenceIsolated` (policy: RE5)."""
+    def open(self, school_id: str, recording_id: str, part: int, kept_until: date) -> bytearray:
+        """The key of one part, for whoever serves or checks it, and wipes it then. Raises `KeyMissing`, and `EvidenceIsolated` (policy: RE5)."""
         return self.key_store(school_id).open(Part(recording_id, part, kept_until))
 
     def remove_folder(self, recording_id: str) -> None:

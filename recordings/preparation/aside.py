@@ -57,22 +57,25 @@ def _unfinished(part: Path) -> Path:
     return part.with_suffix(".aside.new")
 
 
-def _derive(key: bytes, salt: bytes) -> bytes:
+def _derive(key: bytes | bytearray, salt: bytes) -> bytearray:
     # A salt for each attempt, because sequence numbers are nonces and begin again with every attempt.
-    return HKDF(SHA256(), 32, salt, CONTEXT).derive(key)
+    derived = bytearray(32)
+    HKDF(SHA256(), 32, salt, CONTEXT).derive_into(key, derived)
+    return derived
 
 
 class Writing:
     """Makes the file aside and gives it its name when all of it is on the disk; a context that leaves nothing when it fails."""
 
-    def __init__(self, part: Path, key: bytes, header: Header):
+    def __init__(self, part: Path, key: bytes | bytearray, header: Header):
         salt = secrets.token_bytes(SALT_BYTES)
         body = rfc8785.dumps({
             "format": VERSION, "lesson": header.lesson_id, "part": header.part, "recording": header.recording_id,
             "salt": salt.hex(), "school": header.school_id,
         })
         first = MAGIC + struct.pack("!I", len(body)) + body
-        self._part, self._chain = part, Chain(_derive(key, salt), first)
+        self._key = _derive(key, salt)
+        self._part, self._chain = part, Chain(self._key, first)
         part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the part itself may have moved to the store
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         self._fd = os.open(_unfinished(part), flags, 0o600)
@@ -83,6 +86,7 @@ class Writing:
 
     def __exit__(self, failed: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         os.close(self._fd)
+        wipe(self._key)
         if failed:
             _unfinished(self._part).unlink(missing_ok=True)
 
@@ -111,7 +115,7 @@ class Aside:
 
     _fd = -1
 
-    def __init__(self, part: Path, key: bytes, header: Header):
+    def __init__(self, part: Path, key: bytes | bytearray, header: Header):
         """`header`: whose file it has to be. `NotAnAside` where it is another's, cut or damaged."""
         self._fd = os.open(path_of(part), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
@@ -126,6 +130,10 @@ class Aside:
     def __del__(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
+
+    def forget(self) -> None:
+        """Overwrite the key: from here on no picture is decrypted."""
+        wipe(self._key)
 
     def pictures(self, track: int) -> list[int]:
         """The moments of a track of which there is a picture."""

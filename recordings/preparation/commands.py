@@ -23,7 +23,8 @@ from recordings.preparation.tables import RecordingPreparation
 from recordings.queries import RecordingDetails
 from recordings.reader import Cluster, Recording, TrackInfo
 from recordings.review import part_key
-from recordings.vault import Vault
+from recordings.secret import wipe
+from recordings.vault import KeyMissing, Vault
 from service.foundation.bus import publish
 from service.foundation.clock import Clock
 from service.foundation.db import Database
@@ -43,8 +44,16 @@ class Preparations:
     """What this process is preparing: how far it is, by part, and what has to wait before it is tried again."""
 
     progress: dict[str, Progress] = field(default_factory=dict)
+    making: "dict[str, tuple[Recording, asyncio.Task[None]]]" = field(default_factory=dict)
     not_before: dict[str, float] = field(default_factory=dict)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def forget(self, recording_id: str) -> None:
+        """A recording is being destroyed: overwrite its key, and kill whatever decodes it."""
+        recording, task = self.making.get(recording_id, (None, None))
+        if recording and task:
+            recording.forget()
+            task.cancel()
 
 
 @dataclass
@@ -112,16 +121,40 @@ async def _make(details: RecordingDetails, vault: Vault, preparations: Preparati
     path, key = vault.path(details.id, part.part), part_key(details, view, vault)
     try:
         recording = await asyncio.to_thread(Recording, vault.place(details.id, part.part), key)
+        with recording, Writing(path, key, recording.header) as writing:
+            work = _Work(part.part_id, recording, writing, preparations)
+            task = asyncio.create_task(_decode(work))
+            preparations.making[details.id] = recording, task
+            await _done(task)
+            if task.cancelled():
+                raise KeyMissing()
     except NotARecording:
         return 0, rules.CANNOT_BE_READ
-    with recording, Writing(path, key, recording.header) as writing:
-        work = _Work(part.part_id, recording, writing, preparations)
-        jobs = list(_jobs(recording))
-        preparations.progress[part.part_id] = Progress(0, sum(_length(clusters) for _, clusters in jobs))
-        for track, clusters in jobs:
-            await (_hear if track.codec == "opus" else _look)(work, track, clusters)
-        await asyncio.to_thread(writing.finish)
+    finally:
+        wipe(key)
+        if made := preparations.making.pop(details.id, None):
+            made[0].forget()
     return work.pictures, rules.SOME_FAILED if work.failed else ""
+
+
+async def _done(task: "asyncio.Task[None]") -> None:
+    """Until it is done or was cancelled by itself; whoever cancels the waiting cancels it, and waits until its decoder is dead."""
+    try:
+        await asyncio.wait([task])
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
+
+
+async def _decode(work: _Work) -> None:
+    jobs = list(_jobs(work.recording))
+    work.preparations.progress[work.part_id] = Progress(0, sum(_length(clusters) for _, clusters in jobs))
+    for track, clusters in jobs:
+        await (_hear if track.codec == "opus" else _look)(work, track, clusters)
+    await asyncio.to_thread(work.writing.finish)
 
 
 def _jobs(recording: Recording) -> Iterator[tuple[TrackInfo, Sequence[Cluster]]]:
