@@ -1,14 +1,18 @@
-"""Writing answers and signatures down. Answers are only ever added; a mistake is struck out by another line (policy: CO2)."""
+"""Writing answers down. Answers are only ever added; a mistake is struck out by another line (policy: CO2)."""
 
+import json
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime
 
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from consent import queries, rules
+from consent import family, queries, rules, standing
+from consent.documents import queries as documents
+from consent.documents import rules as document_rules
+from consent.documents.tables import ConsentDocument
 from consent.events import (
-    AgreementSigned,
     ConsentCorrected,
     ConsentRecorded,
     ConsentWithdrawn,
@@ -16,38 +20,120 @@ from consent.events import (
     ObjectionReceived,
 )
 from consent.rules import Purpose, Route
-from consent.tables import AgreementSignature, ConsentResponse, RecordingObjection
+from consent.tables import ConsentResponse, RecordingObjection
 from service.foundation.bus import publish
 from service.foundation.db import new_id
 from service.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
-from service.foundation.events import Actor, Role
+from service.foundation.events import STAFF, Actor, Role
 from service.people import queries as people
 
 MAY_DECIDE_OBJECTIONS = frozenset({Role.HEADTEACHER})
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What became of an answer. `counts_from` is set where a yes rests before it counts."""
+
+    id: str
+    answer: rules.Answer
+    recorded_at: datetime
+    counts_from: datetime | None
+
+
+async def answer(
+    session: AsyncSession, actor: Actor, *, child_id: str, purpose: Purpose, says_yes: bool, document_id: str, language: str,
+    route: Route, reason: str = "", listened: bool = False, declared_relationship: str = "", declared_responsibility: str = "",
+    counts_from: datetime | None = None, phone_id: str = "", client_id: str = "", now: datetime,
+) -> Answered:
+    """What somebody answers themself, to the text they read: a parent, or a pupil who is asked (policy: CO2, CO3).
+
+    Sent again with the same `client_id` it is the same answer. A yes is only ever to the words shown now; a no is taken to any,
+    and at once. Raises NotFound for who has no such child, as for a parent who must not know of it; MayNotAnswer for who does
+    not decide; WordsChanged where a newer text is there; Invalid.
+    """
+    if found := await _sent_before(session, actor, child_id, purpose, says_yes, client_id):
+        return found
+    words = await family.own_word(session, actor, child_id)
+    rules.check_own(words, route, declared_responsibility, says_yes=says_yes)
+    document, text_hash = await _document(session, actor.school_id, purpose, document_id, language, says_yes=says_yes)
+    earlier = (await _earlier(session, actor.school_id, child_id, actor.person_id)).get(purpose)
+    line = ConsentResponse(
+        id=new_id(), school_id=actor.school_id, child_id=child_id, purpose=purpose, respondent_id=actor.person_id,
+        answer=standing.answer_for(says_yes, earlier), relationship=await family.relationship(session, actor, child_id),
+        document_id=document.id, document_version=document.version, text_hash=text_hash, language=language,
+        filled=json.dumps(await documents.fillings(session, actor.school_id, language), ensure_ascii=False, sort_keys=True),
+        listened=listened, declared_relationship=declared_relationship.strip()[:40],
+        declared_responsibility=declared_responsibility, counts_from=counts_from if says_yes else None, phone_id=phone_id[:32],
+        client_id=client_id or None, route=route, signed_on=now.date(), reason="" if says_yes else reason.strip()[:500],
+        recorded_by=actor.person_id, recorded_at=now,
+    )
+    session.add(line)
+    await publish(session, _event_of(line), actor)
+    return _answered(line)
+
+
+async def _sent_before(session: AsyncSession, actor: Actor, child_id: str, purpose: Purpose, says_yes: bool,
+                       client_id: str) -> Answered | None:
+    """The line that the phone has sent already; another answer under the same id is refused, whoever sends it."""
+    if not client_id:
+        return None
+    row = (await session.exec(select(ConsentResponse).where(
+        ConsentResponse.school_id == actor.school_id, ConsentResponse.client_id == client_id))).first()
+    if row is None:
+        return None
+    same = (row.respondent_id, row.child_id, row.purpose, row.answer == rules.Answer.GIVEN)
+    if same != (actor.person_id, child_id, purpose, says_yes):
+        raise Conflict("This answer has been sent before, and said something else.")
+    return _answered(row)
+
+
+def _answered(row: ConsentResponse) -> Answered:
+    return Answered(row.id, rules.Answer(row.answer), row.recorded_at, row.counts_from)
+
+
+async def _document(session: AsyncSession, school_id: str, purpose: Purpose, document_id: str, language: str, *,
+                    says_yes: bool) -> tuple[ConsentDocument, str]:
+    """The text that was answered, with its hash. Raises NotFound, WordsChanged, Invalid."""
+    row = await session.get(ConsentDocument, document_id)
+    if row is None or row.school_id != school_id or row.purpose != purpose:
+        raise NotFound()
+    newest = (await documents.shown(session, school_id)).get(purpose)
+    if says_yes and (newest is None or newest.document_id != document_id):
+        raise document_rules.WordsChanged()
+    text_hash = (await documents.hashes(session, document_id)).get(language)
+    if text_hash is None:
+        raise Invalid("There is a problem", fields={"language": "These words are not there in this language yet"})
+    return row, text_hash
+
+
 async def record_response(
     session: AsyncSession, actor: Actor, *, child_id: str, answers: Mapping[Purpose, bool], respondent_id: str, route: Route,
-    signed_on: date, now: datetime,
+    signed_on: date, now: datetime, version: int = 0, language: str = "en", second_listener: str = "", reason: str = "",
 ) -> list[str]:
-    """Write down one form: a Yes or No for each purpose that was answered. Returns the ids of the lines.
+    """Write down one form or call: a Yes or No for each purpose that was answered. Returns the ids of the lines.
 
-    Raises Invalid for an impossible day or an empty form, MayNotAnswer when this adult may not decide for this child.
+    `version` of the texts that was answered, the newest where 0; a purpose that never had so many versions was asked in its
+    newest. A call has a `second_listener`. Raises Invalid for an impossible day or an empty form, MayNotAnswer when this adult
+    may not decide for this child.
     """
     child = await queries.child(session, actor.school_id, child_id)
     rules.check_day(signed_on, now.date())
     if not answers:
         raise Invalid("There is a problem", fields={"answers": "Choose yes or no for at least one question"})
+    await _check_listener(session, actor, route, second_listener, respondent_id)
     responsible = (await queries.responsibility(session, actor.school_id, [child.id]))[child.id].get(respondent_id, "no")
     for said_yes in answers.values():
         rules.check_respondent(responsible, says_yes=said_yes)
     earlier = await _earlier(session, actor.school_id, child.id, respondent_id)
+    texts = await documents.of_version(session, actor.school_id, version, language)
     relationship = next((r.relationship for r in await queries.respondents(session, actor.school_id, child.id)
                          if r.id == respondent_id), "")
     lines = [
         ConsentResponse(
             id=new_id(), school_id=actor.school_id, child_id=child.id, purpose=purpose, respondent_id=respondent_id,
-            answer=rules.answer_for(said_yes, earlier.get(purpose)), relationship=relationship, route=route,
+            answer=standing.answer_for(said_yes, earlier.get(purpose)), relationship=relationship, route=route,
+            **(vars(texts[purpose]) if purpose in texts else {}), language=language,
+            reason="" if said_yes else reason.strip()[:500], second_listener=second_listener if route is Route.TELEPHONE else "",
             signed_on=signed_on, recorded_by=actor.person_id, recorded_at=now,
         )
         for purpose, said_yes in answers.items()
@@ -58,13 +144,22 @@ async def record_response(
     return [line.id for line in lines]
 
 
-async def _earlier(session: AsyncSession, school_id: str, child_id: str, respondent_id: str) -> dict[Purpose, rules.Response]:
+async def _check_listener(session: AsyncSession, actor: Actor, route: Route, listener: str, respondent_id: str) -> None:
+    """Two members of staff hear a call: nobody alone can say what a parent said."""
+    if route is not Route.TELEPHONE:
+        return
+    found = (await people.people(session, actor.school_id, [listener], here_on=session.info["clock"].now().date())).get(listener)
+    if found is None or not found.roles & STAFF or listener in (actor.person_id, respondent_id):
+        raise Invalid("There is a problem", fields={"second_listener": "Choose the colleague who heard the call too"})
+
+
+async def _earlier(session: AsyncSession, school_id: str, child_id: str, respondent_id: str) -> dict[Purpose, standing.Response]:
+    """What somebody said last about each purpose, whether it counts already or not."""
     rows = (await session.exec(select(ConsentResponse).where(
         ConsentResponse.school_id == school_id, ConsentResponse.child_id == child_id,
     ))).all()
-    own = [queries.response_of(row) for row in rows]
-    found = {purpose: rules.latest(r for r in own if r.purpose is purpose).get(respondent_id) for purpose in rules.PURPOSES}
-    return {purpose: response for purpose, response in found.items() if response is not None}
+    own = [r for r in standing.standing(queries.response_of(row) for row in rows) if r.respondent_id == respondent_id]
+    return {r.purpose: r for r in sorted(own, key=standing.order)}
 
 
 def _event_of(line: ConsentResponse) -> ConsentRecorded | ConsentWithdrawn:
@@ -92,6 +187,7 @@ async def correct(session: AsyncSession, actor: Actor, *, response_id: str, note
     line = ConsentResponse(
         id=new_id(), school_id=row.school_id, child_id=row.child_id, purpose=row.purpose, respondent_id=row.respondent_id,
         answer=rules.Answer.ENTERED_IN_ERROR, relationship=row.relationship, route=row.route, signed_on=row.signed_on,
+        document_id=row.document_id, document_version=row.document_version, text_hash=row.text_hash, language=row.language,
         reason=note.strip()[:500], corrects_id=row.id, recorded_by=actor.person_id, recorded_at=now,
     )
     session.add(line)
@@ -129,37 +225,3 @@ async def decide_objection(
     row.upheld, row.reason, row.decided_by, row.decided_at = upheld, reason.strip()[:1000], actor.person_id, now
     await publish(session, ObjectionDecided(row.child_id, row.id, upheld), actor)
     return row.child_id
-
-
-async def record_signature(
-    session: AsyncSession, actor: Actor, *, person_id: str, route: Route, signed_on: date, signed_by: str = "", now: datetime,
-) -> None:
-    """Keep that a person signed the agreement now in force for them, on paper or in the app (policy: CO1, CO5).
-
-    `signed_by`: the parent who signed for one of the youngest pupils; empty when the person signed.
-    """
-    rules.check_day(signed_on, now.date())
-    line = next(iter(await queries.register(session, actor.school_id, [person_id], now.date())), None)
-    if line is None:
-        raise NotFound()
-    agreement = (await queries.current_agreements(session, actor.school_id)).get(line.audience)
-    if agreement is None:
-        raise Conflict("The school has no agreement for this person yet. Add one first.")
-    if signed_on < agreement.in_force_at.date():
-        raise Invalid("There is a problem", fields={"signed_on": "This form is older than the agreement now in force"})
-    if line.by_parent:
-        await _check_parent(session, actor.school_id, child_id=person_id, parent_id=signed_by)
-    days = (await people.profile(session, actor.school_id)).agreement_days
-    session.add(AgreementSignature(
-        school_id=actor.school_id, agreement_id=agreement.id, person_id=person_id, route=route,
-        signed_by=signed_by if line.by_parent else "", signed_at=now, renew_on=signed_on + timedelta(days=days),
-        recorded_by=actor.person_id,
-    ))
-    await publish(session, AgreementSigned(person_id, agreement.id, signed_by if line.by_parent else person_id, route), actor)
-
-
-async def _check_parent(session: AsyncSession, school_id: str, *, child_id: str, parent_id: str) -> None:
-    if not parent_id:
-        raise Invalid("There is a problem", fields={"signed_by": "A parent signs for a pupil this young. Say who signed"})
-    responsible = (await queries.responsibility(session, school_id, [child_id]))[child_id].get(parent_id, "no")
-    rules.check_respondent(responsible, says_yes=True)

@@ -1,4 +1,4 @@
-"""What happens to consents and agreements. Live rooms react to every event here that names a `child_id` or `person_id`."""
+"""What happens to consents. Live rooms react to every event here that names a `child_id`."""
 
 from dataclasses import dataclass
 
@@ -42,6 +42,27 @@ class ConsentCorrected(Event):
 
 
 @dataclass(frozen=True)
+class CourtOrderRecorded(Event):
+    """Somebody wrote down that a court says whose answer to follow. It closes nothing before a second person agrees."""
+
+    subject = "child_id"
+    child_id: str
+    resolution_id: str
+    purpose: str
+
+
+@dataclass(frozen=True)
+class ConsentConflictClosed(Event):
+    """A named person closed a conflict of answers (two, where a court order is what closes it)."""
+
+    subject = "child_id"
+    child_id: str
+    resolution_id: str
+    purpose: str
+    by_court_order: bool
+
+
+@dataclass(frozen=True)
 class ObjectionReceived(Event):
     """Somebody objects to the recording of a child where recording rests on the school's public task."""
 
@@ -56,14 +77,3 @@ class ObjectionDecided(Event):
     child_id: str
     objection_id: str
     upheld: bool
-
-
-@dataclass(frozen=True)
-class AgreementSigned(Event):
-    """The person may use the service from now on; `signed_by` is a parent for the youngest pupils."""
-
-    subject = "person_id"
-    person_id: str
-    agreement_id: str
-    signed_by: str
-    route: str

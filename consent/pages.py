@@ -1,4 +1,4 @@
-"""The office's pages for permissions and agreements. Teachers have none: they only ever see how many pupils may join."""
+"""The office's pages for permissions. Teachers have none: they only ever see how many pupils may join."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -8,9 +8,11 @@ from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent import commands, queries, rules
+from consent.documents import queries as documents
+from consent.resolutions import RESOLVERS
 from consent.rules import Purpose, Route
-from service.foundation.errors import Invalid, NotAllowed, NotFound
-from service.foundation.events import SAFEGUARDING, Actor, Role
+from service.foundation.errors import Invalid, NotAllowed
+from service.foundation.events import SAFEGUARDING, STAFF, Actor, Role
 from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
 from service.people import queries as people
 from service.people.profile import RecordingBasis
@@ -31,7 +33,8 @@ async def permissions(request: Request, actor: Reader, session: Reading) -> Resp
 @router.get("/missing")
 async def missing(request: Request, actor: Reader, session: Reading) -> Response:
     found = await queries.classes(session, actor.school_id)
-    return await render(request, "consent/missing.html", title="Who has not answered", classes=found)
+    return await render(request, "consent/missing.html", title="Who has not answered", classes=found,
+                        all_purposes=rules.PURPOSES)
 
 
 @router.get("/classes/{group_id}")
@@ -48,7 +51,8 @@ async def child(
 ) -> Response:
     on = _iso(day) or now.date()
     route_now = route if route in rules.OFFICE_ROUTES else Route.PAPER
-    given = {"respondent": "", "day": (on.day, on.month, on.year), "route": route_now, "answers": dict.fromkeys(Purpose, "")}
+    given = {"respondent": "", "day": (on.day, on.month, on.year), "route": route_now, "answers": dict.fromkeys(Purpose, ""),
+             "listener": "", "version": 0, "why": ""}
     words = {"answers": "The answers are in the list below.", "mistake": "The answer no longer counts."}.get(saved, "")
     return await _child_page(request, actor, session, child_id, given, saved=words)
 
@@ -59,7 +63,8 @@ async def record(request: Request, child_id: str, actor: Office, session: Writin
     said = {purpose: str(form.get(purpose, "")) for purpose in Purpose}
     boxes = tuple(str(form.get(part, "")) for part in ("day", "month", "year"))
     route = str(form.get("route", Route.PAPER))
-    respondent = str(form.get("respondent", ""))
+    respondent, listener, why = (str(form.get(name, "")) for name in ("respondent", "second_listener", "why"))
+    version = int(said_version) if (said_version := str(form.get("version", ""))).isdecimal() and len(said_version) < 6 else 0
     try:
         if not respondent:
             raise Invalid("There is a problem", fields={"respondent": "Choose who signed"})
@@ -67,9 +72,11 @@ async def record(request: Request, child_id: str, actor: Office, session: Writin
         await commands.record_response(
             session, actor, child_id=child_id, answers={p: word == "yes" for p, word in said.items() if word},
             respondent_id=respondent, route=_office_route(route), signed_on=signed_on, now=now,
+            second_listener=listener, version=version, reason=why,
         )
     except (Invalid, rules.MayNotAnswer) as error:
-        given = {"respondent": respondent, "day": boxes, "route": route, "answers": said}
+        given = {"respondent": respondent, "day": boxes, "route": route, "answers": said,
+                 "listener": listener, "version": version, "why": why}
         errors = error.fields or {"respondent": error.message}
         return await _child_page(request, actor, session, child_id, given, errors=errors)
     if form.get("then") == "next":
@@ -113,6 +120,9 @@ async def _child_page(
         objections=await queries.objections(session, actor.school_id, child_id),
         public_task=profile.recording_basis == RecordingBasis.PUBLIC_TASK,
         group_id=await queries.class_of(session, actor.school_id, child_id),
+        colleagues=[one for one in await people.holders(session, actor.school_id, STAFF) if one.id != actor.person_id],
+        newest_version=max((one.version for one in (await documents.shown(session, actor.school_id)).values()), default=1),
+        may_resolve=actor.is_any(RESOLVERS),
         may_record=Role.OFFICE in actor.roles, may_decide=actor.is_any(commands.MAY_DECIDE_OBJECTIONS),
     )
 
@@ -153,49 +163,3 @@ async def decide_objection(
         session, actor, objection_id=objection_id, upheld=upheld == "yes", reason=reason, now=now
     )
     return see_other(f"/permissions/children/{child_id}")
-
-
-# -- agreements --------------------------------------------------------------------------------------------------------
-
-
-@router.get("/agreements")
-async def agreements(request: Request, actor: Reader, session: Reading, now: Now) -> Response:
-    lines = await queries.register(session, actor.school_id, None, now.date())
-    parts = {part: found for part in rules.Audience if (found := [line for line in lines if line.audience is part])}
-    versions = {part: row.version for part, row in (await queries.current_agreements(session, actor.school_id)).items()}
-    return await render(request, "consent/agreements.html", title="Who has signed the agreement", parts=parts,
-                        versions=versions, may_record=Role.OFFICE in actor.roles)
-
-
-@router.get("/agreements/{person_id}")
-async def signature(request: Request, person_id: str, actor: Office, session: Reading, now: Now) -> Response:
-    return await _signature_page(request, actor, session, person_id, now.date(), (now.day, now.month, now.year))
-
-
-@router.post("/agreements/{person_id}")
-async def record_signature(
-    request: Request, person_id: str, actor: Office, session: Writing, now: Now, day: Text = "", month: Text = "",
-    year: Text = "", signed_by: Text = "",
-) -> Response:
-    try:
-        await commands.record_signature(
-            session, actor, person_id=person_id, route=Route.PAPER, signed_on=rules.day_of(day, month, year),
-            signed_by=signed_by, now=now,
-        )
-    except (Invalid, rules.MayNotAnswer) as error:
-        errors = error.fields or {"signed_by": error.message}
-        return await _signature_page(request, actor, session, person_id, now.date(), (day, month, year), errors)
-    return see_other("/permissions/agreements")
-
-
-async def _signature_page(
-    request: Request, actor: Actor, session: AsyncSession, person_id: str, on: date, day: tuple[object, object, object],
-    errors: dict[str, str] | None = None,
-) -> Response:
-    line = next(iter(await queries.register(session, actor.school_id, [person_id], on)), None)
-    agreement = line and (await queries.current_agreements(session, actor.school_id)).get(line.audience)
-    if line is None or agreement is None:
-        raise NotFound()
-    family = await queries.respondents(session, actor.school_id, person_id) if line.by_parent else []
-    return await render(request, "consent/signature.html", 422 if errors else 200, title=f"Paper signature of {line.name}",
-                        line=line, agreement=agreement, respondents=family, day=day, errors=errors)

@@ -1,26 +1,28 @@
-"""Reading consents and agreements: SQL in, frozen dataclasses out, always within one school.
+"""Reading consents: SQL in, frozen dataclasses out, always within one school.
 
-`permissions` and `signed` are what lessons ask before anybody is admitted. Both answer no for whoever they do not know.
+`permissions` is what lessons ask before a child is admitted. It answers no for whoever it does not know.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy import bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from consent import rules
+from consent import rules, standing
+from consent.family import for_family as for_family
 from consent.rules import Purpose, Status
-from consent.tables import Agreement, AgreementSignature, ConsentResponse, RecordingObjection
+from consent.tables import ConsentResponse, RecordingObjection
+from consent.told import response_of as response_of
+from consent.told import responsibility as responsibility
+from consent.told import terms, told
 from service.foundation.errors import NotFound
-from service.foundation.events import Actor
 from service.people import queries as people
-from service.people.profile import RecordingBasis
+from service.people.profile import Profile, RecordingBasis
 from service.people.rules import sort_key
-from service.people.tables import GroupMember, Guardianship, Person, PersonRole, TeachingGroup
+from service.people.tables import GroupMember, Guardianship, Person, TeachingGroup
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class ResponseView:
     recorded_at: datetime
     recorded_by: str
     in_error: str = ""
+    version: int = 1
+    language: str = "en"
+    listener: str = ""
+    reason: str = ""
+    counts_from: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -85,18 +92,6 @@ class ObjectionView:
     decided_at: datetime | None
 
 
-@dataclass(frozen=True)
-class SignerView:
-    """One line of the register of agreements (policy: CO1)."""
-
-    id: str
-    name: str
-    audience: rules.Audience
-    signing: rules.Signing
-    renew_on: date | None
-    by_parent: bool
-
-
 async def permissions(
     session: AsyncSession, school_id: str, child_ids: Iterable[str], rules_at: datetime | None = None
 ) -> dict[str, frozenset[str]]:
@@ -107,63 +102,38 @@ async def permissions(
     policy: CO2, RL4
     """
     wanted = list(child_ids)
-    found = await statuses(session, school_id, wanted)
-    basis = (await people.profile(session, school_id, rules_at)).recording_basis
-    upheld = set((await session.exec(select(RecordingObjection.child_id).where(
-        RecordingObjection.school_id == school_id, col(RecordingObjection.upheld).is_(True)
-    ))).all())
-    known = set((await session.exec(_KNOWN, params={"school": school_id, "children": wanted})).all())
-    task = basis == RecordingBasis.PUBLIC_TASK
+    profile = await people.profile(session, school_id, rules_at)
+    family = await _families(session, school_id, wanted, profile, rules.IN_LESSONS)
+    upheld: frozenset[str] = frozenset()
+    if task := profile.recording_basis == RecordingBasis.PUBLIC_TASK:
+        upheld = frozenset((await session.exec(_UPHELD, params={"school": school_id})).all())
     return {
-        child: rules.held(found[child], public_task=task, objection_upheld=child in upheld) if child in known else frozenset()
-        for child in wanted
+        child: rules.held(said, public_task=task, objection_upheld=child in upheld) if said else frozenset()
+        for child, said in family.items()
     }
 
 
-_CHILDREN: Any = bindparam("children", expanding=True)
-_RESPONSES: Any = select(  # type: ignore[call-overload]  # built once, and only what is asked of it: a class has hundreds
-    ConsentResponse.id, ConsentResponse.child_id, ConsentResponse.purpose, ConsentResponse.answer,
-    ConsentResponse.respondent_id, ConsentResponse.route, ConsentResponse.signed_on, ConsentResponse.recorded_at,
-    ConsentResponse.corrects_id,
-).where(ConsentResponse.school_id == bindparam("school"), col(ConsentResponse.child_id).in_(_CHILDREN))
-_RESPONSIBLE = select(Guardianship.child_id, Guardianship.guardian_id, Guardianship.parental_responsibility).where(
-    Guardianship.school_id == bindparam("school"), col(Guardianship.child_id).in_(_CHILDREN))
-_BORN: Any = select(Person.id, col(Person.born_on)).where(col(Person.id).in_(_CHILDREN), col(Person.born_on).is_not(None))
-_KNOWN = select(Person.id).where(
-    Person.school_id == bindparam("school"), Person.kind == "child", col(Person.id).in_(_CHILDREN))
+_UPHELD = select(RecordingObjection.child_id).where(
+    RecordingObjection.school_id == bindparam("school"), col(RecordingObjection.upheld).is_(True))
 
 
 async def statuses(session: AsyncSession, school_id: str, child_ids: Iterable[str]) -> dict[str, dict[Purpose, Status]]:
     """What each child's family says about each purpose now."""
     wanted = list(child_ids)
-    rows = (await session.exec(_RESPONSES, params={"school": school_id, "children": wanted})).all()
-    by_child: dict[str, list[rules.Response]] = {child: [] for child in wanted}
-    for row in rows:
-        by_child[row.child_id].append(response_of(row))
-    responsible = await responsibility(session, school_id, wanted)
-    return {child: rules.statuses(by_child[child], responsible[child]) for child in wanted}
+    found = await _families(session, school_id, wanted, await people.profile(session, school_id), rules.PURPOSES)
+    return {child: said or dict.fromkeys(rules.PURPOSES, Status.NO_RESPONSE) for child, said in found.items()}
 
 
-async def responsibility(session: AsyncSession, school_id: str, child_ids: Collection[str]) -> dict[str, dict[str, str]]:
-    """For each child, who has parental responsibility (`yes`, `no`, `unknown`); pupils of age answer for themselves."""
-    children = list(child_ids)
-    links = (await session.exec(_RESPONSIBLE, params={"school": school_id, "children": children})).all()
-    found: dict[str, dict[str, str]] = {child: {} for child in children}
-    for child, guardian, responsibility in links:
-        found[child][guardian] = responsibility
-    today = session.info["clock"].now().date()
-    for child, born_on in (await session.exec(_BORN, params={"children": children})).all():
-        if rules.age_on(born_on, today) >= rules.COMES_OF_AGE:
-            found[child][child] = "yes"
-    return found
-
-
-def response_of(row: ConsentResponse | Any) -> rules.Response:
-    """Of a row of the table, or of those of its columns that are asked for here."""
-    return rules.Response(
-        row.id, row.child_id, Purpose(row.purpose), rules.Answer(row.answer), row.respondent_id, rules.Route(row.route),
-        row.signed_on, row.recorded_at, row.corrects_id,
-    )
+async def _families(session: AsyncSession, school_id: str, children: list[str], profile: Profile,
+                    purposes: Collection[Purpose]) -> dict[str, dict[Purpose, Status]]:
+    """The statuses of each of these; nothing at all for who is no child of this school."""
+    found = await told(session, school_id, children, profile, purposes)
+    at = terms(session, profile)
+    return {
+        child: standing.statuses(found[child].responses, found[child].responsible, at, found[child].closed, purposes)
+        if child in found else {}
+        for child in children
+    }
 
 
 async def classes(session: AsyncSession, school_id: str, group_id: str = "") -> list[ClassView]:
@@ -217,8 +187,10 @@ async def respondents(session: AsyncSession, school_id: str, child_id: str) -> l
     names = await people.people(session, school_id, [link.guardian_id for link in links] + [child_id])
     found = [RespondentView(link.guardian_id, names[link.guardian_id].name, link.relationship, link.parental_responsibility)
              for link in links if link.guardian_id in names]
-    if (await responsibility(session, school_id, [child_id]))[child_id].get(child_id) == "yes":
-        found.append(RespondentView(child_id, names[child_id].full_name, "the pupil", "yes"))
+    words = (await responsibility(session, school_id, [child_id]))[child_id]
+    found = [replace(one, responsible=words.get(one.id, standing.NONE)) for one in found]
+    if child_id in words:
+        found.append(RespondentView(child_id, names[child_id].full_name, "the pupil", words[child_id]))
     return found
 
 
@@ -227,12 +199,15 @@ async def history(session: AsyncSession, school_id: str, child_id: str) -> list[
     rows = (await session.exec(select(ConsentResponse).where(
         ConsentResponse.school_id == school_id, ConsentResponse.child_id == child_id
     ).order_by(col(ConsentResponse.recorded_at).desc()))).all()
-    names = await people.people(session, school_id, {row.respondent_id for row in rows} | {row.recorded_by for row in rows})
+    names = await people.people(session, school_id, {
+        who for row in rows for who in (row.respondent_id, row.recorded_by, row.second_listener)})
     wrong = {row.corrects_id: row.reason for row in rows if row.corrects_id}
     return [
         ResponseView(
             row.id, Purpose(row.purpose), rules.Answer(row.answer), _name(names, row.respondent_id), row.relationship,
             rules.Route(row.route), row.signed_on, row.recorded_at, _name(names, row.recorded_by), wrong.get(row.id, ""),
+            row.document_version, row.language, _name(names, row.second_listener) if row.second_listener else "", row.reason,
+            row.counts_from,
         )
         for row in rows if row.answer != rules.Answer.ENTERED_IN_ERROR
     ]
@@ -253,94 +228,3 @@ async def objections(session: AsyncSession, school_id: str, child_id: str) -> li
                       row.upheld, row.reason, _name(names, row.decided_by), row.decided_at)
         for row in rows
     ]
-
-
-# -- agreements --------------------------------------------------------------------------------------------------------
-
-
-async def signed(
-    session: AsyncSession, school_id: str, roles: Mapping[str, Collection[people.Role]], on: date
-) -> frozenset[str]:
-    """Those of `roles` (person to roles, of people of this school who are here) for whom the current agreement of their audience
-    stands signed on that day (policy: CO1)."""
-    versions = await _versions(session, school_id)
-    signatures = await _signatures(session, school_id, roles.keys())
-    parts = {person: part for person, held in roles.items() if (part := rules.audience(held)) is not None}
-    return frozenset(
-        person for person, part in parts.items()
-        if rules.signing(signatures.get((person, part), []), versions.get(part), on) is not rules.Signing.NOT_SIGNED
-    )
-
-
-async def register(session: AsyncSession, school_id: str, person_ids: Collection[str] | None, on: date) -> list[SignerView]:
-    """Who has and has not signed, by name; everybody of the school who needs to when `person_ids` is None."""
-    only = [] if person_ids is None else [col(Person.id).in_(person_ids)]
-    rows = (await session.exec(select(Person).where(Person.school_id == school_id, *only))).all()
-    here = {row.id: row for row in rows if people.is_here(row, on)}
-    roles = await _roles(session, school_id, person_ids)
-    versions = await _versions(session, school_id)
-    signatures = await _signatures(session, school_id, person_ids)
-    lines = []
-    for row in here.values():
-        part = rules.audience(roles.get(row.id, frozenset()))
-        if part is not None:
-            own = signatures.get((row.id, part), [])
-            renew = max((s.renew_on for s in own if s.version == versions.get(part)), default=None)
-            lines.append(SignerView(
-                row.id, people.view_of(row, frozenset()).full_name, part, rules.signing(own, versions.get(part), on), renew,
-                part is rules.Audience.PUPILS and rules.parent_signs(row.year_group),
-            ))
-    return sorted(lines, key=lambda line: sort_key(line.name))
-
-
-async def own_signing(session: AsyncSession, actor: Actor, on: date) -> rules.Signing | None:
-    """Whether the actor has signed what they need to; None when they need to sign nothing. Every page asks."""
-    part = rules.audience(actor.roles)
-    if part is None:
-        return None
-    current = (await current_agreements(session, actor.school_id)).get(part)
-    signatures = await _signatures(session, actor.school_id, [actor.person_id])
-    return rules.signing(signatures.get((actor.person_id, part), []), current.version if current else None, on)
-
-
-_IN_FORCE = select(Agreement).where(
-    Agreement.school_id == bindparam("school"), col(Agreement.in_force_at) <= bindparam("now")
-).order_by(col(Agreement.version))
-
-
-async def current_agreements(session: AsyncSession, school_id: str) -> dict[rules.Audience, Agreement]:
-    """The version of each agreement that is in force, by audience."""
-    rows = (await session.exec(_IN_FORCE, params={"school": school_id, "now": session.info["clock"].now()})).all()
-    return {rules.Audience(row.audience): row for row in rows}
-
-
-async def _versions(session: AsyncSession, school_id: str) -> dict[rules.Audience, int]:
-    return {part: row.version for part, row in (await current_agreements(session, school_id)).items()}
-
-
-async def _roles(
-    session: AsyncSession, school_id: str, person_ids: Collection[str] | None,
-) -> dict[str, frozenset[people.Role]]:
-    only = [] if person_ids is None else [col(PersonRole.person_id).in_(person_ids)]
-    rows = (await session.exec(select(PersonRole).where(PersonRole.school_id == school_id, *only))).all()
-    found: dict[str, set[people.Role]] = {}
-    for row in rows:
-        found.setdefault(row.person_id, set()).add(people.Role(row.role))
-    return {person: frozenset(held) for person, held in found.items()}
-
-
-_SIGNATURES: Any = select(  # type: ignore[call-overload]
-    AgreementSignature.person_id, Agreement.audience, Agreement.version, AgreementSignature.signed_at,
-    AgreementSignature.renew_on,
-).join(Agreement, col(Agreement.id) == AgreementSignature.agreement_id)
-
-
-async def _signatures(
-    session: AsyncSession, school_id: str, person_ids: Collection[str] | None,
-) -> dict[tuple[str, rules.Audience], list[rules.Signature]]:
-    only = [] if person_ids is None else [col(AgreementSignature.person_id).in_(person_ids)]
-    rows = (await session.exec(_SIGNATURES.where(AgreementSignature.school_id == school_id, *only))).all()
-    found: dict[tuple[str, rules.Audience], list[rules.Signature]] = {}
-    for person_id, audience, version, signed_at, renew_on in rows:
-        found.setdefault((person_id, rules.Audience(audience)), []).append(rules.Signature(version, signed_at, renew_on))
-    return found

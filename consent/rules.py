@@ -1,22 +1,22 @@
 """What a family's answers mean. Pure.
 
-A status is worked out from the answers each time it is asked for, never stored, so that no forgotten update can leave a
-child in a lesson against a parent's word. In doubt the answer is no: no answer, a conflict, or a person whose
-responsibility nobody has checked never opens a door (policy: CO2, CO3).
+What the answers come to is worked out in `standing` each time it is asked for. Here stand the words, who may answer, and what
+holds. In doubt the answer is no: no answer, a conflict, or a person whose responsibility nobody has checked never opens a door
+(policy: CO2, CO3).
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Collection, Mapping
+from datetime import date, timedelta
 from enum import StrEnum
 
 from service.foundation.errors import Invalid, NotAllowed
-from service.foundation.events import STAFF, Role
-from service.people.rules import sort_key
 
 
 class Purpose(StrEnum):
-    """What a family is asked, one answer for each (policy: CO2)."""
+    """What a family is asked, one answer for each (policy: CO2).
+
+    The last three stand for the school's register: Chaperone itself publishes nothing and shows pictures to nobody outside.
+    """
 
     ATTEND = "attend"
     BE_RECORDED = "be_recorded"
@@ -24,6 +24,9 @@ class Purpose(StrEnum):
     MICROPHONE = "microphone"
     CHAT = "chat"
     ONE_TO_ONE = "one_to_one"
+    PHOTOGRAPHS = "photographs"
+    PUBLICATION = "publication"
+    TEACHING_PRACTICE = "teaching_practice"
 
 
 class Answer(StrEnum):
@@ -39,6 +42,7 @@ class Status(StrEnum):
     GIVEN = "given"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
     NO_RESPONSE = "no_response"
     CONFLICT = "conflict"
 
@@ -55,82 +59,19 @@ class Route(StrEnum):
 
 OFFICE_ROUTES = (Route.PAPER, Route.TELEPHONE, Route.IN_PERSON)
 PURPOSES = tuple(Purpose)
+IN_LESSONS = PURPOSES[:6]
+"""What a lesson asks; the others are the school's register."""
 TO_JOIN = frozenset({Purpose.ATTEND, Purpose.BE_RECORDED})
+OWN_ROUTES = (Route.WEB, Route.APP)
 COMES_OF_AGE = 18
+RESTS = timedelta(hours=24)
+"""A yes from a phone or with contact details that are new counts after this long; a no counts at once (threat T11)."""
 
 
 class MayNotAnswer(NotAllowed):
     """This adult is not recorded as having parental responsibility for this child. Check the record of the family first."""
 
     code = "may-not-answer"
-
-
-@dataclass(frozen=True)
-class Response:
-    """One answer as somebody gave it. `signed_on` is the day on the form, `recorded_at` when the school wrote it down."""
-
-    id: str
-    child_id: str
-    purpose: Purpose
-    answer: Answer
-    respondent_id: str
-    route: Route
-    signed_on: date
-    recorded_at: datetime
-    corrects_id: str | None = None
-
-    @property
-    def said_yes(self) -> bool:
-        return self.answer is Answer.GIVEN
-
-
-def standing(responses: Iterable[Response]) -> list[Response]:
-    """The answers that were really given: without those entered in error, and without the notes that say so."""
-    given = list(responses)
-    wrong = {response.corrects_id for response in given if response.answer is Answer.ENTERED_IN_ERROR}
-    return [r for r in given if r.answer is not Answer.ENTERED_IN_ERROR and r.id not in wrong]
-
-
-def order(response: Response) -> tuple[date, bool, datetime]:
-    """When an answer was given. Paper carries a day and no hour, so it counts from the start of that day: a form that waited
-    in a tray never overrides the telephone call that came after it."""
-    return response.signed_on, response.route is not Route.PAPER, response.recorded_at
-
-
-def latest(responses: Iterable[Response]) -> dict[str, Response]:
-    """The answer that each respondent stands by now, for the responses of one child and purpose."""
-    return {response.respondent_id: response for response in sorted(standing(responses), key=order)}
-
-
-def status(responses: Iterable[Response], responsible: Mapping[str, str] | None = None) -> Status:
-    """What the family says, for the responses of one child and one purpose (policy: CO2).
-
-    `responsible` says for each respondent whether they have parental responsibility now (`yes`, `no`, `unknown`); without
-    it everybody counts. A yes counts only from those who have it, a no from anybody who is not known to lack it.
-    """
-    answers = [answer for who, answer in latest(responses).items() if _counts(answer, who, responsible)]
-    if not answers:
-        return Status.NO_RESPONSE
-    said_no = [answer for answer in answers if not answer.said_yes]
-    if not said_no:
-        return Status.GIVEN
-    if len(said_no) < len(answers):
-        return Status.CONFLICT
-    withdrawn = any(answer.answer is Answer.WITHDRAWN for answer in said_no)
-    return Status.WITHDRAWN if withdrawn else Status.REFUSED
-
-
-def _counts(answer: Response, who: str, responsible: Mapping[str, str] | None) -> bool:
-    if responsible is None:
-        return True
-    known = responsible.get(who, "no")
-    return known == "yes" or (known == "unknown" and not answer.said_yes)
-
-
-def statuses(responses: Iterable[Response], responsible: Mapping[str, str] | None = None) -> dict[Purpose, Status]:
-    """The status of every purpose, for the responses of one child."""
-    given = list(responses)
-    return {purpose: status((r for r in given if r.purpose is purpose), responsible) for purpose in PURPOSES}
 
 
 def held(found: Mapping[Purpose, Status], *, public_task: bool, objection_upheld: bool) -> frozenset[str]:
@@ -150,17 +91,23 @@ def may_join(purposes: Collection[str]) -> bool:
     return set(purposes) >= TO_JOIN
 
 
-def answer_for(said_yes: bool, earlier: Response | None) -> Answer:
-    """What a Yes or a No is called: a No after that person's own Yes takes it back."""
-    if said_yes:
-        return Answer.GIVEN
-    return Answer.WITHDRAWN if earlier and earlier.answer in (Answer.GIVEN, Answer.WITHDRAWN) else Answer.REFUSED
-
-
 def check_respondent(responsible: str, *, says_yes: bool) -> None:
-    """Refuse an answer from somebody who may not give it; a No from somebody not yet checked is kept, a Yes is not."""
-    if responsible == "no" or (responsible != "yes" and says_yes):
+    """Refuse an answer from somebody who may not give it; a No from somebody not yet checked is kept, a Yes is not. A pupil who
+    is asked beside the parents may say both: their yes takes back their no, and lets nobody in by itself."""
+    if responsible == "no" or (responsible not in ("yes", "pupil") and says_yes):
         raise MayNotAnswer()
+
+
+def check_own(word: str, route: Route, declared_responsibility: str, *, says_yes: bool) -> None:
+    """Refuse an answer that somebody may not give themself. Who says that they have no responsibility, or is not sure, can say
+    no; for a yes they ring the office."""
+    if route not in OWN_ROUTES:
+        raise Invalid("There is a problem", fields={"route": "Only the office writes down paper, calls and talks"})
+    check_respondent(word, says_yes=says_yes)
+    if declared_responsibility not in ("", "yes", "no", "not_sure"):
+        raise Invalid("There is a problem", fields={"declared_responsibility": "Choose yes, no or not sure"})
+    if says_yes and declared_responsibility in ("no", "not_sure"):
+        raise MayNotAnswer("You cannot answer this here. Ring the office.")
 
 
 def check_day(signed_on: date, today: date) -> None:
@@ -178,78 +125,24 @@ def day_of(day: str, month: str, year: str) -> date:
         raise Invalid("There is a problem", fields={"signed_on": "Enter the day on the form, such as 27 3 2026"}) from error
 
 
+def word(parental_responsibility: str, court_order: str) -> str:
+    """What an adult's word is worth for a child: where a court order stands against them, at most a no."""
+    return "unknown" if parental_responsibility == "yes" and court_order == "yes" else parental_responsibility
+
+
+def may_see(court_order: str, do_not_contact: bool) -> bool:
+    """Whether an adult may see a child here at all: the school knows of no court order against it, and nothing else stands
+    against it. Unknown is closed."""
+    return court_order == "no" and not do_not_contact
+
+
+def with_own_word(words: Mapping[str, str], child_id: str, age: int, asked_from: int) -> dict[str, str]:
+    """With the pupil's own: alone from 18, when parental responsibility ends, and beside the parents from the age that the
+    school chose. A pupil's no is not overruled silently: beside a parent's yes it is a conflict."""
+    if age >= COMES_OF_AGE:
+        return {child_id: "yes"}
+    return {**words, child_id: "pupil"} if age >= asked_from else dict(words)
+
+
 def age_on(born_on: date, day: date) -> int:
     return day.year - born_on.year - ((day.month, day.day) < (born_on.month, born_on.day))
-
-
-# -- agreements (policy: CO1, CO5) -------------------------------------------------------------------------------------
-
-
-class Audience(StrEnum):
-    """Whom one text of the acceptable use agreement is for."""
-
-    STAFF = "staff"
-    GOVERNORS = "governors"
-    PUPILS = "pupils"
-    PARENTS = "parents"
-    GUESTS = "guests"
-
-
-AUDIENCES = (
-    (Audience.STAFF, STAFF | {Role.DPO}),
-    (Audience.GOVERNORS, frozenset({Role.GOVERNOR, Role.CHAIR})),
-    (Audience.PUPILS, frozenset({Role.PUPIL})),
-    (Audience.PARENTS, frozenset({Role.PARENT})),
-    (Audience.GUESTS, frozenset({Role.GUEST})),
-)
-YOUNGEST = frozenset({"N", "N1", "N2", "R", "1", "2"})  # a parent signs for them: EYFS and key stage 1
-
-
-def audience(roles: Collection[Role]) -> Audience | None:
-    """The agreement a person with these roles signs: that of the part that reaches furthest, so one signature each."""
-    return next((found for found, members in AUDIENCES if members & set(roles)), None)
-
-
-def parent_signs(year_group: str) -> bool:
-    """Whether a pupil of this year is so young that a parent signs for them (policy: CO1)."""
-    return year_group.strip().upper() in YOUNGEST
-
-
-@dataclass(frozen=True)
-class Signature:
-    """`version` of the agreement that was signed; it stands up to the day before `renew_on`."""
-
-    version: int
-    signed_at: datetime
-    renew_on: date
-
-
-class Signing(StrEnum):
-    SIGNED = "signed"
-    DUE = "due"
-    NOT_SIGNED = "not_signed"
-
-
-DUE_DAYS = 30
-
-
-def check_signing(agrees: bool, name: str, known_as: str, *, needs_name: bool) -> None:
-    """Refuse a signature without the tick, or with another name than the school knows; accents and case are forgiven."""
-    wrong = {}
-    if not agrees:
-        wrong["agree"] = "Tick the box to say you agree"
-    if needs_name and sort_key(" ".join(name.split())) != sort_key(known_as):
-        wrong["name"] = "Type your name as the school knows it"
-    if wrong:
-        raise Invalid("There is a problem", fields=wrong)
-
-
-def signing(signatures: Iterable[Signature], current_version: int | None, on: date) -> Signing:
-    """Whether the current version stands signed on a day, and whether it must be renewed within the month (policy: CO5).
-
-    `current_version` None means that the school has no agreement for this audience: nobody can have signed it.
-    """
-    ends = [s.renew_on for s in signatures if s.version == current_version and s.renew_on > on]
-    if not ends:
-        return Signing.NOT_SIGNED
-    return Signing.DUE if max(ends) <= on + timedelta(days=DUE_DAYS) else Signing.SIGNED

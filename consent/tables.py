@@ -1,20 +1,24 @@
-"""What people were asked, what they answered, what they signed. Answers are only ever added (policy: CO1 to CO5)."""
+"""What people were asked and what they answered. Answers are only ever added (policy: CO2, CO3)."""
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
 from service.foundation.db import IdField
 
 
 class ConsentResponse(SQLModel, table=True):
-    """One answer, for one child and one purpose, as somebody gave it. Status is derived from these, never stored."""
+    """One answer, for one child and one purpose, as somebody gave it. Status is derived from these, never stored.
+
+    What they read is the text of `text_hash` in `language`, with the child's name and `filled` in its gaps.
+    """
 
     __tablename__ = "consent_response"
     __table_args__ = (
         CheckConstraint("answer IN ('given', 'refused', 'withdrawn', 'entered_in_error')"),
         CheckConstraint("route IN ('paper', 'telephone', 'in_person', 'web', 'app')"),
+        Index("ix_consent_response_client", "school_id", "client_id", unique=True),
     )
     id: str = IdField()
     school_id: str = Field(foreign_key="school.id", index=True)
@@ -24,6 +28,17 @@ class ConsentResponse(SQLModel, table=True):
     respondent_id: str = Field(foreign_key="person.id", max_length=32)
     relationship: str = Field(default="", max_length=40)
     document_version: int = 1
+    document_id: str = Field(default="", max_length=32, description="Empty: written down before texts were kept.")
+    text_hash: str = Field(default="", max_length=64)
+    language: str = Field(default="en", max_length=8)
+    filled: str = Field(default="", max_length=500, description="JSON of what filled the gaps of the text, but for the name.")
+    listened: bool = False
+    declared_relationship: str = Field(default="", max_length=40)
+    declared_responsibility: str = Field(default="", max_length=8, description="In their own words: `yes`, `no` or `not_sure`.")
+    counts_from: datetime | None = Field(default=None, description="A yes that rests counts for nothing before.")
+    phone_id: str = Field(default="", max_length=32)
+    client_id: str | None = Field(default=None, max_length=64, description="The phone's own id of it: sent twice, kept once.")
+    second_listener: str = Field(default="", max_length=32, description="Who heard a telephone call beside who wrote it down.")
     route: str = Field(max_length=10)
     signed_on: date
     reason: str = Field(default="", max_length=500)
@@ -32,30 +47,30 @@ class ConsentResponse(SQLModel, table=True):
     recorded_at: datetime = Field(index=True)
 
 
-class Agreement(SQLModel, table=True):
-    """One version of the acceptable use agreement for one kind of people."""
+class ConsentResolution(SQLModel, table=True):
+    """A named person closed a conflict: the adults agree by now, or a court says whose answer to follow (screens 7.3).
 
-    __tablename__ = "agreement"
-    __table_args__ = (UniqueConstraint("school_id", "audience", "version"),)
+    A court order takes two people; until the second agrees (`agreed_at`) it closes nothing.
+    """
+
+    __tablename__ = "consent_resolution"
+    __table_args__ = (
+        CheckConstraint("kind IN ('agreed', 'court_order')", name="consent_resolution_kind"),
+        CheckConstraint("(kind = 'court_order') = (follows_id <> '')", name="consent_resolution_follows"),
+        CheckConstraint("agreed_by <> resolved_by", name="consent_resolution_two_people"),
+        CheckConstraint("(agreed_at IS NULL) = (agreed_by = '')", name="consent_resolution_agreed"),
+    )
     id: str = IdField()
     school_id: str = Field(foreign_key="school.id", index=True)
-    audience: str = Field(max_length=12, description="`staff`, `governors`, `pupils`, `parents` or `guests`.")
-    version: int
-    text: str
-    in_force_at: datetime
-
-
-class AgreementSignature(SQLModel, table=True):
-    __tablename__ = "agreement_signature"
-    id: str = IdField()
-    school_id: str = Field(foreign_key="school.id", index=True)
-    agreement_id: str = Field(foreign_key="agreement.id", index=True)
-    person_id: str = Field(foreign_key="person.id", index=True)
-    route: str = Field(max_length=10)
-    signed_at: datetime
-    signed_by: str = Field(default="", max_length=32, description="The parent who signed for a pupil; empty: the person.")
-    renew_on: date
-    recorded_by: str = Field(max_length=32)
+    child_id: str = Field(foreign_key="person.id", index=True)
+    purpose: str = Field(max_length=24)
+    kind: str = Field(max_length=12)
+    follows_id: str = Field(default="", max_length=32)
+    reason: str = Field(max_length=500)
+    resolved_by: str = Field(max_length=32)
+    resolved_at: datetime
+    agreed_by: str = Field(default="", max_length=32)
+    agreed_at: datetime | None = None
 
 
 class RecordingObjection(SQLModel, table=True):

@@ -173,7 +173,8 @@ async def pupil_day(session: AsyncSession, actor: Actor, day: date, days: int = 
 async def family(session: AsyncSession, actor: Actor, day: date, days: int = 7) -> tuple[ChildDays, ...]:
     """The lessons of a parent's children, from `day` on. A child somebody must not be told about is not there (policy: CM1)."""
     school = await people.school(session, actor.school_id)
-    children = await people.people(session, actor.school_id, await _children(session, actor))
+    children = await people.people(session, actor.school_id, await _children(session, actor),
+                                   here_on=session.info["clock"].now().date())
     bounds = day_bounds(day, school.zone, days)
     untold = await approvals.not_to_be_told(session, actor.school_id, children)
     return tuple([

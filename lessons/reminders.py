@@ -1,5 +1,5 @@
 """What people are told again while it is so (screens 9): a decision waits (S2), something technical needs attention (S4),
-something of theirs needs renewing (S5; policy: CO5, AC8).
+something of theirs needs renewing (S5), a question waits for a family (N2; policy: CO2, CO5, AC8).
 
 Worked out each hour from what is true at that moment, never from what was done before; a mail is a row that can exist only
 once for its person, day and matter, so that a restart repeats nothing. What is no longer so is not said again.
@@ -15,8 +15,10 @@ from zoneinfo import ZoneInfo
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from consent import queries as consents
-from consent.rules import Audience
+from consent.agreements import queries as agreements
+from consent.agreements.queries import SignerView
+from consent.agreements.rules import Audience
+from consent.requests import queries as requests
 from lessons.attention.queries import deciders
 from lessons.guests import queries as guests
 from lessons.guests.rules import DECIDE
@@ -28,6 +30,8 @@ from service.foundation.events import LEADERS, SAFEGUARDING, Role
 from service.people import power, profile_history, queries, registers, rules
 from service.people.tables import School
 from service.safeguarding.approvals import queries as approved
+from service.safeguarding.impact import queries as impact
+from service.safeguarding.impact.rules import REVIEW
 
 FROM = time(8)
 """Reminders come in the morning: nobody starts a day at midnight."""
@@ -81,6 +85,7 @@ async def notices(session: AsyncSession, school_id: str, local: datetime, machin
         waits = await waiting_for(session, school_id, local)
         found += [Notice(frozenset({person}), "S2", person, f"daily {today}") for person in sorted(waits)]
         found += await _renewals(session, school_id, today)
+        found += [Notice(one.people, "N2", one.about, one.occasion) for one in await requests.due(session, school_id, today)]
     return found
 
 
@@ -97,6 +102,8 @@ async def waiting_for(session: AsyncSession, school_id: str, now: datetime) -> f
     for rule, persons in [*await _lessons(session, school_id, now), *await _guests(session, school_id, now),
                           *await _second_persons(session, school_id)]:
         found |= {one.id for one in await queries.holders(session, school_id, rule)} - persons
+    if await impact.is_due(session, school_id):
+        found |= {one.id for one in await queries.holders(session, school_id, REVIEW)}
     return frozenset(found)
 
 
@@ -144,12 +151,27 @@ async def _technical(session: AsyncSession, school_id: str, today: date, machine
 
 async def _renewals(session: AsyncSession, school_id: str, today: date) -> list[Notice]:
     """30 and 7 days before an agreement or a DBS check ends, to its owner alone."""
-    signers = await consents.register(session, school_id, None, today)
+    signers = await agreements.register(session, school_id, None, today)
     ends = [(one.id, "agreement", one.renew_on) for one in signers if one.audience in STAFF_AUDIENCES and one.renew_on]
+    families = await _families(session, school_id, today, signers)
     staff = {one.id for one in await queries.holders(session, school_id, rules.PROVERS)}
     ends += [(person, "dbs", day) for person, day in _latest(await registers.dbs_register(session, school_id)).items()]
-    return [Notice(frozenset({person}), "S5", person, f"{what} {day} {days}")
-            for person, what, day in ends if person in staff and (days := _told(day, today))]
+    return families + [Notice(frozenset({person}), "S5", person, f"{what} {day} {days}")
+                       for person, what, day in ends if person in staff and (days := _told(day, today))]
+
+
+async def _families(session: AsyncSession, school_id: str, today: date, signers: list[SignerView]) -> list[Notice]:
+    """N2 for a parent's own agreement, and for that of a child for whom parents sign; only to who may be told (policy: CM1)."""
+    due = [(one, days) for one in signers if one.renew_on and (days := _told(one.renew_on, today))]
+    parents = {one.id: (one.renew_on, days) for one, days in due if one.audience is Audience.PARENTS}
+    told = await agreements.told_parents(session, school_id, parents) if parents else frozenset()
+    found = [Notice(frozenset({person}), "N2", person, f"agreement {parents[person][0]} {parents[person][1]}")
+             for person in sorted(told)]
+    for one, days in due:
+        if one.by_parent:
+            told = await queries.families_to_tell(session, school_id, [one.id])
+            found.append(Notice(told, "N2", one.id, f"agreement {one.renew_on} {days}"))
+    return found
 
 
 def _latest(checks: Iterable[registers.DbsView]) -> dict[str, date]:

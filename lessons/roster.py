@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 import consent.queries as consents
+from consent.agreements import queries as agreements
 from lessons import rules
 from lessons.breakouts.family import Family, family, ids_of
 from lessons.guests import queries as guests
@@ -25,6 +26,7 @@ from service.people.queries import PersonView
 from service.people.tables import DbsCheck, GroupMember, Person
 from service.safeguarding.approvals import queries as approvals
 from service.safeguarding.approvals.rules import Approval, Known, Lapse, lapse
+from service.safeguarding.impact import queries as impact
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,7 @@ async def adults_of(session: AsyncSession, school_id: str, parts: dict[str, str]
     """
     views = await people.people(session, school_id, parts, here_on=on)
     checked = await with_dbs(session, school_id, list(parts), on)
-    signed = await consents.signed(session, school_id, {view.id: view.roles for view in views.values()}, on)
+    signed = await agreements.signed(session, school_id, {view.id: view.roles for view in views.values()}, on)
     found = [
         Adult(view.id, view.name, "guest" if _is_guest(view) else parts[view.id], view.id in checked, view.id in signed,
               (admitted or {}).get(view.id))
@@ -280,18 +282,21 @@ async def pupils_of(
 async def pupils_by_group(
     session: AsyncSession, school_id: str, group_ids: Iterable[str], on: date, began_at: datetime | None = None
 ) -> dict[str, tuple[Pupil, ...]]:
-    """The pupils of several classes at once, by class: two look-ups, however many classes."""
+    """The pupils of several classes at once, by class: two look-ups, however many classes. Whatever a family permits, no pupil
+    of a school whose impact assessment is not approved may do anything; it is asked in the same look (policy: AC5)."""
     wanted = list(group_ids)
     rows = (await session.exec(
-        select(GroupMember.group_id, Person).join(Person, col(Person.id) == GroupMember.person_id).where(
+        select(GroupMember.group_id, Person, impact.takes_pupils(school_id)).join(
+            Person, col(Person.id) == GroupMember.person_id).where(
             GroupMember.school_id == school_id, col(GroupMember.group_id).in_(wanted), GroupMember.part == "pupil",
             Person.kind == "child", col(Person.left_on).is_(None) | (col(Person.left_on) > on),
         )
     )).all()
-    granted = await consents.permissions(session, school_id, {person.id for _, person in rows}, began_at)
+    granted = await consents.permissions(session, school_id, {person.id for _, person, _ in rows}, began_at)
     found: dict[str, list[Pupil]] = {group: [] for group in wanted}
-    for group, person in sorted(rows, key=lambda row: people.rules.sort_key(people.view_of(row[1], frozenset()).full_name)):
-        found[group].append(Pupil(person.id, people.name_of(person), granted.get(person.id, frozenset())))
+    by_name = sorted(rows, key=lambda row: people.rules.sort_key(people.view_of(row[1], frozenset()).full_name))
+    for group, person, takes_pupils in by_name:
+        found[group].append(Pupil(person.id, people.name_of(person), granted[person.id] if takes_pupils else frozenset()))
     return {group: tuple(pupils) for group, pupils in found.items()}
 
 

@@ -11,8 +11,12 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+import consent.agreements.pages as agreements_pages
+import consent.agreements.signing as agreements_signing
+import consent.conflict_pages as conflict_pages
+import consent.documents.pages as document_pages
 import consent.pages as consent_pages
-import consent.signing as consent_signing
+import consent.requests.pages as request_pages
 import lessons.attendance.pages as attendance_pages
 import lessons.attention.pages as attention_pages
 import lessons.breakouts.pages as breakouts_pages
@@ -30,10 +34,14 @@ import recordings.grants.pages as grants_pages
 import recordings.marks.pages as marks_pages
 import recordings.pages as recordings_pages
 import service.people.pages as people_pages
+import service.safeguarding.breaches.pages as breaches_pages
 import service.safeguarding.concerns.pages as concerns_pages
+import service.safeguarding.impact.pages as impact_pages
 import service.safeguarding.pages as safeguarding_pages
 import service.safeguarding.reopening.pages as reopening_pages
 import service.selftest.pages as selftest_pages
+from consent.agreements import queries as agreements
+from consent.documents.commands import seed_all as seed_texts
 from lessons.attention import sweep
 from lessons.live.reading import Rosters
 from lessons.live.registry import open_registry
@@ -70,8 +78,13 @@ ROUTERS = (
     banners.router,
     metrics.router,
     *people_pages.ROUTERS,
+    document_pages.router,
+    request_pages.router,
+    conflict_pages.router,
+    agreements_pages.router,
+    agreements_pages.versions,
+    agreements_signing.router,
     consent_pages.router,
-    consent_signing.router,
     lesson_door.router,
     lesson_socket.router,
     lesson_now.router,
@@ -82,6 +95,8 @@ ROUTERS = (
     safeguarding_pages.router,
     reopening_pages.router,
     concerns_pages.router,
+    impact_pages.router,
+    breaches_pages.router,
     ending_pages.router,
     key_pages.router,
     recordings_pages.router,
@@ -98,8 +113,13 @@ ROUTERS = (
 TEMPLATES = {
     "people": "service.people",
     "consent": "consent",
+    "documents": "consent.documents",
+    "requests": "consent.requests",
+    "agreements": "consent.agreements",
     "safeguarding": "service.safeguarding",
     "reopening": "service.safeguarding.reopening",
+    "impact": "service.safeguarding.impact",
+    "breaches": "service.safeguarding.breaches",
     "recordings": "recordings",
     "lessons": "lessons",
     "selftest": "service.selftest",
@@ -114,11 +134,12 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.clock = clock or SystemClock()
     app.state.authenticate = authenticate
+    app.state.standing_of = agreements.standing
     app.state.seen = {}
     app.state.frame = frame
-    app.state.notices = (banners.on_page, consent_signing.notice)
+    app.state.notices = (banners.on_page, agreements_signing.notice)
     app.state.banners = (safeguarding_pages.banners, reopening_pages.banners, attention_pages.banners, ending_pages.banners,
-                         grants_pages.banners)
+                         grants_pages.banners, impact_pages.banners)
     app.state.health = (backup_health.tiles,)
     app.state.of_lesson = sweep.of_lesson
     app.state.bell = banners.Bell()
@@ -163,6 +184,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         })
         stack.push_async_callback(state.database.close)
         await upgrade.to_newest(state.database, state.keys)
+        await seed_texts(state.database, state.clock)
         state.vault = Vault(state.settings.data, storage_of(state.settings), state.keys)
         state.vault.forget_old()
         keycopies.replay(state.keys)

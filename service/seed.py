@@ -4,6 +4,7 @@ Every e-mail address is at example.org and every certificate number is an obviou
 school; lesson times are around the moment of seeding.
 """
 
+import json
 import random
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -12,7 +13,11 @@ from typing import Any
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from consent.tables import Agreement, AgreementSignature, ConsentResponse
+from consent.agreements.rules import Audience, audience, text_hash
+from consent.agreements.tables import Agreement, AgreementSignature
+from consent.agreements.texts import DEFAULTS
+from consent.documents import commands as documents
+from consent.tables import ConsentResponse
 from lessons.tables import Lesson, LessonAdult
 from service import seed_one_to_one
 from service.foundation.db import new_id
@@ -35,6 +40,9 @@ from service.people.tables import (
     TeachingGroup,
     TermDate,
 )
+from service.safeguarding.impact import rules as impact
+from service.safeguarding.impact.inventory import inventory
+from service.safeguarding.impact.tables import ImpactReview
 from service.seed_timetable import Timetable, hours_around
 
 STAFF_PEOPLE = (
@@ -59,16 +67,6 @@ FAMILY = (
     "Rahman", "O'Neill", "Kowalska", "Clarke", "Hussain", "Smith-Jones", "Dubois", "Mensah", "Fraser", "Demir", "Byrne", "Webb",
     "Begum", "Hughes", "Sato", "Taylor", "Price", "Diallo", "Green", "Zając", "Moss", "Patel", "Obi", "Murray",
 )
-AGREEMENTS = {
-    "staff": "School accounts only. Never alone with a child without approval. Nothing recorded on personal equipment.",
-    "governors": "What I learn here stays here. School accounts only.",
-    "pupils": "1. I use my own badge. I keep my PIN secret. 2. I wear clothes I could wear to school. I do not sit in my bedroom "
-              "if I can help it. 3. I am kind, and kind in chat. 4. I do not take photos or record. 5. Lessons are recorded. "
-              "Grown-ups at school can check them to keep us safe. 6. If something worries me I press I'm worried, or tell a "
-              "grown-up I trust. 7. I can leave if I feel unsafe. I will not be in trouble for that.",
-    "parents": "I do not record lessons. I keep my sign-in to myself. I tell the school if something worries me.",
-    "guests": "I am here for one purpose and one time. I am never alone with a child. I record nothing.",
-}
 MOTHERS = ("Amina", "Bea", "Carys", "Divya", "Ewa", "Grace", "Kezia", "Leila", "Megan", "Nadia", "Rosa", "Yewande")
 FATHERS = ("Adam", "Bilal", "Callum", "Emeka", "Gareth", "Jakub", "Karim", "Luca", "Marcus", "Owen", "Ravi", "Sami")
 PURPOSES = ("attend", "be_recorded", "camera", "microphone", "chat", "one_to_one")
@@ -124,6 +122,7 @@ async def demo_school(session: AsyncSession, now: datetime, seed: int = 7) -> di
         school_id=school.id, version=1, profile=Profile().to_json(), reason="The default profile", decided_by="system",
         review_on=today + timedelta(365), in_force_at=now - timedelta(1),
     ))
+    await documents.seed(session, school.id, now - timedelta(60))
     for title, given, family, roles in STAFF_PEOPLE:
         _adult(session, made, title, given, family, roles)
     await session.flush()
@@ -137,6 +136,7 @@ async def demo_school(session: AsyncSession, now: datetime, seed: int = 7) -> di
     for position, (given, family) in enumerate(names):
         await _pupil(session, made, groups[position % 3], given, family, now, pick)
     await _everybody_agrees(session, made, now)
+    _impact_is_approved(session, made, now)
     await _some_families_differ(session, made, groups[1], now)
     staff = {person.family_name: person for person in made.people[:len(STAFF_PEOPLE)]}
     await Timetable(session, school, staff, now).write(*groups)
@@ -175,7 +175,7 @@ def _keep(session: AsyncSession, made: Seeded, person: Person, roles: tuple[Role
 
 
 def _clear_staff(session: AsyncSession, made: Seeded, now: datetime) -> None:
-    agreement = Agreement(school_id=made.school_id, audience="staff", version=1, text=AGREEMENTS["staff"],
+    agreement = Agreement(school_id=made.school_id, audience="staff", version=1, text=DEFAULTS[Audience.STAFF],
                           in_force_at=now - timedelta(60))
     session.add(agreement)
     for number, person in enumerate(made.people):
@@ -184,7 +184,8 @@ def _clear_staff(session: AsyncSession, made: Seeded, now: datetime) -> None:
             checked_on=now.date() - timedelta(200), recheck_on=now.date() + timedelta(800),
         ))
         session.add(AgreementSignature(
-            school_id=made.school_id, agreement_id=agreement.id, person_id=person.id, route="app", recorded_by=person.id,
+            school_id=made.school_id, agreement_id=agreement.id, text_hash=text_hash(agreement.text),
+            person_id=person.id, route="app", recorded_by=person.id,
             signed_at=now - timedelta(30), renew_on=now.date() + timedelta(335),
         ))
 
@@ -227,19 +228,29 @@ async def _pupil(session: AsyncSession, made: Seeded, group: TeachingGroup, give
 async def _everybody_agrees(session: AsyncSession, made: Seeded, now: datetime) -> None:
     """Governors, pupils and parents have signed as well; a parent signed for the youngest. One parent has not, yet."""
     since = now - timedelta(60)
-    texts = {audience: Agreement(school_id=made.school_id, audience=audience, version=1, text=text, in_force_at=since)
-             for audience, text in AGREEMENTS.items() if audience != "staff"}
+    texts = {part: Agreement(school_id=made.school_id, audience=part, version=1, text=text, in_force_at=since)
+             for part, text in DEFAULTS.items() if part is not Audience.STAFF}
     session.add_all(texts.values())
     await session.flush()
     unsigned = [person_id for person_id, roles in made.roles.items() if Role.PARENT in roles][-1]
     for person_id, roles in made.roles.items():
-        audience = next((a for a, members in (("governors", {Role.GOVERNOR, Role.CHAIR}), ("pupils", {Role.PUPIL}),
-                                              ("parents", {Role.PARENT})) if members & set(roles)), "")
-        if audience and person_id != unsigned:
+        part = audience(roles)
+        if part in texts and person_id != unsigned:
             session.add(AgreementSignature(
-                school_id=made.school_id, agreement_id=texts[audience].id, person_id=person_id, route="paper",
-                signed_at=now - timedelta(25), renew_on=now.date() + timedelta(340), recorded_by="system",
+                school_id=made.school_id, agreement_id=texts[part].id, text_hash=text_hash(texts[part].text),
+                person_id=person_id, route="paper", signed_at=now - timedelta(25),
+                renew_on=now.date() + timedelta(340), recorded_by="system",
             ))
+
+
+def _impact_is_approved(session: AsyncSession, made: Seeded, now: datetime) -> None:
+    """The invented Data Protection Officer has approved the impact assessment of the default rules."""
+    document = impact.document(Profile(), inventory())
+    officer = next(person_id for person_id, roles in made.roles.items() if Role.DPO in roles)
+    session.add(ImpactReview(
+        school_id=made.school_id, document=document.text, document_hash=document.hash, approved=True, reviewed_by=officer,
+        answers=json.dumps({section.key: ("yes", "") for section in document.sections}), reviewed_at=now - timedelta(30),
+    ))
 
 
 async def _some_families_differ(session: AsyncSession, made: Seeded, group: TeachingGroup, now: datetime) -> None:

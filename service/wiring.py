@@ -1,9 +1,15 @@
 """Who reacts to what, on one screen. The only importer of both ends."""
 
 from consent import events as consents
+from consent import mails as consent_mails
+from consent.agreements import commands as agreement_commands
+from consent.agreements import events as agreements
+from consent.documents import commands as documents
+from consent.documents.events import ConsentDocumentPublished
 from lessons import events as lessons
 from lessons import mails
 from lessons.attention import events as attention
+from lessons.attention.withdrawals import put_before_the_team
 from lessons.breakouts import events as breakouts
 from lessons.guards import refuse_adults_of_their_lessons
 from lessons.guests import events as guests
@@ -23,14 +29,18 @@ from service.safeguarding import mails as alert_mails
 from service.safeguarding.approvals import events as approvals
 from service.safeguarding.approvals.revocation import end_what_nobody_may_approve_any_more
 from service.safeguarding.commands import release_what_nobody_has
+from service.safeguarding.impact import commands as impact_commands
+from service.safeguarding.impact.events import ImpactReviewed
 from service.safeguarding.reopening.events import LessonsReopened
 
 CHANGES_A_ROOM: tuple[type[Event], ...] = (
     consents.ConsentRecorded, consents.ConsentWithdrawn, consents.ConsentCorrected, consents.ObjectionReceived,
-    consents.ObjectionDecided, consents.AgreementSigned, lessons.LessonMoved, lessons.LessonCancelled, lessons.CoverArranged,
+    consents.ObjectionDecided, consents.ConsentConflictClosed, ConsentDocumentPublished, agreements.AgreementSigned,
+    lessons.LessonMoved, lessons.LessonCancelled, lessons.CoverArranged,
     lessons.SecondAdultAdded, lessons.LinkAdded, lessons.LinkPreviewed, lessons.LinkRemoved, lessons.WordListChanged,
     LessonStopped, people.RolesChanged, people.PersonLeft, people.GroupChanged,
-    people.DbsWithdrawn, people.RosterImported, approvals.OneToOneApproved, approvals.OneToOneRevoked,
+    people.GuardianshipAdded, people.GuardianshipChanged,
+    people.DbsWithdrawn, people.RosterImported, ImpactReviewed, approvals.OneToOneApproved, approvals.OneToOneRevoked,
     guests.GuestApproved, guests.GuestPassEnded,
     breakouts.BreakoutOpened, breakouts.PupilPlaced, breakouts.BreakoutsClosed,
 )
@@ -40,8 +50,8 @@ CALLS_SOMEBODY: tuple[type[Event], ...] = (
     safeguarding.AlertClosed, safeguarding.AlertPassedOn, safeguarding.AlertHandedOver, safeguarding.AlertReleased,
     safeguarding.AlertReopened, safeguarding.AlertResumed, attention.LessonNeedsAttention, attention.AttentionTaken,
     attention.AttentionOver, approvals.OneToOneApproved, approvals.OneToOneRefused, approvals.OneToOneWithdrawn,
-    endings.HoldStepTaken, LessonsReopened, people.SignedOut, people.SessionsEnded, people.RolesChanged, people.PersonLeft,
-    recordings.RecordingViewed,
+    endings.HoldStepTaken, LessonsReopened, ImpactReviewed, people.SignedOut, people.SessionsEnded, people.RolesChanged,
+    people.PersonLeft, recordings.RecordingViewed,
 )
 """Or calls them no longer; and who is signed out is not kept waiting for news."""
 CLOSING: dict[type[Event], tuple[Closing, ...]] = {
@@ -67,9 +77,12 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     approvals.OneToOneRefused: (mails.answer,), approvals.OneToOneApproved: (mails.approve,),
     approvals.OneToOneWithdrawn: (mails.decided,), approvals.OneToOneNotNeeded: (mails.decided,),
     approvals.OneToOneRevoked: (cancel_what_is_to_come,),
+    **dict.fromkeys((people.PersonAdded, people.PersonReturned, people.PeopleStaged), (impact_commands.refuse_real_pupils,)),
     people.RolesChanged: LEAVES_ROLES, people.PersonLeft: LEAVES_ROLES, people.RosterImported: LEAVES_ROLES,
     **dict.fromkeys((guests.GuestApproved, guests.GuestRefused, lessons.LessonApproved, lessons.LessonRefused, people.RoleAgreed,
                      people.RoleRefused, people.ProfileChanged, people.ProfileChangeRefused), (mails.tell_asker,)),
+    **dict.fromkeys((consents.ConsentRecorded, consents.ConsentWithdrawn), (consent_mails.tell_respondent, put_before_the_team)),
+    people.SchoolFounded: (documents.begin, agreement_commands.begin),
     people.BadgeIssued: (refuse_adults_of_their_lessons,), people.BadgeUnlocked: (refuse_adults_of_their_lessons,),
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from sqlmodel import select
 
-from consent import commands as consents
+from consent.agreements import commands as agreements
 from consent.rules import Route
 from lessons.guests.tables import GuestPass
 from service.people import queries
@@ -47,7 +47,7 @@ class Invited:
             actor = await queries.actor(session, self.guest_id)
             assert actor is not None
             now = self.school.clock.now()
-            await consents.record_signature(session, actor, person_id=self.guest_id, route=Route.WEB, signed_on=now.date(),
+            await agreements.record_signature(session, actor, person_id=self.guest_id, route=Route.WEB, signed_on=now.date(),
                                             now=now)
 
     async def link(self) -> str:

@@ -23,6 +23,7 @@ from lessons.live.recorder import Tape
 from lessons.live.supervision import Hold, Kind, Verdict
 from recordings.writer import Writer
 from service.foundation.settings import Settings
+from service.foundation.web import Standing
 from service.people import queries
 from service.people.sessions import authenticate
 from service.people.tables import SignIn
@@ -70,6 +71,7 @@ def open_doors() -> None:
             return actor
         async with connection.app.state.database.glance() as session:
             last = (await session.exec(select(SignIn).order_by(col(SignIn.started_at).desc()).limit(1))).first()
+            connection.state.standing = Standing(may_enter=True)
             return await queries.actor(session, last.person_id, session_id=last.id) if last else None
 
     application.authenticate = somebody  # type: ignore[attr-defined]

@@ -3,24 +3,29 @@
 The database is migrated and seeded once a test run, and copied for each test.
 """
 
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
 
+from consent.agreements import queries as agreements
+from consent.agreements.rules import Signing, audience, text_hash
+from consent.agreements.tables import AgreementSignature
 from service import seed
 from service.app import create_app
 from service.foundation.settings import Settings
 from service.foundation.web import COOKIE
-from service.people import profile_changes, sessions
+from service.people import profile_changes, queries, sessions
 from service.people.profile import Profile
 from service.people.tables import Person, PersonRole, ProfileChange, ProfileVersion, RoleRequest
+from service.safeguarding.impact.tables import ImpactReview
 from tests.fakes import FakeClock
 
 MORNING = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)  # a Tuesday in term; seeded lessons are around it
@@ -53,8 +58,11 @@ class Running:
         cookies = {COOKIE: cookie} if cookie else None
         return httpx.AsyncClient(transport=transport, base_url="http://chaperone.test", headers=headers, cookies=cookies)
 
-    async def cookie(self, person_id: str) -> str:
+    async def cookie(self, person_id: str, *, signs: bool = True) -> str:
+        """A sign-in of this person, who has signed the agreement unless the test says otherwise."""
         async with self.database.writing() as session:
+            if signs:
+                await sign(session, person_id)
             return await sessions.start(session, person_id=person_id, school_id=await self._school(session), route="dev",
                                         now=self.clock.now())
 
@@ -95,9 +103,36 @@ class Running:
             ))
         return before + 1
 
+    async def block_pupils(self) -> None:
+        """The Data Protection Officer has taken the approval of the impact assessment back: a seeded school has one."""
+        async with self.database.writing() as session:
+            session.add(ImpactReview(
+                school_id=await self._school(session), document="[]", document_hash="", answers="{}", approved=False,
+                reviewed_by=self.person("dpo"), reviewed_at=self.clock.now()))
+
     async def _school(self, session: Any) -> str:
         person: Person = await session.get_one(Person, self.person("headteacher"))  # also when they have left
         return person.school_id
+
+
+def seen(page: httpx.Response) -> str:
+    """The hash of the words that a page of an agreement shows: what its form sends."""
+    found = re.search(r'name="seen" value="([0-9a-f]{64})"', page.text)
+    assert found, page.text
+    return found[1]
+
+
+async def sign(session: Any, person_id: str) -> None:
+    """Sign the agreement in force for somebody who has not, as a form on paper would."""
+    actor = await queries.actor(session, person_id)
+    if actor is None or await agreements.own_signing(session, actor) is not Signing.NOT_SIGNED:
+        return
+    text = (await agreements.current_agreements(session, actor.school_id)).get(audience(actor.roles))
+    if text is not None:
+        now = session.info["clock"].now()
+        session.add(AgreementSignature(
+            school_id=actor.school_id, agreement_id=text.id, text_hash=text_hash(text.text), person_id=person_id, route="paper",
+            signed_at=now, renew_on=now.date() + timedelta(days=365), recorded_by=person_id))
 
 
 @asynccontextmanager

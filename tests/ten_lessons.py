@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from consent.tables import Agreement, AgreementSignature, ConsentResponse
+from consent.agreements.tables import Agreement, AgreementSignature
+from consent.tables import ConsentResponse
 from lessons.tables import Lesson, LessonAdult
 from service.foundation.events import Actor, Role
 from service.people import imports, queries

@@ -5,21 +5,19 @@ has no field for a code, and a name or title that happens to read like one (a cl
 A cell that a spreadsheet would run as a formula is written as text.
 """
 
-import csv
-import io
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from service.foundation import sheets
+
 STATUTORY_CODES = frozenset((
     *"/\\LKVPWBDXCMSTRIEQGNOUZ#", "C1", "C2", "J1", "Y1", "Y2", "Y3", "Y4", "Y5", "Y6", "Y7",
 ))
 """The attendance codes of England from 19 August 2024 (SI 2024/208 regulation 10)."""
 FORMER_CODES = frozenset("HJY")
-RUNS = tuple("=+-@|%＝＋－＠")
-"""How a cell starts that a spreadsheet may run (OWASP, CSV injection), the full-width forms among them."""
 HEADINGS = (
     "Remote lesson (not the school register)", "Class", "Day", "Start", "Pupil", "Came", "First joined", "Last left",
     "Minutes in the room", "Minutes while the room was open", "Breaks", "Minutes late", "Minutes left early", "Corrected",
@@ -50,7 +48,7 @@ def text(value: str) -> str:
     flat = " ".join(value.split())
     if unicodedata.normalize("NFKC", flat).strip().upper() in STATUTORY_CODES | FORMER_CODES:
         return f"“{flat}”"
-    return f"'{flat}" if flat.startswith(RUNS) else flat
+    return sheets.plain(flat)
 
 
 def cells(row: Row, zone: str) -> list[str | int]:
@@ -65,9 +63,4 @@ def cells(row: Row, zone: str) -> list[str | int]:
 
 
 def to_csv(rows: Iterable[Row], zone: str) -> str:
-    """RFC 4180, with a byte order mark so that spreadsheets read names as UTF-8."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(HEADINGS)
-    writer.writerows(cells(row, zone) for row in rows)
-    return "\ufeff" + out.getvalue()
+    return sheets.written(HEADINGS, (cells(row, zone) for row in rows))

@@ -1,7 +1,8 @@
 """From the audit into the review queue: near misses, one-to-ones that took place, incomplete recordings (policy: RC1, RL1).
 
-It reads the audit from where it stopped, and works out each lesson again from its journal. Where it stands and what it found are
-written in one transaction: a crash loses nothing and finds nothing twice; read again from the beginning it finds nothing new.
+It reads the audit from where it stopped, and works out each lesson again from its journal. What it found is written one by one,
+for the school's other writers wait meanwhile, and then where it stands: a crash loses nothing, and read again, even from the
+beginning, it finds nothing twice.
 """
 
 import json
@@ -31,7 +32,7 @@ from service.safeguarding.tables import ReviewProgress
 EVERY = 3.0
 """Seconds between two looks."""
 BATCH = 100
-"""Entries in one transaction: the school's other writers wait for it."""
+"""Entries in one look."""
 KINDS = tuple(kind.__name__ for kind in (RoomJournalled, RoomOpened, RecordingEnded))
 TELLING = ("opened", "held", "ended", "chat-held")
 
@@ -47,15 +48,33 @@ class _Read:
     body: dict[str, object]
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What somebody must review: one item a `source`, however often it is found."""
+
+    school_id: str
+    kind: Kind
+    source: str
+    lesson_id: str
+    place: str
+    present: frozenset[str]
+    times: int
+    words: str
+
+
 async def sweep(database: Database, clock: Clock) -> int:
     """Read everything that is new. Returns how many entries were."""
     read = 0
-    while found := await _new(database):
+    while entries := await _new(database):
+        for lesson_id in dict.fromkeys(entry.lesson_id for entry in entries):
+            async with database.reading() as session:
+                found = await _look_at(session, lesson_id, [entry for entry in entries if entry.lesson_id == lesson_id])
+            for one in found:
+                async with database.writing() as session:
+                    await safeguarding.find(session, **vars(one), now=clock.now())
         async with database.writing() as session:
-            for lesson_id in dict.fromkeys(entry.lesson_id for entry in found):
-                await _look_at(session, lesson_id, [entry for entry in found if entry.lesson_id == lesson_id], clock.now())
-            await session.merge(ReviewProgress(seq=found[-1].seq))
-        read += len(found)
+            await session.merge(ReviewProgress(seq=entries[-1].seq))
+        read += len(entries)
     return read
 
 
@@ -71,21 +90,27 @@ async def _new(database: Database) -> list[_Read]:
             for leaf, body in rows]
 
 
-async def _look_at(session: AsyncSession, lesson_id: str, entries: Sequence[_Read], now: datetime) -> None:
+async def _look_at(session: AsyncSession, lesson_id: str, entries: Sequence[_Read]) -> list[_Found]:
     """One lesson, of which something new was read."""
     lesson = await session.get(Lesson, lesson_id)
     if lesson is None or (await session.get_one(School, lesson.school_id)).is_self_test:
-        return
+        return []
+    seen: list[tuple[Kind, str, int, str]] = []
     kinds = {entry.kind for entry in entries}
     if kinds & {RoomJournalled.__name__, RoomOpened.__name__}:
         for one in near_misses.of_journal(await _journal(session, lesson_id)):
-            await _keep(session, lesson, one.kind, f"{one.kind}:{lesson_id}", one.times, one.words, now)
+            seen.append((one.kind, f"{one.kind}:{lesson_id}", one.times, one.words))
     for entry in entries:
         if entry.kind == RoomOpened.__name__:
-            await _one_to_ones(session, lesson, entry, now)
+            seen += await _one_to_ones(session, lesson, entry)
         elif entry.kind == RecordingEnded.__name__ and entry.body.get("outcome") == "incomplete":
             words = f"The recording is incomplete: {entry.body.get('reason', '')}."
-            await _keep(session, lesson, Kind.RECORDING, f"recording:{lesson_id}", 1, words, now)
+            seen.append((Kind.RECORDING, f"recording:{lesson_id}", 1, words))
+    if not seen:
+        return []
+    place, present = await _place(session, lesson), await took_part(session, lesson_id)
+    return [_Found(lesson.school_id, kind, source, lesson_id, place, present, times, words)
+            for kind, source, times, words in seen]
 
 
 async def _journal(session: AsyncSession, lesson_id: str) -> list[near_misses.Entry]:
@@ -94,8 +119,9 @@ async def _journal(session: AsyncSession, lesson_id: str) -> list[near_misses.En
     return [near_misses.Entry(row.kind, tuple(json.loads(row.body).get("reasons", ()))) for row in rows]
 
 
-async def _one_to_ones(session: AsyncSession, lesson: Lesson, opened: _Read, now: datetime) -> None:
+async def _one_to_ones(session: AsyncSession, lesson: Lesson, opened: _Read) -> list[tuple[Kind, str, int, str]]:
     """An approved pair was there when the room opened: each approval is reviewed once, beside its recording."""
+    seen = []
     inside = set(str(opened.body.get("people", "")).split())
     for given in await approved.of_lessons(session, lesson.school_id, [lesson.id]):
         approval = given.approval
@@ -104,14 +130,8 @@ async def _one_to_ones(session: AsyncSession, lesson: Lesson, opened: _Read, now
             found = await people.people(session, lesson.school_id, ids)
             adult, child, approver = (found[each].name if each in found else "Somebody" for each in ids)
             words = f"{adult} with {child}, approved by {approver}. The recording has all of it."
-            await _keep(session, lesson, Kind.ONE_TO_ONE, f"one-to-one:{approval.id}", 1, words, now)
-
-
-async def _keep(session: AsyncSession, lesson: Lesson, kind: Kind, source: str, times: int, words: str, now: datetime) -> None:
-    await safeguarding.find(
-        session, lesson.school_id, kind=kind, source=source, lesson_id=lesson.id, place=await _place(session, lesson),
-        present=await took_part(session, lesson.id), times=times, words=words, now=now,
-    )
+            seen.append((Kind.ONE_TO_ONE, f"one-to-one:{approval.id}", 1, words))
+    return seen
 
 
 async def _place(session: AsyncSession, lesson: Lesson) -> str:

@@ -9,7 +9,6 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-import consent.queries as consents
 from lessons.guests import commands, queries, rules
 from lessons.guests.queries import Visit
 from lessons.guests.rules import KIND_WORDS, Asked, State
@@ -189,6 +188,5 @@ async def enter(request: Request, session: Writing, now: Now, token: str) -> Res
 async def own_page(request: Request, actor: Guest, session: Reading, now: Now) -> Response:
     visits = await queries.own_visits(session, actor)
     sponsors = " and ".join(dict.fromkeys(visit.sponsor for visit in visits))
-    has_signed = bool(await consents.signed(session, actor.school_id, {actor.person_id: actor.roles}, now.date()))
     return await render(request, "lessons/guests/own.html", title=f"You are a guest of {sponsors}" if visits else "Your visit",
-                        visits=visits, has_signed=has_signed)
+                        visits=visits)

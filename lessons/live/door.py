@@ -35,7 +35,8 @@ from service.safeguarding.rules import About
 
 router = APIRouter()
 Anybody = Annotated[Actor, Depends(Audience(EVERYBODY))]
-Pupil = Annotated[Actor, Depends(Audience(Role.PUPIL))]
+Worried = Annotated[Actor, Depends(Audience(Role.PUPIL, before_signing=True))]
+"""A child who is worried signs nothing first (policy: RC4)."""
 ABOUT = {"saw-or-heard": About.SAW, "grown-up": About.STAFF}
 YesNo = Literal["yes", "not answered"]
 
@@ -191,7 +192,7 @@ async def _keep(session: AsyncSession, actor: Actor, plan: Plan, answers: Answer
 
 
 @router.post("/worried")
-async def worried(request: Request, worry: Worry, actor: Pupil, session: Writing, now: Now) -> dict[str, str]:
+async def worried(request: Request, worry: Worry, actor: Worried, session: Writing, now: Now) -> dict[str, str]:
     """Sent at once, without typing; more words may follow. Nobody in the lesson learns of it (policy: RC4)."""
     about, worry_id = ABOUT.get(worry.about or "", worry.about or ""), worry.worry_id
     if worry_id:

@@ -8,6 +8,7 @@ read. What has to wait (the journal, the recorder, SDP) waits beside it. If any 
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 from typing import Protocol
@@ -561,10 +562,9 @@ class Host:
             except Exception:
                 log.exception("host.not_current", lesson_id=self.room.plan.lesson_id)
                 await asyncio.sleep(CURRENT)
-            try:
-                await asyncio.wait_for(self._stale.wait(), CURRENT - asyncio.get_running_loop().time() % CURRENT)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):  # `wait_for` of Python 3.11 swallows a cancel that comes with the news
+                async with asyncio.timeout(CURRENT - asyncio.get_running_loop().time() % CURRENT):
+                    await self._stale.wait()
 
     def break_off(self, code: int = RESTARTING) -> None:
         """Shut at once and send everybody away; a page comes back by itself, through the door."""

@@ -15,8 +15,9 @@ from lessons.live.pace import Pace
 from lessons.live.protocol import Malformed
 from lessons.live.registry import Registry
 from lessons.live.tickets import TicketRefused
+from service.foundation.errors import NotSignedIn, SignFirst
 from service.foundation.events import Actor
-from service.foundation.web import actor_of, clock_of
+from service.foundation.web import clock_of, enter, may_still_enter
 
 router = APIRouter()
 MOST_WAITING = 512
@@ -59,7 +60,7 @@ class SocketLine:
 @router.websocket("/lessons/{lesson_id}/socket")
 async def room_socket(socket: WebSocket, lesson_id: str) -> None:
     """One person's line into one room."""
-    actor = await actor_of(socket)
+    actor = await _signed_in(socket)
     if protocol.SUBPROTOCOL not in socket.scope["subprotocols"]:
         await socket.close(protocol.BAD_MESSAGE)
         return
@@ -125,9 +126,17 @@ async def _admit(socket: WebSocket, lesson_id: str, actor: Actor, line: SocketLi
     return host, rooms.admit(host, ticket, line, loopback=local)
 
 
+async def _signed_in(socket: WebSocket) -> Actor | None:
+    """Who is signed in and has signed the agreement: the same door as every page's (policy: CO1)."""
+    try:
+        return await enter(socket)
+    except (NotSignedIn, SignFirst):
+        return None
+
+
 async def is_still_signed_in(socket: WebSocket) -> bool:
     """Asked again at the hello: a socket may have waited with its ticket while the sign-in was ended (threat T13)."""
-    return await socket.app.state.authenticate(socket) is not None
+    return await may_still_enter(socket)
 
 
 async def _read(socket: WebSocket, host: Host, connected: Connected, session_id: str) -> None:

@@ -27,7 +27,8 @@ PER_SIGN_IN, IN_ALL = 3, 400
 """How many may wait at once; who comes after is answered at once and asks again later."""
 LATER = 5
 CALLED = STAFF | {Role.CHAIR}
-Called = Annotated[Actor, Depends(Audience(CALLED))]
+Called = Annotated[Actor, Depends(Audience(CALLED, before_signing=True))]
+"""Who still has to sign is called as well: what calls them names nobody, and signing takes a minute."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 SQLite is the embedded default (WAL, synchronous=FULL: an acknowledged row survives a power cut); PostgreSQL is the same
 code by one setting. A writing session takes SQLite's write lock when it begins, so that a reader can never be refused in
-the middle of becoming a writer. docs/decisions: 2 and 94.
+the middle of becoming a writer. docs/decisions: 2, 94 and 99.
 """
 
 import asyncio
@@ -20,15 +20,12 @@ from sqlmodel import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.errors import Unavailable
-from service.foundation.sqlite import OneVisit
+from service.foundation.sqlite import PATIENCE, Nearby
 
 WRITE_SECONDS = Histogram(
-    "chaperone_write_transaction_seconds", "How long a write transaction held the database",
+    "chaperone_write_transaction_seconds", "How long a write transaction held the database's one writer",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
 )
-
-PATIENCE = 10.0
-"""Seconds for which a writer waits for its turn."""
 
 
 def new_id() -> str:
@@ -45,7 +42,7 @@ def open_engine(url: str, *, reads_only: bool = False) -> AsyncEngine:
     sqlite = url.startswith("sqlite")
     # An error of SQL is logged with what went wrong, never with the values: they are children's names (policy: CO4).
     engine = create_async_engine(url, hide_parameters=True, **(
-        {"connect_args": {"timeout": 10}, "module": OneVisit()} if sqlite else {}))
+        {"connect_args": {"timeout": PATIENCE}, "module": Nearby(WRITE_SECONDS.observe)} if sqlite else {}))
     if sqlite:
         event.listen(engine.sync_engine, "connect", _reads_only if reads_only else _prepare)
         if not reads_only:  # a reading connection says it with its first statement
@@ -70,8 +67,7 @@ def _reads_only(connection: Any, record: object) -> None:
 
 
 def _begin_writing(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-    connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")  # rows may arrive in any order; the commit checks them
+    connection.connection.dbapi_connection.begin_writing()
 
 
 class Database:
@@ -101,7 +97,8 @@ class Database:
                 await session.connection()
                 began = time.perf_counter()
                 yield session
-            WRITE_SECONDS.observe(time.perf_counter() - began)
+            if not self._turn:  # where there are turns, the connection says when it let go of the writer
+                WRITE_SECONDS.observe(time.perf_counter() - began)
             if session.info.get("published"):
                 session.info["outbox"].set()
 

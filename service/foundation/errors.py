@@ -3,6 +3,7 @@
     SafeguardError
       NotSignedIn      nobody is signed in, or the session is over
       NotAllowed       this person may not do this
+        SignFirst      nor anything else, before they have signed the agreement
       NotFound         it does not exist, or is not for this person to know
       Conflict         it no longer fits what is there
       Invalid          what was given cannot be used
@@ -38,6 +39,12 @@ class NotAllowed(SafeguardError):
     """You may not do this. If you should, ask the office."""
 
     code = "not-allowed"
+
+
+class SignFirst(NotAllowed):
+    """Sign the agreement first. Nothing else opens before."""
+
+    code = "agreement-due"
 
 
 class NotFound(SafeguardError):

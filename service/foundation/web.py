@@ -8,10 +8,11 @@ import hashlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -58,6 +59,19 @@ HEADERS = {
 }
 
 Authenticate = Callable[[HTTPConnection], Awaitable[Actor | None]]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How somebody stands with the agreement: whether they may use the service, and whether it ends within the month."""
+
+    may_enter: bool
+    ends_soon: bool = False
+
+
+StandingOf = Callable[[AsyncSession, Actor], Awaitable[Standing]]
+"""What the application is put together with (`app.state.standing_of`): the floor knows of no agreements. It is asked in the look
+that finds out who is signed in; without it nobody is let in anywhere."""
 
 
 # -- the session and the actor of a request -----------------------------------------------------------------------
@@ -122,17 +136,38 @@ async def actor_of(connection: HTTPConnection) -> Actor | None:
     return actor
 
 
+async def enter(connection: HTTPConnection) -> Actor:
+    """Who is signed in and may use the service: for every route and for the room's socket (policy: CO1).
+
+    Raises NotSignedIn, or SignFirst for whoever has not signed the agreement in force.
+    """
+    actor = await actor_of(connection)
+    if actor is None:
+        raise errors.NotSignedIn()
+    if not connection.state.standing.may_enter:
+        raise errors.SignFirst()
+    return actor
+
+
+async def may_still_enter(connection: HTTPConnection) -> bool:
+    """The same, asked anew of a connection that has waited."""
+    authenticate: Authenticate = connection.app.state.authenticate
+    return await authenticate(connection) is not None and bool(connection.state.standing.may_enter)
+
+
 class Audience:
     """Who a route is for: a dependency that gives the actor, and refuses everybody else.
 
-    People of the wrong role are told the same as for a page that does not exist.
+    People of the wrong role are told the same as for a page that does not exist; who has not signed the agreement is told
+    nothing of any page. `before_signing`: the few routes that do not wait for it, such as the agreement itself and signing out.
     """
 
-    def __init__(self, *roles: Role | frozenset[Role]):
+    def __init__(self, *roles: Role | frozenset[Role], before_signing: bool = False):
         self.roles = frozenset[Role]().union(*({role} if isinstance(role, Role) else role for role in roles))
+        self.before_signing = before_signing
 
     async def __call__(self, request: Request) -> Actor:
-        actor = await actor_of(request)
+        actor = await actor_of(request) if self.before_signing else await enter(request)
         if actor is None:
             raise errors.NotSignedIn()
         if not actor.is_any(self.roles):
@@ -257,6 +292,8 @@ async def _answer(request: Request, status: int, message: str, code: str, fields
 
 async def on_safeguard_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.SafeguardError)
+    if isinstance(error, errors.SignFirst) and not wants_json(request):
+        return see_other(f"/agreement?next={quote(request.url.path)}" if request.method == "GET" else "/agreement")
     status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
     return await _answer(request, status, error.message, error.code, error.fields)
 

@@ -20,6 +20,7 @@ NAVIGATION = (
     ("/people", "People"), ("/classes", "Classes"), ("/dbs", "DBS register"),
     ("/permissions", "Permissions"), ("/attendance", "Attendance"), ("/proof", "Proof"), ("/school", "School"),
     ("/health", "Health"), ("/keys", "Keys"),
+    ("/impact", "Impact assessment"), ("/breaches", "Data breaches"),
     ("/school/words", "Words and links"), ("/family", "Family"), ("/guest", "Your visit"),
 )
 

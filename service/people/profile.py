@@ -48,6 +48,8 @@ class Profile:
     pupil_idle_minutes: int = 20
     parent_idle_minutes: int = 5
     agreement_days: int = 365  # policy: CO5
+    consent_days: int = 365  # a yes of a family, policy: CO5
+    pupils_asked_from: int = 18  # years; beside the parents, whose answers stay as needed as they were
     alert_minutes: int = 5
     blur_may_be_off: bool = False  # policy: RL3
 
@@ -129,10 +131,12 @@ class Rule:
 
 NO_YES: tuple[tuple[Value, str], ...] = ((False, "No"), (True, "Yes"))
 LENGTH, ROOM, ONE, CAMERA = "Length of a lesson", "Before and after a lesson", "One-to-one and approvals", "Cameras and chat"
-KEPT, SIGNING, ALERTS = "Recordings", "Signing in", "Alerts"
+KEPT, SIGNING, FAMILIES, ALERTS = "Recordings", "Signing in", "Permissions of families", "Alerts"
 CHAT: tuple[tuple[Value, str], ...] = (
     (6, "for nobody"), *((stage, f"from {STAGES[stage].lower()}") for stage in range(5, -1, -1)),
 )
+ASKED: tuple[tuple[Value, str], ...] = (*((age, f"from {age} years, beside the parents") for age in range(11, 18)),
+                                        (18, "only once they are 18"))
 RULES: dict[str, Rule] = {
     "lesson_minutes": Rule(LENGTH, "Longest lesson", "RL5", Affects.STAGE, "children are on a screen for longer",
                            low=5, high=120, says="{} minutes at most"),
@@ -177,6 +181,10 @@ RULES: dict[str, Rule] = {
                                 "an unattended phone shows a family's answers for longer", low=1, high=30),
     "agreement_days": Rule(SIGNING, "Agreements are signed again after", "CO5", Affects.EVERYBODY,
                            "people are reminded less often of what they agreed to", low=30, high=366, says="{} days"),
+    "consent_days": Rule(FAMILIES, "Families are asked for permission again after", "CO5", Affects.FAMILIES,
+                         "a yes counts for longer without being asked about", low=30, high=366, says="{} days"),
+    "pupils_asked_from": Rule(FAMILIES, "Pupils are asked for permission", "CO2", Affects.PUPILS,
+                              "fewer children have a word of their own", choices=ASKED),
     "alert_minutes": Rule(ALERTS, "The deputy is called after", "RC1", Affects.PUPILS,
                           "a child who is worried waits longer for the next person", low=1, high=30),
     "teacher_late_minutes": Rule(ALERTS, "“Teacher has not arrived” after", "RL1", Affects.PUPILS,

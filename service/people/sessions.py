@@ -47,7 +47,8 @@ async def authenticate(connection: HTTPConnection) -> Actor | None:
     """The person behind a request's cookie, or None. Being here counts as doing something, unless the page asked by itself:
     what a page fetches on a timer says so in `Chaperone-Background`, and keeps nobody signed in (policy: AC2).
 
-    How long the person may go on doing nothing is left in `connection.state.seconds_left`.
+    How long the person may go on doing nothing is left in `connection.state.seconds_left`, and in `connection.state.standing`
+    how they stand with the agreement, asked in the same look (policy: CO1).
     """
     token = connection.cookies.get(COOKIE)
     if not token:
@@ -59,6 +60,7 @@ async def authenticate(connection: HTTPConnection) -> Actor | None:
         if found is None or actor is None or found.ended_at is not None or now >= found.ends_at:
             return None
         profile = await queries.profile(session, found.school_id)
+        connection.state.standing = await state.standing_of(session, actor)
     seen_at = max(found.seen_at, state.seen.get(found.id, found.seen_at))
     if now - seen_at >= idle_limit(actor.roles, profile):
         return None

@@ -27,6 +27,7 @@ KINDS = {
     "device-shared": "Shared log-in", "stopped": "Lesson stopped", "one-pupil": "One pupil, two adults planned",
     "forbidden-delivery": "Stopped by the monitor", "parent": "Parent", "concern": "Concern", "nearly-alone": "Nearly alone",
     "paused": "Lesson paused", "chat": "Chat held back", "one-to-one": "One-to-one", "recording": "Recording incomplete",
+    "withdrawn": "Permission taken back",
 }
 TITLES = {
     "worry": "Worry from a pupil", "flag": "Flag in a lesson", "chat-held": "Chat that was held back",
@@ -36,6 +37,7 @@ TITLES = {
     "forbidden-delivery": "The monitor stopped a lesson", "parent": "A parent is worried", "concern": "A concern from staff",
     "nearly-alone": "An adult would have been alone with a pupil", "paused": "A lesson was paused",
     "chat": "Chat that was held back", "one-to-one": "A one-to-one took place", "recording": "A recording is incomplete",
+    "withdrawn": "A permission was taken back during a lesson",
 }
 TABS = {Tab.NEW: "New", Tab.MINE: "Mine", Tab.WAITING: "Waiting", Tab.CLOSED: "Closed"}
 NOT_YET = frozenset({"one-pupil", "teacher-not-arrived", "concern", "parent"})

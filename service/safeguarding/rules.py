@@ -35,9 +35,10 @@ class Kind(StrEnum):
     CHAT = "chat"
     ONE_TO_ONE = "one-to-one"
     RECORDING = "recording"
+    WITHDRAWN = "withdrawn"
 
 
-QUIET = frozenset({Kind.NEARLY_ALONE, Kind.PAUSED, Kind.CHAT, Kind.ONE_TO_ONE, Kind.RECORDING})
+QUIET = frozenset({Kind.NEARLY_ALONE, Kind.PAUSED, Kind.CHAT, Kind.ONE_TO_ONE, Kind.RECORDING, Kind.WITHDRAWN})
 """What the service found in a lesson afterwards: it waits in the queue, and calls nobody from what they are doing."""
 
 
@@ -59,7 +60,7 @@ SEVERITY = {
     Kind.FLAG: Severity.RULE, Kind.FORBIDDEN_DELIVERY: Severity.RULE, Kind.NEARLY_ALONE: Severity.RULE,
     Kind.DEVICE_SHARED: Severity.RULE, Kind.ADDRESS_SHARED: Severity.RULE, Kind.STOPPED: Severity.RULE,
     Kind.TEACHER_AWAY: Severity.CHECK, Kind.TEACHER_NOT_ARRIVED: Severity.CHECK, Kind.RECORDER_FAILED: Severity.CHECK,
-    Kind.RECORDING: Severity.CHECK, Kind.CHAT: Severity.CHECK, Kind.PAUSED: Severity.CHECK,
+    Kind.RECORDING: Severity.CHECK, Kind.WITHDRAWN: Severity.CHECK, Kind.CHAT: Severity.CHECK, Kind.PAUSED: Severity.CHECK,
     Kind.ONE_TO_ONE: Severity.ROUTINE, Kind.ONE_PUPIL: Severity.ROUTINE,
 }
 REVIEW_WITHIN = timedelta(days=3)

@@ -15,9 +15,11 @@ from zoneinfo import ZoneInfo
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from consent.commands import record_response, record_signature
+from consent.agreements.commands import record_signature
+from consent.agreements.rules import Audience
+from consent.agreements.tables import Agreement
+from consent.commands import record_response
 from consent.rules import Purpose, Route
-from consent.tables import Agreement
 from lessons import commands as lessons
 from lessons.proposals import Wanted
 from recordings.ending import destruction
@@ -121,7 +123,7 @@ class SyntheticSchool:
         person, now = await self._add(session, PersonFields("adult", name, self.marker, "Mx"), role), self.clock.now()
         await commands.record_dbs(session, self.actor, person, number="000000000000", checked_on=now.date(),
                                   recheck_on=now.date() + timedelta(days=30), now=now)
-        await record_signature(session, self.actor, person_id=person, route=Route.PAPER, signed_on=now.date(), now=now)
+        await self._sign(session, person)
         return person
 
     async def _pupil(self, session: AsyncSession, name: str, purposes: tuple[Purpose, ...]) -> str:
@@ -134,7 +136,12 @@ class SyntheticSchool:
         await session.flush()
         if purposes:
             await self._answer(session, person, dict.fromkeys(purposes, True))
+        await self._sign(session, person)
         return person
+
+    async def _sign(self, session: AsyncSession, person: str) -> None:
+        now = self.clock.now()
+        await record_signature(session, self.actor, person_id=person, route=Route.PAPER, signed_on=now.date(), now=now)
 
     async def _answer(self, session: AsyncSession, child_id: str, answers: dict[Purpose, bool]) -> None:
         now = self.clock.now()
@@ -196,14 +203,21 @@ async def synthetic_school(database: Database, clock: Clock, vault: Vault) -> Sy
                 school_id=school.id, version=1, profile=Profile().to_json(), reason=NAME, decided_by="system",
                 review_on=now.date() + timedelta(days=365), in_force_at=now - timedelta(days=1),
             ))
-            session.add(Agreement(school_id=school.id, audience="staff", version=1, text=NAME,
-                                  in_force_at=now - timedelta(days=1)))
+        await _agreements(session, school.id, now)
         school.zone = _zone(now)
         await _teach_today(session, school, now)
         actor = Actor("selftest", school.id, frozenset({Role.OFFICE, Role.HEADTEACHER}), NAME)
     made = SyntheticSchool(database, clock, vault, actor, marker)
     await _clear(made)
     return made
+
+
+async def _agreements(session: AsyncSession, school_id: str, now: datetime) -> None:
+    """What everybody in it signs; a school that an earlier release made had one for staff only."""
+    there = set((await session.exec(select(Agreement.audience).where(Agreement.school_id == school_id))).all())
+    session.add_all(Agreement(school_id=school_id, audience=part, version=1, text=NAME, in_force_at=now - timedelta(days=1))
+                    for part in (Audience.STAFF, Audience.PUPILS) if part not in there)
+    await session.flush()
 
 
 async def _clear(school: SyntheticSchool) -> None:

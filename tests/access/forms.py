@@ -5,6 +5,8 @@ from typing import Any
 from service.foundation.events import Role
 from tests.access.world import World
 
+SECTIONS = ("what", "safe", "who", "no", "change", "legal")
+TEXT = {"title": "Chat", **dict.fromkeys(SECTIONS, "Words"), **{f"{key}-heading": "Heading" for key in SECTIONS}}
 JSON = ("door", "worried", "alone", "breakouts")
 
 
@@ -55,7 +57,13 @@ def _given(world: World, path: str, relation: str, role: str) -> dict[str, Any]:
             "camera": "no"},
         "/permissions/responses/{response_id}/mistake": {"note": "The form of another child"},
         "/permissions/children/{child_id}/objections": {"objector": world.people[Role.PARENT], "words": "Our faith"},
+        "/permissions/children/{child_id}/differ": {"purpose": "camera", "reason": "They agree by now"},
+        "/permissions/requests": {"purposes": ["camera"], "day": "1", "month": "12", "year": "2026"},
+        "/permissions/texts/{purpose}/new": {"changed": "Clearer", "stands": "yes", "after": 1, **TEXT},
+        "/permissions/texts/versions/{document_id}/{language}": TEXT,
+        "/permissions/texts/languages/{text_id}": {"reviewer": "Mrs Jones"},
         "/permissions/objections/{objection_id}": {"upheld": "yes", "reason": "A strong reason"},
+        "/permissions/agreements/remind": {"part": "staff"},
         "/permissions/agreements/{person_id}": {"day": now.day, "month": now.month, "year": now.year,
                                                 "signed_by": world.people[Role.PARENT]},
         "/lessons/waiting/{lesson_id}": {"answer": "refuse", "reason": "Too long"},

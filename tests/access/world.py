@@ -12,7 +12,11 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from consent.tables import ConsentResponse, RecordingObjection
+from consent.agreements.rules import Audience
+from consent.agreements.tables import Agreement
+from consent.documents.tables import ConsentDocument, ConsentText
+from consent.requests.tables import ConsentRequest
+from consent.tables import ConsentResolution, ConsentResponse, RecordingObjection
 from lessons.attention.tables import LessonAttention
 from lessons.guests.tables import GuestPass, GuestPassLesson
 from lessons.tables import Lesson, LessonAdult, LessonLink
@@ -48,6 +52,7 @@ from service.people.tables import (
     TeachingGroup,
 )
 from service.safeguarding.approvals.tables import Approval, ApprovalRequest, RequestedLesson, SafeguardingMark
+from service.safeguarding.breaches.tables import DataBreach
 from service.safeguarding.concerns.tables import Concern, ConcernExport
 from service.safeguarding.tables import Alert
 from tests.access.table import NOBODY, TOLD_NO
@@ -55,7 +60,7 @@ from tests.guests import invited
 from tests.proofs import PASSWORD, SECRET
 from tests.recordings.lesson import Recorded, begin, finish, start, until_durable
 from tests.recordings.media import real_opus
-from tests.school import Running
+from tests.school import Running, sign
 
 NAMES = {
     Role.TEACHER: "Hall", Role.SUPPORT: "Bello", Role.HEADTEACHER: "Marsh", Role.DSL: "Okafor", Role.DEPUTY_DSL: "Nowak",
@@ -177,7 +182,8 @@ async def build(school: Running) -> World:
     await _safeguarding(world, mine.school_id)
     await _recordings(world, mine.school_id)
     world.ids |= {("wrong secret", "token"): "a-secret-that-nobody-was-given", ("any", "kind"): "json", ("any", "part"): "1",
-                  ("any", "track"): "1", ("any", "at_ms"): "0", ("any", "what"): "closures"}
+                  ("any", "track"): "1", ("any", "at_ms"): "0", ("any", "what"): "closures",
+                  ("a kind", "/agreements/{part}/new part"): "pupils"}
     return world
 
 
@@ -188,6 +194,8 @@ async def _strangers(world: World) -> None:
         other = School(name="Birchwood School", live_at=school.clock.now())
         session.add(other)
         await session.flush()
+        session.add_all(Agreement(school_id=other.id, audience=part, version=1, text="Be kind.", in_force_at=school.clock.now())
+                        for part in Audience)
         for role in Role:
             kind = "child" if role is Role.PUPIL else "adult"
             person = Person(school_id=other.id, kind=kind, given_name="Sam", family_name="Stranger",
@@ -197,6 +205,8 @@ async def _strangers(world: World) -> None:
             session.add(PersonRole(person_id=person.id, role=role, school_id=other.id))
             world.strangers[role] = person.id
         await session.flush()
+        for person_id in world.strangers.values():
+            await sign(session, person_id)
         for role, person_id in world.strangers.items():  # once anybody has signed in, two people give power
             world.strangers[role] = await sessions.start(
                 session, person_id=person_id, school_id=other.id, route="dev", now=school.clock.now())
@@ -232,10 +242,22 @@ async def _people(world: World, school_id: str) -> None:
         ) for person in {cole, *(world.people[role] for role in Role)}}
         power = RoleRequest(school_id=school_id, person_id=cole, role=Role.DEPUTY_DSL, asked_by=khan, asked_at=now)
         safe = RecoveryRecipient(school_id=school_id, name="The safe", public_key="age1none", asked_by=khan, asked_at=now)
-        session.add_all((power, safe))
+        breach = DataBreach(school_id=school_id, number=1, what="A letter", whose="A family", noticed_at=now, recorded_at=now,
+                            recorded_by=world.people[Role.DPO])
+        session.add_all((power, safe, breach))
         closure = Closure(school_id=school_id, closed_on=today + timedelta(9), name="Training day")
         response = (await session.exec(select(ConsentResponse.id).where(
             ConsentResponse.child_id == world.people[Role.PUPIL]))).first()
+        document = (await session.exec(select(ConsentDocument.id).where(
+            ConsentDocument.school_id == school_id, ConsentDocument.purpose == "chat"))).one()
+        draft = (await session.exec(select(ConsentText.id).where(
+            ConsentText.school_id == school_id, col(ConsentText.approved_at).is_(None)))).first()
+        order = ConsentResolution(
+            school_id=school_id, child_id=world.people[Role.PUPIL], purpose="camera", kind="court_order",
+            follows_id=links[0].guardian_id, reason="The family court", resolved_by=khan, resolved_at=now)
+        asked = ConsentRequest(school_id=school_id, group_id=group, purposes="camera", asked_on=today,
+                               deadline=today + timedelta(7), asked_by=office, asked_at=now)
+        session.add_all((order, asked))
         objection = RecordingObjection(school_id=school_id, child_id=world.people[Role.PUPIL], objector_id=links[0].guardian_id,
                                        words="Our faith", received_at=now, recorded_by=office)
         session.add_all((*changes.values(), *rules.values(), *keys.values(), closure, objection))
@@ -256,8 +278,13 @@ async def _people(world: World, school_id: str) -> None:
         ("theirs", "/guardians/changes/{change_id} change_id"): of(changes),
         ("another's", "/guardians/changes/{change_id} change_id"): changes[cole].id,
         ("any", "/roles/waiting/{request_id} request_id"): power.id, ("any", "recipient_id"): safe.id,
+        ("any", "breach_id"): breach.id,
         ("any", "item"): "holds", ("theirs", "change_id"): of(rules), ("another's", "change_id"): rules[khan].id,
         ("theirs", "passkey_id"): of(keys), ("another's", "passkey_id"): keys[cole].id,
+        ("any", "purpose"): "chat", ("any", "resolution_id"): order.id,
+        **{("any", f"/permissions/requests/{{request_id}}{end} request_id"): asked.id
+           for end in ("", "/remind", "/end", "/calls", "/forms")},
+        ("any", "language"): "pl", ("any", "document_id"): document, ("any", "text_id"): str(draft),
         ("any", "row_id"): closure.id, ("any", "response_id"): str(response), ("any", "objection_id"): objection.id,
         ("any", "check_id"): check, ("any", "import_id"): made, ("any", "/guardians/{link_id} link_id"): links[0].id,
     }

@@ -13,6 +13,7 @@ ENDED_BY_A_RESTORE = {"sign_in", "step_up_grant", "password_reset", "approval", 
 LEFT = {
     "approved_platform": "on the page: entered again by hand",
     "badge": "on the page: entered again by hand",
+    "consent_request": "families are told once more that a question waits; the office ends it again",
     "dbs_check": "on the page: entered again by hand",
     "passkey": "on the page: entered again by hand",
     "recovery_recipient": "on the page: entered again by hand",

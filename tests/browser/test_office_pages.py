@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -41,7 +42,12 @@ async def paths(page: Page, service: Service, role: str) -> list[str]:
     lesson = min(service.made["lessons"], key=lambda found: found["starts_at"])
     child = lesson["pupil_ids"][0]
     if role != "office":
-        return ["/live", f"/live/{lesson['id']}/stop", "/agreement", "/safeguarding", "/safeguarding?tab=closed", "/concerns",
+        await page.goto("/permissions")
+        await page.get_by_role("link", name="2 Elm").first.click()
+        await page.get_by_role("row").filter(has_text="Needs a call").get_by_role("link").first.click()
+        differs = page.url.removeprefix(service.url) + "/differ"
+        return [differs, "/permissions/texts", "/permissions/texts/attend",
+                "/live", f"/live/{lesson['id']}/stop", "/agreement", "/safeguarding", "/safeguarding?tab=closed", "/concerns",
                 "/concerns/new", "/concerns/officer", "/permissions", "/attendance"]
     await page.goto("/permissions")
     group = await page.locator("h2 a").first.get_attribute("href")
@@ -49,9 +55,27 @@ async def paths(page: Page, service: Service, role: str) -> list[str]:
     mistake = await page.get_by_role("link", name="Entered by mistake").first.get_attribute("href")
     assert group
     assert mistake
-    return ["/permissions", "/permissions/missing", "/permissions/agreements", f"/permissions/agreements/{child}", group, mistake,
+    asked = await ask_families(page, service)
+    await page.goto("/permissions/texts/attend")
+    languages = [str(await link.get_attribute("href")) for link in await page.locator("a[href*='/versions/']").all()]
+    return ["/permissions/requests", asked, f"{asked}/calls", f"{asked}/forms", "/permissions/texts", "/permissions/texts/attend",
+            "/permissions/texts/attend/new", languages[-1],
+            "/permissions", "/permissions/missing", "/permissions/agreements", f"/permissions/agreements/{child}", group, mistake,
             f"/permissions/children/{child}", "/attendance", f"/attendance/{child}", f"/lessons/{lesson['id']}/attendance",
             f"/lessons/{lesson['id']}/attendance/{child}"]
+
+
+async def ask_families(page: Page, service: Service) -> str:
+    """Through the form: the whole school is asked for two permissions. Returns the address of the request."""
+    await page.goto("/permissions/requests")
+    await page.get_by_label("Photographs may go on display in school").check()
+    await page.get_by_label("May turn the camera on").check()
+    later = datetime.now(UTC) + timedelta(days=20)
+    for label, value in (("Day", later.day), ("Month", later.month), ("Year", later.year)):
+        await page.get_by_label(label).fill(str(value))
+    await page.get_by_role("button", name="Ask them").click()
+    await expect(page.get_by_text("The families have been told that a question waits.")).to_be_visible()
+    return page.url.removeprefix(service.url).partition("?")[0]
 
 
 @pytest.mark.parametrize("width", [320, 1280])

@@ -1,6 +1,7 @@
 """The floor: one request one transaction, committed before the answer; refusals before anything is read."""
 
 import asyncio
+import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import SQLModel, text
 
 from service.foundation import bus, web
+from service.foundation import sqlite as nearby
 from service.foundation.db import Database, Turn
 from service.foundation.errors import Conflict, Unavailable
 from service.foundation.events import Event, system
@@ -225,3 +227,57 @@ def test_every_row_belongs_to_a_school() -> None:
     shared = {"school", "audit_node", "audit_checkpoint", "review_progress"}
     without = [name for name, table in SQLModel.metadata.tables.items() if "school_id" not in table.columns]
     assert set(without) == shared
+
+
+async def test_a_quick_statement_stays_on_the_loop_and_an_unknown_or_slow_one_goes_to_the_thread(
+    school: Running, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nearby, "QUICK", 60.0)  # whatever else this machine does
+    monkeypatch.setattr(nearby, "STAY", 60.0)
+    async with school.database.reading() as session:
+        raw = (await (await session.connection()).get_raw_connection()).dbapi_connection
+        assert isinstance(raw, nearby._Connection)
+        went: list[Any] = []
+        visits = raw._connection._execute
+
+        async def noting(run: Any, *more: Any) -> Any:
+            went.append(run)
+            return await visits(run, *more)
+
+        raw._connection._execute = noting
+        question = text("SELECT 41 + 1")
+        for _ in range(3):
+            assert (await session.exec(question)).one()[0] == 42  # type: ignore[call-overload]
+        assert len(went) == 1, "only while nobody knew how long it takes"
+        raw.dbapi.learn("SELECT 41 + 1", nearby.QUICK)
+        await session.exec(question)  # type: ignore[call-overload]
+        assert len(went) == 2
+        monkeypatch.setattr(nearby, "STAY", 0.0)
+        await session.exec(question)  # type: ignore[call-overload]
+        assert len(went) == 3, "the loop was kept long enough"
+        raw._connection._execute = visits
+
+
+async def test_a_writer_that_gives_up_while_another_process_writes_leaves_nothing_locked(school: Running) -> None:
+    path = school.database.engine.url.database
+    assert path is not None
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    async def write() -> None:
+        async with school.database.writing():
+            raise AssertionError("the lock is another's")
+
+    waiting = asyncio.create_task(write())
+    for _ in range(5):  # as far as the thread
+        await asyncio.sleep(0)
+    waiting.cancel()
+    other.execute("ROLLBACK")
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with school.database.writing() as session:
+        await session.exec(text("UPDATE school SET name = 'Free'"))  # type: ignore[call-overload]
+    other.execute("PRAGMA busy_timeout=0")
+    other.execute("BEGIN IMMEDIATE")
+    other.close()
+    assert await name(school) == "Free"

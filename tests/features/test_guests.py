@@ -19,7 +19,7 @@ from service.people.tables import PersonRole
 from tests.guests import asked, form, invited
 from tests.proofs import confirmed_post
 from tests.room.pages import Lesson, Page
-from tests.school import Running
+from tests.school import Running, seen
 
 
 async def on_the_roster(school: Running, guest_id: str, lesson_id: str = "") -> Person | None:
@@ -49,10 +49,12 @@ async def test_a_guest_is_asked_for_by_a_sponsor_approved_by_a_leader_and_comes_
     for _ in range(2):
         assert "You are a guest of Mr Hall" in (await client.get(link)).text
     assert (await client.post(link)).headers["location"] == "/guest"
-    page = await client.get("/guest")
-    assert all(words in page.text for words in ("You are a guest of Mr Hall", "Talks about bridges", "sign the agreement"))
-    signed = await client.post("/agreement", data={"agree": "yes", "name": "Mia Lind"})
+    assert (await client.get("/guest")).headers["location"] == "/agreement?next=/guest"
+    shown = seen(await client.get("/agreement"))
+    signed = await client.post("/agreement", data={"agree": "yes", "name": "Mia Lind", "seen": shown})
     assert signed.status_code == 303
+    page = await client.get("/guest")
+    assert all(words in page.text for words in ("You are a guest of Mr Hall", "Talks about bridges"))
     person = await on_the_roster(school, guest.guest_id)
     assert person is not None
     assert (person.kind, person.role, person.cleared, person.may.attend) == (Kind.GUEST, Role.GUEST, False, True)

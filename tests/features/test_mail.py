@@ -63,11 +63,15 @@ async def inbox() -> AsyncIterator[Inbox]:
 @pytest.fixture
 async def school(tmp_path: Path, template: Path, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     """The school with a mail server. Its own jobs rest: the test says when mails are sent."""
-    monkeypatch.setattr(mail, "EVERY", 86_400.0)
+    monkeypatch.setattr(mail, "run", _rests)
     monkeypatch.setattr("service.app.remind", _nobody)
     async with running(tmp_path / "data", template=template, smtp_host="127.0.0.1", smtp_port=inbox.port, smtp_tls="none",
                        smtp_sender="chaperone@school.example") as started:
         yield started
+
+
+async def _rests(*_: Any) -> None:
+    await asyncio.Event().wait()
 
 
 async def _nobody(_state: Any) -> None:

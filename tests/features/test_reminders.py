@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlmodel import col, select, update
 
-from consent.tables import Agreement, AgreementSignature
+from consent.agreements.rules import audience
+from consent.agreements.tables import Agreement, AgreementSignature
 from lessons import reminders
 from lessons.guests.tables import GuestPass
 from lessons.reminders import Machine
@@ -210,6 +211,43 @@ async def ends(school: Running, what: str, person: str, day: object) -> None:
         await session.flush()
         session.add(AgreementSignature(school_id=text.school_id, agreement_id=text.id, person_id=person, route="app",
                                        recorded_by=person, signed_at=now, renew_on=day))
+
+
+async def signed_until(school: Running, person: str, day: date) -> None:
+    """Until when the newest signature of somebody lasts: a newer version, signed for a shorter time."""
+    async with school.database.writing() as session:
+        actor = await queries.actor(session, person)
+        part = audience(actor.roles)
+        rows = (await session.exec(select(Agreement).where(Agreement.audience == part))).all()
+        text = Agreement(school_id=actor.school_id, audience=part, version=len(rows) + 1, text="Newer",
+                         in_force_at=school.clock.now())
+        session.add(text)
+        await session.flush()
+        session.add(AgreementSignature(school_id=text.school_id, agreement_id=text.id, person_id=person, route="app",
+                                       recorded_by=person, signed_at=school.clock.now(), renew_on=day))
+
+
+async def test_parents_and_governors_are_told_30_and_7_days_before_their_agreement_ends(school: Running) -> None:
+    today = school.clock.now().date()
+    for role, text in (("parent", "N2"), ("governor", "S5")):
+        await signed_until(school, school.person(role), today + timedelta(31))
+        assert (await told(school, text))[school.person(role)] == 0
+    for days, count in ((1, 1), (10, 1), (13, 2)):
+        school.clock.advance(days * 24 * 3600)
+        await remind(school, 2)
+        for role, text in (("parent", "N2"), ("governor", "S5")):
+            assert (await told(school, text))[school.person(role)] == count, role
+
+
+async def test_a_parent_signs_for_the_youngest_and_is_told_when_it_ends(school: Running) -> None:
+    child = school.lesson("Story time")["pupil_ids"][0]
+    await signed_until(school, child, school.clock.now().date() + timedelta(30))
+    async with school.database.reading() as session:
+        actor = await queries.actor(session, child)
+        family = await queries.families_to_tell(session, actor.school_id, [child])
+    await remind(school)
+    assert family
+    assert set(await told(school, "N2")) == family
 
 
 async def test_who_has_left_and_families_are_told_nothing(school: Running) -> None:

@@ -1,5 +1,6 @@
 """Founding a school and opening it: by whoever holds the console's code, and not before somebody can answer for it."""
 
+import html
 import re
 from collections.abc import AsyncIterator
 from datetime import date
@@ -12,11 +13,11 @@ from sqlmodel import select
 from service.app import create_app
 from service.foundation.audit import AuditLeaf
 from service.foundation.settings import Settings
-from service.people import rules
+from service.people import queries, rules
 from service.people.profile import Profile, profile_words
 from service.people.tables import Closure, Person, PersonRole, School
 from tests.fakes import FakeClock
-from tests.school import MORNING, Running
+from tests.school import MORNING, Running, seen
 
 CODE = "a-code-from-the-console"
 GIVEN = {
@@ -48,8 +49,18 @@ async def founded(client: httpx.AsyncClient) -> dict[str, str]:
 
 
 async def entered(school_: Running, link: str) -> httpx.AsyncClient:
+    """Somebody who followed their link, chose a password and signed the agreement that a new school begins with."""
     client = school_.client()
     assert (await client.post(link, data={"password": "plum-tractor-violin"})).status_code == 303
+    assert (await client.get("/school")).headers["location"] == "/agreement?next=/school"
+    page = await client.get("/agreement")
+    found = re.search(r'href="/account">([^<]+)<', page.text)
+    assert found
+    async with school_.database.reading() as session:
+        people = (await session.exec(select(Person))).all()
+    named = {queries.name_of(row): f"{row.given_name} {row.family_name}" for row in people}
+    signed = await client.post("/agreement", data={"agree": "yes", "seen": seen(page), "name": named[html.unescape(found[1])]})
+    assert signed.status_code == 303
     return client
 
 

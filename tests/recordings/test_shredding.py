@@ -198,12 +198,13 @@ async def test_a_shred_that_does_not_ask_loses_a_hold(school: Running, monkeypat
         return "proved"
 
     monkeypatch.setattr(commands.step_up, "confirmed", proved)
-    [kept] = await recordings(school, 1, days_left=-1)
+    [kept] = await recordings(school, 1)
     who, state = await with_session(school, "dsl"), school.app.state
     async with school.database.writing() as session:
         await commands.ask(session, who, kept.lesson_id, wanted(school), vault=state.vault, proof=Proof("x"),
                            now=school.clock.now())
     monkeypatch.setattr(rules, "in_force", lambda steps, now: False)
+    school.clock.set(school.clock.now() + timedelta(days=4))
     await destruction.reconcile(state.database, state.vault, state.clock)
     assert not state.vault.key_store(who.school_id).has(kept.part)
 

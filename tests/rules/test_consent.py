@@ -1,19 +1,26 @@
 """What a family's answers mean, as sentences."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from consent import rules
-from consent.rules import Answer, Audience, MayNotAnswer, Purpose, Response, Route, Signature, Signing, Status
+from consent import rules, standing
+from consent.rules import Answer, MayNotAnswer, Purpose, Route, Status
+from consent.standing import Resolution, Response, Terms
 from service.foundation.errors import Invalid
-from service.foundation.events import Role
 
 DAY = date(2026, 11, 2)
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 BOTH = {"mother": "yes", "father": "yes"}
+
+
+AT = Terms(NOON + timedelta(10), 365)
+
+
+def status(answers: list[Response], responsible: Mapping[str, str] = BOTH, at: Terms = AT, *closed: Resolution) -> Status:
+    return standing.status(answers, responsible, at, closed)
 
 
 def said(answer: str, who: str = "mother", *, days: int = 0, hours: int = 0, route: str = "app", name: str = "",
@@ -24,46 +31,110 @@ def said(answer: str, who: str = "mother", *, days: int = 0, hours: int = 0, rou
 
 
 def test_no_answer_is_not_a_yes() -> None:
-    assert rules.status([]) is Status.NO_RESPONSE
+    assert status([]) is Status.NO_RESPONSE
     assert rules.held(dict.fromkeys(Purpose, Status.NO_RESPONSE), public_task=False, objection_upheld=False) == frozenset()
 
 
 def test_the_latest_answer_of_a_parent_counts() -> None:
-    assert rules.status([said("given"), said("withdrawn", days=1)]) is Status.WITHDRAWN
-    assert rules.status([said("withdrawn", days=1), said("given")]) is Status.WITHDRAWN
-    assert rules.status([said("refused"), said("given", days=1)]) is Status.GIVEN
+    assert status([said("given"), said("withdrawn", days=1)]) is Status.WITHDRAWN
+    assert status([said("withdrawn", days=1), said("given")]) is Status.WITHDRAWN
+    assert status([said("refused"), said("given", days=1)]) is Status.GIVEN
 
 
 def test_when_parents_differ_the_careful_answer_holds_and_the_office_calls() -> None:
     answers = [said("given"), said("refused", "father")]
-    assert rules.status(answers, BOTH) is Status.CONFLICT
+    assert status(answers, BOTH) is Status.CONFLICT
     assert rules.held({Purpose.CAMERA: Status.CONFLICT}, public_task=False, objection_upheld=False) == frozenset()
+
+
+def test_a_conflict_stays_when_the_parents_come_to_agree_until_a_named_person_closes_it() -> None:
+    answers = [said("given"), said("refused", "father"), said("given", "father", days=1)]
+    assert status(answers) is Status.CONFLICT
+    closed = Resolution("child", Purpose.CAMERA, NOON + timedelta(2))
+    assert status(answers, BOTH, AT, closed) is Status.GIVEN
+    assert status([*answers, said("withdrawn", "father", days=3)], BOTH, AT, closed) is Status.CONFLICT
+    earlier = Resolution("child", Purpose.CAMERA, NOON + timedelta(hours=1))
+    assert status([*answers[:2], said("withdrawn", days=1)], BOTH, AT, earlier) is Status.WITHDRAWN
+    assert status(answers[:2], BOTH, AT, earlier) is Status.CONFLICT  # it never says whose answer is followed
+
+
+def test_a_court_order_says_whose_answer_is_followed_until_somebody_answers_anew() -> None:
+    answers = [said("given"), said("refused", "father")]
+    order = Resolution("child", Purpose.CAMERA, NOON + timedelta(1), "mother")
+    assert status(answers, BOTH, AT, order) is Status.GIVEN
+    assert status(answers, BOTH, AT, replace(order, follows_id="father")) is Status.REFUSED
+    assert status([*answers, said("refused", "father", days=2)], BOTH, AT, order) is Status.CONFLICT
+    assert status(answers, {"mother": "no", "father": "yes"}, AT, order) is Status.REFUSED
+
+
+def test_a_yes_stands_for_a_year_and_a_no_until_it_is_taken_back() -> None:
+    ends = NOON + timedelta(365)
+    assert status([said("given")], BOTH, Terms(ends - timedelta(1), 365)) is Status.GIVEN
+    assert status([said("given")], BOTH, Terms(ends, 365)) is Status.EXPIRED
+    assert status([said("given"), said("given", "father", days=3)], BOTH, Terms(ends, 365)) is Status.GIVEN
+    assert status([said("refused")], BOTH, Terms(ends + timedelta(900), 365)) is Status.REFUSED
+
+
+def test_a_yes_to_words_that_ended_old_answers_is_asked_for_again_and_a_no_to_them_stays() -> None:
+    assert status([replace(said("given"), is_outdated=True)]) is Status.EXPIRED
+    assert status([replace(said("refused"), is_outdated=True)]) is Status.REFUSED
+
+
+def test_a_yes_from_a_new_phone_counts_a_day_later_and_a_no_at_once() -> None:
+    resting = replace(said("given", hours=1), counts_from=NOON + timedelta(1))
+    soon, later = Terms(NOON + timedelta(hours=2), 365), Terms(NOON + timedelta(1), 365)
+    assert status([resting], BOTH, soon) is Status.NO_RESPONSE
+    assert status([resting], BOTH, later) is Status.GIVEN
+    assert status([said("refused"), resting], BOTH, soon) is Status.REFUSED
+    taken_back = said("withdrawn", hours=2)
+    assert status([said("refused", "father"), resting, taken_back], BOTH, later) is Status.WITHDRAWN  # it never counted
+
+
+def test_a_pupils_no_beside_a_parents_yes_is_a_conflict_and_their_yes_lets_nobody_in() -> None:
+    words = {"mother": "yes", "child": "pupil"}
+    assert status([said("given")], words) is Status.GIVEN
+    assert status([said("given"), said("refused", "child")], words) is Status.CONFLICT
+    assert status([said("given", "child")], words) is Status.NO_RESPONSE
+    assert status([said("refused"), said("given", "child")], words) is Status.REFUSED
+
+
+def test_a_pupil_answers_alone_from_eighteen_and_beside_the_parents_from_the_age_the_school_chose() -> None:
+    family = {"mother": "yes"}
+    assert rules.with_own_word(family, "child", 18, 16) == {"child": "yes"}
+    assert rules.with_own_word(family, "child", 16, 16) == {"mother": "yes", "child": "pupil"}
+    assert rules.with_own_word(family, "child", 15, 16) == family
+
+
+def test_somebody_with_a_court_order_against_them_can_say_no_and_not_yes() -> None:
+    assert rules.word("yes", "yes") == "unknown"
+    assert rules.word("yes", "no") == "yes"
+    assert rules.word("no", "yes") == "no"
 
 
 def test_a_form_that_waited_in_a_tray_does_not_override_the_call_that_came_after_it() -> None:
     call = said("withdrawn", route="telephone")
     form_of_that_day = said("given", hours=4, route="paper")
-    assert rules.status([call, form_of_that_day]) is Status.WITHDRAWN
+    assert status([call, form_of_that_day]) is Status.WITHDRAWN
 
 
 def test_an_answer_entered_by_mistake_counts_no_more_and_the_one_before_it_does() -> None:
     wrong = said("given", days=2, name="wrong")
     note = said("entered_in_error", days=3, corrects="wrong")
-    assert rules.status([said("refused"), wrong]) is Status.GIVEN
-    assert rules.status([said("refused"), wrong, note]) is Status.REFUSED
+    assert status([said("refused"), wrong]) is Status.GIVEN
+    assert status([said("refused"), wrong, note]) is Status.REFUSED
 
 
 def test_a_yes_counts_only_from_those_with_parental_responsibility() -> None:
-    assert rules.status([said("given")], {"mother": "unknown"}) is Status.NO_RESPONSE
-    assert rules.status([said("given")], {"mother": "no"}) is Status.NO_RESPONSE
-    assert rules.status([said("given")], {}) is Status.NO_RESPONSE
-    assert rules.status([said("given")], {"mother": "yes"}) is Status.GIVEN
+    assert status([said("given")], {"mother": "unknown"}) is Status.NO_RESPONSE
+    assert status([said("given")], {"mother": "no"}) is Status.NO_RESPONSE
+    assert status([said("given")], {}) is Status.NO_RESPONSE
+    assert status([said("given")], {"mother": "yes"}) is Status.GIVEN
 
 
 def test_a_no_counts_until_somebody_is_known_to_lack_responsibility() -> None:
     answers = [said("given"), said("refused", "father")]
-    assert rules.status(answers, {"mother": "yes", "father": "unknown"}) is Status.CONFLICT
-    assert rules.status(answers, {"mother": "yes", "father": "no"}) is Status.GIVEN
+    assert status(answers, {"mother": "yes", "father": "unknown"}) is Status.CONFLICT
+    assert status(answers, {"mother": "yes", "father": "no"}) is Status.GIVEN
 
 
 def test_somebody_who_may_not_decide_is_refused_and_an_unchecked_no_is_kept() -> None:
@@ -88,23 +159,9 @@ def test_nobody_joins_a_lesson_without_attending_and_being_recorded() -> None:
 
 
 def test_a_no_after_ones_own_yes_is_a_withdrawal() -> None:
-    assert rules.answer_for(False, None) is Answer.REFUSED
-    assert rules.answer_for(False, said("given")) is Answer.WITHDRAWN
-    assert rules.answer_for(True, said("refused")) is Answer.GIVEN
-
-
-@given(st.lists(st.tuples(st.sampled_from(["given", "refused", "withdrawn"]), st.sampled_from(["mother", "father"]),
-                          st.integers(0, 5), st.integers(0, 9), st.sampled_from(["paper", "app", "telephone"])), max_size=9),
-       st.randoms())
-def test_the_order_in_which_answers_are_read_changes_nothing_and_one_no_is_never_outvoted(answers, random) -> None:  # type: ignore[no-untyped-def]
-    told = [said(answer, who, days=days, hours=hours, route=route, name=str(n))
-            for n, (answer, who, days, hours, route) in enumerate(answers)]
-    told = list({rules.order(r): r for r in told}.values())  # two answers at the same instant have no order
-    found = rules.status(told, BOTH)
-    random.shuffle(told)
-    assert rules.status(told, BOTH) is found
-    last = rules.latest(told).values()
-    assert (found is Status.GIVEN) == (bool(last) and all(r.said_yes for r in last))
+    assert standing.answer_for(False, None) is Answer.REFUSED
+    assert standing.answer_for(False, said("given")) is Answer.WITHDRAWN
+    assert standing.answer_for(True, said("refused")) is Answer.GIVEN
 
 
 def test_a_form_is_signed_today_or_earlier() -> None:
@@ -114,21 +171,3 @@ def test_a_form_is_signed_today_or_earlier() -> None:
             rules.check_day(wrong, DAY)
     with pytest.raises(Invalid):
         rules.day_of("31", "2", "2026")
-
-
-def test_an_agreement_stands_for_its_year_and_only_in_its_current_version() -> None:
-    year = Signature(2, NOON, DAY + timedelta(365))
-    assert rules.signing([year], 2, DAY) is Signing.SIGNED
-    assert rules.signing([year], 2, DAY + timedelta(340)) is Signing.DUE
-    assert rules.signing([year], 2, DAY + timedelta(365)) is Signing.NOT_SIGNED
-    assert rules.signing([year], 3, DAY) is Signing.NOT_SIGNED
-    assert rules.signing([year], None, DAY) is Signing.NOT_SIGNED
-
-
-def test_everybody_signs_one_agreement_and_a_parent_signs_for_the_youngest() -> None:
-    assert rules.audience([Role.PARENT, Role.TEACHER]) is Audience.STAFF
-    assert rules.audience([Role.CHAIR]) is Audience.GOVERNORS
-    assert rules.audience([]) is None
-    assert all(rules.audience([role]) for role in Role)
-    assert rules.parent_signs("2")
-    assert not rules.parent_signs("3")

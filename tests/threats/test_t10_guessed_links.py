@@ -15,13 +15,14 @@ from fastapi import Request
 from fastapi.routing import APIRoute
 from sqlmodel import SQLModel, select
 
+from consent.agreements.tables import Agreement
 from service.app import ROUTERS
 from service.foundation import web
 from service.foundation.db import new_id
 from service.foundation.events import Actor, Role
 from service.people import sessions
 from service.people.tables import Person, PersonRole, School
-from tests.school import Running
+from tests.school import Running, sign
 from tests.threats.attack import Guard, guarded_by, harm
 
 WITH_IDS = sorted({(method, route.path) for router in ROUTERS for route in router.routes
@@ -77,6 +78,9 @@ async def stranger(school: Running) -> str:
         await session.flush()
         roles = [role for role in Role if role is not Role.PUPIL]
         session.add_all(PersonRole(person_id=person.id, role=role, school_id=other.id) for role in roles)
+        session.add(Agreement(school_id=other.id, audience="staff", version=1, text="Be kind.", in_force_at=school.clock.now()))
+        await session.flush()
+        await sign(session, person.id)
         return await sessions.start(session, person_id=person.id, school_id=other.id, route="dev", now=school.clock.now())
 
 

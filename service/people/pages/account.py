@@ -12,6 +12,7 @@ from service.people.rules import PROVERS
 
 router = APIRouter()
 Anybody = Annotated[Actor, Depends(Audience(EVERYBODY))]
+SignedIn = Annotated[Actor, Depends(Audience(EVERYBODY, before_signing=True))]
 
 
 SAVED = {
@@ -33,7 +34,7 @@ async def account(request: Request, actor: Anybody, session: Reading, now: Now, 
 
 
 @router.post("/account/sign-out-everywhere")
-async def everywhere(request: Request, actor: Anybody, session: Closing, now: Now) -> Response:
+async def everywhere(request: Request, actor: SignedIn, session: Closing, now: Now) -> Response:
     await sessions.end_all(session, actor, person_id=actor.person_id, why="asked", now=now)
     answer = see_other("/signed-out")
     answer.delete_cookie(COOKIE)
@@ -41,7 +42,7 @@ async def everywhere(request: Request, actor: Anybody, session: Closing, now: No
 
 
 @router.get("/session")
-async def session_left(request: Request, actor: Anybody) -> Response:
+async def session_left(request: Request, actor: SignedIn) -> Response:
     """How many seconds are left before the person is signed out. Asked with `Chaperone-Background`, it changes nothing."""
     idle = request.state.idle_in.total_seconds()
     return JSONResponse({"seconds_left": int(request.state.seconds_left), "idle_minutes": int(idle // 60)})

@@ -27,6 +27,7 @@ from service.people.pages.forms import words
 
 router = APIRouter()
 Anybody = Annotated[Actor, Depends(Audience(EVERYBODY))]
+SignedIn = Annotated[Actor, Depends(Audience(EVERYBODY, before_signing=True))]
 Text = Annotated[str, Form()]
 BROWSER = "chaperone-passkey"
 
@@ -255,7 +256,7 @@ async def check_pin(request: Request, ticket: Text = "", pin1: Text = "", pin2: 
 
 
 @router.post("/sign-out")
-async def sign_out(request: Request, actor: Anybody, session: Closing, now: Now) -> Response:
+async def sign_out(request: Request, actor: SignedIn, session: Closing, now: Now) -> Response:
     await sessions.end(session, actor, why="asked", now=now)
     answer = see_other("/signed-out")
     answer.delete_cookie(COOKIE)

@@ -1,0 +1,170 @@
+"""What one parent sees of the permissions of their children: their own answers, and never what anybody else said (policy: CO2).
+
+A parent who must not know of a child gets exactly what somebody without children gets, after the same looks at the database:
+nothing here depends on whether there is a child (threat T11).
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from consent import rules, standing
+from consent.documents import queries as documents
+from consent.documents.queries import Shown
+from consent.rules import Purpose
+from consent.tables import ConsentResponse
+from consent.told import Told, responsibility, terms, told
+from service.foundation.errors import NotFound
+from service.foundation.events import Actor
+from service.people import queries as people
+from service.people.tables import Guardianship, Person
+
+NOTICE = timedelta(days=30)
+"""A yes that ends sooner than this is asked for again."""
+
+
+class Outcome(StrEnum):
+    """What the school goes by, in words that say nothing of anybody else: `YES`; `NO`, this parent's own; `NOT_YET`, “We do not
+    have all the answers we need. The office will be in touch.”; `UNANSWERED`, this parent has not said anything."""
+
+    YES = "yes"
+    NO = "no"
+    NOT_YET = "not_yet"
+    UNANSWERED = "unanswered"
+
+
+@dataclass(frozen=True)
+class OwnAnswer:
+    """What this person said last. `stands_until`: of a yes, the day on which it ends. `counts_from`: before it, it rests."""
+
+    id: str
+    says_yes: bool
+    answer: rules.Answer
+    signed_on: date
+    recorded_at: datetime
+    route: rules.Route
+    language: str
+    version: int
+    stands_until: date | None
+    counts_from: datetime | None
+
+
+@dataclass(frozen=True)
+class Question:
+    """One purpose as this parent may see it. `asks`: why they are asked (again), or empty (`standing.asks_again`)."""
+
+    purpose: Purpose
+    document_id: str
+    version: int
+    changed: str
+    languages: tuple[str, ...]
+    own: OwnAnswer | None
+    asks: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class FamilyChild:
+    """A child of this parent. `may_decide`: whether their yes counts; `may_join`: of the joint outcome, once they answered all
+    that joining needs, and None before."""
+
+    id: str
+    name: str
+    may_decide: bool
+    questions: tuple[Question, ...]
+    may_join: bool | None
+
+
+async def for_family(session: AsyncSession, actor: Actor) -> tuple[FamilyChild, ...]:
+    """Every child whom this parent may see (or the pupil, from the age at which they are asked), with their own answers."""
+    profile = await people.profile(session, actor.school_id)
+    children = await _children(session, actor)
+    said = await told(session, actor.school_id, list(children), profile)
+    asked = await documents.shown(session, actor.school_id)
+    own = await _own(session, actor, list(children))
+    at = terms(session, profile)
+    found = [
+        _child(actor.person_id, child, name, said[child], asked, own, at)
+        for child, name in children.items() if child in said and (child != actor.person_id or child in said[child].responsible)
+    ]
+    return tuple(sorted(found, key=lambda child: people.rules.sort_key(child.name)))
+
+
+async def _children(session: AsyncSession, actor: Actor) -> dict[str, str]:
+    """Whom they may see, by name; and themself. Unknown is closed, as is “do not contact” (policy: CM1)."""
+    today = session.info["clock"].now().date()
+    rows = (await session.exec(select(Person, Guardianship).outerjoin(
+        Guardianship, (col(Guardianship.child_id) == Person.id) & (col(Guardianship.guardian_id) == actor.person_id)
+    ).where(
+        Person.school_id == actor.school_id, Person.kind == "child",
+        (col(Person.id) == actor.person_id) | col(Guardianship.id).is_not(None),
+    ))).all()
+    return {
+        person.id: people.name_of(person) for person, link in rows
+        if people.is_here(person, today) and (link is None or rules.may_see(link.court_order, link.do_not_contact))
+    }
+
+
+async def own_word(session: AsyncSession, actor: Actor, child_id: str) -> str:
+    """What the actor's word is worth for a child that they may see. Raises NotFound."""
+    if child_id not in await _children(session, actor):
+        raise NotFound()
+    words = (await responsibility(session, actor.school_id, [child_id]))[child_id]
+    if child_id == actor.person_id and child_id not in words:
+        raise NotFound()
+    return words.get(actor.person_id, standing.NONE)
+
+
+async def relationship(session: AsyncSession, actor: Actor, child_id: str) -> str:
+    """How the school's record says that they are related."""
+    found = (await session.exec(select(Guardianship.relationship).where(
+        Guardianship.guardian_id == actor.person_id, Guardianship.child_id == child_id))).first()
+    return found or ""
+
+
+async def _own(session: AsyncSession, actor: Actor, children: list[str]) -> dict[str, ConsentResponse]:
+    rows = (await session.exec(select(ConsentResponse).where(
+        ConsentResponse.school_id == actor.school_id, ConsentResponse.respondent_id == actor.person_id,
+        col(ConsentResponse.child_id).in_(children),
+    ))).all()
+    return {row.id: row for row in rows}
+
+
+def _child(person_id: str, child: str, name: str, said: Told, asked: dict[Purpose, Shown],
+           own: dict[str, ConsentResponse], at: standing.Terms) -> FamilyChild:
+    statuses = standing.statuses(said.responses, said.responsible, at, said.closed)
+    mine: dict[Purpose, standing.Response] = {}
+    for response in sorted(standing.standing(said.responses), key=standing.order):
+        if response.respondent_id == person_id:
+            mine[response.purpose] = response
+    word = said.responsible.get(person_id, standing.NONE)
+    questions = tuple(
+        _question(shown, mine.get(purpose), statuses[purpose] is rules.Status.GIVEN, own, at, word != standing.NONE)
+        for purpose, shown in asked.items()
+    )
+    joins = [question for question in questions if question.purpose in rules.TO_JOIN]
+    knows = len(joins) == len(rules.TO_JOIN) and all(question.outcome is not Outcome.UNANSWERED for question in joins)
+    return FamilyChild(child, name, word == standing.DECIDES, questions,
+                       all(question.outcome is Outcome.YES for question in joins) if knows else None)
+
+
+def _question(shown: Shown, mine: standing.Response | None, holds: bool, own: dict[str, ConsentResponse], at: standing.Terms,
+              has_a_say: bool) -> Question:
+    asks = standing.asks_again(mine, at, NOTICE) if has_a_say else ""
+    if mine is None:
+        outcome = Outcome.UNANSWERED
+    elif not mine.said_yes:
+        outcome = Outcome.NO
+    else:
+        outcome = Outcome.YES if holds else Outcome.NOT_YET
+    return Question(shown.purpose, shown.document_id, shown.version, shown.changed, tuple(shown.languages),
+                    _answer(own[mine.id], mine, at) if mine else None, asks, outcome)
+
+
+def _answer(row: ConsentResponse, mine: standing.Response, at: standing.Terms) -> OwnAnswer:
+    rests = mine.counts_from if mine.counts_from and mine.counts_from > at.now else None
+    return OwnAnswer(row.id, mine.said_yes, mine.answer, mine.signed_on, mine.recorded_at, mine.route, row.language,
+                     row.document_version, at.ends_on(mine) if mine.said_yes else None, rests)

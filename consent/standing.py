@@ -1,0 +1,196 @@
+"""What a family's answers come to. Pure.
+
+A status is worked out from every answer each time it is asked for, never stored, so that no forgotten update can leave a child
+in a lesson against a parent's word. The order in which answers are read and how often each is read change nothing. A yes is only
+as good as the text it was given to, the year it was given in and the responsibility of who gave it; a no needs none of these
+(policy: CO2, CO3, CO5). docs/decisions: 30, 100.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from consent.rules import PURPOSES, Answer, Purpose, Route, Status
+
+DECIDES, UNCHECKED, PUPIL, NONE = "yes", "unknown", "pupil", "no"
+"""What somebody's word is worth for one child: both ways; only a no, because nobody has checked; only a no, because a pupil is
+asked beside the parents; nothing."""
+Responsible = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer as somebody gave it. `signed_on` is the day on the form, `recorded_at` when the school wrote it down.
+
+    `counts_from`: before it a yes counts for nothing. `is_outdated`: the text has been replaced by one that ended old answers.
+    """
+
+    id: str
+    child_id: str
+    purpose: Purpose
+    answer: Answer
+    respondent_id: str
+    route: Route
+    signed_on: date
+    recorded_at: datetime
+    corrects_id: str | None = None
+    counts_from: datetime | None = None
+    is_outdated: bool = False
+
+    @property
+    def said_yes(self) -> bool:
+        return self.answer is Answer.GIVEN
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """A named person closed a conflict as it stood at `resolved_at`. `follows_id`: the adult whose answer a court says to follow;
+    empty where the adults agree by now."""
+
+    child_id: str
+    purpose: Purpose
+    resolved_at: datetime
+    follows_id: str = ""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The moment that is asked about, and for how many days a yes stands."""
+
+    now: datetime
+    days: int
+
+    def stands(self, response: Response, on: date) -> bool:
+        """Whether a yes still is one on that day (policy: CO5)."""
+        return response.said_yes and not response.is_outdated and on < self.ends_on(response)
+
+    def ends_on(self, response: Response) -> date:
+        return response.signed_on + timedelta(days=self.days)
+
+
+def standing(responses: Iterable[Response]) -> list[Response]:
+    """The answers that were really given, once each: without those entered in error, and without the notes that say so."""
+    given = {response.id: response for response in responses}.values()
+    wrong = {response.corrects_id for response in given if response.answer is Answer.ENTERED_IN_ERROR}
+    return [r for r in given if r.answer is not Answer.ENTERED_IN_ERROR and r.id not in wrong]
+
+
+def order(response: Response) -> tuple[date, bool, datetime, bool, str]:
+    """When an answer was given. Paper carries a day and no hour, so it counts from the start of that day: a form that waited
+    in a tray never overrides the telephone call that came after it. Of two at one instant the no is the later one."""
+    paper = response.route is Route.PAPER
+    return response.signed_on, not paper, response.recorded_at, not response.said_yes, response.id
+
+
+def told(responses: Iterable[Response], now: datetime) -> list[Response]:
+    """What counts by now, oldest first: a yes that still rests does not, nor does one that was taken back while it rested."""
+    given = sorted(standing(responses), key=order)
+    return [r for n, r in enumerate(given) if r.counts_from is None or not r.said_yes or not _rests(r, given[n + 1:], now)]
+
+
+def _rests(yes: Response, later: Sequence[Response], now: datetime) -> bool:
+    starts = yes.counts_from or yes.recorded_at
+    return starts > now or any(r.respondent_id == yes.respondent_id and r.recorded_at < starts for r in later)
+
+
+def latest(responses: Iterable[Response], now: datetime) -> dict[str, Response]:
+    """The answer that each respondent stands by, for the responses of one child and purpose."""
+    return {response.respondent_id: response for response in told(responses, now)}
+
+
+def status(responses: Iterable[Response], responsible: Responsible, terms: Terms,
+           resolutions: Iterable[Resolution] = ()) -> Status:
+    """What the family says, for the responses of one child and one purpose (policy: CO2).
+
+    `responsible`: for each respondent, what their word is worth today. A conflict that once was there stays until a named person
+    closed it, also when everybody has come to agree: somebody should have asked why.
+    """
+    given = told(responses, terms.now)
+    closed = sorted(resolutions, key=lambda resolution: resolution.resolved_at)
+    now = {response.respondent_id: response for response in given}
+    if len(now) > 1 and not all(response.said_yes for response in given) and _was_never_closed(given, responsible, terms, closed):
+        return Status.CONFLICT
+    return _agreed(now, responsible, terms, closed)
+
+
+def _was_never_closed(given: list[Response], responsible: Responsible, terms: Terms, closed: list[Resolution]) -> bool:
+    """Whether at any time a yes stood against a no, and nobody has closed that since both were known."""
+    now: dict[str, Response] = {}
+    for response in given:
+        now[response.respondent_id] = response
+        if _differ(now.values(), responsible, terms, response.signed_on) and not (closed and _covers(closed[-1], now.values())):
+            return True
+    return False
+
+
+def _agreed(now: Mapping[str, Response], responsible: Responsible, terms: Terms, closed: list[Resolution]) -> Status:
+    today = terms.now.date()
+    answers = [answer for who, answer in now.items() if _counts(answer, responsible.get(who, NONE))]
+    if _differ(now.values(), responsible, terms, today):
+        court = closed[-1].follows_id if closed and _covers(closed[-1], now.values()) else ""
+        answers = [answer for answer in answers if answer.respondent_id == court]
+        if not answers:
+            return Status.CONFLICT
+    said_no = [answer for answer in answers if not answer.said_yes]
+    if said_no:
+        return Status.WITHDRAWN if any(answer.answer is Answer.WITHDRAWN for answer in said_no) else Status.REFUSED
+    if any(terms.stands(answer, today) for answer in answers):
+        return Status.GIVEN
+    return Status.EXPIRED if answers else Status.NO_RESPONSE
+
+
+def _differ(answers: Iterable[Response], responsible: Responsible, terms: Terms, on: date) -> bool:
+    """Whether a yes that stands and a no that counts are both there."""
+    counting = [a for a in answers if _counts(a, responsible.get(a.respondent_id, NONE))]
+    return any(not a.said_yes for a in counting) and any(terms.stands(a, on) for a in counting)
+
+
+def _covers(resolution: Resolution, answers: Iterable[Response]) -> bool:
+    """Whether these answers were all known when it was made."""
+    return all(answer.recorded_at <= resolution.resolved_at for answer in answers)
+
+
+def _counts(answer: Response, word: str) -> bool:
+    """A yes counts only from those who decide, a no from anybody who is not known to have no say."""
+    return word == DECIDES or (word in (UNCHECKED, PUPIL) and not answer.said_yes)
+
+
+def statuses(responses: Iterable[Response], responsible: Responsible, terms: Terms,
+             resolutions: Iterable[Resolution] = (), purposes: Iterable[Purpose] = PURPOSES) -> dict[Purpose, Status]:
+    """The status of these purposes, for the responses of one child."""
+    asked: dict[Purpose, list[Response]] = {purpose: [] for purpose in purposes}
+    closed: dict[Purpose, list[Resolution]] = {purpose: [] for purpose in asked}
+    for response in responses:
+        if response.purpose in asked:
+            asked[response.purpose].append(response)
+    for resolution in resolutions:
+        if resolution.purpose in closed:
+            closed[resolution.purpose].append(resolution)
+    return {purpose: status(given, responsible, terms, closed[purpose]) for purpose, given in asked.items()}
+
+
+def answer_for(said_yes: bool, earlier: Response | None) -> Answer:
+    """What a Yes or a No is called: a No after that person's own Yes takes it back."""
+    if said_yes:
+        return Answer.GIVEN
+    return Answer.WITHDRAWN if earlier and earlier.answer in (Answer.GIVEN, Answer.WITHDRAWN) else Answer.REFUSED
+
+
+def may_close(responses: Iterable[Response], responsible: Responsible, terms: Terms) -> bool:
+    """Whether the latest answers agree, so that one named person may close a conflict with a reason (screens 7.3)."""
+    return not _differ(latest(responses, terms.now).values(), responsible, terms, terms.now.date())
+
+
+def asks_again(own: Response | None, terms: Terms, notice: timedelta) -> str:
+    """Why somebody is asked (again): `never`, `words` (a text that ended old answers), `expired`, `renewal` (it soon ends), or
+    empty. A no is never asked again: nobody is worn down to a yes."""
+    if own is None:
+        return "never"
+    if not own.said_yes:
+        return ""
+    if own.is_outdated:
+        return "words"
+    today = terms.now.date()
+    if today >= terms.ends_on(own):
+        return "expired"
+    return "renewal" if today >= terms.ends_on(own) - notice else ""

@@ -1,0 +1,188 @@
+"""A parent answers themself, from a phone or the web: what is kept with it, and what it does (policy: CO2, CO3)."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlmodel import col, select
+
+from consent import commands, queries
+from consent.commands import Answered
+from consent.documents import commands as document_commands
+from consent.documents import queries as documents
+from consent.documents.rules import WordsChanged
+from consent.family import FamilyChild, Outcome, Question
+from consent.rules import Answer, MayNotAnswer, Purpose, Route
+from consent.tables import ConsentResponse
+from service.foundation.audit import AuditLeaf
+from service.foundation.errors import Conflict, Invalid, NotFound
+from service.foundation.events import Actor
+from service.people import queries as people
+from service.people.tables import Person
+from tests.features.test_consent_documents import office, text
+from tests.features.test_families import family
+from tests.school import Running
+
+
+async def actor_of(school: Running, person: str) -> Actor:
+    async with school.database.reading() as session:
+        found = await people.actor(session, person)
+    assert found is not None
+    return found
+
+
+async def answer(school: Running, person: str, child: str, says_yes: bool, purpose: Purpose = Purpose.CAMERA,
+                 **more: Any) -> Answered:
+    actor = await actor_of(school, person)
+    async with school.database.writing() as session:
+        shown = (await documents.shown(session, actor.school_id))[purpose]
+        given: dict[str, Any] = {"document_id": shown.document_id, "language": "en", "route": Route.APP} | more
+        return await commands.answer(session, actor, child_id=child, purpose=purpose, says_yes=says_yes,
+                                     now=school.clock.now(), **given)
+
+
+async def sees(school: Running, person: str) -> FamilyChild:
+    actor = await actor_of(school, person)
+    async with school.database.reading() as session:
+        return (await queries.for_family(session, actor))[0]
+
+
+def asked(child: FamilyChild, purpose: Purpose = Purpose.CAMERA) -> Question:
+    return next(question for question in child.questions if question.purpose is purpose)
+
+
+async def may(school: Running, child: str) -> frozenset[str]:
+    async with school.database.reading() as session:
+        return (await queries.permissions(session, (await office(school)).school_id, [child]))[child]
+
+
+async def rows(school: Running, **where: Any) -> list[ConsentResponse]:
+    async with school.database.reading() as session:
+        found = select(ConsentResponse).order_by(col(ConsentResponse.recorded_at))
+        for name, value in where.items():
+            found = found.where(getattr(ConsentResponse, name) == value)
+        return list((await session.exec(found)).all())
+
+
+async def test_with_each_answer_is_kept_what_was_read_and_how(school: Running) -> None:
+    child, mother, _ = await family(school)
+    done = await answer(school, mother, child, False, reason=" belief ", listened=True, declared_relationship="mother",
+                        declared_responsibility="yes", phone_id="phone-1", client_id="c-1", counts_from=school.clock.now())
+    (row,) = await rows(school, id=done.id)
+    async with school.database.reading() as session:
+        shown = (await documents.shown(session, row.school_id))[Purpose.CAMERA]
+    assert (row.document_id, row.document_version, row.text_hash) == (shown.document_id, 1, shown.languages["en"])
+    assert (row.language, row.listened, row.reason, row.phone_id, row.route) == ("en", True, "belief", "phone-1", "app")
+    assert (row.declared_relationship, row.declared_responsibility, row.recorded_by) == ("mother", "yes", mother)
+    assert "Not other pupils." in row.filled
+    assert row.counts_from is None  # a no never rests
+    assert done.answer is Answer.WITHDRAWN
+    assert "camera" not in await may(school, child)
+
+
+async def test_a_withdrawal_in_the_app_is_told_to_rooms_by_its_own_event(school: Running) -> None:
+    child, mother, _ = await family(school)
+    await answer(school, mother, child, False)
+    async with school.database.reading() as session:
+        kinds = (await session.exec(select(AuditLeaf.kind).where(AuditLeaf.actor_id == mother))).all()
+    assert "ConsentWithdrawn" in kinds
+
+
+async def test_a_yes_from_a_new_phone_rests_a_day_and_then_counts_without_anybody_doing_anything(school: Running) -> None:
+    child, mother, _ = await family(school)
+    await answer(school, mother, child, False)
+    school.clock.advance(60)
+    rests = school.clock.now() + timedelta(hours=24)
+    done = await answer(school, mother, child, True, counts_from=rests)
+    assert done.counts_from == rests
+    shown = asked(await sees(school, mother))
+    assert (shown.outcome, shown.own and shown.own.counts_from) == (Outcome.NOT_YET, rests)
+    assert "camera" not in await may(school, child)
+    school.clock.advance(24 * 3600)
+    assert "camera" in await may(school, child)
+
+
+async def test_an_answer_that_is_sent_twice_is_kept_once_and_another_under_its_id_is_refused(school: Running) -> None:
+    child, mother, father = await family(school)
+    first = await answer(school, mother, child, False, client_id="c-1")
+    assert await answer(school, mother, child, False, client_id="c-1") == first
+    assert len(await rows(school, client_id="c-1")) == 1
+    for who, says_yes in ((mother, True), (father, False)):
+        with pytest.raises(Conflict):
+            await answer(school, who, child, says_yes, client_id="c-1")
+
+
+async def test_a_yes_is_only_to_the_words_that_are_shown_now_and_a_no_is_taken_to_any(school: Running) -> None:
+    child, mother, _ = await family(school)
+    head = await office(school, "headteacher")
+    async with school.database.writing() as session:
+        old = (await documents.shown(session, head.school_id))[Purpose.CAMERA].document_id
+        await document_commands.publish_version(
+            session, head, purpose=Purpose.CAMERA, text=text(), changed="Clearer", ends_answers=True, after=1,
+            now=school.clock.now())
+    assert asked(await sees(school, mother)).asks == "words"
+    with pytest.raises(WordsChanged):
+        await answer(school, mother, child, True, document_id=old)
+    await answer(school, mother, child, False, document_id=old)
+    school.clock.advance(1)
+    await answer(school, mother, child, True)
+    assert "camera" in await may(school, child)
+
+
+async def test_an_answer_is_for_ones_own_child_in_ones_own_way_and_language(school: Running) -> None:
+    child, mother, father = await family(school)
+    others = [pupil for pupil in school.lesson()["pupil_ids"] if pupil != child]
+    async with school.database.reading() as session:
+        wrong_purpose = (await documents.shown(session, (await office(school)).school_id))[Purpose.CHAT].document_id
+    for kind, change in (
+        (NotFound, {"child": others[0]}), (NotFound, {"child": "no-such-child"}), (NotFound, {"document_id": wrong_purpose}),
+        (NotFound, {"document_id": "none"}), (Invalid, {"language": "cy"}), (Invalid, {"route": Route.PAPER}),
+        (Invalid, {"declared_responsibility": "perhaps"}), (MayNotAnswer, {"declared_responsibility": "not_sure"}),
+        (MayNotAnswer, {"declared_responsibility": "no"}), (NotFound, {"person": school.person("teacher")}),
+    ):
+        asked_by, of = change.pop("person", mother), change.pop("child", child)
+        with pytest.raises(kind):
+            await answer(school, asked_by, of, True, **change)
+    assert await rows(school, route="app") == []
+    await answer(school, father, child, False, declared_responsibility="not_sure")  # a no is kept
+
+
+async def test_each_sees_their_own_answer_and_of_the_joint_outcome_only_whether_it_is_yes(school: Running) -> None:
+    child, mother, father = await family(school)
+    await answer(school, father, child, False, Purpose.ATTEND)
+    hers, his = await sees(school, mother), await sees(school, father)
+    assert asked(hers, Purpose.ATTEND).outcome is Outcome.NOT_YET
+    assert asked(his, Purpose.ATTEND).outcome is Outcome.NO
+    assert asked(his, Purpose.CAMERA).outcome is Outcome.UNANSWERED
+    assert (hers.may_join, his.may_join) == (False, None)
+    assert asked(hers, Purpose.ATTEND).asks == ""  # she has answered: nobody asks her to change her mind
+
+
+async def test_a_yes_is_asked_for_again_a_month_before_it_ends_and_opens_nothing_after_its_year(school: Running) -> None:
+    child, mother, _ = await family(school)
+    school.clock.advance((365 - 20 - 30 - 1) * 86400)
+    assert asked(await sees(school, mother)).asks == ""
+    school.clock.advance(86400)
+    assert asked(await sees(school, mother)).asks == "renewal"
+    school.clock.advance(29 * 86400)
+    assert await may(school, child) != frozenset()
+    school.clock.advance(86400)
+    assert await may(school, child) == frozenset()
+    assert asked(await sees(school, mother)).asks == "expired"
+    await answer(school, mother, child, True)
+    assert await may(school, child) == {"camera"}
+
+
+async def test_a_pupil_who_is_asked_answers_themself_and_their_no_is_a_call_to_make(school: Running) -> None:
+    child, mother, _ = await family(school)
+    with pytest.raises(NotFound):
+        await answer(school, child, child, False)
+    await school.set_profile(pupils_asked_from=11)
+    async with school.database.writing() as session:
+        (await session.get_one(Person, child)).born_on = school.clock.now().date() - timedelta(days=13 * 366)
+    await answer(school, mother, child, True)
+    school.clock.advance(1)
+    assert "camera" in await may(school, child)
+    await answer(school, child, child, False)
+    assert "camera" not in await may(school, child)
+    assert asked(await sees(school, mother)).outcome is Outcome.NOT_YET

@@ -1,0 +1,196 @@
+"""No history of answers opens a door while anything stands against it: against an oracle that shares no code with the rule.
+
+The oracle knows an answer as a plain tuple and works by exhaustion: for every moment it asks who had said what by then.
+policy: CO2, CO5
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from consent import standing
+from consent.rules import Answer, Purpose, Route, Status
+from consent.standing import Resolution, Response, Terms
+
+DAY = date(2026, 1, 1)
+YEAR = 10
+"""Days for which a yes stands here, so that small histories run out."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One answer: who, yes or no, on which day; the hour at which it was written down, counted from the first day."""
+
+    number: int
+    who: str
+    yes: bool
+    paper: bool
+    day: int
+    hour: int
+    rests: int
+    old_words: bool
+    mistake: bool
+
+    def given(self) -> tuple[Response, ...]:
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        written = at + timedelta(hours=self.hour)
+        made = Response(f"r{self.number}", "child", Purpose.CAMERA, Answer.GIVEN if self.yes else Answer.REFUSED, self.who,
+                        Route.PAPER if self.paper else Route.APP, DAY + timedelta(self.day), written, None,
+                        written + timedelta(hours=self.rests) if self.rests and self.yes else None, self.old_words)
+        note = Response(f"n{self.number}", "child", Purpose.CAMERA, Answer.ENTERED_IN_ERROR, self.who, Route.PAPER,
+                        DAY + timedelta(self.day), written, f"r{self.number}")
+        return (made, note) if self.mistake else (made,)
+
+
+WHO = ("mother", "father", "aunt", "child", "stranger")
+LINES = st.lists(st.builds(
+    Line, st.integers(0, 10**6), st.sampled_from(WHO), st.booleans(), st.booleans(), st.integers(0, 14), st.integers(0, 14 * 24),
+    st.sampled_from([0, 0, 0, 24]), st.sampled_from([False, False, False, True]), st.sampled_from([False, False, False, True]),
+), max_size=8, unique_by=lambda line: line.number)
+WORDS = st.fixed_dictionaries({}, optional={who: st.sampled_from(["yes", "yes", "unknown", "pupil", "no"]) for who in WHO[:4]})
+CLOSINGS = st.lists(st.tuples(st.integers(0, 14 * 24), st.sampled_from(["", "mother", "father"])), max_size=2)
+
+
+def rule(lines: list[Line], words: dict[str, str], closings: list[tuple[int, str]], day: int) -> Status:
+    responses = [response for line in lines for response in line.given()]
+    return standing.status(responses, words, _terms(day), _closed(closings))
+
+
+def _terms(day: int) -> Terms:
+    return Terms(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(day), YEAR)
+
+
+def _closed(closings: list[tuple[int, str]]) -> list[Resolution]:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    return [Resolution("child", Purpose.CAMERA, start + timedelta(hours=hour), follows) for hour, follows in closings]
+
+
+# -- the oracle --------------------------------------------------------------------------------------------------------
+
+
+def before(one: Line, other: Line) -> bool:
+    """Whether `one` was given before `other`, or is it."""
+    if one is other:
+        return True
+    if one.day != other.day:
+        return one.day < other.day
+    if one.paper != other.paper:
+        return one.paper
+    if one.hour != other.hour:
+        return one.hour < other.hour
+    if one.yes != other.yes:
+        return one.yes
+    return f"r{one.number}" < f"r{other.number}"
+
+
+def in_force(lines: list[Line], day: int) -> list[Line]:
+    real = [line for line in lines if not line.mistake]
+    kept = []
+    for line in real:
+        starts = line.hour + line.rests
+        took_back = any(o is not line and o.who == line.who and before(line, o) and o.hour < starts for o in real)
+        if not (line.yes and line.rests) or (starts <= day * 24 and not took_back):
+            kept.append(line)
+    return kept
+
+
+def said_by(lines: list[Line], moment: Line) -> list[Line]:
+    """What each person had said last when `moment` was given."""
+    known = [line for line in lines if before(line, moment)]
+    return [line for line in known if not any(o is not line and o.who == line.who and before(line, o) for o in known)]
+
+
+def yes_of(lines: list[Line], words: dict[str, str], day: int) -> list[Line]:
+    deciding = [line for line in lines if line.yes and words.get(line.who) == "yes"]
+    return [line for line in deciding if not line.old_words and day - line.day < YEAR]
+
+
+def no_of(lines: list[Line], words: dict[str, str]) -> list[Line]:
+    return [line for line in lines if not line.yes and words.get(line.who, "no") != "no"]
+
+
+def oracle_says_open(lines: list[Line], words: dict[str, str], closings: list[tuple[int, str]], day: int) -> bool:
+    there = in_force(lines, day)
+    if not there:
+        return False
+    last = max((line for line in there), key=lambda line: sum(before(o, line) for o in there))
+    now = said_by(there, last)
+    newest = max(closings, default=None, key=lambda closing: closing[0])
+
+    def is_closed(said: list[Line]) -> bool:
+        return newest is not None and all(line.hour <= newest[0] for line in said)
+
+    for moment in there:  # every conflict that ever was has to be closed
+        said = said_by(there, moment)
+        if yes_of(said, words, moment.day) and no_of(said, words) and not is_closed(said):
+            return False
+    yes, no = yes_of(now, words, day), no_of(now, words)
+    if yes and no:  # only a court makes one of two answers the right one
+        return newest is not None and is_closed(now) and any(line.who == newest[1] for line in yes)
+    return bool(yes) and not no
+
+
+def newest_is_plain(closings: list[tuple[int, str]]) -> bool:
+    hours = [hour for hour, _ in closings]
+    return len(set(hours)) == len(hours)  # two at one moment have no order
+
+
+@given(LINES, WORDS, CLOSINGS.filter(newest_is_plain), st.integers(0, 30))
+def test_nothing_opens_a_door_while_a_refusal_a_withdrawal_an_expiry_or_a_conflict_stands(
+    lines: list[Line], words: dict[str, str], closings: list[tuple[int, str]], day: int,
+) -> None:
+    found = rule(lines, words, closings, day)
+    assert (found is Status.GIVEN) == oracle_says_open(lines, words, closings, day)
+
+
+@given(LINES, WORDS, CLOSINGS, st.integers(0, 30), st.integers())
+def test_the_order_in_which_answers_are_read_and_how_often_changes_nothing(
+    lines: list[Line], words: dict[str, str], closings: list[tuple[int, str]], day: int, seed: int,
+) -> None:
+    responses = [response for line in lines for response in line.given()]
+    again = [*responses, *responses[: len(responses) // 2]]
+    Random(seed).shuffle(again)
+    plain = standing.status(responses, words, _terms(day), _closed(closings))
+    assert standing.status(again, words, _terms(day), _closed(closings)) is plain
+
+
+@given(LINES, WORDS, CLOSINGS, st.integers(0, 30))
+def test_a_mistake_that_is_struck_out_leaves_exactly_what_was_there_without_it(
+    lines: list[Line], words: dict[str, str], closings: list[tuple[int, str]], day: int,
+) -> None:
+    without = [line for line in lines if not line.mistake]
+    assert rule(lines, words, closings, day) is rule(without, words, closings, day)
+
+
+@given(LINES, WORDS, CLOSINGS, st.integers(0, 30), st.sampled_from(WHO[:2]))
+def test_a_no_closes_at_once_whatever_was_there(
+    lines: list[Line], words: dict[str, str], closings: list[tuple[int, str]], day: int, who: str,
+) -> None:
+    no = Line(10**7, who, False, False, max(day, 15), max(day, 15) * 24, 0, False, False)
+    assert rule([*lines, no], {**words, who: "yes"}, closings, day) is not Status.GIVEN
+
+
+@given(LINES, WORDS, st.integers(0, 30))
+@example([Line(1, "mother", True, False, 0, 0, 0, False, False)], {"mother": "yes"}, 3)
+def test_a_door_that_is_open_has_somebody_behind_it_who_decides_and_said_yes_this_year(
+    lines: list[Line], words: dict[str, str], day: int,
+) -> None:
+    if rule(lines, words, [], day) is Status.GIVEN:
+        assert any(line.yes and words.get(line.who) == "yes" and not line.mistake and day - line.day < YEAR for line in lines)
+
+
+def test_the_oracle_finds_a_rule_that_forgets_what_ran_out_or_was_never_closed() -> None:
+    """Negative control: the same histories, judged by a rule with one thought missing, come out differently."""
+    old = [Line(1, "mother", True, False, 0, 0, 0, False, False)]
+    assert standing.status(old[0].given(), {"mother": "yes"}, Terms(_terms(20).now, 99)) is Status.GIVEN
+    assert not oracle_says_open(old, {"mother": "yes"}, [], 20)
+    no = Line(2, "father", False, False, 1, 24, 0, False, False)
+    agreed = [*old, no, Line(3, "father", True, False, 2, 48, 0, False, False)]
+    both = {"mother": "yes", "father": "yes"}
+    last = [line for line in agreed if line.number != 2]
+    assert rule(last, both, [], 3) is Status.GIVEN
+    assert not oracle_says_open(agreed, both, [], 3)
+    assert oracle_says_open(agreed, both, [(50, "")], 3)
