@@ -53,11 +53,11 @@ class LessonFacts:
 
 @dataclass(frozen=True)
 class Begun:
-    """Everything that `Capture.start` needs. The key's row is committed before this is used."""
+    """Everything that `Capture.start` needs, and the key to wipe then. The key's row is committed before this is used."""
 
     path: Path
     header: Header
-    key: bytes = field(repr=False)
+    key: bytearray = field(repr=False)
     signer: SchoolKeys
     lesson_clock_start: float
 

@@ -10,9 +10,8 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from recordings.secret import wipe
+from recordings.secret import KEY_BYTES, new_key, wipe
 
-KEY_BYTES = 32
 MARK = b"CHAPKEY1"
 
 
@@ -103,17 +102,19 @@ def create_key(path: Path) -> bytearray:
     """32 random bytes that only the service's user may read, durable before anybody relies on them. The first one wins."""
     make_folder(path.parent)
     aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    key = secrets.token_bytes(KEY_BYTES)
+    key = new_key()
+    words = bytearray(MARK + bytes(KEY_BYTES) + sha256(key).digest()[:8])
+    words[len(MARK):len(MARK) + KEY_BYTES] = key
     fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(MARK + key + sha256(key).digest()[:8])
-            file.flush()
+        with os.fdopen(fd, "wb", buffering=0) as file:
+            file.write(words)
             os.fsync(fd)
         with suppress(FileExistsError):
             os.link(aside, path)
     finally:
         os.unlink(aside)
+        wipe(key, words)
     sync_folder(path.parent)
     return read_key(path)
 

@@ -17,10 +17,10 @@ from recordings.preparation.aside import Aside, NotAnAside
 from recordings.queries import PartView, RecordingDetails
 from recordings.reader import Cluster, Note, Recording
 from recordings.recover import STOPPED
-from recordings.secret import wipe
+from recordings.secret import KeyForgotten, wipe
 from recordings.shelf import Shelf
 from recordings.timeline import Facts, Span, lasts_until, stretches
-from recordings.vault import KeyMissing, Vault
+from recordings.vault import Vault
 from service.foundation.errors import NotFound
 from service.people.queries import PersonView
 
@@ -148,7 +148,7 @@ async def _opened(details: RecordingDetails, vault: Vault, shelf: Shelf, keys: d
         known = await asyncio.to_thread(_work_out, details, files, beside)
         if shelf.is_gone(details.id):
             _forget(known)
-            raise KeyMissing()
+            raise KeyForgotten()
         if first:
             _known[first] = known
     return Review(details, files, known.facts, known.tracks, known.asides)

@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
-from recordings.keystore import KeyMissing
 from recordings.reader import Recording
+from recordings.secret import Key, KeyForgotten
 from recordings.storage import Place
 
 IDLE_SECONDS = 60.0
@@ -23,19 +23,18 @@ class Shelf:
         self._opened: dict[Place, _Opened] = {}
         self._gone: set[str] = set()
 
-    async def get(self, place: Place, key: bytes | bytearray) -> Recording:
-        """An open part, with a copy of `key` of its own. Raises `KeyMissing` once its keys are destroyed."""
+    async def get(self, place: Place, key: Key) -> Recording:
+        """An open part, with a copy of `key` of its own. Raises `KeyForgotten` once its keys are destroyed."""
         opened = self._opened.get(place)
         if opened is None:
             recording = await asyncio.to_thread(_opened, place, key)
             if self.is_gone(place.recording_id):  # while a thread was opening it
-                recording.forget()
-                raise KeyMissing()
+                recording.close()
+                raise KeyForgotten()
             opened = self._opened.get(place)
             if opened is None:
                 opened = self._opened[place] = _Opened(recording, self._close_later(place))
                 return recording
-            recording.forget()
             recording.close()
         opened.closing.cancel()
         opened.closing = self._close_later(place)
@@ -69,7 +68,7 @@ class Shelf:
             self._forget(place)
 
 
-def _opened(place: Place, key: bytes | bytearray) -> Recording:
+def _opened(place: Place, key: Key) -> Recording:
     """Everything that a page asks for without a thread of its own has been read, also from a store far away."""
     recording = Recording(place, key)
     recording.notes()
