@@ -115,7 +115,7 @@ class KeyStore:
             self._write(bundle, part, self._record(part, key, recipients))
 
     def open(self, part: Part) -> bytearray:
-        """A part's key, for the caller to wipe. `KeyMissing` where it was destroyed or is damaged, `EvidenceIsolated` where it is that."""
+        """A part's key, for the caller to wipe. Raises `KeyMissing` where it was destroyed or damaged, and `EvidenceIsolated`."""
         if self.is_isolated(part.recording_id):
             raise EvidenceIsolated()
         try:
@@ -364,7 +364,8 @@ def _cipher(key: bytearray) -> AESGCM:
 def _for_recovery(key: Key, recipients: Sequence[str]) -> bytes:
     copy = bytes(key)  # the only thing that the library takes
     try:
-        return pyrage.encrypt(copy, [pyrage.x25519.Recipient.from_str(each) for each in recipients])
+        sealed: bytes = pyrage.encrypt(copy, [pyrage.x25519.Recipient.from_str(each) for each in recipients])
+        return sealed
     finally:
         if copy is not key:
             wipe_copy(copy)

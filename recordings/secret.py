@@ -21,7 +21,7 @@ class KeyForgotten(Unavailable):
 def new_key() -> bytearray:
     """Random bytes that were never anywhere else in this process; for the caller to wipe."""
     key = bytearray(KEY_BYTES)
-    with open("/dev/urandom", "rb", buffering=0) as source:  # noqa: PTH123 - `os.urandom` would make bytes that nobody can wipe
+    with open("/dev/urandom", "rb", buffering=0) as source:  # `os.urandom` would make bytes that nobody can wipe
         if source.readinto(key) != KEY_BYTES:
             raise OSError("the system gave no random bytes")
     return key

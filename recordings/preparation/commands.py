@@ -7,7 +7,7 @@ row that says so.
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -31,6 +31,7 @@ from service.foundation.db import Database
 from service.foundation.events import system
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 AT_ONCE = 16
 """Pieces that are read and decrypted together, so that the loop is asked for little."""
@@ -157,7 +158,7 @@ async def _make(details: RecordingDetails, vault: Vault, preparations: Preparati
     return work.pictures, rules.SOME_FAILED if work.failed else ""
 
 
-async def _in_thread[T](call: Callable[..., T], *args: Any) -> T:
+async def _in_thread(call: Callable[..., T], *args: Any) -> T:
     """In a thread, and to its end also where this is cancelled: the files it uses are closed only then."""
     running = asyncio.ensure_future(asyncio.to_thread(call, *args))
     try:
