@@ -146,7 +146,7 @@ async def _opened(details: RecordingDetails, vault: Vault, shelf: Shelf, keys: d
     if known is None or not known.is_of(details, files, prepared):
         beside = {part: (vault.path(details.id, part), keys[part]) for part in prepared}
         known = await asyncio.to_thread(_work_out, details, files, beside)
-        if shelf.is_gone(details.id):
+        if files and shelf.is_gone(details.id):  # while a thread was at it
             _forget(known)
             raise KeyForgotten()
         if first:

@@ -299,11 +299,15 @@ def decoders_of(parent: int) -> list[int]:
     return found
 
 
+async def begin_destroying(session: Any, school: Running, recorded: Recorded) -> None:
+    await destruction.begin(session, system(recorded.school_id), recording_id=recorded.recording_id, why="its day came",
+                            now=school.clock.now())
+
+
 async def destroy(school: Running, recorded: Recorded) -> None:
     state = school.app.state
     async with school.database.writing() as session:
-        await destruction.begin(session, system(recorded.school_id), recording_id=recorded.recording_id, why="its day came",
-                                now=school.clock.now())
+        await begin_destroying(session, school, recorded)
     await destruction.finish(state.database, state.vault, state.clock, recorded.school_id)
 
 
