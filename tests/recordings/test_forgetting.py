@@ -36,7 +36,7 @@ async def recorded(school: Running) -> Recorded:
 
 @contextmanager
 def held_in_a_thread(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> Iterator[tuple[threading.Event, list[Any]]]:
-    """A function that runs in a thread does its work and does not come back before the block ends. (It is there, what it made.)"""
+    """A function that a thread runs does its work, and does not come back before the block ends. (It is there, what it made.)"""
     real, there, back, made = getattr(module, name), threading.Event(), threading.Event(), list[Any]()
 
     def held(*arguments: Any) -> Any:
@@ -150,10 +150,13 @@ async def test_a_destruction_that_was_not_written_down_takes_nothing_from_the_ne
     school: Running, recorded: Recorded,
 ) -> None:
     first = await opened(school, recorded)
-    with pytest.raises(LookupError):
+    async def fails() -> None:
         async with school.database.writing() as session:
             await begin_destroying(session, school, recorded)
             raise LookupError
+
+    with pytest.raises(LookupError):
+        await fails()
     with pytest.raises(KeyForgotten):
         first.files[1].cluster(1, 0)
     assert (await opened(school, recorded)).files[1].cluster(1, 0)

@@ -50,8 +50,8 @@ class Canaries:
 
     @property
     def of_the_key(self) -> dict[str, bytes]:
-        return {"key": self.key, "key's beginning": self.key[:16], "key's end": self.key[16:], "key in hex": self.key.hex().encode(),
-                "key in HEX": self.key.hex().upper().encode()}
+        return {"key": self.key, "key's beginning": self.key[:16], "key's end": self.key[16:],
+                "key in hex": self.key.hex().encode(), "key in HEX": self.key.hex().upper().encode()}
 
     @property
     def of_the_lesson(self) -> dict[str, bytes]:
