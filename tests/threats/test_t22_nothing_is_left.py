@@ -190,7 +190,8 @@ async def test_of_a_destroyed_recording_nothing_is_left_anywhere(
         answers = [await dsl.get(path) for path in held.watched]
         assert [found(answer.content, everything) for answer in answers] == [{"chat"}, {"sound"}, {"picture"}]
         # Negative control: the same searches find what is there while it is watched.
-        assert in_memory(child.pid, everything) >= {"key", "key's beginning", "key's end", "sound", "chat", "picture"}
+        read = {"chat"} if is_freed_memory_overwritten else set(canaries.of_the_lesson)
+        assert in_memory(child.pid, everything) >= {"key", "key's beginning", "key's end"} | read
         assert in_files(tmp_path / "store", sealed) == {"sealed"}
         assert list((tmp_path / "data/keys").rglob(f"{held.recorded.recording_id}.*.key"))
 
@@ -203,7 +204,7 @@ async def test_of_a_destroyed_recording_nothing_is_left_anywhere(
         child.stdin.write(b"\n")
         assert await child.wait() == 0
     assert set().union(*(in_files(folder, {**everything, **sealed}) for folder in live)) == set()
-    assert not [path for folder in live for path in folder.rglob(f"*{held.recorded.recording_id}*")]
+    assert not [path for folder in live for path in files(str(folder)) if held.recorded.recording_id in str(path)]
     assert in_files(tmp_path, everything) == set(), "what the back-ups hold is encrypted"
     # As docs/backup.md says: copies of its key are in the back-ups for 7 days, of its data for longer.
     assert old_keys <= set(files(str(tmp_path / "keys-copy")))
