@@ -75,8 +75,9 @@ async def test_who_watches_gets_nothing_more_and_the_keys_are_zeros_before_it_is
         watched.files[1].cluster(1, 0)
     with pytest.raises(KeyForgotten):
         watched.files[1].notes()
+    camera = next(each for each in watched.tracks if each.pictures)
     with pytest.raises(KeyForgotten):
-        review.picture(watched, 1, watched.tracks[0].track, watched.tracks[0].pictures[0])
+        review.picture(watched, 1, camera.track, camera.pictures[0])
     assert not school.app.state.shelf._opened
 
 

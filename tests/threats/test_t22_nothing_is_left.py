@@ -185,7 +185,7 @@ async def test_of_a_destroyed_recording_nothing_is_left_anywhere(
     live, sealed = [tmp_path / name for name in ("data", "store", "log")], {"sealed": held.sealed}
     old_keys, old_data = set(files(str(tmp_path / "keys-copy"))), set(files(str(tmp_path / "data-copy/data/pieces")))
     async with serving(tmp_path, held, **env) as (child, address), \
-            httpx.AsyncClient(base_url=address, cookies={COOKIE: held.cookie}) as dsl:
+            httpx.AsyncClient(base_url=address, cookies={COOKIE: held.cookie}, timeout=60) as dsl:
         assert child.stdin
         answers = [await dsl.get(path) for path in held.watched]
         assert [found(answer.content, everything) for answer in answers] == [{"chat"}, {"sound"}, {"picture"}]
