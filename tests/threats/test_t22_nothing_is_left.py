@@ -6,7 +6,6 @@ policy: RE2
 """
 
 import asyncio
-import os
 import secrets
 import sys
 from collections.abc import AsyncIterator
@@ -18,7 +17,6 @@ from typing import Any
 
 import httpx
 import pyrage
-import pytest
 
 from recordings import review
 from recordings.preparation import sandbox
@@ -148,14 +146,14 @@ def back_up(folder: Path, now: datetime) -> None:
 
 
 @asynccontextmanager
-async def serving(folder: Path, held: Held, **env: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+async def serving(folder: Path, held: Held) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """The service in a process of its own, and its address. What it writes is in the folder `log`."""
     (folder / "log").mkdir()
     with (folder / "log/out").open("wb") as log:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.threats.serving_child", str(folder / "data"), str(folder / "store"),
             held.recorded.school_id, held.recorded.recording_id, held.clock.now().isoformat(), cwd=sandbox.ROOT,
-            env={**os.environ, **env}, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
         )
         try:
             yield child, await said(child)
@@ -172,34 +170,26 @@ async def said(child: asyncio.subprocess.Process) -> str:
     return line
 
 
-@pytest.mark.parametrize(("env", "is_freed_memory_overwritten"), [
-    pytest.param({}, False, id="as it is installed"),
-    pytest.param({"PYTHONMALLOC": "malloc", "MALLOC_PERTURB_": "165"}, True, id="with freed memory overwritten"),
-])
-async def test_of_a_destroyed_recording_nothing_is_left_anywhere(
-    tmp_path: Path, template: Path, env: dict[str, str], is_freed_memory_overwritten: bool,
-) -> None:
+async def test_of_a_destroyed_recording_nothing_is_left_anywhere(tmp_path: Path, template: Path) -> None:
+    """But what was played: that may lie in freed memory until it is used again (docs/what-can-be-got.md)."""
     canaries = Canaries()
     held = await hold(tmp_path, template, canaries)
     everything = {**canaries.of_the_key, **canaries.of_the_lesson}
     live, sealed = [tmp_path / name for name in ("data", "store", "log")], {"sealed": held.sealed}
     old_keys, old_data = set(files(str(tmp_path / "keys-copy"))), set(files(str(tmp_path / "data-copy/data/pieces")))
-    async with serving(tmp_path, held, **env) as (child, address), \
+    async with serving(tmp_path, held) as (child, address), \
             httpx.AsyncClient(base_url=address, cookies={COOKIE: held.cookie}, timeout=60) as dsl:
         assert child.stdin
         answers = [await dsl.get(path) for path in held.watched]
         assert [found(answer.content, everything) for answer in answers] == [{"chat"}, {"sound"}, {"picture"}]
         # Negative control: the same searches find what is there while it is watched.
-        read = {"chat"} if is_freed_memory_overwritten else set(canaries.of_the_lesson)
-        assert in_memory(child.pid, everything) >= {"key", "key's beginning", "key's end"} | read
+        assert in_memory(child.pid, everything) >= {"key", "key's beginning", "key's end", "chat"}
         assert in_files(tmp_path / "store", sealed) == {"sealed"}
         assert list((tmp_path / "data/keys").rglob(f"{held.recorded.recording_id}.*.key"))
 
         child.stdin.write(b"\n")
         assert await said(child) == "destroyed"
-        left = in_memory(child.pid, everything)
-        assert left & set(canaries.of_the_key) == set()
-        assert not is_freed_memory_overwritten or left == set(), "nor what was read with it"
+        assert in_memory(child.pid, canaries.of_the_key) == set()
         assert (await dsl.get(held.watched[1])).status_code == 404
         child.stdin.write(b"\n")
         assert await child.wait() == 0
