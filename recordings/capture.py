@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 from recordings import seal as sealing
 from recordings import webm
 from recordings.format import Header, Manifest, Outcome, Signer, as_json
+from recordings.secret import Key
 from recordings.webm import Block, Codec
 from recordings.writer import DIED, STALLED, Batch, Durable, Run, TrackHeader, Writer
 from service.foundation.audit import Frontier
@@ -106,7 +107,7 @@ class Capture:
     """One part of a lesson's recording; see `start`."""
 
     def __init__(
-        self, path: Path, *, header: Header, key: bytes, lesson_clock_start: float, clock: Clock,
+        self, path: Path, *, header: Header, key: Key, lesson_clock_start: float, clock: Clock,
         on_durable: Callable[[float], None], on_fault: Callable[[str], None], signer: Signer | None = None,
         ends_at_ms: int | None = None,
     ):
@@ -135,11 +136,12 @@ class Capture:
 
     @classmethod
     def start(
-        cls, path: Path, *, header: Header, key: bytes, lesson_clock_start: float, clock: Clock,
+        cls, path: Path, *, header: Header, key: Key, lesson_clock_start: float, clock: Clock,
         on_durable: Callable[[float], None], on_fault: Callable[[str], None], signer: Signer | None = None,
         ends_at_ms: int | None = None,
     ) -> "Capture":
-        """Begin a part in the new file `path`, whose name must be an opaque id, under a fresh `key` of 32 bytes.
+        """Begin a part in the new file `path`, whose name must be an opaque id, under a fresh `key` of 32 bytes,
+        which the caller may wipe when this returns.
 
         `lesson_clock_start`: CLOCK_BOOTTIME of the lesson's zero. `on_durable(instant)`: everything accepted before that
         CLOCK_BOOTTIME is on disk. `on_fault(reason)`: once, after which this part takes nothing more; seal it and start

@@ -24,6 +24,7 @@ from recordings.keystore import Part
 from recordings.reader import read_manifest
 from recordings.recover import STOPPED, seal_torn
 from recordings.rules import Kind
+from recordings.secret import wipe
 from recordings.tables import Recording, RecordingKey, RecordingPart, RecordingParticipant, RecordingView
 from recordings.vault import EvidenceIsolated, KeyMissing, SchoolKeys, Vault, key_id, new_key
 from service.foundation.bus import publish
@@ -52,11 +53,11 @@ class LessonFacts:
 
 @dataclass(frozen=True)
 class Begun:
-    """Everything that `Capture.start` needs. The key's row is committed before this is used."""
+    """Everything that `Capture.start` needs, and the key to wipe then. The key's row is committed before this is used."""
 
     path: Path
     header: Header
-    key: bytes = field(repr=False)
+    key: bytearray = field(repr=False)
     signer: SchoolKeys
     lesson_clock_start: float
 
@@ -228,4 +229,7 @@ def _seal(part: queries.OpenPart, vault: Vault, now: datetime) -> Manifest:
         key = None  # one damaged key must not keep a school from starting
     kept = read_manifest(part.manifest.encode()) if part.manifest else None
     path = vault.path(header.recording_id, header.part)
-    return seal_torn(path, header, key=key, signer=keys, sealed_at=now, reason=STOPPED, kept=kept)
+    try:
+        return seal_torn(path, header, key=key, signer=keys, sealed_at=now, reason=STOPPED, kept=kept)
+    finally:
+        wipe(*([key] if key else ()))

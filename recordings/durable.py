@@ -10,7 +10,8 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-KEY_BYTES = 32
+from recordings.secret import KEY_BYTES, new_key, wipe
+
 MARK = b"CHAPKEY1"
 
 
@@ -97,31 +98,38 @@ def remove_folder(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
-def create_key(path: Path) -> bytes:
+def create_key(path: Path) -> bytearray:
     """32 random bytes that only the service's user may read, durable before anybody relies on them. The first one wins."""
     make_folder(path.parent)
     aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    key = secrets.token_bytes(KEY_BYTES)
+    key = new_key()
+    words = bytearray(MARK + bytes(KEY_BYTES) + sha256(key).digest()[:8])
+    words[len(MARK):len(MARK) + KEY_BYTES] = key
     fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(MARK + key + sha256(key).digest()[:8])
-            file.flush()
+        with os.fdopen(fd, "wb", buffering=0) as file:
+            file.write(words)
             os.fsync(fd)
         with suppress(FileExistsError):
             os.link(aside, path)
     finally:
         os.unlink(aside)
+        wipe(key, words)
     sync_folder(path.parent)
     return read_key(path)
 
 
-def read_key(path: Path) -> bytes:
-    """A key that `create_key` made. Raises `NoKey` for one that is damaged, half erased or readable by others."""
+def read_key(path: Path) -> bytearray:
+    """A key that `create_key` made, for the caller to wipe. Raises `NoKey` for one that is damaged, half erased or readable by
+    others."""
+    data = bytearray(len(MARK) + KEY_BYTES + 9)
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with os.fdopen(fd, "rb") as file:
-        data, mode = file.read(len(MARK) + KEY_BYTES + 9), os.fstat(fd).st_mode
-    key = data[len(MARK):len(MARK) + KEY_BYTES]
-    if data != MARK + key + sha256(key).digest()[:8] or mode & 0o077:
+    with os.fdopen(fd, "rb", buffering=0) as file:
+        size, mode = file.readinto(data) or 0, os.fstat(fd).st_mode
+    key, end = data[len(MARK):len(MARK) + KEY_BYTES], len(MARK) + KEY_BYTES
+    is_whole = size == end + 8 and data[:len(MARK)] == MARK and data[end:size] == sha256(key).digest()[:8]
+    wipe(data)
+    if not is_whole or mode & 0o077:
+        wipe(key)
         raise NoKey(f"The key file {path.name} is damaged or readable by others. Tell the technician.")
     return key

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import rfc8785
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from recordings.secret import Key, KeyForgotten, usable
 from service.foundation.audit import Frontier
 from service.foundation.errors import Conflict
 
@@ -160,18 +161,20 @@ def _nonce(sequence: int) -> bytes:
 class Chain:
     """Encrypts chunks in order, each bound to the preamble and to the chunk before."""
 
-    def __init__(self, key: bytes, first: bytes):
-        """`key`: 32 fresh random bytes, for this part alone. `first`: the preamble."""
+    def __init__(self, key: Key, first: bytes):
+        """`key`: 32 fresh random bytes, for this part alone. `first`: the preamble. Raises `KeyForgotten` for a wiped key."""
         if len(key) != 32:
             raise ValueError("a recording's key has 32 bytes")
         self.tree = Frontier()
-        self._aead = AESGCM(key)
+        self._aead: AESGCM | None = AESGCM(usable(key))
         self.previous = leaf(first)
         self._context = CONTEXT + self.previous
         self.tree.add(self.previous)
 
     def chunk(self, kind: int, plain: bytes, *, track: int = 0, span: tuple[int, int] = (0, 0), flags: int = 0) -> bytes:
         """The next record of the file. `span`: first and last time in it, in milliseconds."""
+        if self._aead is None:
+            raise KeyForgotten()
         sequence = self.tree.size
         header = ChunkHeader(len(plain) + TAG_BYTES, kind, flags, track, sequence, *span, self.previous).pack()
         record = header + self._aead.encrypt(_nonce(sequence), plain, self._context + header)
@@ -179,13 +182,22 @@ class Chain:
         self.tree.add(self.previous)
         return record
 
+    def forget(self) -> None:
+        """Let go of the cipher, which overwrites its key: nothing more is encrypted."""
+        self._aead = None
 
-def decrypt(key: bytes, first: bytes, record: bytes) -> bytes:
-    """The plain bytes of one record (header and body) of the file that begins with the preamble `first`."""
+
+def decrypt(key: Key, first: bytes, record: bytes) -> bytes:
+    """The plain bytes of one record (header and body) of the file that begins with the preamble `first`.
+
+    `ChunkDamaged` for anything but what was written; `KeyForgotten` where the key was wiped.
+    """
     header, body = record[: HEADER.size], record[HEADER.size :]
+    cipher = AESGCM(usable(key))
     try:
-        return AESGCM(key).decrypt(_nonce(HEADER.unpack(header)[4]), body, CONTEXT + leaf(first) + header)
+        return cipher.decrypt(_nonce(HEADER.unpack(header)[4]), body, CONTEXT + leaf(first) + header)
     except Exception as damage:
+        usable(key)
         raise ChunkDamaged() from damage
 
 

@@ -29,10 +29,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from recordings import durable
+from recordings.secret import Key, usable, wipe, wipe_copy
 from service.foundation.errors import Conflict, Unavailable
 
-KEY_BYTES = 32
-NONCE_BYTES = 12
+NONCE_BYTES, TAG_BYTES = 12, 16
 WRAP_CONTEXT = b"chaperone-recording-key/2"
 BUNDLE_CONTEXT = b"chaperone-key-bundle/1"
 BUNDLE_KEY, ISOLATED = "bundle.key", "isolated"
@@ -75,9 +75,11 @@ class Record:
     recipients: tuple[str, ...] = ()
 
 
-def key_id(key: bytes) -> str:
+def key_id(key: Key) -> str:
     """The name of a key in the audit and in certificates; tells nothing of it."""
-    return sha256(b"chaperone-key-id\x00" + key).hexdigest()[:32]
+    name = sha256(b"chaperone-key-id\x00")
+    name.update(key)
+    return name.hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -106,14 +108,14 @@ class KeyStore:
 
     # -- keeping and opening
 
-    def put(self, part: Part, key: bytes, recipients: Sequence[str] = ()) -> None:
+    def put(self, part: Part, key: Key, recipients: Sequence[str] = ()) -> None:
         """Keep the key of a new part until the end of its day. Durable when this returns."""
         with self.alone():
             bundle = self._hold(part.recording_id) if self.is_held(part.recording_id) else self._day(part.kept_until)
             self._write(bundle, part, self._record(part, key, recipients))
 
-    def open(self, part: Part) -> bytes:
-        """A part's key. Raises `KeyMissing` where it was destroyed or is damaged, `EvidenceIsolated` where nobody may."""
+    def open(self, part: Part) -> bytearray:
+        """A part's key, for the caller to wipe. Raises `KeyMissing` where it was destroyed or damaged, and `EvidenceIsolated`."""
         if self.is_isolated(part.recording_id):
             raise EvidenceIsolated()
         try:
@@ -125,7 +127,7 @@ class KeyStore:
     def has(self, part: Part) -> bool:
         """Whether a key is here and readable, isolated or not."""
         try:
-            self._unwrap(part, self._read(part))
+            wipe(self._unwrap(part, self._read(part)))
         except KeyMissing:
             return False
         return True
@@ -234,7 +236,11 @@ class KeyStore:
             is_same = record.recipients == recipients
             if is_same and record.wrapped_by == newest:
                 return False
-            made = self._record(part, self._unwrap(part, record), () if is_same else recipients, newest)
+            key = self._unwrap(part, record)
+            try:
+                made = self._record(part, key, () if is_same else recipients, newest)
+            finally:
+                wipe(key)
         except (KeyMissing, FileNotFoundError):
             return False  # destroyed or moved in the meantime
         kept = replace(made, recovery=record.recovery, recipients=recipients) if is_same else made
@@ -243,14 +249,14 @@ class KeyStore:
 
     # -- records, wrapped and in their bundle
 
-    def _record(self, part: Part, key: bytes, recipients: Sequence[str], newest: int = 0) -> Record:
+    def _record(self, part: Part, key: Key, recipients: Sequence[str], newest: int = 0) -> Record:
         newest = newest or self._newest() or self._first()
         nonce = secrets.token_bytes(NONCE_BYTES)
-        wrapped = nonce + AESGCM(self._wrapping(newest)).encrypt(nonce, key, self._context(WRAP_CONTEXT, part))
-        recovery = pyrage.encrypt(key, [pyrage.x25519.Recipient.from_str(each) for each in recipients]) if recipients else b""
+        wrapped = nonce + _cipher(self._wrapping(newest)).encrypt(nonce, usable(key), self._context(WRAP_CONTEXT, part))
+        recovery = _for_recovery(key, recipients) if recipients else b""
         return Record(newest, wrapped.hex(), recovery.hex(), tuple(recipients))
 
-    def _unwrap(self, part: Part, record: Record) -> bytes:
+    def _unwrap(self, part: Part, record: Record) -> bytearray:
         wrapped = bytes.fromhex(record.wrapped)
         return _decrypted(self._wrapping(record.wrapped_by), wrapped, self._context(WRAP_CONTEXT, part))
 
@@ -266,13 +272,14 @@ class KeyStore:
         sealed = file.read_bytes()
         plain = _decrypted(self._bundle_key(file.parent), sealed, self._context(BUNDLE_CONTEXT, part, file.parent))
         found = json.loads(plain)
+        wipe(plain)
         return Record(found["wrapped_by"], found["wrapped"], found["recovery"], tuple(found["recipients"]))
 
     def _write(self, bundle: Path, part: Part, record: Record, *, sync: bool = True) -> None:
         path = bundle / BUNDLE_KEY
         key = durable.read_key(path) if path.exists() else durable.create_key(path)
         nonce = secrets.token_bytes(NONCE_BYTES)
-        sealed = AESGCM(key).encrypt(nonce, json.dumps(asdict(record)).encode(), self._context(BUNDLE_CONTEXT, part, bundle))
+        sealed = _cipher(key).encrypt(nonce, json.dumps(asdict(record)).encode(), self._context(BUNDLE_CONTEXT, part, bundle))
         durable.write(bundle / part.file, nonce + sealed, sync=sync)
 
     def _context(self, kind: bytes, part: Part, bundle: Path | None = None) -> bytes:
@@ -296,10 +303,10 @@ class KeyStore:
 
     # -- keys and places
 
-    def _wrapping(self, number: int) -> bytes:
+    def _wrapping(self, number: int) -> bytearray:
         return _key(self._wrap_path(number))
 
-    def _bundle_key(self, bundle: Path) -> bytes:
+    def _bundle_key(self, bundle: Path) -> bytearray:
         return _key(bundle / BUNDLE_KEY)
 
     def _wrapping_keys(self) -> list[int]:
@@ -336,14 +343,35 @@ class KeyStore:
             os.close(fd)
 
 
-def _decrypted(key: bytes, sealed: bytes, context: bytes) -> bytes:
+def _decrypted(key: bytearray, sealed: bytes, context: bytes) -> bytearray:
+    """What is under `key`, which is wiped."""
+    plain = bytearray(max(0, len(sealed) - NONCE_BYTES - TAG_BYTES))
     try:
-        return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context)
+        _cipher(key).decrypt_into(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context, plain)
     except (InvalidTag, ValueError) as error:
         raise KeyMissing() from error
+    return plain
 
 
-def _key(path: Path) -> bytes:
+def _cipher(key: bytearray) -> AESGCM:
+    """A cipher with `key`, which is wiped: it is read from the disk again each time."""
+    try:
+        return AESGCM(key)
+    finally:
+        wipe(key)
+
+
+def _for_recovery(key: Key, recipients: Sequence[str]) -> bytes:
+    copy = bytes(key)  # the only thing that the library takes
+    try:
+        sealed: bytes = pyrage.encrypt(copy, [pyrage.x25519.Recipient.from_str(each) for each in recipients])
+        return sealed
+    finally:
+        if copy is not key:
+            wipe_copy(copy)
+
+
+def _key(path: Path) -> bytearray:
     try:
         return durable.read_key(path)
     except (FileNotFoundError, durable.NoKey) as error:

@@ -15,6 +15,7 @@ from recordings.marks import queries as marks
 from recordings.preparation import queries as prepared_queries
 from recordings.preparation import rules as preparing
 from recordings.review import Review
+from recordings.secret import KeyForgotten
 from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import SAFEGUARDING, Actor, Role
 from service.foundation.web import Audience, Now, Reading, render, see_other
@@ -179,12 +180,12 @@ async def pieces(
 ) -> Response:
     """What plays several tracks together, from one moment to another; `of` as in `review.wanted`."""
     asked = review.wanted(of)
-    return _media(await asyncio.to_thread(lambda: b"".join(review.pieces(watched, asked, at, until))))
+    return _media(watched, await asyncio.to_thread(lambda: b"".join(review.pieces(watched, asked, at, until))))
 
 
 @router.get(VIEW + "/parts/{part}/tracks/{track}/pictures/{at_ms}")
 async def picture(watched: Granted, part: int, track: int, at_ms: int) -> Response:
-    return _media(await asyncio.to_thread(review.picture, watched, part, track, at_ms))
+    return _media(watched, await asyncio.to_thread(review.picture, watched, part, track, at_ms))
 
 
 @router.get(VIEW + "/preparation")
@@ -201,7 +202,9 @@ async def _preparation(request: Request, session: Reading, recording_id: str) ->
     return f"Speech and pictures: {', and '.join(found.problems)}." if found.problems else ""
 
 
-def _media(data: bytes) -> Response:
+def _media(watched: Review, data: bytes) -> Response:
+    if any(file.is_forgotten for file in watched.files.values()):  # destroyed while a thread was reading it
+        raise KeyForgotten()
     # Said again beside the Shield's own header: this is the one answer that must never lie in any cache.
     return Response(data, media_type="application/octet-stream", headers={"Cache-Control": "no-store"})
 

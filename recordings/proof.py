@@ -10,6 +10,7 @@ from recordings.ending.tables import Destruction
 from recordings.format import Manifest
 from recordings.keystore import Part
 from recordings.seal import is_signed
+from recordings.secret import wipe
 from recordings.tables import Recording, RecordingKey, RecordingPart
 from recordings.vault import EvidenceIsolated, KeyMissing, Vault
 from service.foundation.stores import StoreSilent
@@ -38,7 +39,7 @@ def _fault(recording: Recording, part: RecordingPart, key: RecordingKey, gone: D
         return _gone(which, recording, part, gone, kept, vault)
     if kept is not None and not kept.chunks:
         return ""
-    opened: bytes | None = None
+    opened: bytearray | None = None
     if key.destroyed_at is None:
         try:
             opened = vault.open(recording.school_id, recording.id, part.part, recording.kept_until)
@@ -50,6 +51,8 @@ def _fault(recording: Recording, part: RecordingPart, key: RecordingKey, gone: D
         found = check.verify(vault.place(recording.id, part.part), key=opened, public=keys.public, manifest=kept)
     except StoreSilent:
         return f"{which}: its store does not answer, so it was not checked"
+    finally:
+        wipe(*([opened] if opened else ()))
     if found.is_sound:
         return ""
     where = "" if found.first_bad is None else f", first at chunk {found.first_bad}"

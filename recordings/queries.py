@@ -7,6 +7,7 @@ from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
+from recordings.ending.tables import Destruction
 from recordings.format import Header
 from recordings.reader import read_manifest
 from recordings.rules import Grant
@@ -22,6 +23,7 @@ class PartView:
     reason: str
     manifest: str
     destroyed_at: datetime | None
+    """Since when nobody may open it: its destruction has begun, and cannot be taken back."""
 
     @property
     def has_nothing(self) -> bool:
@@ -124,7 +126,8 @@ async def recording(session: AsyncSession, school_id: str, lesson_id: str) -> Re
     if row is None:
         raise NotFound()
     parts = (await session.exec(
-        select(RecordingPart, RecordingKey).join(RecordingKey, col(RecordingKey.part_id) == RecordingPart.id)
+        select(RecordingPart, RecordingKey, Destruction).join(RecordingKey, col(RecordingKey.part_id) == RecordingPart.id)
+        .join(Destruction, col(Destruction.recording_id) == RecordingPart.recording_id, isouter=True)
         .where(RecordingPart.recording_id == row.id).order_by(col(RecordingPart.part))
     )).all()
     whole = (await session.exec(_of_one_lesson(school_id, row.main_id or row.lesson_id))).all()
@@ -135,8 +138,9 @@ async def recording(session: AsyncSession, school_id: str, lesson_id: str) -> Re
         row.id, row.school_id, row.lesson_id, row.title, row.class_name, row.starts_at, row.ends_at, row.started_at,
         row.outcome, row.reason, row.kept_until,
         tuple(
-            PartView(part.part, part.started_at, part.outcome, part.reason, part.manifest, key.destroyed_at)
-            for part, key in parts
+            PartView(part.part, part.started_at, part.outcome, part.reason, part.manifest,
+                     key.destroyed_at or (gone.begun_at if gone else None))
+            for part, key, gone in parts
         ),
         frozenset(people), row.main_id,
         tuple((each.lesson_id, each.title) for each in whole if each.id != row.id), row.kind,

@@ -32,6 +32,7 @@ from recordings.format import (
     preamble,
     seal_record,
 )
+from recordings.secret import Key, usable, wipe
 from recordings.storage import LocalBytes, Place
 from recordings.webm import Codec
 
@@ -180,9 +181,11 @@ def read_manifest(body: bytes) -> Manifest | None:
 class Recording:
     """One part, opened with its key."""
 
-    def __init__(self, place: Path | Place, key: bytes):
+    _key = bytearray()
+
+    def __init__(self, place: Path | Place, key: Key):
         self._file = PartFile(place)
-        self._key = key
+        self._key = bytearray(usable(key))  # its own, so that it can be overwritten
         self.header = self._file.header
         sealed = self._file.manifest()
         self.manifest = sealed[0] if sealed else None
@@ -203,8 +206,21 @@ class Recording:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        wipe(self._key)
+
     def close(self) -> None:
         self._file.close()
+        self.forget()
+
+    @property
+    def is_forgotten(self) -> bool:
+        return not any(self._key)
+
+    def forget(self) -> None:
+        """Overwrite the key and let go of what was read with it: from here on whoever still holds this gets `KeyForgotten`."""
+        wipe(self._key)
+        self.__dict__.pop("_notes", None)
 
     def clusters(self, track: int) -> list[Cluster]:
         """The pieces of a track in order of time."""
@@ -224,6 +240,7 @@ class Recording:
 
     def notes(self) -> list[Note]:
         """What happened and what was said, in order of time; what is damaged is left out (`verify` reports it)."""
+        usable(self._key)
         return list(self._notes)
 
     @cached_property

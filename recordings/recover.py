@@ -9,6 +9,7 @@ from pathlib import Path
 from recordings import seal
 from recordings.format import Header, Manifest, NotARecording, Signer
 from recordings.reader import PartFile
+from recordings.secret import Key
 from recordings.verify import sound_chunks
 from recordings.writer import Durable
 from service.foundation.audit import Frontier
@@ -17,7 +18,7 @@ STOPPED = "the service stopped"
 
 
 def seal_torn(
-    path: Path, header: Header, *, key: bytes | None, signer: Signer, sealed_at: datetime, reason: str = STOPPED,
+    path: Path, header: Header, *, key: Key | None, signer: Signer, sealed_at: datetime, reason: str = STOPPED,
     kept: Manifest | None = None,
 ) -> Manifest:
     """Seal a part as incomplete, with the reason. Nothing is encrypted again, so no nonce can be used twice.

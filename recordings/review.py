@@ -17,6 +17,7 @@ from recordings.preparation.aside import Aside, NotAnAside
 from recordings.queries import PartView, RecordingDetails
 from recordings.reader import Cluster, Note, Recording
 from recordings.recover import STOPPED
+from recordings.secret import KeyForgotten, wipe
 from recordings.shelf import Shelf
 from recordings.timeline import Facts, Span, lasts_until, stretches
 from recordings.vault import Vault
@@ -112,8 +113,8 @@ _known: WeakKeyDictionary[Recording, _Known] = WeakKeyDictionary()
 """What was worked out of the files that are open, by the first of them: forgotten with the key, when nobody watches."""
 
 
-def part_key(details: RecordingDetails, part: PartView, vault: Vault) -> bytes:
-    """The key of one part; `KeyMissing` where it was destroyed or cannot be read."""
+def part_key(details: RecordingDetails, part: PartView, vault: Vault) -> bytearray:
+    """The key of one part, for the caller to wipe; `KeyMissing` where it was destroyed or cannot be read."""
     return vault.open(details.school_id, details.id, part.part, details.kept_until)
 
 
@@ -122,8 +123,15 @@ async def open_review(details: RecordingDetails, vault: Vault, shelf: Shelf) -> 
 
     An hour of thirty people has 200,000 pieces: what they say together is worked out once, and again when it has changed.
     """
+    keys: dict[int, bytearray] = {}
+    try:
+        return await _opened(details, vault, shelf, keys)
+    finally:
+        wipe(*keys.values())
+
+
+async def _opened(details: RecordingDetails, vault: Vault, shelf: Shelf, keys: dict[int, bytearray]) -> Review:
     files: dict[int, Recording] = {}
-    keys: dict[int, bytes] = {}
     for part in details.parts:
         if part.destroyed_at:
             continue
@@ -138,13 +146,28 @@ async def open_review(details: RecordingDetails, vault: Vault, shelf: Shelf) -> 
     if known is None or not known.is_of(details, files, prepared):
         beside = {part: (vault.path(details.id, part), keys[part]) for part in prepared}
         known = await asyncio.to_thread(_work_out, details, files, beside)
+        if files and shelf.is_gone(details.id):  # while a thread was at it
+            _forget(known)
+            raise KeyForgotten()
         if first:
             _known[first] = known
     return Review(details, files, known.facts, known.tracks, known.asides)
 
 
+def forget(shelf: Shelf, recording_id: str, *, is_gone: bool) -> None:
+    """Overwrite the keys of what is open of a recording. `is_gone`: its keys are destroyed, and it is never opened again."""
+    for file in shelf.forget(recording_id, is_gone=is_gone):
+        if known := _known.pop(file, None):
+            _forget(known)
+
+
+def _forget(known: _Known) -> None:
+    for each in known.asides.values():
+        each.forget()
+
+
 def _work_out(
-    details: RecordingDetails, files: Mapping[int, Recording], beside: Mapping[int, tuple[Path, bytes]]
+    details: RecordingDetails, files: Mapping[int, Recording], beside: Mapping[int, tuple[Path, bytearray]]
 ) -> _Known:
     end_ms = max((file.last_ms for file in files.values()), default=0)
     stopped = frozenset(part.part for part in details.parts if STOPPED in part.reason)
@@ -154,7 +177,7 @@ def _work_out(
     return _Known(details, tuple(map(ref, files.values())), facts, tracks, asides, frozenset(beside))
 
 
-def _aside(path: Path, key: bytes, header: Header) -> Aside | None:
+def _aside(path: Path, key: bytearray, header: Header) -> Aside | None:
     try:
         return Aside(path, key, header)
     except (NotAnAside, FileNotFoundError):

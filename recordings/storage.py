@@ -131,6 +131,10 @@ class Place:
             return StoredBytes(self.store, self.name)
 
     @property
+    def recording_id(self) -> str:
+        return self.path.parent.name
+
+    @property
     def is_local(self) -> bool:
         return self.path.exists()
 

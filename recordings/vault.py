@@ -18,17 +18,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from recordings.durable import erase, remove_folder, sync_folder
 from recordings.keystore import NONCE_BYTES, EvidenceIsolated, KeyMissing, KeyStore, Part, key_id
+from recordings.secret import KEY_BYTES, new_key, wipe
 from recordings.storage import Place, Storage
 
 __all__ = ["EvidenceIsolated", "KeyMissing", "SchoolKeys", "Vault", "key_id", "new_key"]
 
-KEY_BYTES = 32
 OLD_WRAPPING = "recordings.wrap"
-
-
-def new_key() -> bytes:
-    """A key for one part of one recording."""
-    return secrets.token_bytes(KEY_BYTES)
 
 
 @dataclass(frozen=True)
@@ -100,7 +95,10 @@ def keep_old(keys: Path, school_id: str, recording_id: str, part: int, kept_unti
         if not store.has(which):
             old = _read(keys / school_id / OLD_WRAPPING)
             store.put(which, AESGCM(old).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], context))
-        return key_id(store.open(which))
+        key = store.open(which)
+        name = key_id(key)
+        wipe(key)
+        return name
     except (InvalidTag, FileNotFoundError, KeyMissing):
         return ""
 
@@ -126,8 +124,11 @@ class Vault:
         """A school's key store. It remembers nothing: what is destroyed is gone at once."""
         return KeyStore(self.folder_of_keys / school_id, school_id)
 
-    def open(self, school_id: str, recording_id: str, part: int, kept_until: date) -> bytes:
-        """The key of one part, for whoever serves or checks it. Raises `KeyMissing`, and `EvidenceIsolated` (policy: RE5)."""
+    def open(self, school_id: str, recording_id: str, part: int, kept_until: date) -> bytearray:
+        """The key of one part, for whoever serves or checks it, and wipes it then.
+
+        Raises `KeyMissing`, and `EvidenceIsolated` (policy: RE5).
+        """
         return self.key_store(school_id).open(Part(recording_id, part, kept_until))
 
     def remove_folder(self, recording_id: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from recordings.format import ChunkDamaged, Header, Manifest, NotARecording, decrypt, leaf
 from recordings.reader import PartFile
 from recordings.seal import is_signed
+from recordings.secret import Key
 from recordings.storage import Place
 from recordings.writer import Durable
 from service.foundation.audit import Frontier
@@ -36,7 +37,7 @@ class Verdict:
         return self.first_bad is None and not self.problem and self.signed is not False
 
 
-def sound_chunks(part: PartFile, key: bytes | None, until: int | None = None) -> tuple[Durable, str]:
+def sound_chunks(part: PartFile, key: Key | None, until: int | None = None) -> tuple[Durable, str]:
     """Follow the chain from the beginning as far as it holds; what stands there, and in words why it goes no further.
 
     With the key each chunk is decrypted as well; without it a change that also rewrote every later hash is found only by
@@ -60,7 +61,7 @@ def sound_chunks(part: PartFile, key: bytes | None, until: int | None = None) ->
     return Durable(0.0, tree.size, tree.root(), previous, size, last_ms), problem
 
 
-def _decrypts(key: bytes, first: bytes, record: bytes) -> bool:
+def _decrypts(key: Key, first: bytes, record: bytes) -> bool:
     try:
         decrypt(key, first, record)
     except ChunkDamaged:
@@ -69,7 +70,7 @@ def _decrypts(key: bytes, first: bytes, record: bytes) -> bool:
 
 
 def verify(
-    path: Path | Place, *, key: bytes | None = None, public: bytes | None = None, manifest: Manifest | None = None
+    path: Path | Place, *, key: Key | None = None, public: bytes | None = None, manifest: Manifest | None = None
 ) -> Verdict:
     """Check one part: the chain, the seal's root and count, the signature (`public`), and with `key` every chunk.
 
@@ -83,7 +84,7 @@ def verify(
         return _verify(part, key, public, manifest)
 
 
-def _verify(part: PartFile, key: bytes | None, public: bytes | None, kept: Manifest | None) -> Verdict:
+def _verify(part: PartFile, key: Key | None, public: bytes | None, kept: Manifest | None) -> Verdict:
     sealed = part.manifest()
     words = sealed[0] if sealed else kept
     standing, problem = sound_chunks(part, key, words.size if words else None)

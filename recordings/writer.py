@@ -15,6 +15,7 @@ from pathlib import Path
 from recordings import disk, webm
 from recordings.durable import sync_folder
 from recordings.format import INDEX_ENTRY, Chain, Flag, Header, Kind, as_json, preamble
+from recordings.secret import Key
 from recordings.webm import Block, Codec
 
 DISK_FULL = "the disk is full"
@@ -110,7 +111,7 @@ class Writer(threading.Thread):
     """`durable` and `failed` are called on this thread; they hand over to the event loop themselves."""
 
     def __init__(
-        self, path: Path, header: Header, key: bytes, *, durable: Callable[[Durable], None], failed: Callable[[str], None]
+        self, path: Path, header: Header, key: Key, *, durable: Callable[[Durable], None], failed: Callable[[str], None]
     ):
         super().__init__(name=f"recorder-{header.recording_id[:8]}", daemon=True)
         self._path = path
@@ -165,6 +166,7 @@ class Writer(threading.Thread):
             self._fail(DIED)
             raise
         finally:
+            self._chain.forget()
             disk.release(id(self))
             if self._fd >= 0:
                 os.close(self._fd)

@@ -19,6 +19,7 @@ from lessons.live.registry import cut_off, refresh_rooms, refresh_rooms_of, with
 from lessons.one_to_one.commands import cancel_what_is_to_come
 from recordings import events as recordings
 from recordings.ending import events as endings
+from recordings.forgetting import forget_key
 from recordings.preparation.commands import forget
 from service.foundation.banners import ring
 from service.foundation.bus import AfterCommit, Closing, InTransaction, Subscribers
@@ -57,6 +58,7 @@ CALLS_SOMEBODY: tuple[type[Event], ...] = (
 """Or calls them no longer; and who is signed out is not kept waiting for news."""
 CLOSING: dict[type[Event], tuple[Closing, ...]] = {
     approvals.OneToOneRevoked: (withhold,), people.SignedOut: (cut_off,), people.SessionsEnded: (cut_off,),
+    endings.DestructionBegun: (forget_key,), recordings.RecordingKeyDestroyed: (forget_key,),
 }
 AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = {
     event: ((refresh_rooms,) if event in CHANGES_A_ROOM else ()) + ((refresh_rooms_of,) if event in ENDS_SIGN_INS else ())

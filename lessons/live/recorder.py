@@ -14,6 +14,7 @@ from lessons.media.keys import Codec, SourceKey
 from recordings import commands
 from recordings.capture import Capture, Track
 from recordings.commands import Begun, LessonFacts
+from recordings.secret import wipe
 from recordings.vault import Vault
 from service.foundation.clock import Clock
 from service.foundation.db import Database
@@ -55,6 +56,7 @@ class Recorder:
             begun.path, header=begun.header, key=begun.key, signer=begun.signer, lesson_clock_start=self.zero, clock=self._clock,
             on_durable=self._on_durable, on_fault=self._faulted, ends_at_ms=max(0, round(rest * 1000)),
         )
+        wipe(begun.key)
         facts = self._facts
         self.note("start", {"title": facts.title, "class_name": facts.class_name, "starts_at": facts.starts_at.isoformat(),
                             "ends_at": facts.ends_at.isoformat()})

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from recordings.durable import sync_folder
 from recordings.format import HEADER, LONGEST_CHUNK, VERSION, Chain, ChunkDamaged, ChunkHeader, Header, as_json, decrypt
+from recordings.secret import Key, usable, wipe
 from recordings.timeline import Span
 from service.foundation.errors import Conflict
 
@@ -57,22 +58,26 @@ def _unfinished(part: Path) -> Path:
     return part.with_suffix(".aside.new")
 
 
-def _derive(key: bytes, salt: bytes) -> bytes:
+def _derive(key: Key, salt: bytes) -> bytearray:
     # A salt for each attempt, because sequence numbers are nonces and begin again with every attempt.
-    return HKDF(SHA256(), 32, salt, CONTEXT).derive(key)
+    derived = bytearray(32)
+    HKDF(SHA256(), 32, salt, CONTEXT).derive_into(usable(key), derived)
+    return derived
 
 
 class Writing:
     """Makes the file aside and gives it its name when all of it is on the disk; a context that leaves nothing when it fails."""
 
-    def __init__(self, part: Path, key: bytes, header: Header):
+    def __init__(self, part: Path, key: Key, header: Header):
         salt = secrets.token_bytes(SALT_BYTES)
         body = rfc8785.dumps({
             "format": VERSION, "lesson": header.lesson_id, "part": header.part, "recording": header.recording_id,
             "salt": salt.hex(), "school": header.school_id,
         })
         first = MAGIC + struct.pack("!I", len(body)) + body
-        self._part, self._chain = part, Chain(_derive(key, salt), first)
+        derived = _derive(key, salt)
+        self._part, self._chain = part, Chain(derived, first)
+        wipe(derived)  # the chain has it
         part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the part itself may have moved to the store
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         self._fd = os.open(_unfinished(part), flags, 0o600)
@@ -83,8 +88,13 @@ class Writing:
 
     def __exit__(self, failed: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         os.close(self._fd)
+        self.forget()
         if failed:
             _unfinished(self._part).unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """Overwrite the key: from here on nothing is written but `KeyForgotten` raised."""
+        self._chain.forget()
 
     def speech(self, track: int, spans: list[Span]) -> None:
         body = as_json({"spans": [[span.start_ms, span.end_ms] for span in spans]})
@@ -110,8 +120,9 @@ class Aside:
     """What was made of one part. Pictures are decrypted one at a time."""
 
     _fd = -1
+    _key = bytearray()
 
-    def __init__(self, part: Path, key: bytes, header: Header):
+    def __init__(self, part: Path, key: Key, header: Header):
         """`header`: whose file it has to be. `NotAnAside` where it is another's, cut or damaged."""
         self._fd = os.open(path_of(part), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
@@ -124,8 +135,13 @@ class Aside:
             raise NotAnAside() from error
 
     def __del__(self) -> None:
+        self.forget()
         if self._fd >= 0:
             os.close(self._fd)
+
+    def forget(self) -> None:
+        """Overwrite the key: from here on a picture is `KeyForgotten`."""
+        wipe(self._key)
 
     def pictures(self, track: int) -> list[int]:
         """The moments of a track of which there is a picture."""

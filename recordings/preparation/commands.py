@@ -5,9 +5,9 @@ row that says so.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -23,6 +23,7 @@ from recordings.preparation.tables import RecordingPreparation
 from recordings.queries import RecordingDetails
 from recordings.reader import Cluster, Recording, TrackInfo
 from recordings.review import part_key
+from recordings.secret import KeyForgotten, wipe
 from recordings.vault import Vault
 from service.foundation.bus import publish
 from service.foundation.clock import Clock
@@ -30,6 +31,7 @@ from service.foundation.db import Database
 from service.foundation.events import system
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 AT_ONCE = 16
 """Pieces that are read and decrypted together, so that the loop is asked for little."""
@@ -39,12 +41,39 @@ LEAST_SECONDS, SECONDS_A_MINUTE = 60, 10
 
 
 @dataclass
+class _Making:
+    """A part that is opened, then decoded. Whatever of these is there holds its key."""
+
+    key: bytearray = field(repr=False)
+    recording: Recording | None = None
+    writing: Writing | None = None
+    task: "asyncio.Task[None] | None" = None
+    is_forgotten: bool = False
+
+    def forget(self) -> None:
+        self.is_forgotten = True
+        wipe(self.key)
+        if self.recording:
+            self.recording.forget()
+        if self.writing:
+            self.writing.forget()
+        if self.task:
+            self.task.cancel()
+
+
+@dataclass
 class Preparations:
     """What this process is preparing: how far it is, by part, and what has to wait before it is tried again."""
 
     progress: dict[str, Progress] = field(default_factory=dict)
+    making: dict[str, _Making] = field(default_factory=dict)
     not_before: dict[str, float] = field(default_factory=dict)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def forget(self, recording_id: str) -> None:
+        """A recording is being destroyed: overwrite its key, and kill whatever decodes it."""
+        if making := self.making.get(recording_id):
+            making.forget()
 
 
 @dataclass
@@ -76,6 +105,8 @@ async def _try(database: Database, vault: Vault, clock: Clock, preparations: Pre
         return False
     try:
         return await _prepare(database, vault, clock, preparations, part)
+    except KeyForgotten:
+        return False  # it is being destroyed
     except Exception as error:
         # A store that is away, a key that cannot be read: the others are not to wait for it. Without the traceback, because
         # its variables are keys and plain sound.
@@ -109,19 +140,51 @@ async def _make(details: RecordingDetails, vault: Vault, preparations: Preparati
     view = next(each for each in details.parts if each.part == part.part)
     if view.has_nothing:
         return 0, rules.NOTHING_RECORDED
-    path, key = vault.path(details.id, part.part), part_key(details, view, vault)
+    path, making = vault.path(details.id, part.part), _Making(part_key(details, view, vault))
+    preparations.making[details.id] = making
     try:
-        recording = await asyncio.to_thread(Recording, vault.place(details.id, part.part), key)
+        recording = await _in_thread(Recording, vault.place(details.id, part.part), making.key)
+        with recording, Writing(path, making.key, recording.header) as writing:
+            work = _Work(part.part_id, recording, writing, preparations)
+            making.recording, making.writing, making.task = recording, writing, asyncio.create_task(_decode(work))
+            await _done(making.task)
+            if making.is_forgotten:
+                raise KeyForgotten()
     except NotARecording:
         return 0, rules.CANNOT_BE_READ
-    with recording, Writing(path, key, recording.header) as writing:
-        work = _Work(part.part_id, recording, writing, preparations)
-        jobs = list(_jobs(recording))
-        preparations.progress[part.part_id] = Progress(0, sum(_length(clusters) for _, clusters in jobs))
-        for track, clusters in jobs:
-            await (_hear if track.codec == "opus" else _look)(work, track, clusters)
-        await asyncio.to_thread(writing.finish)
+    finally:
+        del preparations.making[details.id]
+        making.forget()
     return work.pictures, rules.SOME_FAILED if work.failed else ""
+
+
+async def _in_thread(call: Callable[..., T], *args: Any) -> T:
+    """In a thread, and to its end also where this is cancelled: the files it uses are closed only then."""
+    running = asyncio.ensure_future(asyncio.to_thread(call, *args))
+    try:
+        return await asyncio.shield(running)
+    finally:
+        await asyncio.wait([running])
+
+
+async def _done(task: "asyncio.Task[None]") -> None:
+    """Until it is done or was cancelled; whoever cancels the waiting cancels it, and waits until its decoder is dead."""
+    try:
+        await asyncio.wait([task])
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
+
+
+async def _decode(work: _Work) -> None:
+    jobs = list(_jobs(work.recording))
+    work.preparations.progress[work.part_id] = Progress(0, sum(_length(clusters) for _, clusters in jobs))
+    for track, clusters in jobs:
+        await (_hear if track.codec == "opus" else _look)(work, track, clusters)
+    await _in_thread(work.writing.finish)
 
 
 def _jobs(recording: Recording) -> Iterator[tuple[TrackInfo, Sequence[Cluster]]]:
@@ -149,13 +212,13 @@ async def _hear(work: _Work, track: TrackInfo, clusters: Sequence[Cluster]) -> N
     try:
         async with decoding("speech", _seconds(clusters)) as decoder:
             for numbers in _batches(range(len(clusters))):
-                for piece in await asyncio.to_thread(_pieces, work, track.number, numbers):
+                for piece in await _in_thread(_pieces, work, track.number, numbers):
                     at_ms, values = await decoder.decode(piece)
                     scores.append(Scores(at_ms, values))
                 work.did(sum(_span(clusters[number]) for number in numbers))
     except DecoderDied:
         work.failed = True
-    await asyncio.to_thread(work.writing.speech, track.number, rules.spoken(scores))
+    await _in_thread(work.writing.speech, track.number, rules.spoken(scores))
 
 
 async def _look(work: _Work, track: TrackInfo, clusters: Sequence[Cluster]) -> None:
@@ -164,7 +227,7 @@ async def _look(work: _Work, track: TrackInfo, clusters: Sequence[Cluster]) -> N
     try:
         async with decoding("pictures", _seconds(clusters)) as decoder:
             for numbers in _batches(chosen):
-                for piece in await asyncio.to_thread(_pieces, work, track.number, numbers):
+                for piece in await _in_thread(_pieces, work, track.number, numbers):
                     at_ms, image = await decoder.decode(piece)
                     if image:
                         work.writing.picture(track.number, at_ms, image)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from recordings.ending.tables import Destruction
 from recordings.preparation.tables import RecordingPreparation
 from recordings.tables import Recording, RecordingKey, RecordingPart
 
@@ -35,6 +36,7 @@ async def waiting(session: AsyncSession) -> list[Waiting]:
         .join(RecordingKey, col(RecordingKey.part_id) == RecordingPart.id)
         .where(
             Recording.outcome != "", RecordingPart.manifest != "", col(RecordingKey.destroyed_at).is_(None),
+            col(Recording.id).not_in(select(Destruction.recording_id)),
             col(RecordingPart.id).not_in(select(RecordingPreparation.part_id)),
         ).order_by(col(Recording.ended_at), col(RecordingPart.part))
     )

@@ -109,7 +109,7 @@ async def _note(settings: Settings, clock: Clock, event: Event) -> None:
 
 async def _check(settings: Settings, clock: Clock, data: Target, keys: Target, made: Made) -> int:
     """Restore what was just made, by the secrets of this machine, and look at all of it."""
-    boxes = [Box(durable.read_key(settings.keys / SECRETS[part])) for part in ("data", "keys")]
+    boxes = [Box(bytes(durable.read_key(settings.keys / SECRETS[part]))) for part in ("data", "keys")]
     source = restoring.opened(data, keys, wanted=made.data_id, boxes=(boxes[0], boxes[1]))
     faults = await tried(source, settings.data / "backup/check", clock)
     await _note(settings, clock, BackupChecked(made.data_id, len(faults)))

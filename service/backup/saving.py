@@ -87,9 +87,9 @@ def save(settings: Settings, data: Target, keys: Target, now: datetime, say: Say
                       "“chaperone backup --new-key FILE” makes a pair.")
     signer = signing_key(settings.keys)
     with _alone(settings.data), _snapshot(settings) as copy:
-        saver = Saver(data, Box(durable.create_key(settings.keys / SECRETS["data"])))
+        saver = Saver(data, Box(bytes(durable.create_key(settings.keys / SECRETS["data"]))))
         files, missing = _data(settings, copy, saver, say)
-        key_saver = Saver(keys, Box(durable.create_key(settings.keys / SECRETS["keys"])))
+        key_saver = Saver(keys, Box(bytes(durable.create_key(settings.keys / SECRETS["keys"]))))
         key_files = tuple(key_saver.file(f"keys/{name}", [body]) for name, body in _keys(settings.keys))
         # The keys first: a state of the data never waits for keys that are not there.
         key_state = State(states.new_id(now), "keys", now, _public(signer), key_files)

@@ -14,6 +14,7 @@ from recordings.format import Header
 from recordings.queries import RecordingDetails
 from recordings.reader import Recording, read_manifest
 from recordings.recover import seal_torn
+from recordings.secret import wipe
 from service.selftest.school import lesson_is_over
 from service.selftest.stage import NotShown, Stage
 from service.selftest.visitor import Visitor
@@ -70,7 +71,7 @@ async def _details(stage: Stage) -> RecordingDetails:
         return await queries.recording(session, stage.school.id, stage.on.lesson_id)
 
 
-def _key(stage: Stage, details: RecordingDetails, position: int) -> bytes:
+def _key(stage: Stage, details: RecordingDetails, position: int) -> bytearray:
     part = details.parts[position]
     return stage.vault.open(details.school_id, details.id, part.part, details.kept_until)
 
@@ -78,7 +79,9 @@ def _key(stage: Stage, details: RecordingDetails, position: int) -> bytes:
 def _read(stage: Stage, details: RecordingDetails) -> tuple[bytes, str]:
     sounds, texts = [], []
     for position, part in enumerate(details.parts):
-        with Recording(stage.vault.place(details.id, part.part), _key(stage, details, position)) as recording:
+        key = _key(stage, details, position)
+        with Recording(stage.vault.place(details.id, part.part), key) as recording:
+            wipe(key)
             sounds += [recording.cluster(track, number) for track in recording.tracks
                        for number in range(len(recording.clusters(track)))]
             texts += [str(note.body) for note in recording.notes() if note.kind == "chat"]
@@ -91,5 +94,8 @@ def _fault(stage: Stage, details: RecordingDetails, position: int) -> str:
     path, kept = stage.vault.path(details.id, part.part), read_manifest(part.manifest.encode())
     key = _key(stage, details, position)
     header = Header(details.school_id, details.id, details.lesson_id, part.part, part.started_at)
-    seal_torn(path, header, key=key, signer=keys, sealed_at=part.started_at, kept=kept)
-    return check.verify(path, key=key, public=keys.public, manifest=kept).problem
+    try:
+        seal_torn(path, header, key=key, signer=keys, sealed_at=part.started_at, kept=kept)
+        return check.verify(path, key=key, public=keys.public, manifest=kept).problem
+    finally:
+        wipe(key)

@@ -40,7 +40,7 @@ async def recordings(school: Running, count: int, *, days_left: int = 3, partici
         made = [_rows(session, school_id, now, now.date() + timedelta(days=days_left), participant) for _ in range(count)]
     store, found = state.vault.key_store(school_id), []
     for lesson_id, part in made:
-        key = new_key()
+        key = bytes(new_key())
         store.put(part, key)
         path = state.vault.path(part.recording_id, 1)
         path.parent.mkdir(parents=True)

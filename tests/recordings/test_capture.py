@@ -75,7 +75,7 @@ async def test_nothing_said_or_shown_is_readable_on_the_disk(recorder):
     with Recording(recorder.path, KEY) as recording:
         assert b"CANARY OF A CHILD" in recording.cluster(1, 0)
         assert recording.notes()[0].body == {"text": "CANARY OF CHAT"}
-    with pytest.raises(ChunkDamaged), Recording(recorder.path, bytes(32)) as wrong:
+    with pytest.raises(ChunkDamaged), Recording(recorder.path, bytes([7]) * 32) as wrong:
         wrong._decrypt(wrong._chunks[0])
 
 

@@ -219,14 +219,17 @@ def _put_many(folder: Path, who: int) -> None:
         store.put(Part(f"{who}-{n}", 1, DAY), bytes([who]) * 32)
 
 
+WHO = (1, 2, 3)
+
+
 def test_several_processes_share_a_store(store: KeyStore) -> None:
-    workers = [multiprocessing.get_context("spawn").Process(target=_put_many, args=(store.folder, who)) for who in range(3)]
+    workers = [multiprocessing.get_context("spawn").Process(target=_put_many, args=(store.folder, who)) for who in WHO]
     for worker in workers:
         worker.start()
     store.rotate()
     for worker in workers:
         worker.join(60)
-    assert all(store.open(Part(f"{who}-{n}", 1, DAY)) == bytes([who]) * 32 for who in range(3) for n in range(20))
+    assert all(store.open(Part(f"{who}-{n}", 1, DAY)) == bytes([who]) * 32 for who in WHO for n in range(20))
 
 
 # -- the shred list, and copies ----------------------------------------------------------------------------------------------

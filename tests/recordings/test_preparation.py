@@ -32,7 +32,7 @@ from service.foundation.audit import AuditLeaf
 from service.foundation.events import system
 from service.wiring import SUBSCRIBERS
 from tests.recordings.lesson import Recorded, begin, finish, record_lesson, start, until_durable
-from tests.recordings.media import real_opus, real_speech, real_vp8
+from tests.recordings.media import KEY, real_opus, real_speech, real_vp8
 from tests.school import Running, running
 
 SECONDS = 12
@@ -251,14 +251,16 @@ async def test_what_breaks_the_decoder_breaks_one_track(school: Running, monkeyp
 
 async def test_destroyed_in_the_middle_it_leaves_nothing(school: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = await record(school, lesson_tracks())
-    look = commands._look
+    look, destroyed = commands._look, list[asyncio.Task[None]]()
 
     async def destroying(*arguments: Any) -> None:
         await look(*arguments)
-        await destroy(school, recorded)
+        destroyed.append(asyncio.create_task(destroy(school, recorded)))
+        await asyncio.wait(destroyed)
 
     monkeypatch.setattr(commands, "_look", destroying)
     assert await prepare(school) == 0
+    await destroyed[0]
     assert [await rows(school), await published(school)] == [[], 0]
     assert not recorded.begun.path.parent.exists()
 
@@ -297,11 +299,15 @@ def decoders_of(parent: int) -> list[int]:
     return found
 
 
+async def begin_destroying(session: Any, school: Running, recorded: Recorded) -> None:
+    await destruction.begin(session, system(recorded.school_id), recording_id=recorded.recording_id, why="its day came",
+                            now=school.clock.now())
+
+
 async def destroy(school: Running, recorded: Recorded) -> None:
     state = school.app.state
     async with school.database.writing() as session:
-        await destruction.begin(session, system(recorded.school_id), recording_id=recorded.recording_id, why="its day came",
-                                now=school.clock.now())
+        await begin_destroying(session, school, recorded)
     await destruction.finish(state.database, state.vault, state.clock, recorded.school_id)
 
 
@@ -477,4 +483,4 @@ async def test_a_picture_that_was_changed_is_refused(prepared: Recorded) -> None
 
 def test_its_chunks_are_those_of_a_recording() -> None:
     assert not set(aside.AsideKind) & set(Kind)
-    assert Chain(bytes(32), b"x").chunk(aside.AsideKind.END, b"{}")
+    assert Chain(KEY, b"x").chunk(aside.AsideKind.END, b"{}")

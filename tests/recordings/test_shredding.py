@@ -95,8 +95,8 @@ def test_a_week_after_its_day_nothing_brings_a_shredded_recording_back(tmp_path:
     identities = [pyrage.x25519.Identity.generate() for _ in range(2)]
     recipients = [str(each.to_public()) for each in identities]
     store, rng = KeyStore(tmp_path / "keys" / "school-1", "school-1"), random.Random(7)
-    made = [(Part(f"{n:032x}", 1, TODAY), new_key()) for n in range(SHREDDED)]
-    later = [(Part(f"f{n:031x}", 1, TODAY + timedelta(days=rng.randrange(1, 60))), new_key()) for n in range(20)]
+    made = [(Part(f"{n:032x}", 1, TODAY), bytes(new_key())) for n in range(SHREDDED)]
+    later = [(Part(f"f{n:031x}", 1, TODAY + timedelta(days=rng.randrange(1, 60))), bytes(new_key())) for n in range(20)]
     for part, key in [*made, *later]:
         store.put(part, key, recipients)
     before, after = Attacker(identities), Attacker(identities)
@@ -117,7 +117,7 @@ def test_a_week_after_its_day_nothing_brings_a_shredded_recording_back(tmp_path:
 def test_an_early_erasure_is_gone_a_week_later_too(tmp_path: Path) -> None:
     identity = pyrage.x25519.Identity.generate()
     store = KeyStore(tmp_path / "keys" / "school-1", "school-1")
-    gone, stays = (Part("a" * 32, 1, TODAY), new_key()), (Part("b" * 32, 1, TODAY), new_key())
+    gone, stays = (Part("a" * 32, 1, TODAY), bytes(new_key())), (Part("b" * 32, 1, TODAY), bytes(new_key()))
     for part, key in (gone, stays):
         store.put(part, key, [str(identity.to_public())])
     store.destroy(gone[0].recording_id, TODAY)
