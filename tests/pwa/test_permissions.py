@@ -127,6 +127,9 @@ async def test_where_answers_differ_neither_parent_learns_what_the_other_said(br
         assert father.given_name not in await mine.page.locator("main").inner_text()
         shown = await mine.page.locator(".card").inner_text()
         assert not any(word in shown for word in ("Recording", "Live lessons", "Camera")), "which question it is would say it all"
+        await mine.goto("/m/")
+        await expect(mine.page.get_by_text(f"{family.name} cannot join yet. Ring the office")).to_have_count(1)
+        await mine.sound("home-cannot-join")
 
 
 async def test_an_answer_without_a_network_waits_does_not_count_and_is_sent_once(browser: Browser, parents: Parents) -> None:

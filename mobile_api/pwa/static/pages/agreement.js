@@ -40,7 +40,9 @@ export async function agreement(app) {
             await app.client.write("POST", "/agreement", { agreement_id: one.id, child_id: one.child?.id ?? null, agree: true,
               name: values.name });
           } catch (error) {
-            if (/** @type {any} */ (error).status !== 422) throw error;
+            const { status } = /** @type {any} */ (error);
+            if (status === 409) return app.show(); // another version is in force now: it is read before it is signed
+            if (status !== 422) throw error;
             throw Object.assign(new Error(), { words: t("agreement.type") });
           }
           await app.who(true);

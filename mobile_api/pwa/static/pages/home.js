@@ -37,6 +37,8 @@ function childCard(app, child) {
     h("p", { class: "lesson-time" }, hoursRecorded(app, lesson)),
     lesson.joined_at ? h("p", {}, t("home.joined", { name: child.name, time: app.words.time(lesson.joined_at) })) : null,
     pausedWords(app, lesson)));
-  return card(child.name, ...(lines.length ? lines : [h("p", {}, t("home.no-lessons"))]),
+  const kept = child.lessons.some((/** @type {any} */ one) => !one.may_join && ["planned", "open"].includes(one.status));
+  return card(child.name, kept ? h("p", { class: "paused-words" }, t("lesson.cannot-join", { name: child.name,
+    office: app.me.office })) : "", ...(lines.length ? lines : [h("p", {}, t("home.no-lessons"))]),
     h("p", { class: "card-links" }, link(`/m/lessons/${child.id}`, t("home.week", { name: child.name }))));
 }

@@ -50,7 +50,7 @@ export async function lesson(app, { child: id = "", lesson: lessonId = "" }) {
       ]),
       one.alone ? inset(h("p", {}, t("lesson.alone", { name: child.name, adult: one.alone.adult })),
         link(`/m/one-to-ones/${id}/${lessonId}`, t("lesson.alone.read"))) : null,
-      one.may_join || one.status === "ended" ? null : inset(h("p", {}, t("lesson.cannot-join", { name: child.name,
+      one.may_join || !["planned", "open"].includes(one.status) ? null : inset(h("p", {}, t("lesson.cannot-join", { name: child.name,
         office: app.me.office }))),
     ],
   };
