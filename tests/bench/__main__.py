@@ -11,6 +11,7 @@ BENCHES = {
     "deadlines": "how soon nothing arrives any more after a leave, a death, a revocation; and what the gate costs",
     "joins": "300 pupils at nine: badge, door, room and media",
     "join_requests": "what each request of such a join costs the processor",
+    "answers": "300 parents answer on their phones within a minute, beside ten lessons and without",
     "playback": "the reviewer's first picture anywhere in an hour of thirty people, beside plain ffmpeg",
     "roster_import": "the largest roster import",
     "backup": "2 GB of recordings backed up and restored, beside a plain copy",
