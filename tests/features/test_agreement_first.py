@@ -28,8 +28,13 @@ FIRST = {
     ("GET", "/agreement"), ("POST", "/agreement"), ("GET", "/agreement/no"), ("POST", "/sign-out"),
     ("POST", "/account/sign-out-everywhere"), ("GET", "/session"), ("POST", "/worried"), ("GET", "/banners"),
     ("GET", "/agreements/{part}/new"), ("POST", "/agreements/{part}/new"),
+    ("GET", "/api/v1/me"), ("PUT", "/api/v1/me/language"), ("GET", "/api/v1/agreement"), ("POST", "/api/v1/agreement"),
+    ("GET", "/api/v1/phones"), ("DELETE", "/api/v1/phones"), ("DELETE", "/api/v1/phones/{phone_id}"),
+    ("DELETE", "/api/v1/session"), ("GET", "/api/v1/push"), ("PUT", "/api/v1/push"), ("DELETE", "/api/v1/push"),
+    ("POST", "/api/v1/concerns"),
 }
-"""What is there for somebody who has not signed: to sign, to leave, to call for help, and to write the first agreement."""
+"""What is there for somebody who has not signed: to sign, to leave, to call for help, and to write the first agreement; on a
+phone also who one is, one's phones, and their notices, of which being asked to sign is one."""
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 CLOSED = sorted((method, route.path) for route in ROUTES for method in route.methods
                 if isinstance(declared_audience(route), Audience) and (method, route.path) not in FIRST)
