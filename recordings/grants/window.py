@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from recordings.reader import Cluster, Note, Recording
 from recordings.review import Review, TrackView
+from recordings.secret import usable
 from recordings.timeline import Facts, Span
 
 
@@ -22,10 +23,14 @@ class Window(Recording):
         }
         self._shown = [note for note in whole.notes() if start_ms <= note.at_ms < end_ms]
 
+    def __del__(self) -> None:
+        """The key is the whole's, which wipes it."""
+
     def clusters(self, track: int) -> list[Cluster]:
         return self._clusters.get(track, [])
 
     def notes(self) -> list[Note]:
+        usable(self._key)
         return self._shown
 
 

@@ -161,7 +161,8 @@ async def test_whoever_gave_a_yes_is_told_thirty_and_seven_days_before_it_ends_o
         if day > 300:
             for occasion, people in await told_today(school, mother):
                 assert people == {mother}
-                told.setdefault(occasion, day)
+                if not occasion.startswith("agreement"):  # her own signature ends as well, and says so for itself
+                    told.setdefault(occasion, day)
         school.clock.advance(DAY)
     assert sorted(told.values()) == [365 - 20 - 30, 365 - 20 - 7]
 
