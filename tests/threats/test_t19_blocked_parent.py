@@ -36,11 +36,11 @@ class Looks:
 async def asked(school: Running, phone: NativePhone, looks: Looks, ids: dict[str, str]) -> Said:
     """Every GET of the API, with the child's own ids: status, bytes, tag and number of looks."""
     said: Said = {}
+    await phone.ask("GET", "/phones")  # the first after a change builds what all later ones find built
     for path, operations in described()["paths"].items():
         if "get" in operations:
             operation = operations["get"]["operationId"]
             where = (path.removeprefix(API) + QUERIES.get(operation, "")).format(**ids)
-            await phone.ask("GET", "/phones")  # the first after a change builds what all later ones find built
             looks.count, mine = 0, MINE.set(True)
             answer = await phone.ask("GET", where)
             MINE.reset(mine)
