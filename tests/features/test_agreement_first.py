@@ -7,6 +7,7 @@ import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import DatabaseError
 from sqlmodel import select, update
+from starlette.datastructures import Headers
 
 from consent.agreements import commands, rules
 from consent.agreements.tables import Agreement, AgreementSignature
@@ -117,7 +118,7 @@ class Socket:
     """A page's WebSocket, as the route sees it."""
 
     def __init__(self, school: Running, cookie: str):
-        self.app, self.cookies, self.headers, self.client = school.app, {web.COOKIE: cookie}, {}, None
+        self.app, self.cookies, self.headers, self.client = school.app, {web.COOKIE: cookie}, Headers(), None
         self.scope, self.state = {"subprotocols": [protocol.SUBPROTOCOL]}, type("State", (), {})()
         self.closed: list[int] = []
 

@@ -51,7 +51,7 @@ async def tamper(school: Running, statement: str) -> None:
 @pytest.mark.parametrize("statement", [
     "UPDATE audit_leaf SET kind = 'NothingHappened' WHERE seq = 3",
     "UPDATE audit_leaf SET actor_id = 'somebody-else' WHERE seq = 0",
-    "UPDATE audit_body SET body = replace(body, 'words', 'other words') WHERE seq = 5",
+    "UPDATE audit_body SET body = replace(body, 'words', 'other words') WHERE body LIKE '%words%'",
     "DELETE FROM audit_leaf WHERE seq = 7",
     "DELETE FROM audit_leaf WHERE seq >= 15",
     "UPDATE audit_leaf SET kind = 'x' WHERE seq = 9999",
