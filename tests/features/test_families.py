@@ -193,7 +193,7 @@ async def family(school: Running) -> tuple[str, str, str]:
 async def view(school: Running, person: str) -> tuple[Any, int]:
     """What they see, and how many statements it took."""
     said: list[object] = []
-    school.database.memory.forget()  # what dresses a page is not asked for by everybody: what others asked before says nothing here
+    school.database.memory.forget()  # so that nothing which somebody asked before is found without a look
     async with school.database.reading() as session:
         actor = await people.actor(session, person)
         assert actor is not None
