@@ -7,6 +7,7 @@ from typing import Any
 from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from recordings.ending import queries as endings
 from recordings.ending.tables import HoldStep
 from recordings.grants.tables import RecordingGrant
 from recordings.tables import Recording, RecordingParticipant, RecordingView
@@ -62,9 +63,8 @@ def _minutes(granted: RecordingGrant | None) -> int | None:
 
 
 async def hidden(session: AsyncSession, actor: Actor, limit: int = 100) -> list[HiddenView]:
-    """What families are not told of, the newest first; none that the reader took themself."""
-    found = [(view, recording) for view, recording, _, judged in await _views(session, actor.school_id)
-             if not rules.is_told(judged)][:limit]
+    """What families are not told of, the newest first, as far as the reader may decide about it."""
+    found = (await _for(session, actor))[:limit]
     names = await people.people(session, actor.school_id, {view.person_id for view, _ in found})
     return [HiddenView(view.id, recording.lesson_id, recording.title, recording.starts_at,
                        names[view.person_id].full_name if view.person_id in names else "Somebody who has left", view.why,
@@ -72,8 +72,23 @@ async def hidden(session: AsyncSession, actor: Actor, limit: int = 100) -> list[
 
 
 async def one_hidden(session: AsyncSession, actor: Actor, view_id: str) -> tuple[RecordingView, Recording] | None:
-    found = await _views(session, actor.school_id, RecordingView.id == view_id)
-    return next(((view, recording) for view, recording, _, judged in found if not rules.is_told(judged)), None)
+    """One of them; None for any other."""
+    return next(iter(await _for(session, actor, RecordingView.id == view_id)), None)
+
+
+async def _for(session: AsyncSession, actor: Actor, *wanted: Any) -> list[tuple[RecordingView, Recording]]:
+    """Hidden views that are for this person to judge: not their own, and none of a lesson that shows them or that a concern says
+    is about them, who would learn from it that somebody looks (policy: IN4; docs/decisions: 140)."""
+    found = [(view, recording) for view, recording, _, judged in await _views(session, actor.school_id, *wanted)
+             if not rules.is_told(judged) and view.person_id != actor.person_id]
+    recordings = {recording.id: recording for _, recording in found}
+    closed = {each for each, recording in recordings.items() if await _concerns(session, actor, recording)}
+    return [(view, recording) for view, recording in found if recording.id not in closed]
+
+
+async def _concerns(session: AsyncSession, actor: Actor, recording: Recording) -> bool:
+    involved = await endings.involved(session, recording)
+    return actor.person_id in involved.participants | involved.subjects
 
 
 async def _views(session: AsyncSession, school_id: str, *wanted: Any) -> list[

@@ -161,3 +161,17 @@ async def test_closing_a_concern_gives_nothing_back(school: Running, kept: Kept)
     async with school.database.writing() as session:
         await concerns.add(session, head, number, entry, school.clock.now())
     assert await subjects(school, kept.lesson_id) == {school.person("teacher")}
+
+
+async def test_whether_families_are_told_of_a_view_is_for_nobody_who_took_it_or_whom_it_is_about(school: Running) -> None:
+    recorded = await record_lesson(school)
+    async with await school.signed_in("dsl") as dsl, await school.signed_in("deputy_dsl") as deputy:
+        why = {"why": "concern", "concern": "C-7"}
+        opened = await confirmed_post(school, dsl, school.person("dsl"), recorded.page, why)
+        view = f"/views/families/{opened.headers['location'].rpartition('/')[2]}"
+        assert "There is nothing to release" in (await dsl.get("/views/families")).text, "their own is for a colleague"
+        assert (await dsl.post(view)).status_code == 404
+        assert view in (await deputy.get("/views/families")).text, "negative control: the deputy judges it, before"
+        await raised(school, school.person("deputy_dsl"), lesson_id=recorded.lesson_id)
+        assert "There is nothing to release" in (await deputy.get("/views/families")).text
+        assert (await deputy.post(view)).status_code == 404
