@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 from playwright.async_api import BrowserContext, Request, WebSocket
 
+from consent.agreements.rules import audience
 from service.app import addresses
 from service.foundation.events import Role
 from service.foundation.web import COOKIE, token_hash
@@ -55,14 +56,20 @@ def wrong_roles(rows: list[Row], method: str, route: str) -> list[str]:
 
 
 def stranger(service: Service) -> str:
-    """The cookie of somebody of another school who holds every role there is for an adult, written into the database."""
-    now, school, person, token = datetime.now(UTC), secrets.token_hex(16), secrets.token_hex(16), secrets.token_urlsafe(32)
+    """The cookie of somebody of another school who holds every role there is for an adult and has signed what they need to,
+    written into the database."""
+    now, token = datetime.now(UTC), secrets.token_urlsafe(32)
+    school, person, agreement = (secrets.token_hex(16) for _ in range(3))
+    roles = [role for role in Role if role is not Role.PUPIL]
     stamp, later = (f"{at:%Y-%m-%d %H:%M:%S.%f}" for at in (now, now + timedelta(hours=2)))
     with sqlite3.connect(service.folder / "data" / "chaperone.sqlite3", timeout=20) as database:
         _copy(database, "school", "is_demo", 1, id=school, name="Birchwood School", is_demo=0)
         _copy(database, "person", "kind", "adult", id=person, school_id=school, email=f"{person}@example.org", external_id=None)
         database.executemany("INSERT INTO person_role (person_id, role, school_id) VALUES (?, ?, ?)",
-                             [(person, role, school) for role in Role if role is not Role.PUPIL])
+                             [(person, role, school) for role in roles])
+        _copy(database, "agreement", "audience", audience(roles), id=agreement, school_id=school)
+        _copy(database, "agreement_signature", "signed_by", "", id=secrets.token_hex(16), school_id=school,
+              agreement_id=agreement, person_id=person, renew_on=f"{now + timedelta(days=300):%Y-%m-%d}")
         database.execute(
             "INSERT INTO sign_in (id, school_id, person_id, token_hash, route, started_at, seen_at, ends_at) "
             "VALUES (?, ?, ?, ?, 'dev', ?, ?, ?)",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP
-from sqlmodel import col, select
+from sqlmodel import select
 
 from service.foundation import mail
 from service.foundation.mail import Mail
@@ -194,11 +194,15 @@ async def test_a_parent_with_anything_against_it_gets_no_mail(school: Running, i
     async with school.database.writing() as session:
         if dsl is not None:
             await marks.put(session, dsl, person_id=child, mark="do-not-tell", reason="Not safe", now=school.clock.now())
-        links = (await session.exec(select(Guardianship).where(Guardianship.child_id == child).order_by(
-            col(Guardianship.contact_order)))).all()
-        barred = links[1:] if against == "court_order" else links  # of the first the yes has to count
-        for link in barred if against != "mark" else ():
-            setattr(link, against, "yes" if against == "court_order" else True)
+        links = (await session.exec(select(Guardianship).where(Guardianship.child_id == child))).all()
+        barred = list(links)
+        if against == "court_order":  # against another adult: without the yes of somebody it is not approved at all
+            other = next(one for n in range(3) if (one := school.person("parent", n)) not in {link.guardian_id for link in links})
+            barred = [Guardianship(school_id=links[0].school_id, guardian_id=other, child_id=child, relationship="father",
+                                   parental_responsibility="yes", court_order="yes", contact_order=9)]
+            session.add_all(barred)
+        for link in barred if against == "do_not_contact" else ():
+            link.do_not_contact = True
         parents = {await people.address(session, link.guardian_id) for link in barred}
     await approve(school, request)
     await send(school)

@@ -33,7 +33,7 @@ async def test_a_no_written_down_in_the_office_reaches_the_live_room_by_itself_a
     await lesson.opened()
     today = school.clock.now()
     form = {"respondent": await guardian(school, ali.person), "day": str(today.day), "month": str(today.month),
-            "year": str(today.year), "route": "telephone", "attend": "no"}
+            "year": str(today.year), "route": "telephone", "second_listener": school.person("teacher"), "attend": "no"}
     async with await school.signed_in("office") as office:
         assert (await office.post(f"/permissions/children/{ali.person}", data=form)).status_code == 303
         await ali.until(lambda: ali.state["hold"] == ["not-permitted"])
