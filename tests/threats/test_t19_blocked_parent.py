@@ -41,6 +41,7 @@ async def asked(school: Running, phone: NativePhone, looks: Looks, ids: dict[str
         if "get" in operations:
             operation = operations["get"]["operationId"]
             where = (path.removeprefix(API) + QUERIES.get(operation, "")).format(**ids)
+            school.database.memory.forget()  # else the looks depend on what somebody asked a moment before
             looks.count, mine = 0, MINE.set(True)
             answer = await phone.ask("GET", where)
             MINE.reset(mine)
