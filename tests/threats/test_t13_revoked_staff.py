@@ -137,8 +137,10 @@ def believe_the_cookie(patch: pytest.MonkeyPatch) -> None:
 
     async def remembered(connection: Any) -> Any:
         token = connection.cookies.get(web.COOKIE, "")
-        known[token] = known.get(token) or await look_up(connection)
-        return known[token]
+        if token not in known:
+            known[token] = await look_up(connection), connection.state.standing
+        actor, connection.state.standing = known[token]
+        return actor
 
     patch.setattr(web, "actor_of", remembered)
 
