@@ -3,15 +3,14 @@
 They carry opaque ids only. What they open is decided again by the room at the moment of entry.
 """
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from service.foundation import keys
 from service.foundation.clock import Clock
 from service.foundation.db import new_id
 from service.foundation.errors import NotAllowed
@@ -87,16 +86,5 @@ class Tickets:
 
 
 def ticket_key(folder: Path) -> Ed25519PrivateKey:
-    """The installation's key for tickets, made at first use, readable by its owner only."""
-    path = folder / "tickets.pem"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        pem = Ed25519PrivateKey.generate().private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(pem)
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ValueError("the ticket key is not an Ed25519 key")
-    return key
+    """The key that signs tickets."""
+    return keys.ed25519(folder, "tickets")

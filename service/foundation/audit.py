@@ -18,12 +18,12 @@ from typing import Any
 
 import rfc8785
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from sqlalchemy import Connection, text
 from sqlmodel import Field, SQLModel, col, func, insert, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.foundation import keys
 from service.foundation.events import Actor, Event
 
 ORIGIN = "chaperone/audit"
@@ -222,19 +222,8 @@ def _key_id(public: bytes) -> bytes:
 
 
 def signing_key(folder: Path) -> Ed25519PrivateKey:
-    """The installation's signing key, made at first use, outside the database and readable by its owner only."""
-    path = folder / "signing.pem"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        pem = Ed25519PrivateKey.generate().private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        path.touch(mode=0o600)
-        path.write_bytes(pem)
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ValueError("the signing key is not an Ed25519 key")
-    return key
+    """The key that signs checkpoints."""
+    return keys.ed25519(folder, "signing")
 
 
 async def verify(session: AsyncSession, public: Ed25519PublicKey, kept: str | None = None) -> list[str]:

@@ -111,14 +111,16 @@ async def test_one_who_is_served_for_long_keeps_nobody_waiting(
 
 async def test_a_place_is_given_back_once(full: tuple[Crowd, Callable[[], None]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crowd, "HOLDS", 0.0)
-    made, served = Crowd(), asyncio.Event()
+    made, served, left = Crowd(), asyncio.Event(), asyncio.Event()
+    leave = made.leave
+    monkeypatch.setattr(made, "leave", lambda: (leave(), left.set()))
 
     async def slow() -> None:
         async with made.turn(Stage.DOOR):
             await served.wait()
 
     held = asyncio.create_task(slow())
-    await asyncio.sleep(0.01)
+    await left.wait()  # its time is over, though it is still being served
     served.set()
     await held
     assert made._served == 0

@@ -3,7 +3,6 @@
 They say who was signed in where. What that still allows is looked up with every request.
 """
 
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from service.foundation import keys
 from service.people.phones.proofs import NotProven, hashed
 from service.people.phones.rules import ACCESS_LASTS
 
@@ -72,16 +72,5 @@ def _checked(claims: dict[str, Any], now: int) -> Access:
 
 
 def token_key(folder: Path) -> Ed25519PrivateKey:
-    """The installation's key for phones' tokens, made at first use, readable by its owner only."""
-    path = folder / "phones.pem"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        pem = Ed25519PrivateKey.generate().private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(pem)
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ValueError("the key of phones' tokens is not an Ed25519 key")
-    return key
+    """The key that signs phones' tokens."""
+    return keys.ed25519(folder, "phones")
