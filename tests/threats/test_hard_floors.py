@@ -151,7 +151,7 @@ SAY_NOTHING_OF_THE_RULE = {
     "media_addresses": "127.0.0.1", "media_public_addresses": "192.0.2.1", "metrics_token": "t", "dev": "1",
     "smtp_host": "127.0.0.1", "smtp_port": "1", "smtp_tls": "none", "smtp_user": "x", "smtp_password_file": "/tmp/p",
     "smtp_sender": "x@school.example", "keys_folder": "/tmp/keys", "recordings": "s3://other/x", "s3_access_file": "/tmp/s3",
-    "backup_recipients": "age1x",
+    "backup_recipients": "age1x", "push_contact": "x@school.example", "push_hosts": "push.example",
 }
 """Every setting there is, with another value than its own. A new one fails below until somebody has looked at it here."""
 
