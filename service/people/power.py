@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.bus import publish
-from service.foundation.errors import Conflict, NotFound
+from service.foundation.errors import Conflict, Invalid, NotFound
 from service.foundation.events import Actor, Role, system
 from service.people import queries, rules, step_up
 from service.people.actions import Action
@@ -106,6 +106,43 @@ async def refuse(session: AsyncSession, actor: Actor, request_id: str, *, now: d
     await publish(session, RoleRefused(row.person_id, row.id, row.role), actor)
 
 
+# -- while a school has no headteacher ----------------------------------------------------------------------------------
+
+
+async def asking_for_head(session: AsyncSession, actor: Actor, email: str) -> Action:
+    """What the chair has to confirm to ask for the next headteacher, found by the address they sign in with.
+
+    Raises NotAllowed while there is a headteacher, AskedAlready, and Invalid where nobody here has this address: a chair sees
+    no list of people.
+    """
+    found = await _next_head(session, actor, email)
+    return rules.head_action(found.id, queries.view_of(found, frozenset()).full_name, found.email or "")
+
+
+async def ask_for_head(session: AsyncSession, actor: Actor, email: str, *, proof: Proof, now: datetime) -> None:
+    """The chair asks for the next headteacher; another holder of power agrees, as to every such role."""
+    await step_up.confirmed(session, actor, await asking_for_head(session, actor, email), proof, now)
+    await ask(session, actor, (await _next_head(session, actor, email)).id, frozenset({Role.HEADTEACHER}), now)
+
+
+async def _next_head(session: AsyncSession, actor: Actor, email: str) -> Person:
+    rules.checked_next_head(actor, "", "adult", has_head=await queries.has_head(session, actor.school_id))
+    found = await _by_email(session, actor.school_id, email)
+    if found is None:
+        raise Invalid(fields={"email": "Nobody here has this e-mail address. The office adds the person first"})
+    rules.checked_next_head(actor, found.id, found.kind, has_head=False)
+    if Role.HEADTEACHER in await waiting_for(session, found.id):
+        raise AskedAlready()
+    return found
+
+
+async def _by_email(session: AsyncSession, school_id: str, email: str) -> Person | None:
+    """Whoever works here with this address; None where nobody does, or who did has left."""
+    found = (await session.exec(select(Person).where(
+        Person.school_id == school_id, Person.email == email.strip().lower()))).first()
+    return found if found and queries.is_here(found, session.info["clock"].now().date()) else None
+
+
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
@@ -165,8 +202,8 @@ async def name_chair(session: AsyncSession, school_id: str, email: str, now: dat
 
     Returns the person's id. Raises NotAllowed while two people with power are left, NotFound.
     """
-    found = (await session.exec(select(Person).where(Person.school_id == school_id, Person.email == email.lower()))).first()
-    if found is None or (found.left_on is not None and found.left_on <= now.date()):
+    found = await _by_email(session, school_id, email)
+    if found is None:
         raise NotFound("Nobody here has this e-mail address. The office adds the person as a governor first.")
     rules.may_be_named(len(await queries.holders(session, school_id, rules.POWERFUL)), found.kind)
     row = RoleRequest(school_id=school_id, person_id=found.id, role=Role.CHAIR, asked_by="system", asked_at=now)

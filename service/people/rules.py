@@ -83,7 +83,8 @@ class OwnRoles(NotAllowed):
 def grantable(actor: Actor, person_id: str, *, has_head: bool = True) -> frozenset[Role]:
     """The roles that `actor` may give to or take from this person. Power is never given to oneself, nor by the office.
 
-    `has_head`: the school has a headteacher. Where the last one has left, a senior leader asks for the next.
+    `has_head`: the school has a headteacher. Where the last one has left, a senior leader or the chair of governors asks for
+    the next.
     """
     if actor.person_id == person_id:
         return frozenset()
@@ -91,7 +92,8 @@ def grantable(actor: Actor, person_id: str, *, has_head: bool = True) -> frozens
         return EVERYBODY
     if Role.SENIOR_LEADER in actor.roles:
         return EVERYBODY - {Role.DSL, Role.CHAIR} - ({Role.HEADTEACHER} if has_head else frozenset())
-    return OFFICE_GIVES if Role.OFFICE in actor.roles else frozenset()
+    next_head = frozenset({Role.HEADTEACHER}) if Role.CHAIR in actor.roles and not has_head else frozenset()
+    return next_head | (OFFICE_GIVES if Role.OFFICE in actor.roles else frozenset())
 
 
 def checked_roles(actor: Actor, person_id: str, kind: str, before: frozenset[Role], after: frozenset[Role], *,
@@ -156,6 +158,23 @@ def second_action(request_id: str, person_id: str, role: Role, asked_by: str, na
     """What the second person confirms: exactly this role for exactly this person, as they are known at this moment."""
     return Action("agree-role", f"agree that {name} is {ROLE_WORDS[role]}", {
         "request_id": request_id, "person_id": person_id, "role": role, "asked_by": asked_by, "name": name, "email": email})
+
+
+def head_action(person_id: str, name: str, email: str) -> Action:
+    """What a chair confirms who asks for the next headteacher: exactly this person, by the address they sign in with."""
+    return Action("ask-for-head", f"ask a second person to make {name} headteacher", {"person_id": person_id, "email": email})
+
+
+def checked_next_head(actor: Actor, person_id: str, kind: str, *, has_head: bool) -> None:
+    """Governors appoint a headteacher: while a school has none, the chair asks for one, and a second person agrees."""
+    if actor.person_id == person_id:
+        raise OwnRoles("You cannot ask for yourself. Ask a leader or the safeguarding team.")
+    if has_head:
+        raise NotAllowed("This school has a headteacher. The office says so when a headteacher has left.")
+    if Role.HEADTEACHER not in grantable(actor, person_id, has_head=has_head):
+        raise NotAllowed("The chair of governors asks for this.")
+    if kind != "adult":
+        raise Invalid(fields={"email": "Only an adult can be headteacher"})
 
 
 def may_be_named(holders: int, kind: str) -> None:

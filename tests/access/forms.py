@@ -105,6 +105,7 @@ def _given(world: World, path: str, relation: str, role: str) -> dict[str, Any]:
         "/recordings/{lesson_id}/views/{view_id}/clips": {"from": "10:00:00", "to": "10:00:01", "reason": "A door"},
         "/safeguarding/marks": {"person": pupil, "mark": "do-not-tell", "reason": "Ask us"},
         "/safeguarding/marks/{mark_id}/lift": {"because": "It is over"},
+        "/roles/headteacher": {"email": "cole@school.example"},
         "/roles/waiting/{request_id}": {"answer": "agree"},
         "/endings/{lesson_id}/keep": {"reason": "The police rang", "reference": "C-1", "review_on": "1/12/2026"},
         "/endings/{lesson_id}/answer": {"answer": "agree"},

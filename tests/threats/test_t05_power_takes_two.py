@@ -8,12 +8,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from service.foundation.audit import AuditLeaf
-from service.foundation.errors import NotAllowed
-from service.foundation.events import Actor, Role
+from service.foundation.errors import Invalid, NotAllowed
+from service.foundation.events import LEADERS, Actor, Role
 from service.people import commands, power, queries, rules
 from service.people.rules import role_action
 from service.people.step_up import NotConfirmed, Proof
-from service.people.tables import Person, PersonRole, RoleRequest
+from service.people.tables import Person, PersonRole, RoleRequest, School
 from tests import one_to_one
 from tests.proofs import confirmed_post
 from tests.school import Running
@@ -240,3 +240,65 @@ async def test_a_school_whose_headteacher_left_gets_the_next_by_two_people(schoo
     school.clock.advance(30)
     await one_to_one.agree_to_roles(school, successor, by="Mrs Frost")
     assert Role.HEADTEACHER in await held(school, successor)
+
+
+async def without_leaders(school: Running) -> tuple[Actor, str]:
+    """A school whose headteacher and senior leaders have all left: its chair, and the address of who is to come."""
+    leader = await one_to_one.named(school, "Mrs Khan")
+    async with school.database.writing() as session:
+        for one in await queries.holders(session, leader.school_id, LEADERS):
+            (await session.get_one(Person, one.id)).left_on = school.clock.now().date()
+        school_row = await session.get_one(School, leader.school_id)
+        school_row.roster_version += 1
+        successor = await session.get_one(Person, school.person("teacher"))
+    return await one_to_one.actor(school, school.person("chair")), successor.email or ""
+
+
+async def asks_for_head(school: Running, by: Actor, email: str) -> None:
+    async with school.database.reading() as session:
+        action = await power.asking_for_head(session, by, email)
+    proof = await one_to_one.proved(school, by, action)
+    async with school.database.writing() as session:
+        await power.ask_for_head(session, by, email, proof=proof, now=school.clock.now())
+
+
+async def test_a_school_without_any_leader_gets_a_headteacher_by_its_chair_and_the_safeguarding_team(school: Running) -> None:
+    chair, email = await without_leaders(school)
+    successor = school.person("teacher")
+    await asks_for_head(school, chair, email)
+    assert Role.HEADTEACHER not in await held(school, successor)
+    with pytest.raises(NotAllowed, match="You asked for this change"):
+        await one_to_one.agree_to_roles(school, successor, by=chair.name)
+    with pytest.raises(NotAllowed, match="about your own role"):
+        await one_to_one.agree_to_roles(school, successor, by="Mr Hall")
+    await one_to_one.agree_to_roles(school, successor, by=(await one_to_one.actor(school, school.person("dsl"))).name)
+    assert Role.HEADTEACHER in await held(school, successor)
+
+
+async def test_a_chair_asks_for_no_second_headteacher_not_for_themselves_and_for_nobody_unknown(school: Running) -> None:
+    chair = await one_to_one.actor(school, school.person("chair"))
+    async with school.database.reading() as session:
+        teacher = (await session.get_one(Person, school.person("teacher"))).email or ""
+        own = (await session.get_one(Person, chair.person_id)).email or ""
+    with pytest.raises(NotAllowed, match="has a headteacher"):
+        await asks_for_head(school, chair, teacher)
+    chair, _ = await without_leaders(school)
+    with pytest.raises(NotAllowed, match="cannot ask for yourself"):
+        await asks_for_head(school, chair, own)
+    with pytest.raises(Invalid):
+        await asks_for_head(school, chair, "nobody@school.example")
+    dsl = await one_to_one.actor(school, school.person("dsl"))
+    with pytest.raises(NotAllowed, match="chair of governors asks"):
+        await asks_for_head(school, dsl, teacher)
+
+
+async def test_the_chair_s_own_page_leads_there_while_there_is_no_headteacher(school: Running) -> None:
+    async with await school.signed_in("chair") as client:
+        assert "/roles/headteacher" not in (await client.get("/school")).text
+        _, email = await without_leaders(school)
+        assert "/roles/headteacher" in (await client.get("/school")).text
+        check = await client.post("/roles/headteacher", data={"email": email})
+        assert "Check it is you" in check.text
+        refused = await client.post("/roles/headteacher", data={"email": "nobody@school.example"})
+        assert refused.status_code == 422
+        assert "The office adds the person first" in refused.text

@@ -7,23 +7,52 @@ from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.errors import Conflict, Invalid, NotAllowed
-from service.foundation.events import Actor
+from service.foundation.events import Actor, Role
 from service.foundation.web import Audience, Now, Reading, render, see_other
-from service.people import power, rules, step_up
+from service.people import power, queries, rules, step_up
 from service.people.pages.forms import saved, words
 from service.people.step_up import Confirming, NotConfirmed, Proof
 
-router = APIRouter(prefix="/roles/waiting")
+router = APIRouter(prefix="/roles")
 Holder = Annotated[Actor, Depends(Audience(rules.POWERFUL))]
+Chair = Annotated[Actor, Depends(Audience(frozenset({Role.CHAIR})))]
 
 
-@router.get("")
+@router.get("/waiting")
 async def show_list(request: Request, actor: Holder, session: Reading) -> Response:
     return await render(request, "people/power/list.html", title="Roles that wait for a second person",
-                        waiting=await power.waiting(session, actor.school_id))
+                        waiting=await power.waiting(session, actor.school_id),
+                        asks_for_head=Role.CHAIR in actor.roles and not await queries.has_head(session, actor.school_id))
 
 
-@router.get("/{request_id}")
+@router.get("/headteacher")
+async def head_form(request: Request, actor: Chair, session: Reading) -> Response:
+    return await _head_form(request, actor, session)
+
+
+async def _head_form(request: Request, actor: Actor, session: AsyncSession, email: str = "",
+                     refusal: Invalid | Conflict | NotAllowed | None = None) -> Response:
+    return await render(
+        request, "people/power/headteacher.html", 422 if refusal else 200, title="Ask for the next headteacher", email=email,
+        has_head=await queries.has_head(session, actor.school_id), errors=words(refusal) if refusal else None)
+
+
+@router.post("/headteacher")
+async def ask_for_head(request: Request, actor: Chair, session: Reading, now: Now, proof: Confirming,
+                       email: Annotated[str, Form()] = "") -> Response:
+    try:
+        action = await power.asking_for_head(session, actor, email)
+        if not proof.is_given:
+            return await step_up.ask(request, session, actor, action)
+        await saved(request, lambda writing: power.ask_for_head(writing, actor, email, proof=proof, now=now))
+    except NotConfirmed as refusal:
+        return await step_up.ask(request, session, actor, action, refusal)
+    except (Invalid, Conflict, NotAllowed) as refusal:
+        return await _head_form(request, actor, session, email, refusal)
+    return see_other("/roles/waiting")
+
+
+@router.get("/waiting/{request_id}")
 async def show(request: Request, actor: Holder, session: Reading, request_id: str) -> Response:
     return await _request(request, actor, session, request_id)
 
@@ -39,7 +68,7 @@ async def _request(request: Request, actor: Actor, session: AsyncSession, reques
     )
 
 
-@router.post("/{request_id}")
+@router.post("/waiting/{request_id}")
 async def decide(request: Request, actor: Holder, session: Reading, request_id: str, now: Now, proof: Confirming,
                  answer: Annotated[str, Form()] = "") -> Response:
     try:

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from service.foundation.errors import Conflict, Invalid
 from service.foundation.events import LEADERS, SAFEGUARDING, Actor, Role
 from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
-from service.people import profile_history, queries, rules, school
+from service.people import power, profile_history, queries, rules, school
 from service.people.pages.forms import saved, words
 from service.people.profile import profile_words
 
@@ -38,6 +38,8 @@ async def _page(request: Request, actor: Actor, session: Reading, refusal: Inval
         may_agree_rules=actor.is_any(rules.AGREE_TO_RULES),
         rules_waiting=await profile_history.requests(session, actor.school_id), given=empty | given,
         on_duty=await queries.holders(session, actor.school_id, school.ON_DUTY),
+        roles_waiting=len(await power.waiting(session, actor.school_id)) if actor.is_any(rules.POWERFUL) else 0,
+        asks_for_head=Role.CHAIR in actor.roles and not await queries.has_head(session, actor.school_id),
     )
 
 
