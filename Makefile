@@ -13,6 +13,9 @@ export PIP_CERT ?= $(CERTIFICATES)
 export NODE_EXTRA_CA_CERTS ?= $(CERTIFICATES)
 endif
 
+# Every start reads compiled modules, also where somebody told Python to keep none: 4 s of processor time each.
+export PYTHONDONTWRITEBYTECODE :=
+
 # A stamp carries the checksum of its lock, so that neither a checkout nor a switch of branches installs anything twice.
 sum = $(shell cat $(1) | cksum | cut -d ' ' -f 1)
 APP := .venv/app-$(call sum,requirements/app.txt)
