@@ -125,6 +125,8 @@ ROUTERS = (
     *lessons_pages.ROUTERS,
     parents_app.router,
 )
+ROUTES = tuple(route for router in ROUTERS for route in router.routes)
+"""As they were declared: `include_router` would work every one out again for each application, at its first request."""
 TEMPLATES = {
     "people": "service.people",
     "phones": "service.people.phones",
@@ -177,8 +179,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.metrics = metrics.Metrics()
     app.add_middleware(metrics.Measured, metrics=app.state.metrics)
     files.serve(app, STATIC, app.state.templates)
-    for router in ROUTERS:
-        app.include_router(router)
+    app.router.routes.extend(ROUTES)
     return app
 
 

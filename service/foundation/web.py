@@ -20,7 +20,8 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, PrefixLoader, StrictUndefined
+from jinja2 import BytecodeCache, ChoiceLoader, Environment, FileSystemLoader, PackageLoader, PrefixLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
@@ -196,6 +197,23 @@ def _flatten(dependant: Any) -> list[Any]:
 # -- pages ----------------------------------------------------------------------------------------------------------
 
 
+class Compiled(BytecodeCache):
+    """Templates that this process has compiled, for every environment in it: the self-test's and each test's are others."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if code := self._kept.get(bucket.key):
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED = Compiled()
+
+
 def templates(packages: dict[str, str]) -> Environment:
     """The template environment: one prefix a package (`people/…`), GOV.UK components, everything escaped."""
     environment = Environment(
@@ -206,7 +224,7 @@ def templates(packages: dict[str, str]) -> Environment:
             }),
             FileSystemLoader(Path(__file__).parent.parent / "templates"),
         ]),
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, bytecode_cache=COMPILED,
     )
     environment.filters.update(day=say_day, clock=say_time, moment=say_moment, exactly=say_exactly, count=say_count)
     return environment

@@ -44,6 +44,8 @@ def told(answer: httpx.Response, row: Row) -> str:
 
 async def ask(world: World, client: httpx.AsyncClient, row: Row, role: str) -> httpx.Response:
     sent: dict[str, Any] = body(world, row.method, row.path, row.relation, role)
+    if "data" in sent:
+        sent["data"] = {"step_up_action": "any", "step_up_password": "any", **sent["data"]}  # `undone` believes it
     return await client.request(row.method, world.path(row.path, row.relation, role), **sent)
 
 
