@@ -26,7 +26,7 @@ from service.people import commands
 from service.people.commands import NewBadge
 from tests.bench import processor
 from tests.bench.arrival import PATIENCE, Arrival
-from tests.school import Running, running
+from tests.school import Running, running, sign
 from tests.ten_lessons import Taught, office, ten_lessons
 
 EARLY, EACH = 2, 30
@@ -62,6 +62,7 @@ async def nine(folder: Path) -> Nine:
 async def _badge(school: Running, person: str) -> NewBadge:
     actor = await office(school)
     async with school.database.writing() as session:
+        await sign(session, person)
         return await commands.issue_badge(session, actor, person, school.app.state.pepper, school.clock.now())
 
 
