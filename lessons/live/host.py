@@ -7,7 +7,7 @@ read. What has to wait (the journal, the recorder, SDP) waits beside it. If any 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
@@ -120,7 +120,7 @@ class Host:
     """Made by the registry. `read` gives the plan as it stands; `check` says cheaply whether it could have changed."""
 
     def __init__(self, first: Read, *, clock: Clock, gate: Gate, journal: Journal,
-                 read: Callable[[], Awaitable[Read]], check: Callable[[int, set[str]], Awaitable[Check]],
+                 read: Callable[[], Awaitable[Read]], check: Callable[[int, set[str], Collection[str]], Awaitable[Check]],
                  kin: "Kin | None" = None):
         self.kin = kin or Kin()
         self.room = Room(first.plan, screener(first.lists), doubted=self.kin.doubted)
@@ -278,7 +278,7 @@ class Host:
             self.monitor.owned(asked)
 
     async def _ask(self, asked: float, stale: bool) -> None:
-        found = await self._check(self._seen, {c.session for c in self.connections.values()})
+        found = await self._check(self._seen, {c.session for c in self.connections.values()}, self.room.plan.people)
         self.sign_out(lambda connected: connected.session in found.signed_out)
         if stale or found.changed or asked - self._read_at >= REREAD:
             self._take_plan(await self._read(), asked)

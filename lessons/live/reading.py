@@ -1,7 +1,8 @@
 """Reads what the school decided about a lesson, as the live room wants it: one immutable plan, made fresh at each reading."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakValueDictionary
@@ -10,6 +11,7 @@ from sqlalchemy import bindparam, case
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from consent import events as consents
 from lessons import roster as rosters
 from lessons import rules
 from lessons.live import words as default_words
@@ -47,6 +49,10 @@ DECIDES_NOTHING = frozenset(kind.__name__ for kind in (
     RoomJournalled, RoomOpened, DoorAnswered, SignedIn, SignInRefused, SignedOut, SessionsEnded))
 """What the audit is full of while lessons are on. Any other entry may have changed a plan. Who is still signed in is no part of
 a plan: hosts ask for it at every check."""
+ABOUT_ONE_CHILD = frozenset(kind.__name__ for kind in (
+    consents.ConsentRecorded, consents.ConsentWithdrawn, consents.ConsentCorrected, consents.CourtOrderRecorded,
+    consents.ConsentConflictClosed, consents.ObjectionReceived, consents.ObjectionDecided))
+"""What may change the plans that have its subject in them, and no other. A school's families answer while its lessons are on."""
 STANDS = timedelta(seconds=10)
 """For how long a roster is believed although nothing was decided: midnight changes things too."""
 
@@ -82,10 +88,10 @@ class Rosters:
         now: datetime = session.info["clock"].now()
         self._kept = {each: kept for each, kept in self._kept.items() if timedelta() <= now - kept[1] < STANDS}
         found = self._kept.get(lesson_id)
-        stands, last = await decided(session, found[0]) if found else (await _stands(session), 0)
-        if found is None or last > found[0]:
-            found = stands, now, await rosters.roster(session, lesson_id)
-        self._kept[lesson_id] = stands, *found[1:]
+        since = await decided(session, found[0]) if found else Decided(await _stands(session))
+        if found is None or since.concerns({pupil.id for pupil in found[2].pupils}, found[0]):
+            found = since.stands, now, await rosters.roster(session, lesson_id)
+        self._kept[lesson_id] = since.stands, *found[1:]
         return found[2]
 
 
@@ -99,18 +105,37 @@ async def read(session: AsyncSession, lesson_id: str, known: Rosters | None = No
     return Read(await _plan(session, roster, words), _lists(roster, words), seen)
 
 
+@dataclass(frozen=True)
+class Decided:
+    """`stands`: where the audit stands. `last`: its last entry that could change any plan. `of_child`: by child, the last that
+    could change the plans which that child is in. Of entries after the one that was asked about; -1 and nothing where none is."""
+
+    stands: int
+    last: int = -1
+    of_child: Mapping[str, int] = field(default_factory=dict)
+
+    def concerns(self, people: Collection[str], since: int) -> bool:
+        """Whether the plan of these people could be another than it was when the audit stood at `since`."""
+        return self.last > since or any(last > since and child in people for child, last in self.of_child.items())
+
+
+async def decided(session: AsyncSession, seen: int) -> Decided:
+    """What was decided after `seen`. Cheap: every change of state is in the audit."""
+    stands, last, of_child = (await session.exec(_DECIDED, params={"seen": seen})).one()
+    children = dict((await session.exec(_OF_CHILD, params={"seen": seen})).all()) if of_child is not None else {}
+    return Decided(seen if stands is None else stands, -1 if last is None else last, children)
+
+
+def _last(kinds: Any) -> Any:
+    return func.max(case((kinds, col(AuditLeaf.seq))))
+
+
 _DECIDED: Any = select(
-    func.max(AuditLeaf.seq), func.max(case((col(AuditLeaf.kind).not_in(DECIDES_NOTHING), col(AuditLeaf.seq)))),
+    func.max(AuditLeaf.seq), _last(col(AuditLeaf.kind).not_in(DECIDES_NOTHING | ABOUT_ONE_CHILD)),
+    _last(col(AuditLeaf.kind).in_(ABOUT_ONE_CHILD)),
 ).where(AuditLeaf.seq > bindparam("seen"))
-
-
-async def decided(session: AsyncSession, seen: int) -> tuple[int, int]:
-    """(where the audit stands, the last entry after `seen` that could change a plan, or `seen` where none could). Cheap: every
-    change of state is in it."""
-    stands, last = (await session.exec(_DECIDED, params={"seen": seen})).one()
-    return seen if stands is None else stands, seen if last is None else last
-
-
+_OF_CHILD: Any = select(AuditLeaf.subject_id, func.max(AuditLeaf.seq)).where(
+    AuditLeaf.seq > bindparam("seen"), col(AuditLeaf.kind).in_(ABOUT_ONE_CHILD)).group_by(col(AuditLeaf.subject_id))
 _STANDS = select(func.max(AuditLeaf.seq))
 
 

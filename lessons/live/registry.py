@@ -2,7 +2,7 @@
 life, keeps every other process away (invariant I8)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -66,10 +66,11 @@ _SIGNED_IN = select(SignIn.id).where(
 
 @dataclass(eq=False)
 class _Question:
-    """What a host asks: whether anything was decided since `seen`, and which of `sessions` are over."""
+    """What a host asks: whether anything was decided since `seen` that concerns these people, and which sessions are over."""
 
     seen: int
     sessions: set[str]
+    people: Collection[str]
     answer: Check | None = None
 
 
@@ -240,9 +241,12 @@ class Registry:
         async with self.database.glance() as session:
             return await look(session)
 
-    async def _check(self, seen: int, sessions: set[str]) -> Check:
-        """One look answers every host that asked before it began: at nine o'clock all of them ask in the same moment."""
-        question = _Question(seen, sessions)
+    async def _check(self, seen: int, sessions: set[str], people: Collection[str]) -> Check:
+        """One look answers every host that asked before it began: at nine o'clock all of them ask in the same moment.
+
+        `people`: who is in the host's plan; what is decided about one child concerns no other plan.
+        """
+        question = _Question(seen, sessions, people)
         self._questions.append(question)
         try:
             async with self._looking:
@@ -257,17 +261,17 @@ class Registry:
     async def _look(self, questions: list["_Question"]) -> None:
         now, sessions = self.clock.now(), sorted(set[str]().union(*(one.sessions for one in questions)))
         async with self.database.glance() as session:
-            stands, last = await reading.decided(session, min(one.seen for one in questions))
+            since = await reading.decided(session, min(one.seen for one in questions))
             signed_in = frozenset((await session.exec(_SIGNED_IN, params={"sessions": sessions, "now": now})).all())
         for session_id in signed_in:
             self._mark_seen(session_id)  # who is in a lesson is not idle
         for one in questions:
-            one.answer = Check(stands, last > one.seen, frozenset(one.sessions) - signed_in)
+            one.answer = Check(since.stands, since.concerns(one.people, one.seen), frozenset(one.sessions) - signed_in)
 
-    def refresh(self, lesson_id: str = "") -> None:
-        """Something was decided about a lesson, or about anybody: read the plan now, not at the next second."""
+    def refresh(self, lesson_id: str = "", child_id: str = "") -> None:
+        """Something was decided about a lesson, a child, or anybody: read the plan now, not at the next second."""
         for each, host in self._hosts.items():
-            if lesson_id in ("", each, host.room.plan.family):
+            if lesson_id in ("", each, host.room.plan.family) and (not child_id or child_id in host.room.plan.people):
                 host.refresh()
 
     def refresh_of(self, person_id: str) -> None:
@@ -335,7 +339,7 @@ def cut_off(state: Any, event: SignedOut | SessionsEnded, actor: Actor) -> None:
 async def refresh_rooms(state: Any, event: Any) -> None:
     """Reaction to whatever was decided about a lesson, a person, a consent: delivery is the optimisation, since every host
     also proves each second that its plan is current."""
-    state.rooms.refresh(getattr(event, "lesson_id", "") or "")
+    state.rooms.refresh(getattr(event, "lesson_id", "") or "", event.subject_id if event.kind in reading.ABOUT_ONE_CHILD else "")
 
 
 async def refresh_rooms_of(state: Any, event: Any) -> None:
