@@ -5,20 +5,11 @@ key is the installation's own, beside the database and never in it; the cipherte
 is, so that moved to another row it opens for nobody. Only `service.calls.numbers` opens one.
 """
 
-from dataclasses import dataclass
-
 from service.people import telephones
 from service.people.hashing import Pepper
+from service.people.telephones import Sealed
 
 PURPOSE = "telephone"
-
-
-@dataclass(frozen=True)
-class Sealed:
-    """A number nobody can read: AES-256-GCM (`Pepper.seal`), and an HMAC of it within one school."""
-
-    cipher: str
-    hash: str
 
 
 def sealed(pepper: Pepper, school_id: str, owner: str, text: str) -> Sealed | None:

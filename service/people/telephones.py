@@ -5,6 +5,7 @@ use in TV and radio drama; the National Telephone Numbering Plan.
 """
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 
 import phonenumbers
@@ -27,6 +28,14 @@ CALLABLE = frozenset({
     PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.VOIP,
     PhoneNumberType.UAN,
 })
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A number nobody can read: encrypted for its owner, and a keyed hash by which it is found to be the same as another."""
+
+    cipher: str
+    hash: str
 
 
 class Fit(StrEnum):
