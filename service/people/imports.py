@@ -244,7 +244,7 @@ async def _let_in(session: AsyncSession, actor: Actor, row: RosterImport, plan: 
 async def _change_phones(session: AsyncSession, school_id: str, ids: Ids, changes: Sequence[roster_plan.NewPhone],
                          rows: Sequence[dict[str, Any]]) -> None:
     """A number takes the place of the one before; where only the language is another, the number stays."""
-    theirs = [Telephone.school_id == school_id, Telephone.kind == "family"]
+    theirs = (col(Telephone.school_id) == school_id, col(Telephone.kind) == "family")
     for batch in _batches(rows):
         await session.exec(delete(Telephone).where(*theirs, col(Telephone.owner_id).in_([row["owner_id"] for row in batch])))
     await _insert(session, Telephone, rows)

@@ -74,3 +74,10 @@ def fit(e164: str) -> Fit:
             return Fit.DRAMA
     kind = phonenumbers.number_type(found)
     return Fit.GOOD if phonenumbers.is_valid_number(found) and kind in CALLABLE else Fit.NEVER
+
+
+def written(e164: str) -> str:
+    """As people write it at home; abroad with the country's code."""
+    found = phonenumbers.parse(e164)
+    style = phonenumbers.PhoneNumberFormat
+    return phonenumbers.format_number(found, style.NATIONAL if found.country_code == 44 else style.INTERNATIONAL)

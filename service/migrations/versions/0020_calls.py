@@ -1,4 +1,4 @@
-"""Masked calling: sealed numbers, calls, personal telephones by a leader's grant, and why children were away (policy: CM1 to CM6)."""
+"""Masked calling: sealed numbers, calls, personal telephones by a leader's grant, why children were away (policy: CM1, CM3)."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,7 +18,8 @@ PLACED = "OLD.placed_at IS NOT NULL AND (NEW.placed_at IS NULL OR NEW.placed_at 
 RECORDED = ("OLD.recorded_at IS NOT NULL AND (NEW.recorded_at IS NULL OR NEW.outcome <> OLD.outcome OR NEW.agreed <> OLD.agreed "
             "OR NEW.next_step <> OLD.next_step)")
 ASKED = differs("id", "school_id", "person_id", "why", "until", "asked_at")
-DECIDED = "OLD.approved IS NOT NULL AND (NEW.approved IS NULL OR NEW.approved <> OLD.approved OR NEW.decided_by <> OLD.decided_by)"
+DECIDED = ("OLD.approved IS NOT NULL AND (NEW.approved IS NULL OR NEW.approved <> OLD.approved "
+           "OR NEW.decided_by <> OLD.decided_by)")
 REVOKED = "OLD.revoked_at IS NOT NULL AND (NEW.revoked_at IS NULL OR NEW.revoked_at <> OLD.revoked_at)"
 TRIGGERS = (
     ("call_as_asked", "UPDATE", "call", CALL, "a call is what it was"),
@@ -87,7 +88,8 @@ def upgrade() -> None:
         sa.Column("approved", sa.Boolean(), nullable=True), word("reason", 500), word("grant_id", 32), word("revoked_by", 32),
         moment("revoked_at", empty=True), word("revoked_because", 500),
         sa.CheckConstraint("(decided_at IS NULL) = (approved IS NULL)"),
-        sa.CheckConstraint("approved IS NULL OR (decided_by <> '' AND decided_by <> person_id)", name="personal_phone_two_people"),
+        sa.CheckConstraint("approved IS NULL OR (decided_by <> '' AND decided_by <> person_id)",
+                           name="personal_phone_two_people"),
         sa.CheckConstraint("revoked_at IS NULL OR (approved AND revoked_by <> '')"),
     )
     op.create_table(
