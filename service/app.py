@@ -37,6 +37,8 @@ import recordings.grants.pages as grants_pages
 import recordings.marks.pages as marks_pages
 import recordings.pages as recordings_pages
 import recordings.told.pages as told_pages
+import service.calls.line as call_line
+import service.calls.pages as calls_pages
 import service.people.pages as people_pages
 import service.people.phones.pages as phones_pages
 import service.safeguarding.breaches.pages as breaches_pages
@@ -48,6 +50,7 @@ import service.selftest.pages as selftest_pages
 from consent.agreements import queries as agreements
 from consent.documents.commands import seed_all as seed_texts
 from lessons.attention import sweep
+from lessons.engagement.queries import has_lessons_with
 from lessons.live.reading import DECIDES_NOTHING, Rosters
 from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
@@ -64,6 +67,8 @@ from recordings.vault import Vault
 from service import files, metrics
 from service.backup import health as backup_health
 from service.backup.restoring import refuse_half_restored
+from service.calls.desk import Desk
+from service.calls.way import Way
 from service.foundation import audit, banners, bus, health, jobs, mail, web
 from service.foundation.clock import Clock, SystemClock
 from service.foundation.crowd import Crowd
@@ -119,6 +124,8 @@ ROUTERS = (
     attendance_pages.router,
     selftest_pages.router,
     guests_pages.router,
+    *calls_pages.ROUTERS,
+    call_line.router,
     breakouts_pages.router,
     *mobile_routes.ROUTERS,
     mobile_routes.description,
@@ -137,11 +144,13 @@ TEMPLATES = {
     "impact": "service.safeguarding.impact",
     "breaches": "service.safeguarding.breaches",
     "recordings": "recordings",
+    "calls": "service.calls",
     "lessons": "lessons",
     "selftest": "service.selftest",
 }
 HERE = Path(__file__).parent
-STATIC = {"/lessons": HERE.parent / "lessons/static", "/recordings": HERE.parent / "recordings/static", "": HERE / "static"}
+STATIC = {"/lessons": HERE.parent / "lessons/static", "/recordings": HERE.parent / "recordings/static",
+          "/calls": HERE / "calls/static", "": HERE / "static"}
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
@@ -165,6 +174,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.proofs = Proofs(app.state.clock)
     app.state.limits = mobile_route.Limits()
     app.state.rosters = Rosters()
+    app.state.has_lessons_with = has_lessons_with
+    app.state.way = None
     app.state.parents_app = Shell()
     app.state.crowd = Crowd()
     app.state.preparations = Preparations()
@@ -218,6 +229,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await recover_recordings(state.database, state.vault, state.clock)
         await destruction.reconcile(state.database, state.vault, state.clock)
         await _open_rooms(state, stack)
+        await _open_desk(state, stack)
         for name, job in _jobs(app):
             task = asyncio.create_task(jobs.keep_running(name, job), name=name)
             stack.push_async_callback(_finish, task)
@@ -236,6 +248,20 @@ async def _open_rooms(state: Any, stack: AsyncExitStack) -> None:
     public = audit.signing_key(state.keys).public_key()
     state.rooms.self_test_fails = lambda: report.forbids(settings.data, public)
     stack.push_async_callback(state.rooms.close)
+
+
+async def _open_desk(state: Any, stack: AsyncExitStack) -> None:
+    """Calls, over whatever carries them: `state.way`, or nothing. What an earlier run left open is closed as not known."""
+    def seen(session_id: str) -> None:
+        state.seen[session_id] = state.clock.now()
+
+    def way() -> Way | None:
+        carries: Way | None = state.way
+        return carries
+
+    state.desk = Desk(state.database, state.clock, state.pepper, way=way, has_lessons_with=state.has_lessons_with, seen=seen)
+    await state.desk.begin()
+    stack.push_async_callback(state.desk.close)
 
 
 def _listed(setting: str) -> list[str]:

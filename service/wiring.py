@@ -23,6 +23,7 @@ from recordings.forgetting import forget_key
 from recordings.preparation.commands import forget
 from service.calls import desk
 from service.calls import events as calls
+from service.calls import mails as call_mails
 from service.calls.commands import forget_numbers
 from service.foundation.banners import ring
 from service.foundation.bus import AfterCommit, Closing, InTransaction, Subscribers
@@ -99,6 +100,8 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     consents.ConsentWithdrawn: (consent_mails.tell_respondent, put_before_the_team, mails.place_ended,
                                  families.tell_of_permission),
     phones.PhoneAdded: (families.tell_of_phone,), phones.RefreshReused: (families.tell_of_phone,),
+    calls.PersonalPhoneAsked: (call_mails.ask_to_decide,), calls.OwnPhoneUsedInEmergency: (call_mails.tell_leaders,),
+    **dict.fromkeys((calls.PersonalPhoneApproved, calls.PersonalPhoneRefused, calls.PersonalPhoneEnded), (call_mails.answer,)),
     people.SchoolFounded: (documents.begin, agreement_commands.begin),
     people.BadgeIssued: (refuse_adults_of_their_lessons,), people.BadgeUnlocked: (refuse_adults_of_their_lessons,),
 }

@@ -32,12 +32,13 @@ from service.foundation.bus import publish
 from service.foundation.errors import Conflict, Invalid, NotFound
 from service.foundation.events import Actor, system
 from service.people import queries as people
-from service.people import step_up
+from service.people import step_up, telephones
 from service.people.actions import Action
 from service.people.events import PersonLeft, RosterImported
 from service.people.hashing import Pepper
 from service.people.step_up import Proof
 
+NO_NUMBERS = "Leave telephone numbers out"
 OUTCOMES = {"spoke": "Spoke", "no-answer": "No answer", "child-answered": "A child answered", "wrong-person": "Wrong person"}
 
 
@@ -134,6 +135,7 @@ async def record(session: AsyncSession, actor: Actor, call_id: str, *, outcome: 
         wrong["agreed"] = "Use 1,000 letters or fewer"
     if len(next_step) > 500:
         wrong["next_step"] = "Use 500 letters or fewer"
+    wrong |= {name: NO_NUMBERS for name, said in (("agreed", agreed), ("next_step", next_step)) if telephones.is_in(said)}
     if wrong_day or (next_step and next_on is None):
         wrong["next_on"] = "Enter the day of the next step, like 5/3/2027"
     if wrong:
@@ -165,6 +167,8 @@ def checked_reason(reason: str) -> str:
     said = " ".join(reason.split())
     if not 5 <= len(said) <= 200:
         raise Invalid(fields={"reason": "Say why you need the number, in 200 letters or fewer"})
+    if telephones.is_in(said):
+        raise Invalid(fields={"reason": NO_NUMBERS})
     return said
 
 
@@ -200,6 +204,8 @@ async def tell_of_emergency(session: AsyncSession, actor: Actor, has_lessons_wit
     wrong = {}
     if not 10 <= len(said) <= 1000:
         wrong["words"] = "Say what happened and whom you called, in 1,000 letters or fewer"
+    elif telephones.is_in(said):
+        wrong["words"] = NO_NUMBERS
     if happened_at is None or happened_at > now:
         wrong["at"] = "Enter when it was, like 5/3/2027 at 10:15, not in the future"
     if not child_id:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from service.foundation.errors import Invalid, NotAllowed
 from service.foundation.events import LEADERS, Actor, Role
+from service.people import telephones
 from service.people.actions import Action
 
 DECIDE = LEADERS
@@ -61,6 +62,8 @@ def asking_problems(why: str, until: date | None, today: date) -> dict[str, str]
     wrong = {}
     if not 10 <= len(why) <= 500:
         wrong["why"] = "Say why you need your own phone, in 500 letters or fewer"
+    elif telephones.is_in(why):
+        wrong["why"] = "Leave telephone numbers out"
     if until is None or until < today:
         wrong["until"] = "Enter the last day, like 5/3/2027, not in the past"
     elif until - today > LONGEST:
@@ -80,6 +83,8 @@ def checked_reason(reason: str) -> str:
     said = " ".join(reason.split())
     if not 1 <= len(said) <= 500:
         raise Invalid(fields={"reason": "Give a reason, in 500 letters or fewer"})
+    if telephones.is_in(said):
+        raise Invalid(fields={"reason": "Leave telephone numbers out"})
     return said
 
 

@@ -14,7 +14,7 @@ from service.calls import numbers, rules
 from service.calls.grants import Grant
 from service.calls.numbers import FAMILY, OWN, SCHOOL
 from service.calls.rules import Contact, Facts
-from service.calls.tables import Call, Calling, PersonalPhone
+from service.calls.tables import Call, Calling, EmergencyUse, PersonalPhone
 from service.foundation.errors import NotFound
 from service.foundation.events import Actor, Role
 from service.people import queries as people
@@ -287,3 +287,22 @@ async def adult_of_families(session: AsyncSession, school_id: str, person_id: st
     if person.is_child or not await registers.guardians(session, school_id, guardian_id=person_id):
         raise NotFound()
     return person
+
+
+@dataclass(frozen=True)
+class EmergencyView:
+    """That somebody used their own telephone in an emergency."""
+
+    caller: str
+    child: str
+    happened_at: datetime
+    words: str
+    told_at: datetime
+
+
+async def emergencies(session: AsyncSession, school_id: str, limit: int = 20) -> list[EmergencyView]:
+    rows = (await session.exec(select(EmergencyUse).where(EmergencyUse.school_id == school_id).order_by(
+        col(EmergencyUse.happened_at).desc()).limit(limit))).all()
+    named = await people.people(session, school_id, {who for row in rows for who in (row.person_id, row.child_id)})
+    return [EmergencyView(named[row.person_id].name, named[row.child_id].full_name, row.happened_at, row.words, row.told_at)
+            for row in rows]

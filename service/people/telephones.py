@@ -76,6 +76,11 @@ def fit(e164: str) -> Fit:
     return Fit.GOOD if phonenumbers.is_valid_number(found) and kind in CALLABLE else Fit.NEVER
 
 
+def is_in(text: str) -> bool:
+    """Whether somebody's words hold what may be a telephone number: nine digits or more, however they are parted."""
+    return re.search(r"\d(?:[\s().\-/]{0,2}\d){8,}", text) is not None
+
+
 def written(e164: str) -> str:
     """As people write it at home; abroad with the country's code."""
     found = phonenumbers.parse(e164)
