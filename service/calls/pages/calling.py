@@ -100,7 +100,7 @@ async def _page(request: Request, actor: Actor, view: CallView, given: Outcome,
     live = request.app.state.desk.live(view.id)
     shown: dict[str, Any] = {
         "view": view, "own": own, "given": given, "errors": words(refusal) if refusal else {}, "outcomes": commands.OUTCOMES,
-        "purposes": PURPOSE_WORDS, "why": WHY_WORDS.get(view.why, ""), "state": live.state() if live else None,  # type: ignore[call-overload]
+        "purposes": PURPOSE_WORDS, "why": WHY_WORDS.get(view.why, ""), "state": live.state() if live else None,
     }
     title = f"Call about {view.child}"
     return await render(request, template, 422 if refusal else 200, title=title, **shown)

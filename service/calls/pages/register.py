@@ -35,7 +35,8 @@ async def export(actor: Reader, session: Writing) -> Response:
     await commands.exported(session, actor, len(found))
     rows = [[sheets.plain(cell) for cell in (
         say_moment(one.placed_at or one.asked_at, zone), one.caller, one.child, one.adult,
-        PURPOSE_WORDS[rules.Purpose(one.purpose)], one.length, WHY_WORDS.get(one.why, ""), commands.OUTCOMES.get(one.outcome, ""), one.agreed, one.next_step,  # type: ignore[call-overload]
+        PURPOSE_WORDS[rules.Purpose(one.purpose)], one.length, WHY_WORDS.get(one.why, ""), commands.OUTCOMES.get(one.outcome, ""),
+        one.agreed, one.next_step,
         f"{one.next_on:%d/%m/%Y}" if one.next_on else "",
     )] for one in found]
     return Response(sheets.written(HEADINGS, rows), media_type="text/csv; charset=utf-8",
