@@ -20,6 +20,7 @@ import consent.requests.pages as request_pages
 import lessons.attendance.pages as attendance_pages
 import lessons.attention.pages as attention_pages
 import lessons.breakouts.pages as breakouts_pages
+import lessons.engagement.pages as engagement_pages
 import lessons.guests.pages as guests_pages
 import lessons.live.alone as lesson_alone
 import lessons.live.door as lesson_door
@@ -50,6 +51,7 @@ import service.selftest.pages as selftest_pages
 from consent.agreements import queries as agreements
 from consent.documents.commands import seed_all as seed_texts
 from lessons.attention import sweep
+from lessons.engagement.commands import tell_leadership
 from lessons.engagement.queries import has_lessons_with
 from lessons.live.reading import DECIDES_NOTHING, Rosters
 from lessons.live.registry import open_registry
@@ -122,6 +124,7 @@ ROUTERS = (
     grants_pages.router,
     told_pages.router,
     attendance_pages.router,
+    engagement_pages.router,
     selftest_pages.router,
     guests_pages.router,
     *calls_pages.ROUTERS,
@@ -293,6 +296,7 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     yield "destruction", lambda: jobs.every(60, destroy)
     yield "recordings to the store", lambda: jobs.every(60, state.mover.move_sealed)
     yield "reminders", lambda: jobs.every(3_600, lambda: remind(state))
+    yield "leadership", lambda: jobs.every(3_600, lambda: tell_leadership(state))
     yield "old mails", lambda: jobs.every(86_400, lambda: mail.clear(state.database, state.clock))
     yield "old answers", lambda: jobs.every(3_600, lambda: mobile_once.clear(state.database, state.clock))
     yield "old notices", lambda: jobs.every(86_400, lambda: push.clear(state.database, state.clock))

@@ -1,14 +1,29 @@
 """Who misses lessons, who has to be contacted by when, and who was (policy: RC2)."""
 
-from datetime import timedelta
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from lessons.attendance import queries as attendance
+from lessons.attendance.queries import LessonRecord, Line
+from lessons.engagement import rules
+from lessons.engagement.rules import Missing
+from lessons.engagement.tables import KnownAbsence, LeadershipTold
 from lessons.tables import Lesson, LessonAdult
+from service.calls import queries as calls
+from service.foundation.events import Actor
+from service.people import queries as people
+from service.people import school_days
+from service.people.rules import sort_key
 from service.people.tables import GroupMember
 
 AROUND = timedelta(days=14)
+BACK = timedelta(days=28)
+"""How far back a row of missed lessons is looked for."""
 
 
 async def has_lessons_with(session: AsyncSession, adult_id: str, child_id: str) -> bool:
@@ -21,3 +36,100 @@ async def has_lessons_with(session: AsyncSession, adult_id: str, child_id: str) 
         Lesson.status == "planned", Lesson.starts_at > now - AROUND, Lesson.starts_at < now + AROUND,
     ).limit(1))
     return found.first() is not None
+
+
+# -- one lesson ------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A pupil who was not there, or hardly. `known`: why, if somebody knows; `reached_at`: the last contact with the family."""
+
+    line: Line
+    known: str
+    reached_at: datetime | None
+
+    @property
+    def id(self) -> str:
+        return self.line.person.id
+
+
+def was_away(line: Line, record: LessonRecord) -> bool:
+    """Whether somebody did not join, or was there for less than half of it."""
+    return not line.stands.came or line.stands.minutes * 120 < (record.window.ends_at - record.window.starts_at).total_seconds()
+
+
+async def absent(session: AsyncSession, actor: Actor, lesson_id: str) -> tuple[LessonRecord, list[Absent]]:
+    """The pupils who were away from one lesson. Raises NotFound for whoever has no business in it."""
+    record = await attendance.lesson_record(session, actor, lesson_id)
+    away = [line for line in record.pupils if was_away(line, record)] if record.has_begun else []
+    ids = [line.person.id for line in away]
+    reached = await calls.last_reached(session, actor.school_id, ids)
+    known = await _known(session, [lesson_id])
+    return record, [Absent(line, known.get((lesson_id, line.person.id), ""), reached.get(line.person.id)) for line in away]
+
+
+async def _known(session: AsyncSession, lesson_ids: Iterable[str]) -> dict[tuple[str, str], str]:
+    rows = (await session.exec(select(KnownAbsence).where(
+        col(KnownAbsence.lesson_id).in_(list(lesson_ids))).order_by(col(KnownAbsence.noted_at)))).all()
+    return {(row.lesson_id, row.child_id): row.reason for row in rows}
+
+
+# -- everybody ------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """A child on the worklist."""
+
+    child_id: str
+    name: str
+    group: str
+    missing: Missing
+    told_at: datetime | None
+    is_late: bool
+
+
+async def worklist(session: AsyncSession, actor: Actor) -> list[Row]:
+    """The children who do not engage: everybody's for those who see all, else those whom the actor teaches; the latest first."""
+    found = await of_school(session, actor.school_id)
+    if actor.is_any(attendance.SEE_ALL):
+        return found
+    return [row for row in found if await people.teaches(session, actor.person_id, row.child_id)]
+
+
+async def of_school(session: AsyncSession, school_id: str) -> list[Row]:
+    now: datetime = session.info["clock"].now()
+    zone = ZoneInfo((await people.school(session, school_id)).zone)
+    rows = (await session.exec(select(Lesson).where(
+        Lesson.school_id == school_id, Lesson.status == "planned", Lesson.ends_at <= now, Lesson.starts_at > now - BACK,
+        col(Lesson.breakout_of).is_(None), col(Lesson.pupil_id).is_(None)).order_by(col(Lesson.starts_at).desc()))).all()
+    records = [one for one in await attendance.of_lessons(session, school_id, list(rows)) if one.is_over and one.was_held]
+    known = await _known(session, [one.id for one in records])
+    stands: dict[str, list[tuple[date, rules.Lesson]]] = {}
+    groups: dict[str, tuple[str, str]] = {}
+    for record in records:
+        for line in record.pupils:
+            child = line.person.id
+            excused = (record.id, child) in known
+            how = (rules.Lesson.CAME if not was_away(line, record) else rules.Lesson.EXCUSED if excused else rules.Lesson.MISSED)
+            stands.setdefault(child, []).append((record.window.starts_at.astimezone(zone).date(), how))
+            groups.setdefault(child, (line.person.full_name, record.group))
+    return await _rows(session, school_id, stands, groups, now, zone)
+
+
+async def _rows(session: AsyncSession, school_id: str, stands: dict[str, list[tuple[date, rules.Lesson]]],
+                groups: dict[str, tuple[str, str]], now: datetime, zone: ZoneInfo) -> list[Row]:
+    profile, days = await people.profile(session, school_id), await school_days.school_days(session, school_id)
+    reached = await calls.last_reached(session, school_id, stands)
+    told = {(one.child_id, one.since): one.told_at for one in (await session.exec(select(LeadershipTold).where(
+        LeadershipTold.school_id == school_id, col(LeadershipTold.child_id).in_(list(stands))))).all()}
+    found = []
+    for child, lessons in stands.items():
+        one = rules.missing(lessons, least=profile.missed_lessons, contact_days=profile.contact_days, school_day_after=days.after,
+                            reached_at=reached.get(child), zone_day=lambda at: at.astimezone(zone).date())
+        if one is not None:
+            name, group = groups[child]
+            found.append(Row(child, name, group, one, told.get((child, one.since.isoformat())),
+                             one.is_late(now.astimezone(zone).date())))
+    return sorted(found, key=lambda row: (row.missing.reached_at is not None, row.missing.contact_by, sort_key(row.name)))

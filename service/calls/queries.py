@@ -16,7 +16,7 @@ from service.calls.numbers import FAMILY, OWN, SCHOOL
 from service.calls.rules import Contact, Facts
 from service.calls.tables import Call, Calling, EmergencyUse, PersonalPhone
 from service.foundation.errors import NotFound
-from service.foundation.events import Actor, Role
+from service.foundation.events import SAFEGUARDING, Actor, Role
 from service.people import queries as people
 from service.people import registers, school_days
 from service.people import rules as people_rules
@@ -251,6 +251,14 @@ async def in_progress(session: AsyncSession, school_id: str) -> list[CallView]:
 async def about(session: AsyncSession, school_id: str, child_ids: Iterable[str], limit: int = 20) -> list[CallView]:
     """The calls about these children."""
     return await views(session, school_id, col(Call.child_id).in_(list(child_ids)), limit=limit)
+
+
+async def of_family(session: AsyncSession, actor: Actor, child_ids: Iterable[str]) -> list[CallView]:
+    """The calls that are over about these children, as a parent may know of them: theirs, and the school's to other adults. Not
+    what the safeguarding team said to another adult: it may be about the one who looks (policy: CM1)."""
+    team = [one.id for one in await people.holders(session, actor.school_id, SAFEGUARDING)]
+    return await views(session, actor.school_id, col(Call.child_id).in_(list(child_ids)), col(Call.ended_at).is_not(None),
+                       (Call.adult_id == actor.person_id) | col(Call.caller_id).not_in(team), limit=20)
 
 
 async def last_reached(session: AsyncSession, school_id: str, child_ids: Iterable[str]) -> dict[str, datetime]:
