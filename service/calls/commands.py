@@ -140,7 +140,7 @@ async def record(session: AsyncSession, actor: Actor, call_id: str, *, outcome: 
         wrong["next_on"] = "Enter the day of the next step, like 5/3/2027"
     if wrong:
         raise Invalid(fields=wrong)
-    row.outcome, row.agreed, row.next_step, row.next_on, row.recorded_at = outcome, agreed, next_step, next_on, now
+    row.outcome, row.what_agreed, row.next_step, row.next_on, row.recorded_at = outcome, agreed, next_step, next_on, now
     await publish(session, CallRecorded(row.child_id, row.id, outcome), actor)
 
 

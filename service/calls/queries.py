@@ -225,7 +225,7 @@ async def _views(session: AsyncSession, school_id: str, rows: Iterable[Call]) ->
     return [CallView(
         row.id, row.child_id, name(row.child_id, full=True), name(row.adult_id), links.get((row.child_id, row.adult_id), ""),
         row.caller_id, name(row.caller_id), row.lesson_id, row.purpose, row.by_telephone, row.asked_at, row.placed_at,
-        row.connected_at, row.ended_at, row.ended_why, row.message_left, row.outcome, row.agreed, row.next_step, row.next_on,
+        row.connected_at, row.ended_at, row.ended_why, row.message_left, row.outcome, row.what_agreed, row.next_step, row.next_on,
         row.recorded_at,
     ) for row in found]
 
@@ -258,7 +258,7 @@ async def of_family(session: AsyncSession, actor: Actor, child_ids: Iterable[str
     what the safeguarding team said to another adult: it may be about the one who looks (policy: CM1)."""
     team = [one.id for one in await people.holders(session, actor.school_id, SAFEGUARDING)]
     return await views(session, actor.school_id, col(Call.child_id).in_(list(child_ids)), col(Call.ended_at).is_not(None),
-                       (Call.adult_id == actor.person_id) | col(Call.caller_id).not_in(team), limit=20)
+                       (col(Call.adult_id) == actor.person_id) | col(Call.caller_id).not_in(team), limit=20)
 
 
 async def last_reached(session: AsyncSession, school_id: str, child_ids: Iterable[str]) -> dict[str, datetime]:

@@ -45,7 +45,7 @@ class Call(SQLModel, table=True):
     ended_by: str = Field(default="", max_length=32, description="A leader who ended it.")
     message_left: bool = False
     outcome: str = Field(default="", max_length=14)
-    agreed: str = Field(default="", max_length=1000)
+    what_agreed: str = Field(default="", max_length=1000)
     next_step: str = Field(default="", max_length=500)
     next_on: date | None = None
     recorded_at: datetime | None = None

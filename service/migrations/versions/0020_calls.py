@@ -15,8 +15,8 @@ KEPT = "OLD.school_id = OLD.school_id"
 CALL = differs("id", "school_id", "child_id", "adult_id", "caller_id", "lesson_id", "purpose", "by_telephone", "asked_at")
 OVER = "OLD.ended_at IS NOT NULL AND (NEW.ended_at IS NULL OR NEW.ended_at <> OLD.ended_at OR NEW.ended_why <> OLD.ended_why)"
 PLACED = "OLD.placed_at IS NOT NULL AND (NEW.placed_at IS NULL OR NEW.placed_at <> OLD.placed_at)"
-RECORDED = ("OLD.recorded_at IS NOT NULL AND (NEW.recorded_at IS NULL OR NEW.outcome <> OLD.outcome OR NEW.agreed <> OLD.agreed "
-            "OR NEW.next_step <> OLD.next_step)")
+RECORDED = ("OLD.recorded_at IS NOT NULL AND (NEW.recorded_at IS NULL OR NEW.outcome <> OLD.outcome "
+            "OR NEW.what_agreed <> OLD.what_agreed OR NEW.next_step <> OLD.next_step)")
 ASKED = differs("id", "school_id", "person_id", "why", "until", "asked_at")
 DECIDED = ("OLD.approved IS NOT NULL AND (NEW.approved IS NULL OR NEW.approved <> OLD.approved "
            "OR NEW.decided_by <> OLD.decided_by)")
@@ -69,7 +69,7 @@ def upgrade() -> None:
         word("lesson_id", 32), word("purpose", 8), flag("by_telephone"), moment("asked_at"),
         moment("placed_at", empty=True, index=True), word("grant_id", 32), moment("connected_at", empty=True),
         moment("ended_at", empty=True), word("ended_why", 12), word("ended_by", 32), flag("message_left"), word("outcome", 14),
-        word("agreed", 1000), word("next_step", 500), sa.Column("next_on", sa.Date(), nullable=True),
+        word("what_agreed", 1000), word("next_step", 500), sa.Column("next_on", sa.Date(), nullable=True),
         moment("recorded_at", empty=True),
         sa.CheckConstraint("purpose IN ('welfare', 'absence', 'incident', 'consent', 'other')"),
         sa.CheckConstraint("outcome IN ('', 'spoke', 'no-answer', 'child-answered', 'wrong-person')"),
