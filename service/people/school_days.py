@@ -1,6 +1,5 @@
 """On which days the school teaches: its terms, its weekdays, without its closures."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -23,20 +22,15 @@ class SchoolDays:
         return in_term and day.weekday() in self.weekdays and day not in self.closures
 
     def after(self, day: date, number: int) -> date:
-        """The `number`-th school day after `day`. Holidays may lie between; where no term is known, plain days are counted."""
-        found = (each for each in _later(day) if self.has(each))
-        ends = max((last for _, last in self.terms), default=day)
-        for each in found:
-            number -= 1
+        """The `number`-th school day after `day`. Holidays may lie between; where no more terms are known, plain days are counted."""
+        begins = day
+        for later in range(1, 400):
+            each = begins + timedelta(later)
+            if self.has(each):
+                day, number = each, number - 1
             if number == 0:
                 return each
-            if each >= ends:
-                break
         return day + timedelta(number)
-
-
-def _later(day: date) -> Iterator[date]:
-    return (day + timedelta(number) for number in range(1, 400))
 
 
 async def school_days(session: AsyncSession, school_id: str) -> SchoolDays:
