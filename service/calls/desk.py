@@ -149,6 +149,7 @@ class Desk:
             if isinstance(said, Allowed):
                 raise CannotTell()
             await commands.refuse(session, actor, wanted, said.code)
+            await commands.end(session, actor, call_id, Why.NOT_PLACED, refusal=said.code, now=self._clock.now())
         raise Refused(said.words, code=said.code)
 
     async def _numbers(self, session: Any, wanted: Wanted) -> tuple[Number | None, Number | None, Number | None]:
@@ -266,22 +267,26 @@ class Desk:
     async def _over(self, live: Live) -> None:
         cut = live.cut
         why = live.progress.why or Why.NOT_KNOWN
-        live.say(live.state())
-        await self._write_end(live.actor, live.id, why, refusal=cut.refusal.code if cut and cut.refusal else "",
-                              ended_by=cut.by if cut else "", message_left=live.message_left)
+        more = {"refusal": cut.refusal.code if cut and cut.refusal else "", "ended_by": cut.by if cut else "",
+                "message_left": live.message_left}
+        is_written = await self._wrote_end(live.actor, live.id, why, **more)
+        live.say(live.state())  # its page goes on to the record, which has to know
+        if not is_written:
+            await self._write_end(live.actor, live.id, why, **more)
 
     async def _write_end(self, actor: Actor, call_id: str, why: Why, **more: Any) -> None:
         """Until it is written: a call without an end keeps both out of the next. After a crash the start writes it."""
-        while True:
-            try:
-                async with self._database.writing() as session:
-                    await commands.end(session, actor, call_id, why, now=self._clock.now(), **more)
-                return
-            except Exception:
-                log.exception("call.end_not_written", call_id=call_id)
-                await asyncio.sleep(EVERY)
-                if self._is_closing:
-                    return
+        while not (await self._wrote_end(actor, call_id, why, **more) or self._is_closing):
+            await asyncio.sleep(EVERY)
+
+    async def _wrote_end(self, actor: Actor, call_id: str, why: Why, **more: Any) -> bool:
+        try:
+            async with self._database.writing() as session:
+                await commands.end(session, actor, call_id, why, now=self._clock.now(), **more)
+        except Exception:
+            log.exception("call.end_not_written", call_id=call_id)
+            return False
+        return True
 
     # What the caller and others do
 

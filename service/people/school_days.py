@@ -22,7 +22,7 @@ class SchoolDays:
         return in_term and day.weekday() in self.weekdays and day not in self.closures
 
     def after(self, day: date, number: int) -> date:
-        """The `number`-th school day after `day`. Holidays may lie between; where no more terms are known, plain days are counted."""
+        """The `number`-th school day after `day`. Holidays may lie between; without terms to come plain days count."""
         begins = day
         for later in range(1, 400):
             each = begins + timedelta(later)

@@ -18,7 +18,7 @@ from service.calls.way import End, Kind, NoWay
 from service.foundation.errors import Conflict
 from service.people import queries
 from service.people.tables import Guardianship, Telephone
-from tests.calls import MUM, OWN, Family, family, until
+from tests.home_calls import MUM, OWN, Family, family, until
 from tests.proofs import confirmed_post, with_session
 from tests.school import Running
 
@@ -255,7 +255,7 @@ async def test_a_teacher_calls_about_the_children_they_teach_and_about_no_others
     for role in ("pupil", "parent", "governor", "technician", "chair", "dpo"):
         assert (await (await home.as_(role)).get(f"/calls/new?child={home.child}")).status_code == 404, role
         assert (await home.ask(role)).status_code == 404, role
-    from tests.calls import name_of
+    from tests.home_calls import name_of
 
     away = next(person["id"] for person in home.school.made["people"] if person["role"] == "pupil"
                 and person["id"] not in {p for lesson in home.school.made["lessons"]
