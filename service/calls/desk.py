@@ -85,7 +85,8 @@ class Live:
         if self.message_left and stage is Stage.CONNECTED:
             words = "Leaving the school’s message"
         if self.progress.is_over:
-            words = self.words or WHY_WORDS[self.progress.why or Why.NOT_KNOWN]
+            why = self.progress.why or Why.NOT_KNOWN
+            words = self.words or (words if why is Why.HUNG_UP else WHY_WORDS[why])
         return {"type": "state", "state": stage.code, "words": words}
 
 
@@ -276,7 +277,9 @@ class Desk:
 
     async def _write_end(self, actor: Actor, call_id: str, why: Why, **more: Any) -> None:
         """Until it is written: a call without an end keeps both out of the next. After a crash the start writes it."""
-        while not (await self._wrote_end(actor, call_id, why, **more) or self._is_closing):
+        while True:
+            if await self._wrote_end(actor, call_id, why, **more) or self._is_closing:
+                return
             await asyncio.sleep(EVERY)
 
     async def _wrote_end(self, actor: Actor, call_id: str, why: Why, **more: Any) -> bool:

@@ -43,7 +43,8 @@ class Why(StrEnum):
 
 
 WHY_WORDS: dict[str, str] = {
-    Why.HUNG_UP: "Ended", Why.BUSY: "The line was busy", Why.NO_ANSWER: "Nobody answered", Why.REFUSED: "The call was not taken",
+    Why.HUNG_UP: "One of the two hung up", Why.BUSY: "The line was busy", Why.NO_ANSWER: "Nobody answered",
+    Why.REFUSED: "The call was not taken",
     Why.CANCELLED: "You ended the call before anybody answered", Why.FAULT: "The line failed",
     Why.RULE: "The rules do not allow this call any more", Why.NOT_CHECKED: "We could not check the rules, so we ended the call",
     Why.ENDED_BY_LEADER: "A leader ended the call", Why.PAGE_CLOSED: "The page was closed",

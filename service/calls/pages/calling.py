@@ -13,7 +13,7 @@ from service.calls.progress import WHY_WORDS
 from service.calls.queries import CallView, Wanted
 from service.calls.rules import CALLERS, PURPOSE_WORDS, WATCHERS, Refused
 from service.foundation.errors import Conflict, Invalid, NotFound, Unavailable
-from service.foundation.events import Actor, Role
+from service.foundation.events import LEADERS, Actor, Role
 from service.foundation.web import Audience, Now, Reading, render, see_other
 from service.people import queries as people
 from service.people.pages.forms import saved, words
@@ -33,6 +33,7 @@ async def show_list(request: Request, actor: Caller, session: Reading) -> Respon
         live=await queries.in_progress(session, actor.school_id) if watches else [], watches=watches,
         uses=await queries.emergencies(session, actor.school_id) if watches else [], purposes=PURPOSE_WORDS,
         reads_register=actor.is_any(rules.ANYBODYS), is_office=Role.OFFICE in actor.roles,
+        leaders=LEADERS,
     )
 
 

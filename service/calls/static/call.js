@@ -87,7 +87,7 @@ function draw() {
   if (isOver) return;
   const seconds = Math.floor((Date.now() - connectedAt) / 1000);
   const two = (/** @type {number} */ number) => String(number).padStart(2, "0");
-  timer.textContent = `${two(Math.floor(seconds / 60))}:${two(seconds % 60)}`;
+  timer.textContent = `, ${two(Math.floor(seconds / 60))}:${two(seconds % 60)}`;
 }
 
 /** @param {string} words */
