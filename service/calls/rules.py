@@ -27,6 +27,8 @@ FRESH = timedelta(minutes=2)
 
 
 class Purpose(StrEnum):
+    """Why a family is called. By `INCIDENT` it is shown that parents were told of one (policy: IN2)."""
+
     WELFARE = "welfare"
     ABSENCE = "absence"
     INCIDENT = "incident"

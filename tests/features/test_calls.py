@@ -220,7 +220,9 @@ async def test_a_parent_whose_telephone_a_barred_adult_answers_is_not_called(hom
 
 @pytest.mark.parametrize("whom", ["child", "stranger", "self"])
 async def test_only_an_adult_of_this_child_is_called_and_a_child_never(home: Family, whom: str) -> None:
-    adult = {"child": home.child, "stranger": home.school.person("parent", -1), "self": home.school.person("teacher")}[whom]
+    stranger = next(one["id"] for one in home.school.made["people"] if one["role"] == "parent" and one["id"] not in (
+        home.mum, home.dad))
+    adult = {"child": home.child, "stranger": stranger, "self": home.school.person("teacher")}[whom]
     assert (await home.ask(adult=adult)).status_code == 422
     async with home.school.database.reading() as session:
         assert (await session.exec(select(Call))).all() == []
@@ -599,3 +601,58 @@ async def test_whoever_leaves_leaves_no_number_behind(home: Family) -> None:
     async with home.school.database.reading() as session:
         assert (await session.exec(select(Telephone).where(Telephone.owner_id == home.mum))).all() == []
     assert MUM
+
+
+# -- what families and leaders are told ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("purpose", ["incident", "consent", "absence", "other"])
+async def test_why_a_family_was_called_is_kept_so_that_it_can_be_shown_that_they_were_told(home: Family, purpose: str) -> None:
+    """An incident is told to parents, and that they were is on record (policy: IN2)."""
+    call_id, _page = await placed(home, purpose=purpose)
+    desk(home).hang_up(home.live(call_id))
+    await over(home, call_id)
+    from service.calls.rules import PURPOSE_WORDS, Purpose
+
+    register = (await (await home.as_("dsl")).get("/calls/register")).text
+    assert PURPOSE_WORDS[Purpose(purpose)] in register
+
+
+async def test_a_parent_sees_who_called_and_not_what_the_safeguarding_team_said_to_the_other(home: Family) -> None:
+    for role in ("teacher", "dsl"):
+        call_id, _page = await placed(home, role)
+        desk(home).hang_up(home.live(call_id))
+        await over(home, call_id)
+        home.way.orders.clear()
+    pages = {}
+    for adult in (home.mum, home.dad):
+        pages[adult] = (await home.school.client(await home.school.cookie(adult)).get("/family")).text
+    assert "Mr Hall" in pages[home.mum].partition("Calls from school")[2]
+    assert "Okafor" in pages[home.mum].partition("Calls from school")[2]
+    assert "Mr Hall" in pages[home.dad].partition("Calls from school")[2]
+    assert "Okafor" not in pages[home.dad]
+    await home.link(home.dad, do_not_contact=True)
+    barred = (await home.school.client(await home.school.cookie(home.dad)).get("/family")).text
+    assert "Mr Hall" not in barred
+
+
+async def test_a_childs_page_lists_the_contacts_with_the_family(home: Family) -> None:
+    call_id, _page = await placed(home)
+    desk(home).hang_up(home.live(call_id))
+    await over(home, call_id)
+    page = (await (await home.as_("teacher")).get(f"/attendance/{home.child}")).text
+    assert "Contacts with the family" in page
+    assert "Call home" in page
+
+
+async def test_after_a_restore_nobody_is_called_until_what_was_withdrawn_is_entered_again(home: Family) -> None:
+    from service.foundation.bus import publish
+    from service.safeguarding.reopening.events import SystemRestored
+
+    async with home.school.database.writing() as session:
+        head = await queries.actor(session, home.school.person("headteacher"))
+        assert head is not None
+        at = home.school.clock.now().isoformat()
+        await publish(session, SystemRestored("state", at, at, 0, 0), head)
+    refused = await home.ask("dsl")
+    assert "restored from a back-up" in refused.text
