@@ -35,10 +35,9 @@ async def absent(request: Request, lesson_id: str, actor: Staff, session: Readin
 async def _absent(request: Request, actor: Actor, session: AsyncSession, lesson_id: str, refusal: Invalid | None = None,
                   about: str = "") -> Response:
     record, away = await queries.absent(session, actor, lesson_id)
-    late = {row.child_id: row for row in await queries.worklist(session, actor) if row.is_late}
     return await render(
         request, "lessons/engagement/absent.html", 422 if refusal else 200, title=f"Absent from {record.title}", record=record,
-        away=away, late=late, reasons=rules.REASONS, errors=words(refusal) if refusal else {}, about=about,
+        away=away, reasons=rules.REASONS, errors=words(refusal) if refusal else {}, about=about,
         may_call=actor.is_any(CALLERS), profile=await people.profile(session, actor.school_id),
     )
 

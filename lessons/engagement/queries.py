@@ -1,11 +1,12 @@
 """Who misses lessons, who has to be contacted by when, and who was (policy: RC2)."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons.attendance import queries as attendance
@@ -22,8 +23,9 @@ from service.people.rules import sort_key
 from service.people.tables import GroupMember
 
 AROUND = timedelta(days=14)
-BACK = timedelta(days=28)
-"""How far back a row of missed lessons is looked for."""
+BACK, LESSONS = timedelta(days=28), 20
+"""How far back a row of missed lessons is looked for, and in how many of a class: a class at a time, so that no lesson that is
+on waits for all of it (security G3)."""
 
 
 async def has_lessons_with(session: AsyncSession, adult_id: str, child_id: str) -> bool:
@@ -43,11 +45,13 @@ async def has_lessons_with(session: AsyncSession, adult_id: str, child_id: str) 
 
 @dataclass(frozen=True)
 class Absent:
-    """A pupil who was not there, or hardly. `known`: why, if somebody knows; `reached_at`: the last contact with the family."""
+    """A pupil who was not there, or hardly. `known`: why, if somebody knows; `reached_at`: the last contact with the family;
+    `is_late`: leadership was told, and nobody spoke to them since."""
 
     line: Line
     known: str
     reached_at: datetime | None
+    is_late: bool
 
     @property
     def id(self) -> str:
@@ -66,7 +70,12 @@ async def absent(session: AsyncSession, actor: Actor, lesson_id: str) -> tuple[L
     ids = [line.person.id for line in away]
     reached = await calls.last_reached(session, actor.school_id, ids)
     known = await _known(session, [lesson_id])
-    return record, [Absent(line, known.get((lesson_id, line.person.id), ""), reached.get(line.person.id)) for line in away]
+    told = dict((await session.exec(select(LeadershipTold.child_id, func.max(LeadershipTold.told_at)).where(
+        col(LeadershipTold.child_id).in_(ids)).group_by(col(LeadershipTold.child_id)))).all())
+    return record, [Absent(
+        line, known.get((lesson_id, line.person.id), ""), reached.get(line.person.id),
+        line.person.id in told and not (line.person.id in reached and reached[line.person.id] > told[line.person.id]),
+    ) for line in away]
 
 
 async def _known(session: AsyncSession, lesson_ids: Iterable[str]) -> dict[tuple[str, str], str]:
@@ -101,21 +110,32 @@ async def worklist(session: AsyncSession, actor: Actor) -> list[Row]:
 async def of_school(session: AsyncSession, school_id: str) -> list[Row]:
     now: datetime = session.info["clock"].now()
     zone = ZoneInfo((await people.school(session, school_id)).zone)
-    rows = (await session.exec(select(Lesson).where(
-        Lesson.school_id == school_id, Lesson.status == "planned", Lesson.ends_at <= now, Lesson.starts_at > now - BACK,
-        col(Lesson.breakout_of).is_(None), col(Lesson.pupil_id).is_(None)).order_by(col(Lesson.starts_at).desc()))).all()
-    records = [one for one in await attendance.of_lessons(session, school_id, list(rows)) if one.is_over and one.was_held]
-    known = await _known(session, [one.id for one in records])
-    stands: dict[str, list[tuple[date, rules.Lesson]]] = {}
+    over = (Lesson.school_id == school_id, Lesson.status == "planned", Lesson.ends_at <= now, Lesson.starts_at > now - BACK,
+            col(Lesson.breakout_of).is_(None), col(Lesson.pupil_id).is_(None))
+    lessons: dict[str, list[tuple[datetime, rules.Lesson]]] = {}
     groups: dict[str, tuple[str, str]] = {}
+    for group_id in (await session.exec(select(Lesson.group_id).where(*over).distinct())).all():
+        rows = (await session.exec(select(Lesson).where(*over, Lesson.group_id == group_id).order_by(
+            col(Lesson.starts_at).desc()).limit(LESSONS))).all()
+        await _add(session, school_id, list(rows), lessons, groups)
+        await asyncio.sleep(0)
+    stands = {child: [(at.astimezone(zone).date(), how) for at, how in sorted(found, reverse=True)]
+              for child, found in lessons.items()}
+    return await _rows(session, school_id, stands, groups, now, zone)
+
+
+async def _add(session: AsyncSession, school_id: str, rows: list[Lesson], lessons: dict[str, list[tuple[datetime, rules.Lesson]]],
+               groups: dict[str, tuple[str, str]]) -> None:
+    """How some lessons of one class stand for each of its children."""
+    records = [one for one in await attendance.of_lessons(session, school_id, rows) if one.is_over and one.was_held]
+    known = await _known(session, [one.id for one in records])
     for record in records:
         for line in record.pupils:
             child = line.person.id
             excused = (record.id, child) in known
-            how = (rules.Lesson.CAME if not was_away(line, record) else rules.Lesson.EXCUSED if excused else rules.Lesson.MISSED)
-            stands.setdefault(child, []).append((record.window.starts_at.astimezone(zone).date(), how))
+            how = rules.Lesson.CAME if not was_away(line, record) else rules.Lesson.EXCUSED if excused else rules.Lesson.MISSED
+            lessons.setdefault(child, []).append((record.window.starts_at, how))
             groups.setdefault(child, (line.person.full_name, record.group))
-    return await _rows(session, school_id, stands, groups, now, zone)
 
 
 async def _rows(session: AsyncSession, school_id: str, stands: dict[str, list[tuple[date, rules.Lesson]]],

@@ -113,3 +113,17 @@ async def test_a_lesson_that_never_opened_was_missed_by_nobody(school: Running) 
     child = await missed(school, opened=False)
     assert "Nobody. Every child came" in (await (await school.signed_in("office")).get("/engagement")).text
     assert child
+
+
+async def test_the_lessons_page_says_that_leadership_was_told_until_the_family_was_spoken_to(school: Running, away: str) -> None:
+    client = await school.signed_in("teacher")
+    async with school.database.reading() as session:
+        lesson = (await session.exec(select(Lesson.id).where(Lesson.title == "Maths 1"))).one()
+    school.clock.advance(timedelta(days=4).total_seconds())
+    await commands.tell_leadership(school.app.state)
+    client = await school.signed_in("teacher")
+    words = "No contact for 3 school days. Leadership has been told."
+    assert words in (await client.get(f"/lessons/{lesson}/absent")).text
+    school.clock.advance(60)
+    await spoke(school, away, school.clock.now())
+    assert words not in (await client.get(f"/lessons/{lesson}/absent")).text
