@@ -63,7 +63,7 @@ async def ask(session: AsyncSession, actor: Actor, pepper: Pepper, has_lessons_w
 async def decided(session: AsyncSession, pepper: Pepper, wanted: Wanted, has_lessons_with: Teaches, *,
                   is_placed: bool = False) -> rules.Allowed | Not:
     """What the rule says of a call now."""
-    found = await queries.facts(session, pepper, wanted, has_lessons_with)
+    found = await queries.facts(session, pepper, wanted, has_lessons_with, is_placed=is_placed)
     limit = rules.limits(await people.profile(session, wanted.school_id))
     return rules.decide(found, limit, session.info["clock"].now(), is_placed=is_placed)
 

@@ -1,8 +1,8 @@
 """Reading what decides a call, and what pages show of calls: SQL in, frozen dataclasses out, never a number (policy: CM5)."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from service.calls.rules import Contact, Facts
 from service.calls.tables import Call, Calling, EmergencyUse, PersonalPhone
 from service.foundation.errors import NotFound
 from service.foundation.events import SAFEGUARDING, Actor, Role
+from service.foundation.kept import kept
 from service.people import queries as people
 from service.people import registers, school_days
 from service.people import rules as people_rules
@@ -63,32 +64,60 @@ async def contacts(session: AsyncSession, pepper: Pepper, school_id: str, child_
         for one in found.values())
 
 
-async def facts(session: AsyncSession, pepper: Pepper, wanted: Wanted, has_lessons_with: Teaches) -> Facts:
-    """Everything that `rules.decide` asks, read now, in one view of the database."""
+async def facts(session: AsyncSession, pepper: Pepper, wanted: Wanted, has_lessons_with: Teaches, *,
+                is_placed: bool = False) -> Facts:
+    """Everything that `rules.decide` asks, in one view of the database.
+
+    `is_placed`: the look of each second. What protects the child (flags, roles, sign-in, grant) is read anew each time; what
+    changes by a decision of ours alone is believed until there was one (`kept`); and who else calls was asked at dialling.
+    """
     now: datetime = session.info["clock"].now()
     school = await people.school(session, wanted.school_id)
     local = now.astimezone(ZoneInfo(school.zone))
     caller = await people.actor(session, wanted.caller_id)
-    here = caller is not None and caller.school_id == wanted.school_id
-    child = (await people.people(session, wanted.school_id, [wanted.child_id], here_on=local.date())).get(wanted.child_id)
     adults = await contacts(session, pepper, wanted.school_id, wanted.child_id)
-    grant = await standing_grant(session, wanted.school_id, wanted.caller_id) if wanted.by_telephone else None
-    own = await numbers.known(session, pepper, wanted.school_id, [wanted.caller_id], OWN)
-    about, family = await _placed_before(session, wanted, [one.adult_id for one in adults], local)
-    return Facts(
-        caller=wanted.caller_id, roles=caller.roles if here and caller else frozenset(),
-        is_signed_in=await _is_signed_in(session, wanted, now), is_cleared=await _is_cleared(session, caller, local),
-        teaches=here and await _teaches(session, wanted.caller_id, wanted.child_id, has_lessons_with),
-        is_child=child is not None and child.is_child,
+    placed = Facts(
+        caller=wanted.caller_id, roles=caller.roles if caller and caller.school_id == wanted.school_id else frozenset(),
+        is_signed_in=await _is_signed_in(session, wanted, now),
         contact=next((one for one in adults if one.adult_id == wanted.adult_id), None), purpose=wanted.purpose,
         is_demo=school.is_demo, is_closed=await reopening.is_closed(session, wanted.school_id), zone=school.zone,
-        is_school_day=(await school_days.school_days(session, wanted.school_id)).has(local.date()),
-        about_child=about, to_family=family,
-        caller_is_busy=await _is_busy(session, wanted, Call.caller_id == wanted.caller_id),
-        callee_is_busy=await _is_busy(session, wanted, Call.adult_id == wanted.adult_id),
-        has_shown=bool(await numbers.known(session, pepper, wanted.school_id, [wanted.school_id], SCHOOL)),
-        by_telephone=wanted.by_telephone, own_number=own[wanted.caller_id].fit if wanted.caller_id in own else None, grant=grant,
+        caller_is_busy=False, callee_is_busy=False, by_telephone=wanted.by_telephone,
+        **asdict(await _standing(session, pepper, wanted, caller, local.date(), has_lessons_with)),
     )
+    if wanted.by_telephone:
+        own = await numbers.known(session, pepper, wanted.school_id, [wanted.caller_id], OWN)
+        grant = await standing_grant(session, wanted.school_id, wanted.caller_id)
+        placed = replace(placed, grant=grant, own_number=own[wanted.caller_id].fit if wanted.caller_id in own else None)
+    if is_placed:
+        return placed
+    about, family = await _placed_before(session, wanted, [one.adult_id for one in adults], local)
+    return replace(placed, about_child=about, to_family=family,
+                   caller_is_busy=await _is_busy(session, wanted, Call.caller_id == wanted.caller_id),
+                   callee_is_busy=await _is_busy(session, wanted, Call.adult_id == wanted.adult_id))
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """What of a call's facts changes by a decision of this service alone."""
+
+    is_cleared: bool
+    teaches: bool
+    is_child: bool
+    is_school_day: bool
+    has_shown: bool
+
+
+async def _standing(session: AsyncSession, pepper: Pepper, wanted: Wanted, caller: Actor | None, today: date,
+                    has_lessons_with: Teaches) -> _Standing:
+    async def read() -> _Standing:
+        child = (await people.people(session, wanted.school_id, [wanted.child_id], here_on=today)).get(wanted.child_id)
+        return _Standing(
+            await _is_cleared(session, caller, today),
+            await _teaches(session, wanted.caller_id, wanted.child_id, has_lessons_with), child is not None and child.is_child,
+            (await school_days.school_days(session, wanted.school_id)).has(today),
+            bool(await numbers.known(session, pepper, wanted.school_id, [wanted.school_id], SCHOOL)))
+
+    return await kept(session, ("call", wanted.school_id, wanted.caller_id, wanted.child_id, today), read)
 
 
 async def _is_signed_in(session: AsyncSession, wanted: Wanted, now: datetime) -> bool:
@@ -97,14 +126,14 @@ async def _is_signed_in(session: AsyncSession, wanted: Wanted, now: datetime) ->
         SignIn.ends_at > now))).first() is not None
 
 
-async def _is_cleared(session: AsyncSession, caller: Actor | None, local: datetime) -> bool:
+async def _is_cleared(session: AsyncSession, caller: Actor | None, today: date) -> bool:
     """A valid DBS check and a signed agreement (policy: AC8, CO1)."""
     if caller is None:
         return False
     checks = (await session.exec(select(DbsCheck).where(
         DbsCheck.school_id == caller.school_id, DbsCheck.person_id == caller.person_id,
         col(DbsCheck.withdrawn_at).is_(None)))).all()
-    valid = any(people_rules.is_current(check.checked_on, check.recheck_on, local.date()) for check in checks)
+    valid = any(people_rules.is_current(check.checked_on, check.recheck_on, today) for check in checks)
     return valid and (await agreements.standing(session, caller)).may_enter
 
 
