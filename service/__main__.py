@@ -163,6 +163,7 @@ async def demo_proofs(app: FastAPI) -> dict[str, str]:
     secret, kept = pyotp.random_base32(), await state.passwords.hash(words)
     async with state.database.writing() as session:
         staff = await seed.give_proofs(session, state.pepper, state.clock.now(), password_hash=kept, secret=secret)
+        await seed.give_numbers(session, state.pepper, state.clock.now())
     state.dev_proofs = dict.fromkeys(staff, (words, secret))
     return {"password": words, "one_time_secret": secret}
 

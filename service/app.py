@@ -20,6 +20,7 @@ import consent.requests.pages as request_pages
 import lessons.attendance.pages as attendance_pages
 import lessons.attention.pages as attention_pages
 import lessons.breakouts.pages as breakouts_pages
+import lessons.engagement.pages as engagement_pages
 import lessons.guests.pages as guests_pages
 import lessons.live.alone as lesson_alone
 import lessons.live.door as lesson_door
@@ -37,6 +38,8 @@ import recordings.grants.pages as grants_pages
 import recordings.marks.pages as marks_pages
 import recordings.pages as recordings_pages
 import recordings.told.pages as told_pages
+import service.calls.line as call_line
+import service.calls.pages as calls_pages
 import service.people.pages as people_pages
 import service.people.phones.pages as phones_pages
 import service.safeguarding.breaches.pages as breaches_pages
@@ -48,6 +51,8 @@ import service.selftest.pages as selftest_pages
 from consent.agreements import queries as agreements
 from consent.documents.commands import seed_all as seed_texts
 from lessons.attention import sweep
+from lessons.engagement.commands import tell_leadership
+from lessons.engagement.queries import has_lessons_with
 from lessons.live.reading import DECIDES_NOTHING, Rosters
 from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
@@ -64,6 +69,8 @@ from recordings.vault import Vault
 from service import files, metrics
 from service.backup import health as backup_health
 from service.backup.restoring import refuse_half_restored
+from service.calls.desk import Desk
+from service.calls.way import Way
 from service.foundation import audit, banners, bus, health, jobs, mail, web
 from service.foundation.clock import Clock, SystemClock
 from service.foundation.crowd import Crowd
@@ -117,8 +124,11 @@ ROUTERS = (
     grants_pages.router,
     told_pages.router,
     attendance_pages.router,
+    engagement_pages.router,
     selftest_pages.router,
     guests_pages.router,
+    *calls_pages.ROUTERS,
+    call_line.router,
     breakouts_pages.router,
     *mobile_routes.ROUTERS,
     mobile_routes.description,
@@ -139,11 +149,13 @@ TEMPLATES = {
     "impact": "service.safeguarding.impact",
     "breaches": "service.safeguarding.breaches",
     "recordings": "recordings",
+    "calls": "service.calls",
     "lessons": "lessons",
     "selftest": "service.selftest",
 }
 HERE = Path(__file__).parent
-STATIC = {"/lessons": HERE.parent / "lessons/static", "/recordings": HERE.parent / "recordings/static", "": HERE / "static"}
+STATIC = {"/lessons": HERE.parent / "lessons/static", "/recordings": HERE.parent / "recordings/static",
+          "/calls": HERE / "calls/static", "": HERE / "static"}
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
@@ -167,6 +179,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.proofs = Proofs(app.state.clock)
     app.state.limits = mobile_route.Limits()
     app.state.rosters = Rosters()
+    app.state.has_lessons_with = has_lessons_with
+    app.state.way = None
     app.state.parents_app = Shell()
     app.state.crowd = Crowd()
     app.state.preparations = Preparations()
@@ -219,6 +233,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await recover_recordings(state.database, state.vault, state.clock)
         await destruction.reconcile(state.database, state.vault, state.clock)
         await _open_rooms(state, stack)
+        await _open_desk(state, stack)
         for name, job in _jobs(app):
             task = asyncio.create_task(jobs.keep_running(name, job), name=name)
             stack.push_async_callback(_finish, task)
@@ -237,6 +252,20 @@ async def _open_rooms(state: Any, stack: AsyncExitStack) -> None:
     public = audit.signing_key(state.keys).public_key()
     state.rooms.self_test_fails = lambda: report.forbids(settings.data, public)
     stack.push_async_callback(state.rooms.close)
+
+
+async def _open_desk(state: Any, stack: AsyncExitStack) -> None:
+    """Calls, over whatever carries them: `state.way`, or nothing. What an earlier run left open is closed as not known."""
+    def seen(session_id: str) -> None:
+        state.seen[session_id] = state.clock.now()
+
+    def way() -> Way | None:
+        carries: Way | None = state.way
+        return carries
+
+    state.desk = Desk(state.database, state.clock, state.pepper, way=way, has_lessons_with=state.has_lessons_with, seen=seen)
+    await state.desk.begin()
+    stack.push_async_callback(state.desk.close)
 
 
 def _listed(setting: str) -> list[str]:
@@ -268,6 +297,7 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     yield "destruction", lambda: jobs.every(60, destroy)
     yield "recordings to the store", lambda: jobs.every(60, state.mover.move_sealed)
     yield "reminders", lambda: jobs.every(3_600, lambda: remind(state))
+    yield "leadership", lambda: jobs.every(3_600, lambda: tell_leadership(state))
     yield "old mails", lambda: jobs.every(86_400, lambda: mail.clear(state.database, state.clock))
     yield "old answers", lambda: jobs.every(3_600, lambda: mobile_once.clear(state.database, state.clock))
     yield "old notices", lambda: jobs.every(86_400, lambda: push.clear(state.database, state.clock))

@@ -20,6 +20,7 @@ from consent.documents import commands as documents
 from consent.tables import ConsentResponse
 from lessons.tables import Lesson, LessonAdult
 from service import seed_one_to_one
+from service.calls import numbers
 from service.foundation.db import new_id
 from service.foundation.events import Role
 from service.people import one_time_codes
@@ -158,6 +159,16 @@ async def give_proofs(session: AsyncSession, pepper: Pepper, now: datetime, *, p
             secret=pepper.seal(one_time_codes.PURPOSE, person_id, secret),
         ))
     return staff
+
+
+async def give_numbers(session: AsyncSession, pepper: Pepper, now: datetime) -> None:
+    """Telephone numbers that nobody has (Ofcom, drama numbers), for every parent of the demo school and for the school itself."""
+    school = (await session.exec(select(School).where(School.is_demo))).one()
+    parents = (await session.exec(select(PersonRole.person_id).where(
+        PersonRole.school_id == school.id, PersonRole.role == Role.PARENT).order_by(col(PersonRole.person_id)))).all()
+    for number, parent in enumerate(parents):
+        await numbers.keep(session, pepper, school.id, parent, numbers.FAMILY, f"07700 900{number:03}", now)
+    await numbers.keep(session, pepper, school.id, school.id, numbers.SCHOOL, "01632 960123", now)
 
 
 def _adult(session: AsyncSession, made: Seeded, title: str, given: str, family: str, roles: tuple[Role, ...]) -> Person:

@@ -21,6 +21,10 @@ from recordings import events as recordings
 from recordings.ending import events as endings
 from recordings.forgetting import forget_key
 from recordings.preparation.commands import forget
+from service.calls import desk
+from service.calls import events as calls
+from service.calls import mails as call_mails
+from service.calls.commands import forget_numbers
 from service.foundation.banners import ring
 from service.foundation.bus import AfterCommit, Closing, InTransaction, Subscribers
 from service.foundation.events import Event
@@ -47,6 +51,11 @@ CHANGES_A_ROOM: tuple[type[Event], ...] = (
     breakouts.BreakoutOpened, breakouts.PupilPlaced, breakouts.BreakoutsClosed,
 )
 ENDS_SIGN_INS: tuple[type[Event], ...] = (people.SignedOut, people.SessionsEnded)
+CHANGES_A_CALL: tuple[type[Event], ...] = (
+    people.RolesChanged, people.PersonLeft, people.GroupChanged, people.GuardianshipAdded, people.GuardianshipChanged,
+    people.DbsWithdrawn, people.RosterImported, people.ProfileChanged, lessons.LessonCancelled, lessons.CoverArranged,
+    calls.PersonalPhoneEnded, calls.SchoolNumberChanged, calls.OwnNumberChanged, people.SignedOut, people.SessionsEnded,
+)
 CALLS_SOMEBODY: tuple[type[Event], ...] = (
     safeguarding.AlertRaised, safeguarding.AlertMoved, safeguarding.AlertNoted, safeguarding.AlertTaken,
     safeguarding.AlertClosed, safeguarding.AlertPassedOn, safeguarding.AlertHandedOver, safeguarding.AlertReleased,
@@ -57,15 +66,17 @@ CALLS_SOMEBODY: tuple[type[Event], ...] = (
 )
 """Or calls them no longer; and who is signed out is not kept waiting for news."""
 CLOSING: dict[type[Event], tuple[Closing, ...]] = {
-    approvals.OneToOneRevoked: (withhold,), people.SignedOut: (cut_off,), people.SessionsEnded: (cut_off,),
+    approvals.OneToOneRevoked: (withhold,), people.SignedOut: (cut_off, desk.cut_off),
+    people.SessionsEnded: (cut_off, desk.cut_off), calls.PersonalPhoneEnded: (desk.end_personal,),
     endings.DestructionBegun: (forget_key,), recordings.RecordingKeyDestroyed: (forget_key,),
 }
 AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = {
     event: ((refresh_rooms,) if event in CHANGES_A_ROOM else ()) + ((refresh_rooms_of,) if event in ENDS_SIGN_INS else ())
-    + ((ring,) if event in CALLS_SOMEBODY else ())
-    for event in (*CHANGES_A_ROOM, *ENDS_SIGN_INS, *CALLS_SOMEBODY)
+    + ((desk.look,) if event in CHANGES_A_CALL else ()) + ((ring,) if event in CALLS_SOMEBODY else ())
+    for event in (*CHANGES_A_ROOM, *ENDS_SIGN_INS, *CHANGES_A_CALL, *CALLS_SOMEBODY)
 } | {recordings.RecordingKeyDestroyed: (forget,)}
 
+LEAVES: tuple[InTransaction, ...] = (forget_numbers,)
 LEAVES_ROLES: tuple[InTransaction, ...] = (end_what_nobody_may_approve_any_more, release_what_nobody_has)
 IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     safeguarding.AlertRaised: (alert_mails.write,), safeguarding.AlertMoved: (alert_mails.write,),
@@ -81,7 +92,7 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     approvals.OneToOneRefused: (mails.answer,), approvals.OneToOneApproved: (mails.approve, families.tell_of_one_to_one),
     approvals.OneToOneWithdrawn: (mails.decided,), approvals.OneToOneNotNeeded: (mails.decided,),
     approvals.OneToOneRevoked: (cancel_what_is_to_come, families.tell_of_one_to_one),
-    people.RolesChanged: LEAVES_ROLES, people.PersonLeft: LEAVES_ROLES, people.RosterImported: LEAVES_ROLES,
+    people.RolesChanged: LEAVES_ROLES, people.PersonLeft: LEAVES_ROLES + LEAVES, people.RosterImported: LEAVES_ROLES + LEAVES,
     **dict.fromkeys((people.PersonAdded, people.PersonReturned, people.PeopleStaged), (impact_commands.refuse_real_pupils,)),
     **dict.fromkeys((guests.GuestApproved, guests.GuestRefused, lessons.LessonApproved, lessons.LessonRefused, people.RoleAgreed,
                      people.RoleRefused, people.ProfileChanged, people.ProfileChangeRefused), (mails.tell_asker,)),
@@ -89,6 +100,8 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     consents.ConsentWithdrawn: (consent_mails.tell_respondent, put_before_the_team, mails.place_ended,
                                  families.tell_of_permission),
     phones.PhoneAdded: (families.tell_of_phone,), phones.RefreshReused: (families.tell_of_phone,),
+    calls.PersonalPhoneAsked: (call_mails.ask_to_decide,), calls.OwnPhoneUsedInEmergency: (call_mails.tell_leaders,),
+    **dict.fromkeys((calls.PersonalPhoneApproved, calls.PersonalPhoneRefused, calls.PersonalPhoneEnded), (call_mails.answer,)),
     people.SchoolFounded: (documents.begin, agreement_commands.begin),
     people.BadgeIssued: (refuse_adults_of_their_lessons,), people.BadgeUnlocked: (refuse_adults_of_their_lessons,),
 }

@@ -8,6 +8,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons.attendance import chart, commands, export, queries, rules
 from recordings.grants import queries as recordings
+from service.calls import queries as calls
+from service.calls.commands import OUTCOMES
+from service.calls.rules import CALLERS, PURPOSE_WORDS
 from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import Actor
 from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
@@ -26,7 +29,11 @@ async def lessons(request: Request, actor: Staff, session: Reading) -> Response:
 @router.get("/attendance/{pupil_id}")
 async def pupil(request: Request, pupil_id: str, actor: Staff, session: Reading) -> Response:
     found = await queries.pupil_record(session, actor, pupil_id)
-    return await render(request, "lessons/attendance/pupil.html", title=f"Attendance of {found.pupil.full_name}", record=found)
+    return await render(
+        request, "lessons/attendance/pupil.html", title=f"Attendance of {found.pupil.full_name}", record=found,
+        may_call=actor.is_any(CALLERS), calls=await calls.about(session, actor.school_id, [pupil_id]), purposes=PURPOSE_WORDS,
+        outcomes=OUTCOMES,
+    )
 
 
 @router.get("/lessons/{lesson_id}/attendance")

@@ -70,6 +70,11 @@ class LessonRecord:
         return sum(line.stands.came for line in self.pupils)
 
     @property
+    def was_held(self) -> bool:
+        """Whether it opened at all: nobody missed a lesson that there was not."""
+        return self.register.began is not None
+
+    @property
     def pause_minutes(self) -> int:
         return rules.whole_minutes(rules.total(self.register.pauses))
 
@@ -162,6 +167,13 @@ async def of_child(session: AsyncSession, school_id: str, child_id: str, rows: l
     found, profile = await _read(session, school_id, rows), await people.profile(session, school_id)
     now = session.info["clock"].now()
     return [_record(row, found, profile, now, False, child_id) for row in rows]
+
+
+async def of_lessons(session: AsyncSession, school_id: str, rows: list[Lesson]) -> list[LessonRecord]:
+    """The records of these lessons, for the service itself: whoever shows them asks who may see them."""
+    found, profile = await _read(session, school_id, rows), await people.profile(session, school_id)
+    now = session.info["clock"].now()
+    return [_record(row, found, profile, now, False, "") for row in rows]
 
 
 async def _has_business(session: AsyncSession, actor: Actor, pupil_id: str) -> bool:

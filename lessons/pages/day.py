@@ -8,6 +8,8 @@ from fastapi.responses import Response
 
 from lessons import queries
 from lessons.proposals import TEACHING
+from service.calls import queries as calls
+from service.calls.rules import PURPOSE_WORDS
 from service.foundation.crowd import Stage, in_turn
 from service.foundation.events import LEADERS, SAFEGUARDING, Actor, Role
 from service.foundation.web import Audience, Now, Reading, render
@@ -38,4 +40,6 @@ PLANNERS = frozenset({Role.TEACHER}) | LEADERS
 async def family(request: Request, actor: Parent, session: Reading, now: Now) -> Response:
     zone = (await people.school(session, actor.school_id)).zone
     children = await queries.family(session, actor, now.astimezone(ZoneInfo(zone)).date())
-    return await render(request, "lessons/family.html", title="Hello", children=children)
+    told = await calls.of_family(session, actor, [child.child_id for child in children])
+    return await render(request, "lessons/family.html", title="Hello", children=children, purposes=PURPOSE_WORDS,
+                        calls=told)

@@ -12,6 +12,7 @@ from lessons.guests import rules as guests
 from lessons.live import reading
 from lessons.pages.day import DAY
 from lessons.queries import LessonView
+from service.calls.rules import CALLERS
 from service.foundation.crowd import Stage, in_turn
 from service.foundation.events import Actor
 from service.foundation.web import Audience, Now, Reading, render, say_day, say_time, see_other
@@ -74,7 +75,8 @@ async def room(session: AsyncSession, actor: Actor, view: LessonView) -> dict[st
         "urls": {
             "door": f"{address}/door", "socket": f"{address}/socket", "worried": "/worried",
             "home": "/guest" if view.part == "guest" else "/today",
-            "attendance": attendance if view.may_change else "", "call_home": "",
+            "attendance": attendance if view.may_change else "",
+            "call_home": f"{address}/absent" if view.may_change and actor.is_any(CALLERS) else "",
         },
         "problem": _problem(view, actor),
     }

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import bindparam
@@ -21,8 +22,9 @@ from service.foundation.bus import publish
 from service.foundation.db import new_id
 from service.foundation.errors import Conflict, NotFound
 from service.foundation.events import Actor
-from service.people import registers, roster, roster_plan, rules, sessions
+from service.people import numbers, registers, roster, roster_plan, rules, sessions
 from service.people.events import PeopleStaged, RosterChecked, RosterImported
+from service.people.hashing import Pepper
 from service.people.tables import (
     Badge,
     DbsCheck,
@@ -34,7 +36,9 @@ from service.people.tables import (
     School,
     SignIn,
     TeachingGroup,
+    Telephone,
 )
+from service.people.telephones import Sealed
 
 BATCH = 150
 KEPT = timedelta(days=1)
@@ -59,7 +63,8 @@ class Ids:
 async def check(state: Any, actor: Actor, raw: bytes, *, is_whole: bool) -> str:
     """Read and check a file, and keep what was read until somebody saves it. Returns the import's id."""
     now = state.clock.now()
-    sheet = await asyncio.to_thread(roster.read, raw, now.date())
+    seal = partial(_sealed, state.pepper, actor.school_id)
+    sheet = await asyncio.to_thread(roster.read, raw, now.date(), seal)
     kept = await asyncio.to_thread(lambda: json.dumps(roster.to_plain(sheet), default=str))
     async with state.database.writing() as session:
         await session.exec(delete(RosterImport).where(
@@ -70,6 +75,15 @@ async def check(state: Any, actor: Actor, raw: bytes, *, is_whole: bool) -> str:
         session.add(row)
         await publish(session, RosterChecked(row.id, len(sheet.records), len(sheet.problems)), actor)
     return row.id
+
+
+def _sealed(pepper: Pepper, school_id: str, external_id: str, text: str) -> Sealed | None:
+    return numbers.sealed(pepper, school_id, _waiting(external_id), text)
+
+
+def _waiting(external_id: str) -> str:
+    """Whose a number is while its owner may have no id here yet."""
+    return f"import {external_id}"
 
 
 async def planned(state: Any, actor: Actor, import_id: str) -> tuple[RosterImport, roster.Sheet, roster_plan.Plan]:
@@ -92,8 +106,11 @@ async def save(state: Any, actor: Actor, import_id: str) -> roster_plan.Plan:
         people = {one.fields.external_id or "": new_id() for one in plan.new}
         async with _not_yet(state, actor.school_id):
             ids = await _stage(state, actor, row.id, plan, people)
+            later = [one for one in plan.phones if one.external_id not in ids.new]
+            phones = await _phones(state, actor.school_id, ids.people, later)
             async with state.database.writing() as session:
                 await _let_in(session, actor, row, plan, ids)
+                await _change_phones(session, actor.school_id, ids, later, phones)
     return plan
 
 
@@ -117,8 +134,9 @@ async def _forget_staged(state: Any, school_id: str) -> None:
                 await session.exec(delete(TeachingGroup).where(
                     col(TeachingGroup.school_id) == school_id, col(TeachingGroup.archived_on) == rules.NOT_YET))
                 return
-            for table, column in ((Guardianship, Guardianship.child_id), (Guardianship, Guardianship.guardian_id),
-                                  (GroupMember, GroupMember.person_id), (PersonRole, PersonRole.person_id), (Person, Person.id)):
+            for table, column in ((Telephone, Telephone.owner_id), (Guardianship, Guardianship.child_id),
+                                  (Guardianship, Guardianship.guardian_id), (GroupMember, GroupMember.person_id),
+                                  (PersonRole, PersonRole.person_id), (Person, Person.id)):
                 await session.exec(delete(table).where(col(column).in_(staged)))
 
 
@@ -143,7 +161,22 @@ async def _stage(state: Any, actor: Actor, import_id: str, plan: roster_plan.Pla
     for joins in _batches([one for one in plan.joins if one[0] in people]):
         async with state.database.writing() as session:
             await _insert(session, GroupMember, [_member(school_id, known, groups, one) for one in joins])
+    for phones in _batches(await _phones(state, school_id, known, [one for one in plan.phones if one.external_id in people])):
+        async with state.database.writing() as session:
+            await _insert(session, Telephone, phones)
     return Ids(frozenset(people), known, groups)
+
+
+async def _phones(state: Any, school_id: str, known: dict[str, str],
+                  phones: Sequence[roster_plan.NewPhone]) -> list[dict[str, Any]]:
+    """Rows of the numbers that are new, each bound to whom it is of by now."""
+    def row(one: roster_plan.NewPhone, phone: Sealed) -> dict[str, Any]:
+        owner = known[one.external_id]
+        bound = numbers.moved(state.pepper, school_id, phone, _waiting(one.external_id), owner)
+        return {"id": new_id(), "school_id": school_id, "owner_id": owner, "kind": "family", "cipher": bound.cipher,
+                "hash": bound.hash, "language": one.language, "noted_at": state.clock.now()}
+
+    return await asyncio.to_thread(lambda: [row(one, one.phone) for one in phones if one.phone])
 
 
 async def _known(state: Any, school_id: str) -> dict[str, str]:
@@ -203,8 +236,22 @@ async def _let_in(session: AsyncSession, actor: Actor, row: RosterImport, plan: 
                     for external_id, number, on in plan.new_dbs if ids.people[external_id] != actor.person_id)
     await _leavers(session, actor, [person_id for person_id, _ in plan.left], now)
     await session.exec(update(RosterImport).where(col(RosterImport.id) == row.id).values(saved_at=now, rows=""))
-    changed = tuple(change.id for change in plan.changed)
+    changed = tuple(dict.fromkeys([*(change.id for change in plan.changed), *(
+        ids.people[one.external_id] for one in plan.phones if one.external_id not in ids.new)]))
     await publish(session, RosterImported(row.id, len(plan.new), changed, tuple(one for one, _ in plan.left)), actor)
+
+
+async def _change_phones(session: AsyncSession, school_id: str, ids: Ids, changes: Sequence[roster_plan.NewPhone],
+                         rows: Sequence[dict[str, Any]]) -> None:
+    """A number takes the place of the one before; where only the language is another, the number stays."""
+    theirs = (col(Telephone.school_id) == school_id, col(Telephone.kind) == "family")
+    for batch in _batches(rows):
+        await session.exec(delete(Telephone).where(*theirs, col(Telephone.owner_id).in_([row["owner_id"] for row in batch])))
+    await _insert(session, Telephone, rows)
+    for one in changes:
+        if one.phone is None:
+            await session.exec(update(Telephone).where(
+                *theirs, col(Telephone.owner_id) == ids.people[one.external_id]).values(language=one.language))
 
 
 async def _change(session: AsyncSession, table: type[SQLModel], changes: Sequence[roster_plan.Changed]) -> None:
@@ -257,11 +304,15 @@ async def snapshot(session: AsyncSession, school_id: str) -> roster_plan.Snapsho
     for person_id, number in (await session.exec(select(DbsCheck.person_id, DbsCheck.certificate_number).where(
             DbsCheck.school_id == school_id))).all():
         numbers.setdefault(person_id, set()).add(number)
+    phones = {owner: (known, language) for owner, known, language in (await session.exec(
+        select(Telephone.owner_id, Telephone.hash, Telephone.language).where(
+            Telephone.school_id == school_id, Telephone.kind == "family"))).all()}
     powerful = set((await session.exec(select(PersonRole.person_id).where(
         PersonRole.school_id == school_id, col(PersonRole.role).not_in(rules.OFFICE_GIVES)))).all())
     people = {external[row.id]: roster_plan.Known(
         row.id, registers.fields_of(row), row.left_on is not None and row.left_on <= today, frozenset(classes.get(row.id, ())),
         frozenset(numbers.get(row.id, ())), links.get(row.id, {}), row.id in powerful,
+        *phones.get(row.id, ("", "")),
     ) for row in rows if row.id in external and row.left_on != rules.NOT_YET}
     emails = {row.email: row.id for row in rows if row.email}
     groups = (await session.exec(select(TeachingGroup.name).where(TeachingGroup.school_id == school_id))).all()

@@ -16,6 +16,7 @@ from typing import Any
 from service.foundation.errors import Invalid
 
 Value = int | bool | str
+UNITS = ("minutes", "hours", "days", "pupils", "o’clock", "calls", "lessons")
 STAGES = ("Early years", *(f"Key stage {stage}" for stage in range(1, 6)))
 
 
@@ -52,6 +53,12 @@ class Profile:
     pupils_asked_from: int = 18  # years; beside the parents, whose answers stay as needed as they were
     alert_minutes: int = 5
     blur_may_be_off: bool = False  # policy: RL3
+    calls_from: int = 8  # o'clock, on the school's wall, policy: CM2
+    calls_until: int = 18
+    calls_a_child_a_day: int = 6
+    calls_a_family_an_hour: int = 3
+    missed_lessons: int = 3  # in a row, before a child is taken not to engage, policy: RC2
+    contact_days: int = 3  # school days without contact, before leadership is told
 
     def longest(self, key_stage: int) -> timedelta:
         return timedelta(minutes=self.lesson_minutes[key_stage])
@@ -112,7 +119,7 @@ class Rule:
     @property
     def unit(self) -> str:
         """What a number of it counts, for the hint of its box."""
-        return next(unit for unit in ("minutes", "hours", "days", "pupils") if unit in self.says)
+        return next(unit for unit in UNITS if unit in self.says)
 
     @property
     def options(self) -> tuple[tuple[str, str], ...]:
@@ -132,6 +139,7 @@ class Rule:
 NO_YES: tuple[tuple[Value, str], ...] = ((False, "No"), (True, "Yes"))
 LENGTH, ROOM, ONE, CAMERA = "Length of a lesson", "Before and after a lesson", "One-to-one and approvals", "Cameras and chat"
 KEPT, SIGNING, FAMILIES, ALERTS = "Recordings", "Signing in", "Permissions of families", "Alerts"
+CALLS = "Calls home"
 CHAT: tuple[tuple[Value, str], ...] = (
     (6, "for nobody"), *((stage, f"from {STAGES[stage].lower()}") for stage in range(5, -1, -1)),
 )
@@ -189,6 +197,20 @@ RULES: dict[str, Rule] = {
                           "a child who is worried waits longer for the next person", low=1, high=30),
     "teacher_late_minutes": Rule(ALERTS, "“Teacher has not arrived” after", "RL1", Affects.PUPILS,
                                  "children wait for longer without an adult before somebody is told", low=1, high=15),
+    "calls_from": Rule(CALLS, "Families are called", "CM2", Affects.FAMILIES, "families are called earlier in the day",
+                       Less.LOWER, 7, 10, "from {} o’clock"),
+    "calls_until": Rule(CALLS, "Families are called no later than", "CM2", Affects.FAMILIES,
+                        "families are called later in the day", low=15, high=21, says="{} o’clock"),
+    "calls_a_child_a_day": Rule(CALLS, "About one child in a day", "CM2", Affects.FAMILIES,
+                                "a family is called more often", low=1, high=20, says="{} calls at most"),
+    "calls_a_family_an_hour": Rule(CALLS, "To one family in an hour", "CM2", Affects.FAMILIES,
+                                   "a family is called more often", low=1, high=10, says="{} calls at most"),
+    "missed_lessons": Rule(CALLS, "A child is taken not to engage after", "RC2", Affects.PUPILS,
+                           "a child is missed for longer before anybody calls", low=1, high=10,
+                           says="{} lessons missed in a row"),
+    "contact_days": Rule(CALLS, "Leadership is told after", "RC2", Affects.PUPILS,
+                         "a child is out of contact for longer before leadership knows", low=1, high=10,
+                         says="{} school days without contact"),
 }
 
 

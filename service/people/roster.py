@@ -1,22 +1,27 @@
 """A roster file: what its rows say, and what is wrong with them. Pure: bytes in, a sheet of good rows and problems out.
 
-A telephone number is never read. The columns are described in docs/people-csv.md.
+A telephone number is sealed in the moment it is read, and in no message (policy: CM5). The columns: docs/people-csv.md.
 """
 
 import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
 from service.foundation.errors import Invalid
 from service.foundation.events import Role
-from service.people import rules
+from service.people import rules, telephones
+from service.people.telephones import Sealed
 
-GUARDIAN = ("id", "title", "first name", "last name", "relationship", "email", "parental responsibility", "lives with")
+Seal = Callable[[str, str], Sealed | None]
+"""The id of somebody in the school's own system, and what is written as their number; None where that can never be called."""
+HOLDS_NO_NUMBER = "there is a telephone number in the column “{}”. Numbers belong under “guardian 1 phone”"
+GUARDIAN = ("id", "title", "first name", "last name", "relationship", "email", "parental responsibility", "lives with", "phone",
+            "language")
 COLUMNS = (
     "type", "id", "title", "first name", "last name", "known as", "date of birth", "year", "classes", "email", "roles",
     "dbs number", "dbs date", *(f"guardian {number} {name}" for number in (1, 2) for name in GUARDIAN),
@@ -49,6 +54,8 @@ class Guardian:
     contact_order: int
     parental_responsibility: str
     lives_with: bool | None
+    phone: Sealed | None = None
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,8 +104,15 @@ class Sheet:
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
-def read(raw: bytes, today: date) -> Sheet:
-    """Every row of a file as spreadsheets save it: UTF-8 with or without its mark, Windows-1252; comma, semicolon or tab."""
+def _refused(owner: str, text: str) -> None:
+    """Without something to seal a number with none is read."""
+
+
+def read(raw: bytes, today: date, seal: Seal = _refused) -> Sheet:
+    """Every row of a file as spreadsheets save it: UTF-8 with or without its mark, Windows-1252; comma, semicolon or tab.
+
+    `seal`: what becomes of a number; a sheet holds none that anybody could read.
+    """
     rows = _rows(_text(raw))
     if not rows:
         raise Unreadable("This file is empty.")
@@ -110,24 +124,32 @@ def read(raw: bytes, today: date) -> Sheet:
                                    + [f"There is no column “{name}”" for name in missing]) + ". See the list of columns.")
     if len(rows) - 1 > MOST_ROWS:
         raise Unreadable(f"This file has more than {MOST_ROWS} rows. Split it.")
-    return _sheet(headings, rows, today)
+    return _sheet(headings, rows, today, seal)
 
 
-def _sheet(headings: list[str], rows: list[list[str]], today: date) -> Sheet:
+def _sheet(headings: list[str], rows: list[list[str]], today: date, seal: Seal) -> Sheet:
     records: list[Record] = []
     problems: list[Problem] = []
     remarks: list[Problem] = []
     for number, cells in enumerate(rows[1:], start=2):
         if any(cell.strip() for cell in cells):
             given = {name: " ".join(cell.split()) for name, cell in zip(headings, cells, strict=False) if name in COLUMNS}
-            record, wrong = _record(number, _Row(given), today)
+            strayed = [name for name, cell in given.items() if not name.endswith(" phone") and _is_number(cell)]
+            record, wrong = _record(number, _Row({} if strayed else given), today, seal)
+            wrong = [HOLDS_NO_NUMBER.format(name) for name in strayed] or wrong
             problems += [Problem(number, words) for words in wrong]
             if not wrong:
                 records.append(record)
                 remarks += [Problem(number, words) for words in _remarks(record)]
     good, clashes = _consistent(records)
-    unused = tuple(dict.fromkeys(name for name in headings if name and name not in COLUMNS))
+    unused = tuple(dict.fromkeys(name for name in headings if name and name not in COLUMNS and not _is_number(name)))
     return Sheet(tuple(good), tuple(sorted((*problems, *clashes), key=lambda one: one.row)), tuple(remarks), unused)
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell is a telephone number, wherever it strayed to: no message repeats it, and nothing keeps it (policy: CM5)."""
+    found = telephones.read(cell) if cell.startswith(("0", "+", "(")) else None
+    return found is not None and telephones.fit(found) is not telephones.Fit.NEVER
 
 
 def _text(raw: bytes) -> str:
@@ -168,7 +190,7 @@ class _Row:
         return self.given.get(name, "")
 
 
-def _record(number: int, row: _Row, today: date) -> tuple[Record, list[str]]:
+def _record(number: int, row: _Row, today: date, seal: Seal) -> tuple[Record, list[str]]:
     wrong: list[str] = []
     kind = {"pupil": "child", "": "child", "student": "child", "staff": "adult"}.get(row["type"].lower(), "")
     if not kind:
@@ -180,7 +202,8 @@ def _record(number: int, row: _Row, today: date) -> tuple[Record, list[str]]:
         family_name=row["last name"], preferred_name=row["known as"], email=row["email"].lower(),
         born_on=_day(row, "date of birth", wrong), year_group=_year(row["year"]), classes=_listed(row["classes"]),
         roles=_roles(kind, row, wrong), dbs_number=row["dbs number"].replace(" ", ""), dbs_on=_day(row, "dbs date", wrong),
-        guardians=tuple(_guardian(row, at, wrong) for at in (1, 2) if any(row[f"guardian {at} {name}"] for name in GUARDIAN)),
+        guardians=tuple(_guardian(row, at, wrong, seal) for at in (1, 2)
+                        if any(row[f"guardian {at} {name}"] for name in GUARDIAN)),
     )
     wrong += rules.person_problems(record.person()).values()
     if record.dbs_number or record.dbs_on:
@@ -217,7 +240,7 @@ def _roles(kind: str, row: _Row, wrong: list[str]) -> tuple[str, ...]:
     return tuple(ROLE_NAMES[name] for name in names if name in ROLE_NAMES)
 
 
-def _guardian(row: _Row, at: int, wrong: list[str]) -> Guardian:
+def _guardian(row: _Row, at: int, wrong: list[str], seal: Seal) -> Guardian:
     def cell(name: str) -> str:
         return row[f"guardian {at} {name}"]
 
@@ -228,10 +251,13 @@ def _guardian(row: _Row, at: int, wrong: list[str]) -> Guardian:
             wrong.append(f"guardian {at}: “{cell(name)}” is not yes, no or unknown")
     adult = rules.PersonFields("adult", cell("first name"), cell("last name"), cell("title"), email=cell("email").lower() or None)
     wrong += [f"guardian {at}: {words[0].lower()}{words[1:]}" for words in rules.person_problems(adult).values()]
+    phone = seal(cell("id"), cell("phone")) if cell("phone") else None
+    if cell("phone") and phone is None:
+        wrong.append(f"guardian {at}: the phone is not a number that can be called")
     lives = ANSWERS.get(cell("lives with").lower(), "unknown")
     return Guardian(cell("id"), cell("title"), cell("first name"), cell("last name"), cell("email").lower(),
                     cell("relationship").lower()[:40], at, ANSWERS.get(cell("parental responsibility").lower(), "unknown"),
-                    None if lives == "unknown" else lives == "yes")
+                    None if lives == "unknown" else lives == "yes", phone, cell("language")[:40])
 
 
 def _remarks(record: Record) -> Iterable[str]:
@@ -247,16 +273,19 @@ def _consistent(records: list[Record]) -> tuple[list[Record], list[Problem]]:
     """Rows that agree with those before them: one id is one person, and one address is one person's."""
     people: dict[str, int] = {}
     adults: dict[str, tuple[tuple[str, str], int]] = {}
+    phones: dict[str, tuple[str, int]] = {}
     addresses: dict[str, tuple[str, int]] = {}
     good, problems = [], []
     for record in records:
-        wrong = _clashes(record, people, adults, addresses)
+        wrong = [*_clashes(record, people, adults, addresses), *_other_phones(record, phones)]
         problems += [Problem(record.row, words) for words in wrong]
         if not wrong:
             good.append(record)
             people[record.external_id] = record.row
             for guardian in record.guardians:
                 adults.setdefault(guardian.external_id, ((guardian.given_name, guardian.family_name), record.row))
+                if guardian.phone:
+                    phones.setdefault(guardian.external_id, (guardian.phone.hash, record.row))
             for person_id, email in _addresses(record):
                 addresses.setdefault(email, (person_id, record.row))
     return good, problems
@@ -285,6 +314,13 @@ def _clashes(record: Record, people: Mapping[str, int], adults: Mapping[str, tup
     return wrong
 
 
+def _other_phones(record: Record, phones: Mapping[str, tuple[str, int]]) -> list[str]:
+    """One adult has one number: which of two is right is the office's to say."""
+    found = [(one, phones[one.external_id]) for one in record.guardians if one.phone and one.external_id in phones]
+    return [f"guardian {one.contact_order} has another phone in row {row}" for one, (known, row) in found
+            if one.phone and one.phone.hash != known]
+
+
 def to_plain(sheet: Sheet) -> dict[str, Any]:
     return asdict(sheet)
 
@@ -293,10 +329,14 @@ def from_plain(plain: Mapping[str, Any]) -> Sheet:
     """A sheet that was kept as JSON between checking and saving."""
     records = tuple(Record(**{
         **given, "born_on": _iso(given["born_on"]), "dbs_on": _iso(given["dbs_on"]), "classes": tuple(given["classes"]),
-        "roles": tuple(given["roles"]), "guardians": tuple(Guardian(**one) for one in given["guardians"]),
+        "roles": tuple(given["roles"]), "guardians": tuple(_kept(one) for one in given["guardians"]),
     }) for given in plain["records"])
     return Sheet(records, tuple(Problem(**one) for one in plain["problems"]), tuple(Problem(**one) for one in plain["remarks"]),
                  tuple(plain["unused"]))
+
+
+def _kept(plain: Mapping[str, Any]) -> Guardian:
+    return Guardian(**{**plain, "phone": Sealed(**plain["phone"]) if plain["phone"] else None})
 
 
 def _iso(text: str | None) -> date | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from service.foundation.events import Role
 from service.people import roster, rules
+from service.people.telephones import Sealed
 
 LEAVERS_STOP = 10  # per cent: more at once is more likely a wrong file than a school that lost a tenth of its children
 
@@ -39,6 +40,9 @@ class Known:
     links: Mapping[str, KnownLink]  # by the id of the adult in the school's own system
     has_power: bool = False
     """Holds a role that the office cannot give."""
+    phone: str = ""
+    """The keyed hash of their number; whose it is nobody can read from it."""
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,15 @@ class NewLink:
     guardian: roster.Guardian
 
 
+@dataclass(frozen=True)
+class NewPhone:
+    """Somebody's number, new or another one, or only the language to speak in. `phone`: still bound to the school's own id."""
+
+    external_id: str
+    phone: Sealed | None
+    language: str
+
+
 @dataclass
 class Plan:
     """What saving would do. People are named by their ids in the school's system, so that new ones can be."""
@@ -84,6 +97,7 @@ class Plan:
     new_links: list[NewLink] = field(default_factory=list)
     changed_links: list[Changed] = field(default_factory=list)
     new_dbs: list[tuple[str, str, date]] = field(default_factory=list)
+    phones: list[NewPhone] = field(default_factory=list)
     problems: list[roster.Problem] = field(default_factory=list)
     kept_flags: int = 0
     unchanged: int = 0
@@ -93,7 +107,7 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         return not (self.new or self.changed or self.left or self.joins or self.quits or self.new_links or self.changed_links
-                    or self.new_dbs)
+                    or self.new_dbs or self.phones)
 
 
 def plan(sheet: roster.Sheet, there: Snapshot, *, is_whole: bool) -> Plan:
@@ -183,6 +197,7 @@ def _plan_guardian(made: Plan, record: roster.Record, guardian: roster.Guardian,
         _plan_person(made, rules.PersonFields(
             "adult", guardian.given_name, guardian.family_name, guardian.title, email=guardian.email or None,
             external_id=guardian.external_id), (Role.PARENT,), there)
+    _plan_phone(made, guardian, _known(there, guardian.external_id))
     link = _known(there, record.external_id).links.get(guardian.external_id)
     if link is None:
         made.new_links.append(NewLink(record.external_id, guardian))
@@ -198,6 +213,17 @@ def _plan_guardian(made: Plan, record: roster.Record, guardian: roster.Guardian,
         columns.append(("parental_responsibility", now, new))
     if columns:
         made.changed_links.append(Changed(link.id, f"{guardian.given_name} {guardian.family_name}", tuple(columns)))
+
+
+def _plan_phone(made: Plan, guardian: roster.Guardian, known: Known) -> None:
+    """An empty cell changes nothing, and a number that is there already is not written again."""
+    if guardian.external_id in {one.external_id for one in made.phones}:
+        return
+    phone = guardian.phone if guardian.phone and guardian.phone.hash != known.phone else None
+    has_number = bool(guardian.phone or known.phone)
+    language = guardian.language if guardian.language != known.language and has_number else ""
+    if phone or language:
+        made.phones.append(NewPhone(guardian.external_id, phone, language or known.language))
 
 
 def _plan_leavers(made: Plan, sheet: roster.Sheet, there: Snapshot) -> None:

@@ -204,6 +204,26 @@ class Guardianship(SQLModel, table=True):
     do_not_contact: bool = False
 
 
+class Telephone(SQLModel, table=True):
+    """A number that nobody can read here (`service.people.numbers`; policy: CM5). `kind`: `family`, from the roster; `own`, of
+    a member of staff for a leader's grant (CM3); `school`, which is what families see."""
+
+    __tablename__ = "telephone"
+    __table_args__ = (
+        UniqueConstraint("school_id", "owner_id", "kind"),
+        CheckConstraint("kind IN ('family', 'own', 'school')"),
+        CheckConstraint("cipher NOT LIKE '+%'", name="telephone_is_sealed"),
+    )
+    id: str = IdField()
+    school_id: str = Field(foreign_key="school.id", index=True)
+    owner_id: str = Field(max_length=32, index=True, description="The person's id, or the school's.")
+    kind: str = Field(max_length=6)
+    cipher: str = Field(max_length=200)
+    hash: str = Field(max_length=64, index=True)
+    language: str = Field(default="", max_length=40, description="Which one to speak; empty: nobody said.")
+    noted_at: datetime
+
+
 class DbsCheck(SQLModel, table=True):
     """An entry of the single central record (policy: AC8). The certificate itself is never kept."""
 
@@ -344,7 +364,7 @@ class RosterImport(SQLModel, table=True):
     made_at: datetime
     roster_version: int = Field(description="The school's roster that the file was compared with.")
     is_whole: bool = Field(description="Whether people who are not in the file have left.")
-    rows: str = Field(default="", description="What was read, as JSON. Never a telephone number.")
+    rows: str = Field(default="", description="What was read, as JSON. Telephone numbers are sealed.")
     saved_at: datetime | None = None
 
 

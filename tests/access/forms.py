@@ -25,6 +25,8 @@ def body(world: World, method: str, path: str, relation: str, role: str) -> dict
 def _questions(world: World, path: str, relation: str) -> dict[str, str]:
     if path == "/guests/ask":
         return {"lesson": world.value(path, "lesson_id", relation, "")}
+    if path in ("/calls/new", "/calls/emergency"):
+        return {"child": world.value(path, "child_id", relation, "")}
     if path.endswith("/pieces"):
         return {"of": "1.1", "at": "0", "until": "1000"}
     return {"wait": "false"} if path == "/banners" else {}
@@ -101,6 +103,18 @@ def _given(world: World, path: str, relation: str, role: str) -> dict[str, Any]:
         "/concerns/{number}/entries": {"kind": "note", "words": "Rang the nurse"},
         "/concerns/{number}/about": {"about_adult": "no"},
         "/concerns/{number}/export": {"receiver": "Mr Best", "organisation": "Case system", "key": "no key"},
+        "/calls/new": {"child": world.value(path, "child_id", relation, "") if path == "/calls/new" else "",
+                       "adult": world.people[Role.PARENT], "purpose": "welfare"},
+        "/calls/{call_id}/record": {"outcome": "no-answer"},
+        "/calls/emergency": {"child": world.value(path, "child_id", relation, "") if path == "/calls/emergency" else "",
+                             "day": day, "at": "09:30", "words": "The line was down, and she was alone"},
+        "/calls/phone": {"number": "07700 900777"},
+        "/calls/phone/ask": {"why": "The laptop has no microphone", "until": day},
+        "/calls/phones/{request_id}": {"answer": "refuse", "reason": "Use the computer"},
+        "/calls/phones/{request_id}/end": {"because": "It is over"},
+        "/calls/settings": {"number": "01632 960100", "shows": "shown"},
+        "/people/{person_id}/contact": {"reason": "The family asked us"},
+        "/lessons/{lesson_id}/absent/{child_id}": {"reason": "ill"},
         "/recordings/{lesson_id}/views/{view_id}/notes": {"at": "10:00:00", "text": "A door"},
         "/recordings/{lesson_id}/views/{view_id}/clips": {"from": "10:00:00", "to": "10:00:01", "reason": "A door"},
         "/safeguarding/marks": {"person": pupil, "mark": "do-not-tell", "reason": "Ask us"},

@@ -31,6 +31,7 @@ from recordings.preparation.tables import RecordingPreparation
 from recordings.review import part_key
 from recordings.tables import RecordingPart, RecordingParticipant, RecordingView
 from service import seed
+from service.calls.tables import Call, PersonalPhone
 from service.foundation.db import new_id
 from service.foundation.events import Role
 from service.foundation.web import token_hash
@@ -183,6 +184,7 @@ async def build(school: Running) -> World:
     await _people(world, mine.school_id)
     await _lessons(world, mine.school_id, own["id"], guest.pass_id)
     await _safeguarding(world, mine.school_id)
+    await _calls(world, mine.school_id)
     await _recordings(world, mine.school_id)
     world.ids |= {("wrong secret", "token"): "a-secret-that-nobody-was-given", ("wrong secret", "edition"): "0",
                   ("wrong secret", "name:path"): "app.js", ("a kind", "page:path"): "permissions", ("any", "kind"): "json",
@@ -386,6 +388,34 @@ async def _asks(session: Any, world: World, school_id: str, role: Role, position
     ))
     await session.flush()
     return asked
+
+
+CALLERS = (Role.TEACHER, Role.SUPPORT, Role.SENIOR_LEADER, Role.HEADTEACHER, Role.DSL, Role.DEPUTY_DSL, Role.OFFICE)
+
+
+async def _calls(world: World, school_id: str) -> None:
+    """A call that is over and a request for a personal telephone, of everybody who calls; and Ms Cole's."""
+    now, pupil, parent = world.school.clock.now(), world.people[Role.PUPIL], world.people[Role.PARENT]
+    cole = world.ids[("colleague", "person_id")]
+    callers = {role: world.people[role] for role in CALLERS}
+    async with world.school.database.writing() as session:
+        calls = {who: Call(
+            school_id=school_id, child_id=pupil, adult_id=parent, caller_id=who, purpose="welfare", asked_at=now, placed_at=now,
+            ended_at=now, ended_why="no-answer") for who in (*callers.values(), cole)}
+        phones = {who: PersonalPhone(school_id=school_id, person_id=who, why="No microphone here", asked_at=now,
+                                     until=now + timedelta(days=2)) for who in (*callers.values(), cole)}
+        session.add_all((*calls.values(), *phones.values()))
+    fractions, poems = world.school.lesson("Maths: fractions"), world.school.lesson("English: war poems")
+    world.ids |= {
+        ("theirs", "call_id"): {role: calls[who].id for role, who in callers.items()}, ("another's", "call_id"): calls[cole].id,
+        **{("theirs", f"{path} child_id"): pupil for path in ("/calls/new", "/calls/emergency")},
+    }
+    for path in ("/calls/phones/{request_id}", "/calls/phones/{request_id}/end"):
+        world.ids |= {("theirs", f"{path} request_id"): {role: phones[who].id for role, who in callers.items()},
+                      ("another's", f"{path} request_id"): phones[cole].id}
+    for path in ("/lessons/{lesson_id}/absent", "/lessons/{lesson_id}/absent/{child_id}"):
+        for relation, lesson in (("theirs", fractions), ("another's", poems)):
+            world.ids |= {(relation, f"{path} lesson_id"): lesson["id"], (relation, f"{path} child_id"): lesson["pupil_ids"][0]}
 
 
 async def _safeguarding(world: World, school_id: str) -> None:

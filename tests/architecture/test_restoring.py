@@ -9,10 +9,11 @@ from tests.architecture.files import ROOT
 
 ENDS = re.compile(r"(revoked|ended|used|expires|lifted|withdrawn|stopped)_(at|on)")
 ENDED_BY_A_RESTORE = {"sign_in", "step_up_grant", "password_reset", "approval", "guest_pass", "guest_link", "calendar_feed",
-                      "recording_grant", "phone_invitation"}
+                      "recording_grant", "phone_invitation", "personal_phone"}
 LEFT = {
     "approved_platform": "on the page: entered again by hand",
     "badge": "on the page: entered again by hand",
+    "call": "the start closes what was open as not known",
     "consent_request": "families are told once more that a question waits; the office ends it again",
     "dbs_check": "on the page: entered again by hand",
     "passkey": "on the page: entered again by hand",

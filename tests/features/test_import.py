@@ -106,10 +106,13 @@ def test_what_is_no_such_file_is_refused_in_plain_words(raw: bytes, words: str) 
     assert words in refusal.value.message
 
 
-def test_telephone_numbers_are_never_read() -> None:
+def test_telephone_numbers_in_other_columns_are_never_read() -> None:
     raw = b"ID,First name,Last name,Mobile number,Home phone\r\nP1,A,B,07700 900123,01632 960123\r\n"
     read = roster.read(raw, TODAY)
     assert read.unused == ("mobile number", "home phone")
+    strayed = b"ID,First name,Known as,Last name,Date of birth,+447700900123\r\nP1,A,07700 900123,B,01632 960123,x\r\n"
+    read = roster.read(strayed, TODAY)
+    assert {one.words for one in read.problems} == {roster.HOLDS_NO_NUMBER.format(name) for name in ("known as", "date of birth")}
     assert "900123" not in str(read)
     assert "960123" not in str(read)
 

@@ -67,6 +67,12 @@ KINDS = {
         PUBLIC_TASK,
         "Registers and journals as long as the school keeps its own; chat with the recording's journal.",
     ),
+    "calls": Kind(
+        "Calls to families",
+        "Of families that were called, of whoever called, and of the child it was about. Nothing that was said.",
+        PUBLIC_TASK,
+        "As long as the pupil's file.",
+    ),
     "recordings": Kind(
         "Recordings",
         "Of everybody who is heard or seen in a lesson, and of whoever watches it.",
