@@ -1,0 +1,190 @@
+"""Janus and kamailio as our children: configured, started, watched and ended by us, and heard by nobody but us.
+
+What they print goes nowhere: both can print numbers. That one has died is told by its exit.
+"""
+
+import asyncio
+import ctypes
+import os
+import secrets
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.calls.sip.edge import Door, configuration
+from service.calls.sip.trunk import Trunk
+from service.foundation.errors import Unavailable
+
+READY_SECONDS = 8.0
+_PR_SET_PDEATHSIG = 1
+_JANUS = """
+general: {{
+  configs_folder = "{folder}"
+  api_secret = "{api}"
+  admin_secret = "{admin}"
+  session_timeout = 30
+  debug_level = 0
+  server_name = "calls"
+  hide_dependencies = true
+}}
+certificates: {{ }}
+media: {{ ipv6 = false, rtp_port_range = "{low}-{high}" }}
+nat: {{ nice_debug = false, full_trickle = false, ice_lite = true, ice_enforce_list = "{address}"{mapping} }}
+plugins: {{ disable = "{other_plugins}" }}
+transports: {{ disable = "{other_transports}" }}
+events: {{ broadcast = false, disable = "{events}" }}
+loggers: {{ disable = "{loggers}" }}
+"""
+_WEBSOCKETS = """
+general: {{ json = "compact", ws = true, ws_port = {port}, ws_ip = "127.0.0.1", wss = false }}
+admin: {{ admin_ws = false, admin_wss = false }}
+"""
+_SIP = """
+general: {{ local_ip = "127.0.0.1", local_media_ip = "127.0.0.1", sdp_ip = "127.0.0.1", keepalive_interval = 0, behind_nat = false
+  rtp_port_range = "{low}-{high}", user_agent = "calls", events = false, sip_timer_t1x64 = 32000 }}
+"""
+
+
+class NotInstalled(Unavailable):
+    """Calls through a trunk need Debian's packages janus, kamailio, kamailio-extra-modules and kamailio-tls-modules."""
+
+    code = "not-installed"
+
+
+class NotStarted(Unavailable):
+    """The telephone gateway did not start. The page Health says which part."""
+
+    code = "gateway-not-started"
+
+
+@dataclass
+class Gateway:
+    """Both programs. `port`, `secret`: Janus's WebSocket and its API secret, new at every start."""
+
+    trunk: Trunk
+    died: Callable[[str], None]
+    strips: bool = True
+    certificate: Path | None = None
+    port: int = 0
+    secret: str = field(default="", repr=False)
+    door: Door | None = None
+    _folder: tempfile.TemporaryDirectory[str] | None = None
+    _running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    _watching: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def pid(self, name: str) -> int:
+        return self._running[name].pid
+
+    async def start(self, service: int) -> Door:
+        """Start both, and return when both listen. `service`: where the edge tells us. Raises NotInstalled, NotStarted."""
+        if missing := absent():
+            raise NotInstalled(f"Calls through a trunk need {', '.join(missing)}. On Debian: apt install janus kamailio "
+                               "kamailio-extra-modules kamailio-tls-modules.")
+        self._folder = tempfile.TemporaryDirectory(prefix="chaperone-calls-")
+        folder = Path(self._folder.name)
+        self.port, self.secret = _free(socket.SOCK_STREAM), secrets.token_urlsafe(24)
+        self.door = Door(folder, _free(socket.SOCK_DGRAM), service)
+        configuration(self.trunk, self.door, strips=self.strips, certificate=self.certificate)
+        janus_configuration(self.trunk, folder, self.port, self.secret)
+        environment = {"PATH": os.environ.get("PATH", ""), "CHAPERONE_TRUNK_PASSWORD": self.trunk.password}
+        checked = await _spawn(["kamailio", "-c", "-f", str(folder / "kamailio.cfg"), "-Y", str(folder)], environment)
+        if await checked.wait() != 0:
+            raise NotStarted("kamailio does not accept its configuration.")
+        await self._run("kamailio", ["kamailio", "-DD", "-E", "-f", str(folder / "kamailio.cfg"), "-Y", str(folder), "-m", "64",
+                                     "-M", "8"], environment)
+        await self._run("janus", ["janus", "--config", str(folder / "janus.jcfg"), "--configs-folder", str(folder)], environment)
+        await asyncio.gather(self._ready("kamailio", lambda: (folder / "edge").exists()),
+                             self._ready("janus", lambda: _listens(self.port)))
+        return self.door
+
+    async def stop(self) -> None:
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+        self._watching = []
+        await asyncio.gather(*(_end(process) for process in self._running.values()))
+        self._running = {}
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    async def _run(self, name: str, command: list[str], environment: dict[str, str]) -> None:
+        process = self._running[name] = await _spawn(command, environment)
+        self._watching.append(asyncio.create_task(self._watch(name, process)))
+
+    async def _watch(self, name: str, process: asyncio.subprocess.Process) -> None:
+        await process.wait()
+        self.died(name)
+
+    async def _ready(self, name: str, is_ready: Callable[[], bool]) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + READY_SECONDS
+        while not is_ready():
+            if loop.time() > until or self._running[name].returncode is not None:
+                raise NotStarted(f"{name} did not start.")
+            await asyncio.sleep(0.02)
+
+
+def absent() -> list[str]:
+    """The programs that are not here."""
+    return [name for name in ("janus", "kamailio") if not shutil.which(name)]
+
+
+def janus_configuration(trunk: Trunk, folder: Path, port: int, secret: str) -> None:
+    """Nothing but WebSockets on loopback and the SIP plugin; no admin interface, and no secret that anybody could know."""
+    mapping = f', nat_1_1_mapping = "{trunk.public_address}"' if trunk.public_address else ""
+    low, high = trunk.browser_ports
+    texts = {
+        "janus.jcfg": _JANUS.format(
+            folder=folder, api=secret, admin=secrets.token_urlsafe(24), low=low, high=high, address=trunk.address,
+            mapping=mapping,
+            other_plugins=_others("plugins", "libjanus_sip.so"), other_transports=_others("transports", "libjanus_websockets.so"),
+            events=_others("events"), loggers=_others("loggers")),
+        "janus.transport.websockets.jcfg": _WEBSOCKETS.format(port=port),
+        "janus.plugin.sip.jcfg": _SIP.format(low=20000, high=29999),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o600)
+
+
+def _others(kind: str, wanted: str = "") -> str:
+    return ",".join(sorted({path.name for path in Path("/usr/lib").glob(f"*/janus/{kind}/*.so")} - {wanted}))
+
+
+def _free(kind: socket.SocketKind) -> int:
+    with socket.socket(socket.AF_INET, kind) as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tried:
+        tried.settimeout(0.2)
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def _spawn(command: list[str], environment: dict[str, str]) -> asyncio.subprocess.Process:
+    quiet = asyncio.subprocess.DEVNULL
+    return await asyncio.create_subprocess_exec(*command, stdin=quiet, stdout=quiet, stderr=quiet, env=environment,
+                                                preexec_fn=_dies_with_us)
+
+
+def _dies_with_us() -> None:
+    """Linux: a service that is killed leaves no gateway behind."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), 3)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
