@@ -6,10 +6,12 @@ import math
 import re
 import secrets
 import socket
+import struct
 import subprocess
 from array import array
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +35,42 @@ HEARD, SAID, MESSAGE = 1000.0, 440.0, 620.0
 
 
 @contextmanager
-def network() -> Iterator[None]:
-    """This thread, and what it starts, in a network with the school at 192.0.2.1 and the trunk at 192.0.2.2."""
+def network() -> Iterator["Trunkside"]:
+    """This thread, and what it starts, in a network with the school at 192.0.2.1; beyond a cable, at 192.0.2.2, the trunk's."""
     with netns.entered() as alone:
         assert alone, "these tests need the right to make a network namespace (root, on Linux)"
-        subprocess.run(["ip", "address", "add", f"{TRUNK}/24", "dev", "lesson0"], check=True)
-        yield
+        beyond = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo; exec sleep infinity"], stdout=subprocess.PIPE)
+        try:
+            assert beyond.stdout is not None
+            beyond.stdout.readline()
+            side = Trunkside(beyond.pid)
+            subprocess.run(["ip", "link", "set", "lesson1", "netns", str(beyond.pid)], check=True)
+            for words in ("link set lo up", f"address add {TRUNK}/24 dev lesson1", "link set lesson1 up",
+                          f"route add default via {netns.ADDRESS}"):
+                subprocess.run(side.inside(["ip", *words.split()]), check=True)
+            yield side
+        finally:
+            beyond.kill()
+            beyond.wait()
+
+
+@dataclass(frozen=True)
+class Trunkside:
+    """The network beyond the school's cable."""
+
+    pid: int
+
+    def inside(self, command: list[str]) -> list[str]:
+        return ["nsenter", f"--net=/proc/{self.pid}/ns/net", *command]
+
+    async def listening(self, port: int, kind: str = "udp", seconds: float = 8) -> None:
+        """Until something is bound to this port there."""
+        wanted = re.compile(rf": [0-9A-F]{{8}}:{port:04X} ")
+        for _ in range(int(seconds / 0.02)):
+            if wanted.search(Path(f"/proc/{self.pid}/net/{kind}").read_text()):
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"nothing listens on {port}")
 
 
 def trunk(**more: Any) -> Trunk:
@@ -170,6 +202,89 @@ def wav(path: Path, hertz: float, seconds: float) -> Path:
     return path
 
 
+# -- the cable ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Packet:
+    at: float
+    source: tuple[str, int]
+    target: tuple[str, int]
+    data: bytes
+
+
+class Cable:
+    """Everything that crosses between the school and its trunk, as tcpdump wrote it down."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    async def __aenter__(self) -> "Cable":
+        self.process = await asyncio.create_subprocess_exec(
+            "tcpdump", "-i", "lesson0", "-U", "-w", str(self.path), "--immediate-mode", "ip", stderr=subprocess.PIPE)
+        assert self.process.stderr is not None
+        while b"listening" not in await self.process.stderr.readline():
+            pass
+        return self
+
+    async def __aexit__(self, *ended: object) -> None:
+        if self.process.returncode is None:
+            self.process.terminate()
+            await self.process.wait()
+
+    @property
+    def packets(self) -> list[Packet]:
+        """UDP as it was, and the payload of TCP, each with its ends."""
+        data, at, found = self.path.read_bytes(), 24, []
+        while at + 16 <= len(data):
+            seconds, micros, size, _ = struct.unpack_from("<IIII", data, at)
+            frame, at = data[at + 16:at + 16 + size], at + 16 + size
+            if len(frame) < 34 or frame[12:14] != b"\x08\x00":
+                continue
+            head = 14 + (frame[14] & 15) * 4
+            ends = struct.unpack_from("!HH", frame, head)
+            start = head + (8 if frame[23] == socket.IPPROTO_UDP else (frame[head + 12] >> 4) * 4)
+            payload = frame[start:14 + int.from_bytes(frame[16:18], "big")]
+            source, target = socket.inet_ntoa(frame[26:30]), socket.inet_ntoa(frame[30:34])
+            found.append(Packet(seconds + micros / 1e6, (source, ends[0]), (target, ends[1]), payload))
+        return found
+
+    @property
+    def sip(self) -> str:
+        """Every SIP message, in order."""
+        return "\n".join(each.data.decode(errors="replace") for each in self.packets
+                         if re.match(rb"SIP/2\.0 |[A-Z]+ sips?:", each.data))
+
+    @property
+    def trace(self) -> str:
+        """Every byte that is not sound, as far as it is text."""
+        return "\n".join(each.data.decode(errors="replace") for each in self.packets if not _is_rtp(each.data))
+
+    def sound(self, to: str = TRUNK, since: float = 0.0, until: float = 1e12) -> "array[int]":
+        """What was sent to an address as G.711 A-law, decoded."""
+        packets = [each for each in self.packets if each.target[0] == to and since <= each.at <= until and _is_rtp(each.data)]
+        return alaw(b"".join(each.data[12:] for each in packets if each.data[1] & 127 == 8))
+
+    def events(self) -> list[tuple[int, bytes]]:
+        """Timestamp and payload of every telephone event that the trunk was sent."""
+        return [(int.from_bytes(each.data[4:8], "big"), each.data[12:]) for each in self.packets
+                if each.target[0] == TRUNK and _is_rtp(each.data) and each.data[1] & 127 == 101]
+
+
+def _is_rtp(data: bytes) -> bool:
+    return len(data) >= 12 and data[0] >> 6 == 2 and data[1] & 127 in (0, 8, 101)
+
+
+def alaw(data: bytes) -> "array[int]":
+    sound = array("h")
+    if data:
+        decoder = av.CodecContext.create("pcm_alaw", "r")
+        decoder.sample_rate, decoder.layout = 8000, "mono"
+        for frame in decoder.decode(av.Packet(data)):
+            sound.frombytes(bytes(frame.planes[0])[:frame.samples * 2])
+    return sound
+
+
 # -- telephones -----------------------------------------------------------------------------------------------------------------
 
 _BARESIP = """
@@ -177,9 +292,7 @@ poll_method epoll
 sip_listen {address}:{port}
 net_interface {address}
 call_max_calls 40
-audio_player aufile,{folder}/heard.wav
 audio_source aufile,{folder}/said.wav
-audio_alert aufile,{folder}/alert.wav
 audio_srate 8000
 audio_channels 1
 rtp_ports 46000-46999
@@ -187,6 +300,8 @@ module_path /usr/lib/baresip/modules
 module stdio.so
 module g711.so
 module aufile.so
+module sndfile.so
+snd_path {folder}
 module_tmp uuid.so
 module_tmp account.so
 module_app menu.so
@@ -196,11 +311,11 @@ ring_aufile none
 
 
 class Baresip:
-    """A family's telephone. `heard` is what came out of it so far."""
+    """A family's telephone. `heard` is what came out of it, once the call has ended."""
 
-    def __init__(self, folder: Path, account: str = "", more: str = "") -> None:
+    def __init__(self, side: Trunkside, folder: Path, account: str = "", more: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
+        self.side, self.folder = side, folder
         wav(folder / "said.wav", SAID, 120)
         (folder / "config").write_text(_BARESIP.format(address=TRUNK, port=5060, folder=folder, more=more))
         (folder / "accounts").write_text(
@@ -210,33 +325,21 @@ class Baresip:
     async def __aenter__(self) -> "Baresip":
         self.log = (self.folder / "log").open("wb")
         self.process = await asyncio.create_subprocess_exec(
-            "baresip", "-f", str(self.folder), "-v", stdin=subprocess.PIPE, stdout=self.log, stderr=self.log)
-        await listening(5060)
+            *self.side.inside(["baresip", "-f", str(self.folder), "-v"]), stdin=subprocess.PIPE, stdout=self.log, stderr=self.log)
+        await self.side.listening(5060)
         return self
 
     async def __aexit__(self, *ended: object) -> None:
-        self.process.kill()
-        await self.process.wait()
+        if self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
         self.log.close()
 
     @property
     def heard(self) -> "array[int]":
-        """The player writes 16 bits behind a header of 44 bytes, and its lengths only at the end."""
-        path = self.folder / "heard.wav"
-        data = path.read_bytes()[44:] if path.exists() else b""
+        path, = self.folder.glob("dump-*-dec.wav")
+        data = path.read_bytes()[44:]
         return array("h", data[:len(data) // 2 * 2])
-
-
-async def listening(port: int, seconds: float = 5) -> None:
-    """Until something is bound to a UDP port of the trunk's address."""
-    for _ in range(int(seconds / 0.02)):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tried:
-            try:
-                tried.bind((TRUNK, port))
-            except OSError:
-                return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"nothing listens on {port}")
 
 
 def leaks(trace: str, names: tuple[str, ...] = TEACHER) -> list[str]:

@@ -10,6 +10,7 @@ from service.foundation.errors import Invalid
 PCMU, PCMA = 0, 8
 EVENT = 101
 """Our payload type for telephone events (RFC 4733), where the other end names none of its own."""
+_MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 _KEY = re.compile(r"^a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:([A-Za-z0-9+/]{40})(?![A-Za-z0-9+/=])", re.M)
 
 
@@ -42,7 +43,8 @@ def telephone_only(offer: str) -> str:
         raise NoSound
     audio.fmt = [kind for kind in (PCMA, PCMU) if kind in codecs]
     audio.rtp.codecs = [codecs[kind] for kind in audio.fmt]
-    audio.rtp.headerExtensions, audio.ssrc, audio.ssrc_group, audio.msid = [], [], [], None
+    audio.rtp.headerExtensions = [each for each in audio.rtp.headerExtensions if each.uri == _MID]  # Janus knows packets by it
+    audio.msid = None
     audio.direction = "sendrecv"
     said.origin, said.name, said.msid_semantic = "- 1 1 IN IP4 127.0.0.1", "-", []
     return str(said)
