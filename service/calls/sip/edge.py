@@ -52,7 +52,7 @@ def configuration(trunk: Trunk, door: Door, *, strips: bool = True, certificate:
     default_port = 5061 if trunk.transport == "tls" else 5060
     words = {
         "DEBUG": str(debug), "INNER": str(door.inner), "SERVICE": str(door.service), "FOLDER": str(door.folder),
-        "TOKEN": door.token, "MASK_KEY": secrets.token_hex(16), "MASK_IP": trunk.announced,
+        "TOKEN": door.token, "MASK_KEY": secrets.token_hex(16),
         "OUTER": f"{trunk.transport}:{trunk.address}:{trunk.sip_port}",
         "ADVERTISE": f"advertise {trunk.public_address}:{trunk.sip_port}" if trunk.public_address else "",
         "MEDIA": trunk.announced, "NUMBER": trunk.number.e164, "DIGITS": trunk.number.e164.removeprefix("+"),
