@@ -6,7 +6,7 @@ import socket
 import struct
 import subprocess
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,12 +47,14 @@ class Trunkside:
 
     async def listening(self, port: int, kind: str = "udp", seconds: float = 8) -> None:
         """Until something is bound to this port there."""
-        wanted = re.compile(rf": [0-9A-F]{{8}}:{port:04X} ")
         for _ in range(int(seconds / 0.02)):
-            if wanted.search(Path(f"/proc/{self.pid}/net/{kind}").read_text()):
+            if self._has(port, kind):
                 return
             await asyncio.sleep(0.02)
         raise AssertionError(f"nothing listens on {port}")
+
+    def _has(self, port: int, kind: str) -> bool:
+        return re.search(rf": [0-9A-F]{{8}}:{port:04X} ", Path(f"/proc/{self.pid}/net/{kind}").read_text()) is not None
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,21 @@ class Cable:
     def sip(self) -> str:
         """Every SIP message, in order."""
         return "\n".join(each.data.decode(errors="replace") for each in self.packets
-                         if re.match(rb"SIP/2\.0 |[A-Z]+ sips?:", each.data))
+                         if _is_sip(each.data))
+
+    async def until(self, seen: Callable[[str], bool], seconds: float = 8) -> None:
+        """Until what SIP says on the cable is as wanted."""
+        for _ in range(int(seconds / 0.05)):
+            if seen(self.sip):
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(self.sip)
+
+    @property
+    def sent(self) -> str:
+        """The SIP messages that we sent."""
+        return "\n".join(each.data.decode(errors="replace") for each in self.packets
+                         if each.target[0] == TRUNK and _is_sip(each.data))
 
     @property
     def trace(self) -> str:
@@ -119,6 +135,10 @@ class Cable:
         """Timestamp and payload of every telephone event that the trunk was sent."""
         return [(int.from_bytes(each.data[4:8], "big"), each.data[12:]) for each in self.packets
                 if each.target[0] == TRUNK and _is_rtp(each.data) and each.data[1] & 127 == 101]
+
+
+def _is_sip(data: bytes) -> bool:
+    return re.match(rb"SIP/2\.0 |[A-Z]+ sips?:", data) is not None
 
 
 def _is_rtp(data: bytes) -> bool:

@@ -17,7 +17,8 @@ from tests.calls.people import HEARD, MESSAGE, SAID
 
 def tone(hertz: float, samples: int, start: int = 0) -> bytes:
     """A sine at 8 kHz, 16 bits."""
-    return array("h", (round(12000 * math.sin(2 * math.pi * hertz * at / 8000)) for at in range(start, start + samples))).tobytes()
+    turn = 2 * math.pi * hertz / 8000
+    return array("h", (round(12000 * math.sin(turn * at)) for at in range(start, start + samples))).tobytes()
 
 
 def frame_of(sound: bytes, at: int = 0) -> av.AudioFrame:

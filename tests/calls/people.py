@@ -1,7 +1,5 @@
 """Who is in these tests, and the tones that they are known by."""
 
-from tests import netns
-
 SCHOOL, PARENT = "+441632960001", "+441632960777"
 TRUNK = "192.0.2.2"
 TEACHER = ("Hall", "teacher-17", "+447700900123", "home-laptop")

@@ -153,7 +153,8 @@ Max-Forwards: 70
 class Sipp:
     """One family's telephone that does what `steps` say, once for each of `calls`; `done` raises where things went otherwise."""
 
-    def __init__(self, side: Trunkside, folder: Path, steps: str, calls: int = 1, transport: str = "u1", port: int = 5060) -> None:
+    def __init__(self, side: Trunkside, folder: Path, steps: str, calls: int = 1, transport: str = "u1",
+                 port: int = 5060) -> None:
         self.side, self.folder, self.calls, self.transport, self.port = side, folder, calls, transport, port
         folder.mkdir(parents=True, exist_ok=True)
         invited = _INVITED.replace('crlf="true"/>', 'crlf="true"><action><ereg regexp=".*" search_in="hdr" header="From:" '
@@ -163,9 +164,10 @@ class Sipp:
 
     async def __aenter__(self) -> "Sipp":
         self.process = await asyncio.create_subprocess_exec(
-            *self.side.inside(["sipp", "-sf", str(self.folder / "family.xml"), "-i", TRUNK, "-p", str(self.port), "-t", self.transport,
-                               "-m", str(self.calls), "-nostdin", "-trace_msg", "-message_file", str(self.folder / "messages"),
-                               "-trace_err", "-error_file", str(self.folder / "errors"), "-min_rtp_port", "47000", "-mp", "47000"]),
+            *self.side.inside(["sipp", "-sf", str(self.folder / "family.xml"), "-i", TRUNK, "-p", str(self.port), "-mp", "47000",
+                               "-t", self.transport, "-m", str(self.calls), "-nostdin",
+                               "-trace_msg", "-message_file", str(self.folder / "messages"),
+                               "-trace_err", "-error_file", str(self.folder / "errors")]),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         await self.side.listening(self.port, "tcp" if self.transport.startswith(("t", "l")) else "udp")
         return self

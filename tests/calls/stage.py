@@ -11,8 +11,9 @@ from service.calls.number import Number
 from service.calls.sip.processes import Gateway
 from service.calls.sip.trunk import Trunk
 from service.calls.sip.way import SipWay
-from service.calls.way import Kind, News, Order
+from service.calls.way import Kind, News, Order, Way
 from tests import netns
+from tests.calls.ears import Caller
 from tests.calls.people import PARENT, SCHOOL, TRUNK
 
 
@@ -61,6 +62,22 @@ class Diary:
     @property
     def kinds(self) -> list[Kind]:
         return [news.kind for news in self.news]
+
+
+class Called:
+    """One call of a caller who answers what the way tells."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller, self.diary, self.id = caller, Diary(), ""
+
+    async def place(self, way: Way, **more: Any) -> None:
+        placed = order(more.pop("offer", "") or await self.caller.offer(), **more)
+        self.id = placed.call_id
+        await way.place(placed, self.diary.tell)
+
+    async def accept(self, kind: Kind = Kind.ANSWERED) -> None:
+        await self.caller.accept((await self.diary.until(kind)).answer)
+        await self.caller.connected()
 
 
 async def seconds(some: float) -> None:

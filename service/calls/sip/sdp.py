@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from aiortc.sdp import SessionDescription
 
-from service.foundation.errors import Invalid
+from service.calls.way import NoWay
 
 PCMU, PCMA = 0, 8
 EVENT = 101
@@ -14,8 +14,8 @@ _MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 _KEY = re.compile(r"^a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:([A-Za-z0-9+/]{40})(?![A-Za-z0-9+/=])", re.M)
 
 
-class NoSound(Invalid):
-    """This browser offered no sound that a telephone understands. Use an up-to-date browser."""
+class NoSound(NoWay):
+    """This browser offered no sound that a telephone understands, so nobody was called. Use an up-to-date browser."""
 
     code = "no-sound"
 
