@@ -73,6 +73,7 @@ class Gateway:
     secret: str = field(default="", repr=False)
     door: Door | None = None
     _folder: tempfile.TemporaryDirectory[str] | None = None
+    _commands: dict[str, list[str]] = field(default_factory=dict)
     _running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
     _watching: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -90,16 +91,29 @@ class Gateway:
         self.door = Door(folder, _free(socket.SOCK_DGRAM), service)
         configuration(self.trunk, self.door, strips=self.strips, certificate=self.certificate)
         janus_configuration(self.trunk, folder, self.port, self.secret)
-        environment = {"PATH": os.environ.get("PATH", ""), "CHAPERONE_TRUNK_PASSWORD": self.trunk.password}
-        checked = await _spawn(["kamailio", "-c", "-f", str(folder / "kamailio.cfg"), "-Y", str(folder)], environment)
-        if await checked.wait() != 0:
-            raise NotStarted("kamailio does not accept its configuration.")
-        await self._run("kamailio", ["kamailio", "-DD", "-E", "-f", str(folder / "kamailio.cfg"), "-Y", str(folder), "-m", "64",
-                                     "-M", "8"], environment)
-        await self._run("janus", ["janus", "--config", str(folder / "janus.jcfg"), "--configs-folder", str(folder)], environment)
-        await asyncio.gather(self._ready("kamailio", lambda: (folder / "edge").exists()),
-                             self._ready("janus", lambda: _listens(self.port)))
+        self._commands = {
+            "kamailio": ["kamailio", "-DD", "-E", "-f", str(folder / "kamailio.cfg"), "-Y", str(folder), "-m", "64", "-M", "8"],
+            "janus": ["janus", "--config", str(folder / "janus.jcfg"), "--configs-folder", str(folder)]}
+        await asyncio.gather(*(self.start_again(name) for name in self._commands))
         return self.door
+
+    async def start_again(self, name: str) -> None:
+        """Start one of them, as configured; return when it listens. Raises NotStarted."""
+        assert self.door is not None
+        environment = {"PATH": os.environ.get("PATH", ""), "CHAPERONE_TRUNK_PASSWORD": self.trunk.password}
+        if name == "kamailio":
+            (self.door.folder / "edge").unlink(missing_ok=True)
+            checked = await _spawn([name, "-c", *self._commands[name][3:]], environment)
+            if await checked.wait() != 0:
+                raise NotStarted("kamailio does not accept its configuration.")
+        process = self._running[name] = await _spawn(self._commands[name], environment)
+        self._watching.append(asyncio.create_task(self._watch(name, process)))
+        loop = asyncio.get_running_loop()
+        until = loop.time() + READY_SECONDS
+        while not self._listens(name):
+            if loop.time() > until or process.returncode is not None:
+                raise NotStarted(f"{name} did not start.")
+            await asyncio.sleep(0.02)
 
     async def stop(self) -> None:
         for task in self._watching:
@@ -112,21 +126,13 @@ class Gateway:
             self._folder.cleanup()
             self._folder = None
 
-    async def _run(self, name: str, command: list[str], environment: dict[str, str]) -> None:
-        process = self._running[name] = await _spawn(command, environment)
-        self._watching.append(asyncio.create_task(self._watch(name, process)))
-
     async def _watch(self, name: str, process: asyncio.subprocess.Process) -> None:
         await process.wait()
         self.died(name)
 
-    async def _ready(self, name: str, is_ready: Callable[[], bool]) -> None:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + READY_SECONDS
-        while not is_ready():
-            if loop.time() > until or self._running[name].returncode is not None:
-                raise NotStarted(f"{name} did not start.")
-            await asyncio.sleep(0.02)
+    def _listens(self, name: str) -> bool:
+        assert self.door is not None
+        return _listens(self.port) if name == "janus" else (self.door.folder / "edge").exists()
 
 
 def absent() -> list[str]:

@@ -23,7 +23,7 @@ ANSWER_SECONDS = 45.0
 PLACE_SECONDS = 6.0
 END_SECONDS = 3.0
 STEADY_SECONDS = 60.0
-"""A part that dies sooner after its start than this is not started again by itself."""
+"""A part that dies again within this time is not started again by itself."""
 
 log = structlog.get_logger()
 
@@ -41,23 +41,24 @@ class SipWay:
         self._edge = Edge(self._sound)
         self._janus = Janus(self._lost)
         self._ear = 0
-        self._since = 0.0
+        self._died_at = float("-inf")
         self._fault = "The telephone gateway has not been started."
         self._closing = False
+        self._stands = asyncio.Event()
+        """Set unless a part is just being started again."""
 
     async def open(self) -> None:
         """Start the gateway. Raises NotInstalled, NotStarted or JanusLost; `faults` says so from then on."""
         self._ear = self._ear or await self._edge.listen()
         try:
             self._edge.knows(await self.gateway.start(self._ear))
-            self._janus = Janus(self._lost)
             await self._janus.open(self.gateway.port, self.gateway.secret)
         except Unavailable as failed:
             self._fault = failed.message
             await self.gateway.stop()
             raise
-        self._since = asyncio.get_running_loop().time()
         self._fault = ""
+        self._stands.set()
 
     # -- the contract -----------------------------------------------------------------------------------------------------------
 
@@ -170,9 +171,10 @@ class SipWay:
             except Exception:
                 log.exception("calls.telling_failed", call=news.call_id)
                 await self._end(call, End.FAULT)
-        await self._janus.detach(call.handle)
         self._calls.pop(call.order.call_id, None)
         await call.tell(news)
+        await self._stands.wait()  # an edge that died hangs up on the other end once it stands again
+        await self._janus.detach(call.handle)
 
     async def _end(self, call: Call, how: End) -> None:
         """Shut the gate, then hang up; what does not say in time that it has ended is cut off at the edge."""
@@ -218,28 +220,31 @@ class SipWay:
             call.ending = call.ending or End.FAULT
             self._give_up(call)
 
-    def _died(self, name: str) -> None:
+    def _died(self, part: str) -> None:
         if self._closing or self._fault:
             return
-        lived = asyncio.get_running_loop().time() - self._since
-        self._fault = f"{name} stopped. Every call through it has ended."
-        log.error("calls.gateway_died", part=name, after_seconds=round(lived))
-        ended = [call.order.call_id for call in self._calls.values()]
+        now = asyncio.get_running_loop().time()
+        again, self._died_at = now - self._died_at > STEADY_SECONDS, now
+        self._fault = f"{part} stopped, and every call with it." + ("" if again else " It keeps stopping: restart the service.")
+        log.error("calls.gateway_died", part=part, starts_again=again)
+        if again:
+            self._stands.clear()
         self._lost()
-        self._spawn(self._start_again(ended, by_itself=lived > STEADY_SECONDS))
+        if again:
+            self._spawn(self._start_again(part))
 
-    async def _start_again(self, ended: list[str], by_itself: bool) -> None:
-        if ended and await self._edge.answers():
-            await asyncio.gather(*(self._edge.end(call_id) for call_id in ended))
-        await self._janus.close()
-        await self.gateway.stop()
-        if not by_itself:
-            self._fault += " It had not run for long, so it is not started again by itself: restart the service."
-            return
+    async def _start_again(self, part: str) -> None:
         try:
-            await self.open()
+            if part == "janus":
+                await self._janus.close()
+            await self.gateway.start_again(part)
+            if part == "janus":
+                await self._janus.open(self.gateway.port, self.gateway.secret)
+            self._fault = ""
         except Unavailable:
-            log.exception("calls.gateway_not_started")
+            log.exception("calls.gateway_not_started", part=part)
+        finally:
+            self._stands.set()
 
     def _spawn(self, doing: Coroutine[Any, Any, None]) -> None:
         task: asyncio.Task[None] = asyncio.create_task(doing)
