@@ -68,7 +68,7 @@ class Baresip:
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE scenario SYSTEM "sipp.dtd"><scenario name="a family">'
 _INVITED = '<recv request="INVITE" rrs="true" crlf="true"/>'
-_LOOSE = "{more}Contact: <sip:" + PARENT + "@[local_ip]:[local_port]>"
+_LOOSE = "{more}Contact: <sip:" + PARENT + "@[local_ip]:[local_port];transport=[transport]>"
 _SDP = """Content-Type: application/sdp
 Content-Length: [len]
 

@@ -26,10 +26,9 @@ def order(offer: str, **more: Any) -> Order:
 
 
 @asynccontextmanager
-async def way(of: Trunk | None = None, *, strips: bool = True, message: Path | None = None,
-              certificate: Path | None = None) -> AsyncIterator[SipWay]:
+async def way(of: Trunk | None = None, *, strips: bool = True, message: Path | None = None) -> AsyncIterator[SipWay]:
     of = of or trunk()
-    opened = SipWay(of, message, Gateway(of, print, strips=strips, certificate=certificate))
+    opened = SipWay(of, message, Gateway(of, print, strips=strips))
     await opened.open()
     try:
         yield opened

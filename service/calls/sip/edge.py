@@ -7,8 +7,15 @@ import secrets
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from service.calls.sip.sdp import Sound, sound_of
 from service.calls.sip.trunk import Trunk
@@ -19,7 +26,8 @@ _TLS = """[server:default]
 method = TLSv1.2+
 verify_certificate = no
 require_certificate = no
-{own}
+certificate = {own}
+private_key = {own}
 [client:default]
 method = TLSv1.2+
 verify_certificate = yes
@@ -41,7 +49,7 @@ class Door:
     token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
 
 
-def configuration(trunk: Trunk, door: Door, *, strips: bool = True, certificate: Path | None = None, debug: int = -1) -> str:
+def configuration(trunk: Trunk, door: Door, *, strips: bool = True, debug: int = -1) -> str:
     """Write what kamailio reads into the door's folder; its main file as text.
 
     The trunk's password is not in it: kamailio reads it from its environment. `strips` is False in one test only, the control
@@ -63,12 +71,25 @@ def configuration(trunk: Trunk, door: Door, *, strips: bool = True, certificate:
         "#!KAMAILIO\n", "#!KAMAILIO\n" + "".join(f"#!define {name}\n" for name, on in defines.items() if on), 1)
     text = re.sub(r"\{\{([A-Z_]+)\}\}", lambda found: words[found[1]], text)
     if trunk.transport == "tls":
-        own = f"certificate = {certificate}\nprivate_key = {certificate}" if certificate else ""
+        own = _own_certificate(door.folder, trunk.announced)
         (door.folder / "tls.cfg").write_text(_TLS.format(own=own, ca=trunk.ca_file or _MACHINE, host=trunk.host))
     path = door.folder / "kamailio.cfg"
     path.write_text(text)
     path.chmod(0o600)
     return text
+
+
+def _own_certificate(folder: Path, name: str) -> Path:
+    """kamailio listens for TLS with a certificate or not at all. Nobody needs to believe this one: a trunk knows us by digest."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    signed = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+              .serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=1))
+              .not_valid_after(now + timedelta(days=3650)).sign(key, hashes.SHA256()))
+    path = folder / "own.pem"
+    path.touch(0o600)
+    path.write_bytes(signed.public_bytes(Encoding.PEM) + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return path
 
 
 class Edge:

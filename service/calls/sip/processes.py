@@ -68,7 +68,6 @@ class Gateway:
     trunk: Trunk
     died: Callable[[str], None]
     strips: bool = True
-    certificate: Path | None = None
     port: int = 0
     secret: str = field(default="", repr=False)
     door: Door | None = None
@@ -89,7 +88,7 @@ class Gateway:
         folder = Path(self._folder.name)
         self.port, self.secret = _free(socket.SOCK_STREAM), secrets.token_urlsafe(24)
         self.door = Door(folder, _free(socket.SOCK_DGRAM), service)
-        configuration(self.trunk, self.door, strips=self.strips, certificate=self.certificate)
+        configuration(self.trunk, self.door, strips=self.strips)
         janus_configuration(self.trunk, folder, self.port, self.secret)
         self._commands = {
             "kamailio": ["kamailio", "-DD", "-E", "-f", str(folder / "kamailio.cfg"), "-Y", str(folder), "-m", "64", "-M", "8"],
