@@ -141,12 +141,13 @@ def absent() -> list[str]:
 
 def janus_configuration(trunk: Trunk, folder: Path, port: int, secret: str) -> None:
     """Nothing but WebSockets on loopback and the SIP plugin; no admin interface, and no secret that anybody could know."""
-    mapping = f', nat_1_1_mapping = "{trunk.public_address}"' if trunk.public_address else ""
+    public = trunk.public_browser_address or ("" if trunk.browser_address else trunk.public_address)
+    mapping = f', nat_1_1_mapping = "{public}"' if public else ""
     low, high = trunk.browser_ports
     texts = {
         "janus.jcfg": _JANUS.format(
-            folder=folder, api=secret, admin=secrets.token_urlsafe(24), low=low, high=high, address=trunk.address,
-            mapping=mapping,
+            folder=folder, api=secret, admin=secrets.token_urlsafe(24), low=low, high=high,
+            address=trunk.browser_address or trunk.address, mapping=mapping,
             other_plugins=_others("plugins", "libjanus_sip.so"), other_transports=_others("transports", "libjanus_websockets.so"),
             events=_others("events"), loggers=_others("loggers")),
         "janus.transport.websockets.jcfg": _WEBSOCKETS.format(port=port),

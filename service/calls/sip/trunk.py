@@ -33,6 +33,7 @@ class Trunk:
     asserted            whoever withholds the number still names it to the network in P-Asserted-Identity (RFC 3325)
     address             our address towards the trunk, for SIP and sound; public_address: what a router makes of it (1:1 NAT)
     sip_port, sound_ports, browser_ports   what a firewall lets in: SIP; sound from the trunk; sound from browsers, all UDP
+    browser_address     our address towards browsers, where it is another; public_browser_address: what a router makes of it
     """
 
     host: str
@@ -50,6 +51,8 @@ class Trunk:
     sip_port: int = 5060
     sound_ports: tuple[int, int] = (42000, 42199)
     browser_ports: tuple[int, int] = (43000, 43199)
+    browser_address: str = ""
+    public_browser_address: str = ""
 
     @property
     def announced(self) -> str:
@@ -72,7 +75,8 @@ def trunk_of(settings: Settings) -> Trunk | None:
         password=password, number=Number(settings.trunk_number), office=settings.trunk_office, ca_file=settings.trunk_ca_file,
         srtp=settings.trunk_srtp, asserted=settings.trunk_asserted, address=settings.trunk_address,
         public_address=settings.trunk_public_address, sip_port=settings.trunk_sip_port,
-        sound_ports=_ports(settings.trunk_sound_ports), browser_ports=_ports(settings.trunk_browser_ports))
+        sound_ports=_ports(settings.trunk_sound_ports), browser_ports=_ports(settings.trunk_browser_ports),
+        browser_address=_first(settings.media_addresses), public_browser_address=_first(settings.media_public_addresses))
     faults += faults_of(trunk)
     if faults:
         raise TrunkInvalid(" ".join(faults))
@@ -96,6 +100,8 @@ def faults_of(trunk: Trunk) -> list[str]:
         "SRTP needs TRANSPORT=tls: its keys travel in the signalling.": not trunk.srtp or trunk.transport == "tls",
         "ADDRESS must be this server's address towards the trunk (IPv4).": _is_address(trunk.address),
         "PUBLIC_ADDRESS must be an IPv4 address.": not trunk.public_address or _is_address(trunk.public_address),
+        "BROWSER_PORTS and SOUND_PORTS must not overlap.":
+            trunk.browser_ports[1] < trunk.sound_ports[0] or trunk.sound_ports[1] < trunk.browser_ports[0],
         "SIP_PORT must be from 1 to 65535.": 0 < trunk.sip_port < 65536,
         "SOUND_PORTS must be a range with two ports for each call, such as 42000-42199.": _is_range(trunk.sound_ports),
         "BROWSER_PORTS must be a range with two ports for each call, such as 43000-43199.": _is_range(trunk.browser_ports),
@@ -106,6 +112,10 @@ def faults_of(trunk: Trunk) -> list[str]:
 def _ports(words: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{1,5})-(\d{1,5})", words)
     return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _first(addresses: str) -> str:
+    return addresses.split(",")[0].strip()
 
 
 def _is_range(ports: tuple[int, int]) -> bool:

@@ -14,9 +14,10 @@ from service.calls.sip.processes import Gateway, absent
 from service.calls.sip.relay import Gate, NoPorts, Relay
 from service.calls.sip.sdp import PCMA, PCMU, Sound, telephone_only
 from service.calls.sip.sound import NoMessage, recorded
-from service.calls.sip.trunk import Trunk
+from service.calls.sip.trunk import Trunk, trunk_of
 from service.calls.way import End, NoWay, Order, Tell
 from service.foundation.errors import Unavailable
+from service.foundation.settings import Settings
 
 ANSWER_SECONDS = 45.0
 """How long it rings. Most mailboxes answer before."""
@@ -26,6 +27,12 @@ STEADY_SECONDS = 60.0
 """A part that dies again within this time is not started again by itself."""
 
 log = structlog.get_logger()
+
+
+def way_of(settings: Settings) -> "SipWay | None":
+    """The way through the school's trunk, not opened yet; none where no trunk is set. Raises TrunkInvalid, NotSound."""
+    trunk = trunk_of(settings)
+    return SipWay(trunk, settings.trunk_message) if trunk else None
 
 
 class SipWay:
