@@ -9,7 +9,7 @@ from tests.calls.cable import Trunkside
 from tests.calls.ears import encoded, tone, wav
 from tests.calls.people import PARENT, SAID, TRUNK
 
-_BARESIP = """
+CONFIGURATION = """
 poll_method epoll
 sip_listen {address}:{port}
 net_interface {address}
@@ -39,7 +39,7 @@ class Baresip:
         folder.mkdir(parents=True, exist_ok=True)
         self.side, self.folder = side, folder
         wav(folder / "said.wav", SAID, 120)
-        (folder / "config").write_text(_BARESIP.format(address=TRUNK, port=5060, folder=folder, more=more))
+        (folder / "config").write_text(CONFIGURATION.format(address=TRUNK, port=5060, folder=folder, more=more))
         (folder / "accounts").write_text(
             f"<sip:{PARENT}@{TRUNK}>;regint=0;answermode=auto;audio_codecs=PCMA,PCMU{account}\n")
         (folder / "contacts").write_text("")
@@ -150,24 +150,73 @@ Max-Forwards: 70
 """, ' retrans="500"')
 
 
+def dialling(whom: str) -> str:
+    """A family rings: an INVITE of its own."""
+    body = _SDP.format(origin="-", subject="-", line="a=sendrecv", codec=8, name="PCMA")
+    return _send(f"""INVITE sip:{whom}@[remote_ip]:[remote_port] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: <sip:{PARENT}@[local_ip]>;tag=[pid]sipp[call_number]
+To: <sip:{whom}@[remote_ip]>
+Call-ID: [call_id]
+CSeq: 1 INVITE
+Max-Forwards: 70
+Contact: <sip:{PARENT}@[local_ip]:[local_port]>
+{body}
+""", ' retrans="500"')
+
+
+def expects(status: str) -> str:
+    early = "".join(f'<recv response="{each}" optional="true"/>' for each in (100, 180) if status == "200")
+    return early + f'<recv response="{status}" rrs="true"/>'
+
+
+def dialled_ack(loose: bool = True) -> str:
+    return _send(f"""ACK {"[next_url]" if loose else "sip:nobody@[remote_ip]:[remote_port]"} SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch={"[branch]" if loose else "[branch-2]"}
+{"[routes]" if loose else "[last_From:]"}
+{"[last_From:]" if loose else "X-: -"}
+[last_To:]
+Call-ID: [call_id]
+CSeq: 1 ACK
+Max-Forwards: 70
+Content-Length: 0
+""")
+
+
+def dialled_bye() -> str:
+    return _send("""BYE [next_url] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+[routes]
+[last_From:]
+[last_To:]
+Call-ID: [call_id]
+CSeq: 2 BYE
+Max-Forwards: 70
+Content-Length: 0
+""", ' retrans="500"') + '<recv response="200"/>'
+
+
 class Sipp:
     """One family's telephone that does what `steps` say, once for each of `calls`; `done` raises where things went otherwise."""
 
     def __init__(self, side: Trunkside, folder: Path, steps: str, calls: int = 1, transport: str = "u1",
-                 port: int = 5060) -> None:
+                 port: int = 5060, first: str = "INVITE", dials: str = "") -> None:
+        self.dials = dials
         self.side, self.folder, self.calls, self.transport, self.port = side, folder, calls, transport, port
         folder.mkdir(parents=True, exist_ok=True)
         invited = _INVITED.replace('crlf="true"/>', 'crlf="true"><action><ereg regexp=".*" search_in="hdr" header="From:" '
                                    'assign_to="school"/></action></recv>')
         used = '<Reference variables="school"/>'
-        (folder / "family.xml").write_text(f"{_HEAD}{invited}{used}{steps}</scenario>")
+        first = f'<recv request="{first}"/>' if first != "INVITE" else "" if dials else invited + used
+        (folder / "family.xml").write_text(f"{_HEAD}{first}{steps}</scenario>")
 
     async def __aenter__(self) -> "Sipp":
         self.process = await asyncio.create_subprocess_exec(
-            *self.side.inside(["sipp", "-sf", str(self.folder / "family.xml"), "-i", TRUNK, "-p", str(self.port), "-mp", "47000",
-                               "-t", self.transport, "-m", str(self.calls), "-nostdin",
+            *self.side.inside(["sipp", "-sf", str(self.folder / "family.xml"), "-i", TRUNK, "-p", str(self.port),
+                               "-mp", str(self.port + 41940), "-t", self.transport, "-m", str(self.calls), "-nostdin",
                                "-trace_msg", "-message_file", str(self.folder / "messages"),
-                               "-trace_err", "-error_file", str(self.folder / "errors")]),
+                               "-trace_err", "-error_file", str(self.folder / "errors"),
+                               *([f"{self.dials}:5060"] if self.dials else [])]),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         await self.side.listening(self.port, "tcp" if self.transport.startswith(("t", "l")) else "udp")
         return self

@@ -125,6 +125,15 @@ class Edge:
     async def answers(self) -> bool:
         return await self._ask("core.version") is not None
 
+    async def reaches(self, trunk: Trunk) -> int:
+        """The trunk's answer to an OPTIONS (RFC 3261, 11), any of which shows that it is there; 0 for none within 8 s."""
+        there = f"sip:{trunk.host}:{trunk.port};transport={trunk.transport}"
+        headers = f"From: <sip:{trunk.number.e164}@{trunk.host}>\r\nTo: <{there}>\r\n"
+        said = await self._ask("tm.t_uac_wait_block", "OPTIONS", there, ".",
+                               f"{trunk.transport}:{trunk.address}:{trunk.sip_port}", headers, "", within=10)
+        code = said.get("code", 0) if isinstance(said, dict) else 0
+        return 0 if int(code) == 408 else int(code)
+
     async def end(self, call_id: str) -> None:
         """Hang up on both ends, or stop ringing, where Janus can no longer do it. Never raises."""
         listed = await self._ask("dlg.list") or []
@@ -135,17 +144,17 @@ class Edge:
                 else:
                     await self._ask("tm.cancel", call_id, str(dialog.get("caller", {}).get("cseq", "")))
 
-    async def _ask(self, method: str, *params: Any) -> Any:
+    async def _ask(self, method: str, *params: Any, within: float = ANSWER_SECONDS) -> Any:
         """Its answer; None where there is none in time. The socket is a file, and blocks for a moment only."""
         request = json.dumps({"jsonrpc": "2.0", "method": method, "params": list(params), "id": 1}).encode()
-        return await asyncio.get_running_loop().run_in_executor(None, _exchange, self._folder, request)
+        return await asyncio.get_running_loop().run_in_executor(None, _exchange, self._folder, request, within)
 
 
-def _exchange(folder: Path, request: bytes) -> Any:
+def _exchange(folder: Path, request: bytes, within: float) -> Any:
     own = folder / f"ask-{secrets.token_hex(4)}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
         try:
-            asking.settimeout(ANSWER_SECONDS)
+            asking.settimeout(within)
             asking.bind(str(own))
             asking.sendto(request, str(folder / "edge"))
             return json.loads(asking.recv(1 << 20)).get("result")

@@ -134,6 +134,10 @@ class SipWay:
             call.relay.gate = Gate.OURS
             self._spawn(self._play(call, self.message))
 
+    async def trunk_answers(self) -> int:
+        """What the trunk answers when it is asked whether it is there (a SIP status); 0 for nothing."""
+        return await self._edge.reaches(self.trunk)
+
     async def close(self) -> None:
         self._closing = True
         await asyncio.gather(*(self.hang_up(call_id) for call_id in [*self._calls]))
