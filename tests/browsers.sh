@@ -14,12 +14,12 @@ if [ "${1:-}" != calls ]; then
     fi
     needs firefox-esr firefox-esr
     needs ip iproute2
-    needs sipp sip-tester
     needs tcpdump tcpdump
+    needs baresip baresip-core
 fi
 needs janus janus
 needs kamailio "kamailio kamailio-tls-modules kamailio-extra-modules"
-needs baresip baresip-core
+needs sipp sip-tester
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing for the tests:$missing…"

@@ -1,6 +1,6 @@
-"""`make run-calls`: the demo school with a trunk on this machine, at whose end a family's telephone takes every call.
+"""`make run-calls`: the demo school with a trunk on this machine, at whose end a telephone takes every call, and says it back.
 
-The telephone says a quiet tone. Everything listens on this machine's own address, because Janus offers browsers no loopback.
+Everything listens on this machine's own address, because Janus offers browsers no loopback.
 """
 
 import os
@@ -11,11 +11,11 @@ from pathlib import Path
 
 import ifaddr
 
+from tests.calls import phones
 from tests.calls.ears import wav
-from tests.calls.phones import CONFIGURATION
 
 NUMBER = "+441632960001"  # Ofcom keeps these for plays
-TELEPHONE = 5070
+TELEPHONE, ECHO = 5070, 47010
 
 
 def main() -> int:
@@ -25,15 +25,16 @@ def main() -> int:
         return 1
     with tempfile.TemporaryDirectory(prefix="chaperone-telephone-") as name:
         folder = Path(name)
-        wav(folder / "said.wav", 440, 60)
-        (folder / "config").write_text(CONFIGURATION.format(address=address, port=TELEPHONE, folder=folder, more=""))
-        (folder / "accounts").write_text(
-            f"<sip:family@{address}:{TELEPHONE}>;regint=0;answermode=auto;catchall=yes;audio_codecs=PCMA,PCMU\n")
+        answers = phones.RINGING + '<pause milliseconds="2000"/>' + phones.answer("200 OK", sdp=True) + phones.ACK + phones.BYE
+        scenario = phones.scenario(answers).replace("[rtpstream_audio_port]", "[media_port]")
+        (folder / "family.xml").write_text(scenario)
         quiet = subprocess.DEVNULL
-        telephone = subprocess.Popen(["baresip", "-f", name], stdin=subprocess.PIPE, stdout=quiet, stderr=quiet)
+        telephone = subprocess.Popen(
+            ["sipp", "-sf", str(folder / "family.xml"), "-i", address, "-p", str(TELEPHONE), "-mi", address, "-mp", str(ECHO),
+             "-rtp_echo", "-nostdin"], stdin=quiet, stdout=quiet, stderr=quiet)
         trunk = {"HOST": address, "PORT": str(TELEPHONE), "NUMBER": NUMBER, "ADDRESS": address,
                  "MESSAGE": str(wav(folder / "message.wav", 620, 3))}
-        print(f"A family's telephone answers every call. Trunk: {address}:{TELEPHONE}; the school shows {NUMBER}.", flush=True)
+        print(f"A family's telephone at {address}:{TELEPHONE} takes every call. The school shows {NUMBER}.", flush=True)
         try:
             return subprocess.run([sys.executable, "-m", "service", "dev", *sys.argv[1:]], check=False,
                                   env=os.environ | {f"CHAPERONE_TRUNK_{name}": value for name, value in trunk.items()}).returncode

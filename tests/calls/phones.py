@@ -67,7 +67,8 @@ class Baresip:
 # -- sipp ---------------------------------------------------------------------------------------------------------------------
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE scenario SYSTEM "sipp.dtd"><scenario name="a family">'
-_INVITED = '<recv request="INVITE" rrs="true" crlf="true"/>'
+_INVITED = ('<recv request="INVITE" rrs="true" crlf="true"><action><ereg regexp=".*" search_in="hdr" header="From:" '
+            'assign_to="school"/></action></recv><Reference variables="school"/>')
 _LOOSE = "{more}Contact: <sip:" + PARENT + "@[local_ip]:[local_port];transport=[transport]>"
 _SDP = """Content-Type: application/sdp
 Content-Length: [len]
@@ -196,6 +197,12 @@ Content-Length: 0
 """, ' retrans="500"') + '<recv response="200"/>'
 
 
+def scenario(steps: str, first: str = "INVITE") -> str:
+    """What sipp reads: what it waits for first (nothing, where it begins itself), and what it does then."""
+    begins = _INVITED if first == "INVITE" else f'<recv request="{first}"/>' if first else ""
+    return f"{_HEAD}{begins}{steps}</scenario>"
+
+
 class Sipp:
     """One family's telephone that does what `steps` say, once for each of `calls`; `done` raises where things went otherwise."""
 
@@ -204,11 +211,7 @@ class Sipp:
         self.dials = dials
         self.side, self.folder, self.calls, self.transport, self.port = side, folder, calls, transport, port
         folder.mkdir(parents=True, exist_ok=True)
-        invited = _INVITED.replace('crlf="true"/>', 'crlf="true"><action><ereg regexp=".*" search_in="hdr" header="From:" '
-                                   'assign_to="school"/></action></recv>')
-        used = '<Reference variables="school"/>'
-        first = f'<recv request="{first}"/>' if first != "INVITE" else "" if dials else invited + used
-        (folder / "family.xml").write_text(f"{_HEAD}{first}{steps}</scenario>")
+        (folder / "family.xml").write_text(scenario(steps, "" if dials else first))
 
     async def __aenter__(self) -> "Sipp":
         self.process = await asyncio.create_subprocess_exec(

@@ -1,18 +1,21 @@
 """Real calls: a caller's peer connection, Janus, our relay, kamailio, a cable, and a telephone at its end."""
 
+import asyncio
 import time
 from pathlib import Path
 
 import pytest
 
 from service.calls.sip import way as sip
+from service.calls.sip.processes import NotStarted
+from service.calls.sip.way import SipWay
 from service.calls.way import End, Kind, NoWay
 from tests.calls import phones
 from tests.calls.cable import Cable, Trunkside
 from tests.calls.ears import hertz, wav
-from tests.calls.people import HEARD, MESSAGE, SAID
+from tests.calls.people import HEARD, MESSAGE, PARENT, SAID, TRUNK
 from tests.calls.phones import Baresip, Sipp
-from tests.calls.stage import Called, order, seconds, way
+from tests.calls.stage import Called, Diary, order, seconds, trunk, way
 
 
 async def test_both_hear_each_other_after_connect_and_neither_before_nor_after_hanging_up(
@@ -195,9 +198,74 @@ async def test_a_family_that_moves_its_sound_is_followed(side: Trunkside, tmp_pa
 async def test_a_browser_without_a_telephones_codec_calls_nobody(side: Trunkside, tmp_path: Path, call: Called) -> None:
     async with way() as opened:
         offer = (await call.caller.offer()).replace("PCMU/8000", "X/8000").replace("PCMA/8000", "Y/8000").replace(" 0 8", "")
-        for given in ("v=0\r\n", offer):
-            with pytest.raises((NoWay, sip.NoSound)):
+        for given in ("", "v=0\r\n", offer):
+            with pytest.raises(NoWay):
                 await opened.place(order(given), call.diary.tell)
-        with pytest.raises(NoWay):
-            await opened.place(order(""), call.diary.tell)
     assert call.diary.news == []
+
+
+async def test_a_telephone_that_prefers_mu_law_gets_it(side: Trunkside, tmp_path: Path, call: Called) -> None:
+    steps = phones.answer("200 OK", sdp=True, codec=0).replace("RTP/AVP 0 101", "RTP/AVP 101 0") + phones.ACK + phones.BYE
+    async with Cable(tmp_path / "cable") as cable, Sipp(side, tmp_path / "family", steps) as family, way() as opened:
+        await call.place(opened)
+        await call.accept()
+        await seconds(0.6)
+        await opened.connect(call.id)
+        connected = time.time()
+        await seconds(0.6)
+        await opened.hang_up(call.id)
+        await family.done()
+        sent = [packet for packet in cable.packets if packet.target[0] == TRUNK and packet.data[1:2] in (b"\x00", b"\x80")]
+        assert len(sent) > 40
+        assert {packet.data[12:] for packet in sent if packet.at < connected} == {b"\xff" * 160}
+        assert all(packet.data[12:] != b"\xff" * 160 for packet in sent if packet.at > connected + 0.1)
+
+
+async def test_what_is_hung_up_while_it_is_placed_rings_nobody(side: Trunkside, tmp_path: Path, call: Called) -> None:
+    async with Cable(tmp_path / "cable") as cable, way() as opened:
+        placed = order(await call.caller.offer())
+        placing = asyncio.create_task(opened.place(placed, call.diary.tell))
+        await asyncio.sleep(0)
+        await opened.hang_up(placed.call_id)
+        with pytest.raises(NoWay):
+            await placing
+        await seconds(0.5)
+        assert cable.sip == ""
+    assert call.diary.news == []
+
+
+async def test_nothing_of_a_call_is_written_or_left(
+        side: Trunkside, tmp_path: Path, call: Called, capfd: pytest.CaptureFixture[str]) -> None:
+    """No number in anything printed, in a command line or in a file; and after the end no process and no folder."""
+    async with Sipp(side, tmp_path / "family", phones.ANSWERS) as family, way() as opened:
+        await call.place(opened)
+        await call.diary.until(Kind.ANSWERED)
+        assert opened.gateway.door is not None
+        folder = opened.gateway.door.folder
+        assert folder.stat().st_mode & 0o077 == 0
+        written = "".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
+        pids = [opened.gateway.pid(name) for name in ("janus", "kamailio")]
+        lines = "".join(commands(pids))
+        await opened.hang_up(call.id)
+        await call.diary.until(Kind.ENDED)
+        await family.done()
+    said = "".join(capfd.readouterr()) + repr(call.diary.news)
+    for text in (written, lines, said):
+        assert PARENT.removeprefix("+") not in text
+    assert not folder.exists()
+    assert commands(pids) == []
+
+
+def commands(pids: list[int]) -> list[str]:
+    return [path.read_text() for path in (Path(f"/proc/{pid}/cmdline") for pid in pids) if path.exists()]
+
+
+async def test_a_gateway_that_cannot_have_its_port_says_so(side: Trunkside) -> None:
+    async with way():
+        second = SipWay(trunk())
+        with pytest.raises(NotStarted, match="Another program has port 5060"):
+            await second.open()
+        assert "Another program has port 5060" in (await second.faults())[0]
+        with pytest.raises(NoWay):
+            await second.place(order("v=0"), Diary().tell)
+        await second.close()

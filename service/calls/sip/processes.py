@@ -84,6 +84,8 @@ class Gateway:
         if missing := absent():
             raise NotInstalled(f"Calls through a trunk need {', '.join(missing)}. On Debian: apt install janus kamailio "
                                "kamailio-extra-modules kamailio-tls-modules.")
+        if not _is_free(self.trunk):
+            raise NotStarted(f"Another program has port {self.trunk.sip_port} of {self.trunk.address}. Is it Debian's own kamailio?")
         self._folder = tempfile.TemporaryDirectory(prefix="chaperone-calls-")
         folder = Path(self._folder.name)
         self.port, self.secret = _free(socket.SOCK_STREAM), secrets.token_urlsafe(24)
@@ -166,6 +168,19 @@ def _free(kind: socket.SocketKind) -> int:
     with socket.socket(socket.AF_INET, kind) as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+def _is_free(trunk: Trunk) -> bool:
+    """kamailio itself would share the port with whoever has it, and get every other message."""
+    kind = socket.SOCK_DGRAM if trunk.transport == "udp" else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET, kind) as tried:
+        if kind == socket.SOCK_STREAM:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what is left of an ended connection is nobody
+        try:
+            tried.bind((trunk.address, trunk.sip_port))
+        except OSError:
+            return False
+    return True
 
 
 def _listens(port: int) -> bool:
