@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from tests.calls.ears import Caller, hertz
 from tests.calls.people import SAID
 from tests.calls.phones import Baresip, Sipp
 from tests.calls.stage import Called, seconds, way
+
+ROOT = Path(__file__).parents[2]
 
 
 async def test_janus_dies_in_a_call_and_both_ends_know_at_once(side: Trunkside, tmp_path: Path, call: Called) -> None:
@@ -104,3 +108,42 @@ async def test_twenty_call_at_once(side: Trunkside, tmp_path: Path) -> None:
         await opened.close()
         assert all(call.diary.kinds.count(Kind.ENDED) == 1 for call in calls)
     await asyncio.gather(*(call.caller.close() for call in calls))
+
+
+SERVICE = """
+import asyncio, sys
+from tests.calls.ears import Caller
+from tests.calls.stage import Called, way
+from service.calls.way import Kind
+
+async def main():
+    async with way() as opened:
+        call = Called(Caller())
+        await call.place(opened)
+        await call.diary.until(Kind.ANSWERED)
+        print(opened.gateway.pid("janus"), opened.gateway.pid("kamailio"), flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_the_service_is_killed_and_the_family_is_not_left_on_the_line(side: Trunkside, tmp_path: Path) -> None:
+    async with Cable(tmp_path / "cable") as cable, Sipp(side, tmp_path / "family", phones.ANSWERS) as family:
+        service = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVICE, stdout=subprocess.PIPE, cwd=ROOT)
+        assert service.stdout is not None
+        pids = [int(pid) for pid in (await service.stdout.readline()).split()]
+        service.kill()
+        await service.wait()
+        await cable.until(lambda sip: "BYE sip:" in sip, 2)
+        await family.done()
+        for _ in range(160):
+            if not any(exists(pid) for pid in pids):
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError("the gateway outlives the service")
+
+
+def exists(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] != "Z"

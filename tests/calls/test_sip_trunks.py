@@ -62,6 +62,7 @@ async def test_over_tcp(side: Trunkside, tmp_path: Path, call: Called) -> None:
             way(trunk(transport="tcp")) as opened:
         await call.place(opened)
         await call.diary.until(Kind.ANSWERED)
+        await cable.until(lambda sip: "ACK sip:" in sip)
         await opened.hang_up(call.id)
         assert (await call.diary.until(Kind.ENDED)).end is End.HUNG_UP
         await family.done()

@@ -4,14 +4,15 @@ What they print goes nowhere: both can print numbers. That one has died is told 
 """
 
 import asyncio
-import ctypes
 import os
 import secrets
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from service.calls.sip.trunk import Trunk
 from service.foundation.errors import Unavailable
 
 READY_SECONDS = 8.0
-_PR_SET_PDEATHSIG = 1
+_HEIR = 'read -r _; sleep 3; for group; do kill -- "-$group"; done 2>/dev/null'
+"""Outlives a service that is killed: Janus hangs up on everybody when its connection breaks, and then both programs end."""
 _JANUS = """
 general: {{
   configs_folder = "{folder}"
@@ -74,6 +76,7 @@ class Gateway:
     _folder: tempfile.TemporaryDirectory[str] | None = None
     _commands: dict[str, list[str]] = field(default_factory=dict)
     _running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    _heir: asyncio.subprocess.Process | None = None
     _watching: list[asyncio.Task[None]] = field(default_factory=list)
 
     def pid(self, name: str) -> int:
@@ -85,7 +88,7 @@ class Gateway:
             raise NotInstalled(f"Calls through a trunk need {', '.join(missing)}. On Debian: apt install janus kamailio "
                                "kamailio-extra-modules kamailio-tls-modules.")
         if not _is_free(self.trunk):
-            raise NotStarted(f"Another program has port {self.trunk.sip_port} of {self.trunk.address}. Is it Debian's own kamailio?")
+            raise NotStarted(f"Another program has port {self.trunk.sip_port} of {self.trunk.address}. Debian's kamailio?")
         self._folder = tempfile.TemporaryDirectory(prefix="chaperone-calls-")
         folder = Path(self._folder.name)
         self.port, self.secret = _free(socket.SOCK_STREAM), secrets.token_urlsafe(24)
@@ -95,11 +98,16 @@ class Gateway:
         self._commands = {
             "kamailio": ["kamailio", "-DD", "-E", "-f", str(folder / "kamailio.cfg"), "-Y", str(folder), "-m", "64", "-M", "8"],
             "janus": ["janus", "--config", str(folder / "janus.jcfg"), "--configs-folder", str(folder)]}
-        await asyncio.gather(*(self.start_again(name) for name in self._commands))
+        await asyncio.gather(*(self._run(name) for name in self._commands))
+        await self._name_heir()
         return self.door
 
     async def start_again(self, name: str) -> None:
         """Start one of them, as configured; return when it listens. Raises NotStarted."""
+        await self._run(name)
+        await self._name_heir()
+
+    async def _run(self, name: str) -> None:
         assert self.door is not None
         environment = {"PATH": os.environ.get("PATH", ""), "CHAPERONE_TRUNK_PASSWORD": self.trunk.password}
         if name == "kamailio":
@@ -121,14 +129,25 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)
         self._watching = []
+        if self._heir is not None:
+            self._heir.kill()
+            await self._heir.wait()
+            self._heir = None
         await asyncio.gather(*(_end(process) for process in self._running.values()))
         self._running = {}
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
 
+    async def _name_heir(self) -> None:
+        if self._heir is not None:
+            self._heir.kill()
+        pids = [str(process.pid) for process in self._running.values() if process.returncode is None]
+        self._heir = await _spawn(["sh", "-c", _HEIR, "sh", *pids], {"PATH": os.environ.get("PATH", "")}, subprocess.PIPE)
+
     async def _watch(self, name: str, process: asyncio.subprocess.Process) -> None:
         await process.wait()
+        _end_group(process)
         self.died(name)
 
     def _listens(self, name: str) -> bool:
@@ -189,23 +208,23 @@ def _listens(port: int) -> bool:
         return tried.connect_ex(("127.0.0.1", port)) == 0
 
 
-async def _spawn(command: list[str], environment: dict[str, str]) -> asyncio.subprocess.Process:
-    quiet = asyncio.subprocess.DEVNULL
-    return await asyncio.create_subprocess_exec(*command, stdin=quiet, stdout=quiet, stderr=quiet, env=environment,
-                                                preexec_fn=_dies_with_us)
-
-
-def _dies_with_us() -> None:
-    """Linux: a service that is killed leaves no gateway behind."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+async def _spawn(command: list[str], environment: dict[str, str], stdin: int = subprocess.DEVNULL) -> asyncio.subprocess.Process:
+    """In a session of its own, so that a terminal's Ctrl-C ends the service first, and calls in order."""
+    quiet = subprocess.DEVNULL
+    return await asyncio.create_subprocess_exec(*command, stdin=stdin, stdout=quiet, stderr=quiet, env=environment,
+                                                start_new_session=True)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), 3)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+    if process.returncode is None:
+        process.terminate()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), 3)
+    _end_group(process)
+    await process.wait()
+
+
+def _end_group(process: asyncio.subprocess.Process) -> None:
+    """kamailio's workers outlive their parent where that was killed, and keep its port."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
