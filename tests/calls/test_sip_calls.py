@@ -197,7 +197,7 @@ async def test_a_family_that_moves_its_sound_is_followed(side: Trunkside, tmp_pa
 
 async def test_a_browser_without_a_telephones_codec_calls_nobody(side: Trunkside, tmp_path: Path, call: Called) -> None:
     async with way() as opened:
-        offer = (await call.caller.offer()).replace("PCMU/8000", "X/8000").replace("PCMA/8000", "Y/8000").replace(" 0 8", "")
+        offer = (await call.caller.offer()).replace(" 0 8", "")
         for given in ("", "v=0\r\n", offer):
             with pytest.raises(NoWay):
                 await opened.place(order(given), call.diary.tell)

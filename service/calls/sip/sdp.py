@@ -38,11 +38,11 @@ def telephone_only(offer: str) -> str:
         audio, = [media for media in said.media if media.kind == "audio"]
     except (ValueError, AssertionError, KeyError, IndexError) as unreadable:
         raise NoSound from unreadable
-    codecs = {codec.payloadType: codec for codec in audio.rtp.codecs if codec.payloadType in (PCMU, PCMA)}
-    if not codecs or len(said.media) != 1 or not audio.ice_candidates or audio.dtls is None:
+    codecs = {codec.payloadType: codec for codec in audio.rtp.codecs if codec.payloadType in audio.fmt}
+    kinds = [kind for kind in (PCMA, PCMU) if kind in codecs]
+    if not kinds or len(said.media) != 1 or not audio.ice_candidates or audio.dtls is None:
         raise NoSound
-    audio.fmt = [kind for kind in (PCMA, PCMU) if kind in codecs]
-    audio.rtp.codecs = [codecs[kind] for kind in audio.fmt]
+    audio.fmt, audio.rtp.codecs = list(kinds), [codecs[kind] for kind in kinds]
     audio.rtp.headerExtensions = [each for each in audio.rtp.headerExtensions if each.uri == _MID]  # Janus knows packets by it
     audio.msid = None
     audio.direction = "sendrecv"
