@@ -31,7 +31,7 @@ def frame_of(sound: bytes, at: int = 0) -> av.AudioFrame:
 class Tone(AudioStreamTrack):
     def __init__(self, hertz: float = HEARD) -> None:
         super().__init__()
-        self.at, self.begun = 0, 0.0
+        self.at, self.begun, self.silent = 0, 0.0, False
         self.second = tone(hertz, 8000)
         """Whole numbers of hertz, so that a second can be said again and again."""
 
@@ -40,7 +40,7 @@ class Tone(AudioStreamTrack):
         self.begun = self.begun or loop.time()
         await asyncio.sleep(max(0.0, self.begun + self.at / 8000 - loop.time()))
         start = self.at % 8000 * 2
-        frame = frame_of(self.second[start:start + 320], self.at)
+        frame = frame_of(bytes(320) if self.silent else self.second[start:start + 320], self.at)
         self.at += 160
         return frame
 
@@ -50,7 +50,8 @@ class Caller:
 
     def __init__(self) -> None:
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.peer.addTrack(Tone())
+        self.tone = Tone()
+        self.peer.addTrack(self.tone)
         self.sound = array("h")
         self.peer.on("track", self._listen)
 
