@@ -1,7 +1,7 @@
 """A call through the trunk, beside Janus alone calling the same telephone: press to ringing, mouth to ear, processor time.
 
-Both in a network of their own, the same callers (aiortc) and the same telephone (sipp, which rings, answers and echoes), in turns.
-Janus alone masks nothing, gates nothing, and is called with what it needs and no more.
+Both in a network of their own, the same callers (aiortc) and the same telephone (sipp, which rings, answers and echoes), in
+turns. Janus alone masks nothing, gates nothing, and is called with what it needs and no more.
 """
 
 import asyncio
@@ -13,10 +13,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
-from service.calls.sip.janus import Janus, Message
+from service.calls.sip.janus import Janus, JanusLost, Message
 from service.calls.sip.processes import absent, janus_configuration
 from tests import netns
 from tests.bench import processor
@@ -55,15 +55,16 @@ async def _with_telephone(side: Trunkside, folder: Path, measure: Callable[[Path
                           ) -> tuple[float, float, float]:
     steps = phones.RINGING + '<pause milliseconds="300"/>' + phones.answer("200 OK", sdp=True) + phones.ACK + phones.BYE
     (folder / "family.xml").write_text(phones.scenario(steps).replace("[rtpstream_audio_port]", "[media_port]"))
-    telephone = subprocess.Popen(
-        side.inside(["sipp", "-sf", str(folder / "family.xml"), "-i", TRUNK, "-p", "5060", "-mi", TRUNK, "-mp", "47010", "-rtp_echo",
-                     "-nostdin"]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL
+    telephone = await asyncio.create_subprocess_exec(
+        *side.inside(["sipp", "-sf", str(folder / "family.xml"), "-i", TRUNK, "-p", "5060", "-mi", TRUNK, "-mp", "47010",
+                      "-rtp_echo", "-nostdin"]), stdin=quiet, stdout=quiet, stderr=quiet)
     try:
         await side.listening(5060)
         return await measure(folder)
     finally:
         telephone.kill()
-        telephone.wait()
+        await telephone.wait()
 
 
 async def _ours(folder: Path) -> tuple[float, float, float]:
@@ -91,15 +92,16 @@ async def _janus(folder: Path) -> tuple[float, float, float]:
     janus_configuration(trunk(), folder, port, secret)
     sip = folder / "janus.plugin.sip.jcfg"
     sip.write_text(sip.read_text().replace("127.0.0.1", netns.ADDRESS).replace("20000-29999", "42000-42199"))
-    process = subprocess.Popen(["janus", "--config", str(folder / "janus.jcfg"), "--configs-folder", str(folder)],
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = await asyncio.create_subprocess_exec(
+        "janus", "--config", str(folder / "janus.jcfg"), "--configs-folder", str(folder), stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL)
     janus = Janus(lambda: None)
     try:
         for _ in range(200):
-            if ":470C" in Path("/proc/self/net/tcp").read_text():
+            with suppress(JanusLost):
+                await janus.open(port, secret)
                 break
             await asyncio.sleep(0.02)
-        await janus.open(port, secret)
 
         async def place(offer: str) -> tuple[float, str]:
             heard: asyncio.Queue[Message] = asyncio.Queue()
@@ -116,7 +118,7 @@ async def _janus(folder: Path) -> tuple[float, float, float]:
     finally:
         await janus.close()
         process.terminate()
-        process.wait()
+        await process.wait()
 
 
 async def _until(heard: "asyncio.Queue[Message]", event: str) -> Message:

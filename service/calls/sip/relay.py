@@ -25,6 +25,7 @@ SILENCE = {PCMU: b"\xff", PCMA: b"\xd5"}
 FRAME = 160
 """Samples, and bytes, of G.711 in a packet of 20 ms."""
 PACE = 0.02
+_INNER = (30000, 39999)
 
 
 class Gate(Enum):
@@ -55,14 +56,16 @@ class Relay:
         self._playing = False
         self._inner: asyncio.DatagramTransport | None = None
         self._outer: asyncio.DatagramTransport | None = None
+        self._reports: list[socket.socket] = []
+        """Where RTCP arrives, which nobody reads. Without a socket there the sender would be told that nobody is there."""
         self.inner = self.outer = 0
 
     async def bind(self, address: str, ports: tuple[int, int]) -> "Relay":
         """Take a port on each side. Raises NoPorts."""
         loop = asyncio.get_running_loop()
-        outer = _bound(address, ports)
-        inner = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        inner.bind(("127.0.0.1", 0))
+        outer, reports = _pair(address, ports)
+        inner, own_reports = _pair("127.0.0.1", _INNER)
+        self._reports = [reports, own_reports]
         self.outer, self.inner = outer.getsockname()[1], inner.getsockname()[1]
         for sock in (outer, inner):
             sock.setblocking(False)
@@ -75,6 +78,8 @@ class Relay:
         for transport in (self._inner, self._outer):
             if transport is not None:
                 transport.close()
+        for sock in self._reports:
+            sock.close()
         self._inner = self._outer = None
 
     def callee_is(self, sound: Sound | None) -> None:
@@ -215,16 +220,18 @@ def _session(key: str, direction: int) -> Session:
     return Session(Policy(key=base64.b64decode(key), ssrc_type=direction))
 
 
-def _bound(address: str, ports: tuple[int, int]) -> socket.socket:
-    """An even port of the range that is free; which one, nobody can foretell."""
+def _pair(address: str, ports: tuple[int, int]) -> tuple[socket.socket, socket.socket]:
+    """An even port of the range that is free, for RTP, and the next, for RTCP (RFC 3550, 11); which, nobody can foretell."""
     free = list(range(ports[0] + ports[0] % 2, ports[1] + 1, 2))
     random.SystemRandom().shuffle(free)
     for port in free:
-        outer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        pair = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            outer.bind((address, port))
+            pair[0].bind((address, port))
+            pair[1].bind((address, port + 1))
         except OSError:
-            outer.close()
+            for taken in pair:
+                taken.close()
         else:
-            return outer
+            return pair
     raise NoPorts("no port for sound is free")
