@@ -32,13 +32,17 @@ ALONE = mkdir -p .tools; test -x $(PY) || rm -rf .venv; $(if $(shell command -v 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check bench prove setup app install-app install-dev lock browsers clean
+.PHONY: help run run-calls test check bench prove setup app install-app install-dev lock browsers clean
 
 help: ## Explain every target
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: app ## Serve a demo school at http://localhost:8000 and print sign-in links
 	$(PY) -m service dev
+
+run-calls: setup ## Serve a demo school that can telephone: a trunk and a family's telephone on this machine
+	@sh tests/browsers.sh calls
+	$(PY) -m tests.run_calls
 
 test: setup browsers ## Run every test, browser tests included
 	$(PY) -m pytest -n $(WORKERS) || $(ONCE_MORE)
@@ -69,7 +73,7 @@ app: ## Install only what serving needs
 install-app: $(APP) $(PAGES)
 install-dev: $(DEV) $(PAGES) $(S3)
 
-browsers: ## Install the browsers that tests drive (Debian as root; elsewhere set CHROMIUM=path)
+browsers: ## Install the browsers and telephones that tests drive (Debian as root; elsewhere set CHROMIUM=path)
 	@sh tests/browsers.sh
 
 lock: $(UV) ## Pin every dependency again, with hashes and without registry addresses

@@ -1,4 +1,4 @@
-"""The one command line: `chaperone dev | serve | migrate | seed | verify | selftest | chair | backup | restore`."""
+"""The one command line: `chaperone dev | serve | migrate | seed | verify | selftest | chair | calls | backup | restore`."""
 
 import argparse
 import asyncio
@@ -27,6 +27,7 @@ from recordings.vault import Vault
 from service import seed, seed_recording
 from service.app import addresses, create_app, own_data_folder
 from service.backup import command as backup
+from service.calls.sip import check
 from service.foundation import audit
 from service.foundation.bus import Subscribers
 from service.foundation.clock import SystemClock
@@ -67,12 +68,14 @@ def main(argv: list[str] | None = None) -> int:
     selftest.add_argument("--json", action="store_true", help="print the signed report instead of words")
     selftest.add_argument("--only", action="append", choices=[question.id for question in QUESTIONS], default=None,
                           help="put only this question; the report is printed, not kept")
+    calls = commands.add_parser("calls", help="check the trunk that calls to families go through; rings nobody")
+    calls.add_argument("what", choices=["check"])
     backup.arguments(commands)
     given = parser.parse_args(argv)
     os.umask(0o077)  # the database too is nobody else's to read, in whatever folder it was put
     _log_to_stderr()
     return {"dev": _dev, "serve": _serve, "migrate": _migrate, "seed": _seed, "verify": _verify,
-            "selftest": _selftest, "chair": _chair, "backup": _backup, "restore": _restore}[given.command](given)
+            "selftest": _selftest, "chair": _chair, "calls": _calls, "backup": _backup, "restore": _restore}[given.command](given)
 
 
 def _log_to_stderr() -> None:
@@ -325,6 +328,13 @@ def _chair(given: argparse.Namespace) -> int:
         return 2
     print("They are chair of governors now. The audit says that the console named them.")
     return 0
+
+
+def _calls(given: argparse.Namespace) -> int:
+    """0: a call could be placed. 1: something stands in its way, in words."""
+    found = asyncio.run(check.check(Settings()))
+    print("\n".join(f"{'ok   ' if each.is_well else 'FAULT'}  {each.words}" for each in found))
+    return 0 if all(each.is_well for each in found) else 1
 
 
 def _selftest(given: argparse.Namespace) -> int:

@@ -34,6 +34,22 @@ class Settings(BaseSettings):
     push_hosts: str = Field(
         "fcm.googleapis.com,updates.push.services.mozilla.com,.push.apple.com,.notify.windows.com",
         description="Push services that may be sent to, comma-separated; a dot first: any host below.")
+    trunk_host: str = Field("", description="SIP trunk for calls to families; empty: none.")
+    trunk_port: int = Field(5060, description="Its port.")
+    trunk_transport: str = Field("udp", description="`udp`, `tcp` or `tls`.")
+    trunk_user: str = Field("", description="Who signs in to it (digest authentication), if anybody.")
+    trunk_password_file: Path | None = Field(None, description="File with that user's password.")
+    trunk_ca_file: Path | None = Field(None, description="Certificates (PEM) that sign the trunk's; empty: the machine's.")
+    trunk_srtp: bool = Field(False, description="Encrypt the sound too; needs `tls`.")
+    trunk_number: str = Field("", description="The school's number, which families see and may ring back, with its plus sign.")
+    trunk_asserted: bool = Field(False, description="Where no number is shown, still name it to the network.")
+    trunk_office: str = Field("", description="SIP address that rings when a family rings back.")
+    trunk_address: str = Field("", description="This server's IPv4 address towards the trunk.")
+    trunk_public_address: str = Field("", description="What a router makes of that address (1:1 NAT).")
+    trunk_sip_port: int = Field(5060, description="Port for SIP from the trunk.")
+    trunk_sound_ports: str = Field("42000-42199", description="UDP ports for sound from the trunk, two a call.")
+    trunk_browser_ports: str = Field("43000-43199", description="UDP ports for sound from callers' browsers, two a call.")
+    trunk_message: Path | None = Field(None, description="Sound file that is played to answering machines.")
     metrics_token: str = Field("", description="Bearer token for /metrics; empty: only from the machine itself.")
     dev: bool = Field(False, description="Demo school and sign-in links. Never set by `serve`.")
 

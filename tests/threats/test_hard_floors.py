@@ -152,6 +152,11 @@ SAY_NOTHING_OF_THE_RULE = {
     "smtp_host": "127.0.0.1", "smtp_port": "1", "smtp_tls": "none", "smtp_user": "x", "smtp_password_file": "/tmp/p",
     "smtp_sender": "x@school.example", "keys_folder": "/tmp/keys", "recordings": "s3://other/x", "s3_access_file": "/tmp/s3",
     "backup_recipients": "age1x", "push_contact": "x@school.example", "push_hosts": "push.example",
+    "trunk_host": "trunk.example", "trunk_port": "1", "trunk_transport": "tcp", "trunk_user": "x",
+    "trunk_password_file": "/tmp/p", "trunk_ca_file": "/tmp/ca", "trunk_srtp": "1", "trunk_number": "+441632960001",
+    "trunk_asserted": "1", "trunk_office": "sip:office@pbx.example", "trunk_address": "192.0.2.1",
+    "trunk_public_address": "192.0.2.9", "trunk_sip_port": "1", "trunk_sound_ports": "2000-2001",
+    "trunk_browser_ports": "3000-3001", "trunk_message": "/tmp/m",
 }
 """Every setting there is, with another value than its own. A new one fails below until somebody has looked at it here."""
 

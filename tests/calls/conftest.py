@@ -1,0 +1,21 @@
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.calls.cable import Trunkside, network
+from tests.calls.ears import Caller
+from tests.calls.stage import Called
+
+
+@pytest.fixture(scope="module")
+def side() -> Iterator[Trunkside]:
+    """This process moves into a network of its own for the module; the trunk's end of the cable."""
+    with network() as beyond:
+        yield beyond
+
+
+@pytest.fixture
+async def call() -> AsyncIterator[Called]:
+    called = Called(Caller())
+    yield called
+    await called.caller.close()

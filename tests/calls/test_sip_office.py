@@ -1,0 +1,69 @@
+"""What comes from outside: calls to the school's number reach the office, and nothing else reaches anything."""
+
+from pathlib import Path
+
+import pytest
+
+from service.calls.sip import check
+from service.calls.way import Kind
+from service.foundation.settings import Settings
+from tests import netns
+from tests.calls import phones
+from tests.calls.cable import Cable, Trunkside
+from tests.calls.people import PARENT, SCHOOL, TRUNK
+from tests.calls.phones import Sipp
+from tests.calls.stage import Called, trunk, way
+
+
+def rings(whom: str, *then: str) -> str:
+    """A family that dials."""
+    return phones.dialling(whom) + "".join(then)
+
+
+OFFICE = phones.RINGING + phones.answer("200 OK", sdp=True) + phones.ACK + phones.BYE
+
+
+@pytest.mark.parametrize("dialled", [SCHOOL, SCHOOL.removeprefix("+")])
+async def test_a_family_that_rings_back_reaches_the_office(side: Trunkside, tmp_path: Path, dialled: str) -> None:
+    of = trunk(office=f"sip:office@{TRUNK}:5090")
+    family = rings(dialled, phones.expects("200"), phones.dialled_ack(), phones.dialled_bye())
+    async with Sipp(side, tmp_path / "office", OFFICE, port=5090) as office, way(of), \
+            Sipp(side, tmp_path / "family", family, port=5080, dials=netns.ADDRESS) as dialling:
+        await dialling.done()
+        await office.done()
+        assert f"From: <sip:{PARENT}@" in (tmp_path / "office/messages").read_text(), "the office sees who rings"
+
+
+@pytest.mark.parametrize(("whom", "office", "status"), [
+    (SCHOOL, "", "480"), ("+441632960999", f"sip:office@{TRUNK}:5090", "404"), ("teacher-17", f"sip:office@{TRUNK}:5090", "404"),
+], ids=["no office", "another number", "a teacher"])
+async def test_nobody_else_can_be_rung(side: Trunkside, tmp_path: Path, whom: str, office: str, status: str) -> None:
+    family = rings(whom, phones.expects(status), phones.dialled_ack(loose=False))
+    async with way(trunk(office=office)), Sipp(side, tmp_path / "family", family, port=5080, dials=netns.ADDRESS) as dialling:
+        await dialling.done()
+
+
+async def test_a_call_is_not_transferred(side: Trunkside, tmp_path: Path, call: Called) -> None:
+    """A REFER would have our Janus ring whom the family names."""
+    steps = (phones.RINGING + phones.answer("200 OK", sdp=True) + phones.ACK + phones.request("REFER", headers=(
+        f"Refer-To: <sip:+441632960999@{TRUNK}>\n")) + '<recv response="405"/>' + phones.BYE)
+    async with Cable(tmp_path / "cable") as cable, Sipp(side, tmp_path / "family", steps) as family, way() as opened:
+        await call.place(opened)
+        await call.diary.until(Kind.ANSWERED)
+        await cable.until(lambda sip: "SIP/2.0 405" in sip)
+        await opened.hang_up(call.id)
+        await family.done()
+        assert cable.sent.count("INVITE sip:") == 1
+
+
+async def test_a_technician_can_ask_whether_a_call_could_be_placed(side: Trunkside, tmp_path: Path) -> None:
+    real = {"trunk_host": TRUNK, "trunk_number": SCHOOL, "trunk_address": netns.ADDRESS}
+    async with Sipp(side, tmp_path / "trunk", phones.OK, first="OPTIONS") as trunkside:
+        found = await check.check(Settings(**real))
+        await trunkside.done()
+    assert [finding.words for finding in found if finding.is_well] == [
+        "The settings can be used.", "Janus and kamailio start with what was written for them, and answer.",
+        "The trunk answers (SIP 200)."]
+    assert any("rings back" in finding.words for finding in found if not finding.is_well)
+    missing, = await check.check(Settings())
+    assert not missing.is_well
