@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,10 @@ from recordings.vault import Vault
 from service import files, metrics
 from service.backup import health as backup_health
 from service.backup.restoring import refuse_half_restored
+from service.calls import commands as call_commands
+from service.calls import health as call_health
 from service.calls.desk import Desk
+from service.calls.sip.way import way_of
 from service.calls.way import Way
 from service.foundation import audit, banners, bus, health, jobs, mail, web
 from service.foundation.clock import Clock, SystemClock
@@ -170,7 +173,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.notices = (banners.on_page, agreements_signing.notice)
     app.state.banners = (safeguarding_pages.banners, reopening_pages.banners, attention_pages.banners, ending_pages.banners,
                          grants_pages.banners, impact_pages.banners)
-    app.state.health = (backup_health.tiles,)
+    app.state.health = (backup_health.tiles, call_health.tiles)
     app.state.of_lesson = sweep.of_lesson
     app.state.bell = banners.Bell()
     app.state.audiences = audiences(ROUTERS)
@@ -255,7 +258,10 @@ async def _open_rooms(state: Any, stack: AsyncExitStack) -> None:
 
 
 async def _open_desk(state: Any, stack: AsyncExitStack) -> None:
-    """Calls, over whatever carries them: `state.way`, or nothing. What an earlier run left open is closed as not known."""
+    """Calls, over whatever carries them: the school's trunk, or nothing. What an earlier run left open is closed as not known.
+
+    A trunk that does not open refuses calls, and lessons go on; the page Health says what is wrong.
+    """
     def seen(session_id: str) -> None:
         state.seen[session_id] = state.clock.now()
 
@@ -263,6 +269,12 @@ async def _open_desk(state: Any, stack: AsyncExitStack) -> None:
         carries: Way | None = state.way
         return carries
 
+    if trunk := way_of(state.settings):
+        state.way = trunk
+        with suppress(Unavailable):
+            await trunk.open()
+        async with state.database.writing() as session:
+            await call_commands.take_number(session, state.pepper, trunk.number, state.clock.now())
     state.desk = Desk(state.database, state.clock, state.pepper, way=way, has_lessons_with=state.has_lessons_with, seen=seen)
     await state.desk.begin()
     stack.push_async_callback(state.desk.close)

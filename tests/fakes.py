@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from service.calls.number import Number
 from service.calls.way import End, Kind, News, NoWay, Order, Tell
 
 
@@ -47,6 +48,8 @@ class FakeWay:
         self.before_place = lambda order: None
         self._tells: dict[str, Tell] = {}
         self._over: set[str] = set()
+
+    number: Number | None = None
 
     async def faults(self) -> tuple[str, ...]:
         return ("No trunk",) if self.fails else ()

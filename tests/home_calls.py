@@ -71,10 +71,10 @@ class Family:
                 setattr(row, name, value)
 
 
-async def family(school: Running) -> Family:
-    """The demo school with numbers, and a way."""
+async def family(school: Running, *, number: str = MUM, shown: str = SCHOOL) -> Family:
+    """The demo school with numbers, and a way where it has none."""
     way = FakeWay()
-    school.app.state.way = way
+    school.app.state.way = school.app.state.way or way
     hall, pepper, now = school.person("teacher"), school.app.state.pepper, school.clock.now()
     async with school.database.writing() as session:
         actor = await queries.actor(session, hall)
@@ -85,9 +85,9 @@ async def family(school: Running) -> Family:
             Guardianship.child_id, Guardianship.contact_order))).all()
         child = next(one.child_id for one in links if one.contact_order == 2)
         mum, dad = (one.guardian_id for one in links if one.child_id == child)
-        for owner, kind, number in ((mum, numbers.FAMILY, MUM), (dad, numbers.FAMILY, DAD),
-                                    (actor.school_id, numbers.SCHOOL, SCHOOL)):
-            await numbers.keep(session, pepper, actor.school_id, owner, kind, number, now)
+        for owner, kind, given in ((mum, numbers.FAMILY, number), (dad, numbers.FAMILY, DAD),
+                                   (actor.school_id, numbers.SCHOOL, shown)):
+            await numbers.keep(session, pepper, actor.school_id, owner, kind, given, now)
     return Family(school, way, child, mum, dad)
 
 

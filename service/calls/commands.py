@@ -173,14 +173,23 @@ def checked_reason(reason: str) -> str:
 
 
 async def change_calling(session: AsyncSession, actor: Actor, pepper: Pepper, *, number: str, withheld: bool,
-                         now: datetime) -> None:
-    """The school's own number, where one is entered, and whether it is shown (policy: CM4)."""
-    if number.strip():
+                         of_trunk: Number | None, now: datetime) -> None:
+    """The school's own number, where one is entered, and whether it is shown (policy: CM4). `of_trunk`: the only one that could
+    be shown, which the technician sets."""
+    if number.strip() and of_trunk is None:
         await numbers.keep(session, pepper, actor.school_id, actor.school_id, numbers.SCHOOL, number, now)
         await publish(session, SchoolNumberChanged(), actor)
     if withheld != await queries.is_withheld(session, actor.school_id):
         await session.merge(Calling(school_id=actor.school_id, withheld=withheld, changed_by=actor.person_id, changed_at=now))
         await publish(session, CallingChanged(withheld), actor)
+
+
+async def take_number(session: AsyncSession, pepper: Pepper, number: Number, now: datetime) -> None:
+    """The trunk's number is the school's: a trunk shows no other. Nothing happens before there is a school."""
+    school = await people.only_school(session)
+    if school is not None and await shown_number(session, pepper, school.id) != number:
+        await numbers.keep(session, pepper, school.id, school.id, numbers.SCHOOL, number, now)
+        await publish(session, SchoolNumberChanged(), system(school.id))
 
 
 async def shown_number(session: AsyncSession, pepper: Pepper, school_id: str) -> Number | None:

@@ -65,10 +65,10 @@ def _wanted(school_id: str, owner_ids: Collection[str], kind: str) -> SelectOfSc
         Telephone.school_id == school_id, Telephone.kind == kind, col(Telephone.owner_id).in_(list(owner_ids)))
 
 
-async def keep(session: AsyncSession, pepper: Pepper, school_id: str, owner_id: str, kind: str, text: str,
-               now: datetime) -> None:
+async def keep(session: AsyncSession, pepper: Pepper, school_id: str, owner_id: str, kind: str,
+               given: str | Number, now: datetime) -> None:
     """Take the place of the owner's number of this kind. Raises Invalid without repeating what was entered."""
-    one = numbers.sealed(pepper, school_id, owner_id, text)
+    one = numbers.sealed(pepper, school_id, owner_id, given.e164 if isinstance(given, Number) else given)
     if one is None:
         raise Invalid(fields={"number": NO_NUMBER})
     await forget(session, school_id, [owner_id], (kind,))

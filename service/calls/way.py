@@ -74,6 +74,10 @@ Tell = Callable[[News], Awaitable[None]]
 class Way(Protocol):
     """A connection to the telephone network."""
 
+    @property
+    def number(self) -> Number | None:
+        """The one number that it shows; None where it shows any that it is told."""
+
     async def faults(self) -> tuple[str, ...]:
         """Why no call could be placed just now, in words for a technician; none while all is well. Answers within 2 s."""
 

@@ -26,11 +26,11 @@ async def settings(request: Request, actor: Office, session: Reading, saved: boo
 
 async def _settings(request: Request, actor: Actor, session: AsyncSession, refusal: Invalid | None = None,
                     saved: bool = False) -> Response:
-    shown = await commands.shown_number(session, request.app.state.pepper, actor.school_id)
+    shown, way = await commands.shown_number(session, request.app.state.pepper, actor.school_id), request.app.state.way
     return await render(
         request, "calls/settings.html", 422 if refusal else 200, title="How the school calls",
         number=numbers.shown(shown) if shown else "", withheld=await queries.is_withheld(session, actor.school_id), saved=saved,
-        errors=words(refusal) if refusal else {}, is_connected=request.app.state.way is not None,
+        errors=words(refusal) if refusal else {}, is_connected=way is not None, is_of_trunk=bool(way and way.number),
     )
 
 
@@ -39,7 +39,8 @@ async def change(request: Request, actor: Office, session: Reading, now: Now, nu
                  shows: Text = "shown") -> Response:
     try:
         await saved(request, lambda writing: commands.change_calling(
-            writing, actor, request.app.state.pepper, number=number, withheld=shows == "withheld", now=now))
+            writing, actor, request.app.state.pepper, number=number, withheld=shows == "withheld", now=now,
+            of_trunk=request.app.state.way.number if request.app.state.way else None))
     except Invalid as refusal:
         return await _settings(request, actor, session, refusal)
     return see_other("/calls/settings?saved=yes")

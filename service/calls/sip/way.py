@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from service.calls.number import Number
 from service.calls.sip.call import Call
 from service.calls.sip.edge import Edge
 from service.calls.sip.janus import Janus
@@ -66,6 +67,10 @@ class SipWay:
             raise
         self._fault = ""
         self._stands.set()
+
+    @property
+    def number(self) -> Number:
+        return self.trunk.number
 
     # -- the contract -----------------------------------------------------------------------------------------------------------
 
