@@ -131,22 +131,21 @@ class Relay:
         await self._paced(partial(self._stream.next, self._codec, frame) for frame in frames)
 
     async def press(self, digits: str) -> None:
-        """Send telephone events (RFC 4733): 100 ms each, its end said three times, then 60 ms of silence."""
-        await self._paced(step for digit in digits for step in self._event("0123456789*#".index(digit)))
+        """Send telephone events (RFC 4733): 100 ms each, its end said three times, then 60 ms of silence. To a telephone that
+        takes none, nothing is sent."""
+        kind = self.callee.events if self.callee else None
+        if kind is not None:
+            await self._paced(step for digit in digits for step in self._event(kind, "0123456789*#".index(digit)))
 
-    def _event(self, event: int) -> list[Callable[[], bytes]]:
+    def _event(self, kind: int, event: int) -> list[Callable[[], bytes]]:
         lasting = [(False, duration) for duration in range(FRAME, 6 * FRAME, FRAME)] + 3 * [(True, 5 * FRAME)]
-        pressed = [partial(self._stream.event, self._events, event, end, duration, first=at == 0)
+        pressed = [partial(self._stream.event, kind, event, end, duration, first=at == 0)
                    for at, (end, duration) in enumerate(lasting)]
         return [*pressed, *3 * [partial(self._stream.next, self._codec, SILENCE[self._codec] * FRAME)]]
 
     @property
     def _codec(self) -> int:
         return self.callee.codec if self.callee else PCMA
-
-    @property
-    def _events(self) -> int:
-        return self.callee.events or 0 if self.callee else 0
 
     async def _paced(self, packets: Iterable[Callable[[], bytes]]) -> None:
         loop = asyncio.get_running_loop()
