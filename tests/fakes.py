@@ -92,7 +92,8 @@ class FakeWay:
 
     async def leave_message(self, call_id: str) -> None:
         self.steps.append(("message", call_id))
-        await self.say(call_id, Kind.ENDED, end=End.HUNG_UP)
+        if call_id in self._tells:
+            await self.say(call_id, Kind.ENDED, end=End.HUNG_UP)
 
     async def close(self) -> None:
         self.closed = True
