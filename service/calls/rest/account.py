@@ -63,7 +63,8 @@ def _faults_of(account: Account) -> list[str]:
             _E164.fullmatch(account.number.e164),
         "PROVIDER_MESSAGE must be words, 500 letters at most, or the https address of a recording.":
             0 < len(account.message) <= 500 and not account.message.startswith("http://"),
-        "PUBLIC_URL must be the https address at which the provider reaches this service.": _is_base(account.origin),
+        "PUBLIC_URL must be the https address at which the provider reaches this service.": _is_base(account.origin)
+            and account.origin.startswith("https://" if account.url.startswith("https://") else "http"),
     }
     return [f"CHAPERONE_{words}" for words, fit in fits.items() if not fit]
 

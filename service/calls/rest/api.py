@@ -81,7 +81,7 @@ class Api:
 
     async def is_open(self) -> bool:
         """Whether the account can be used."""
-        return bool((await self._ask("GET", ".json"))["status"] == "active")
+        return bool((await self._ask("GET", ".json")).get("status") == "active")
 
     async def close(self) -> None:
         await self._client.aclose()

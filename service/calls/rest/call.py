@@ -58,7 +58,8 @@ class Leg:
 
 
 class Call:
-    """`ending`: how it is being ended, once it is: the first reason is the reason, and nobody is brought together after it."""
+    """`is_begun`: the caller is there, and the family is being rung.
+    `ending`: how it is being ended, once it is: the first reason is the reason, and nobody is brought together after it."""
 
     def __init__(self, order: Order, own: Number, tell: Tell) -> None:
         self.order, self.tell = order, tell
@@ -66,7 +67,8 @@ class Call:
         self.legs = (self.caller, self.family)
         self.ending: End | None = None
         self.over = False
-        self.is_connected = self.is_leaving_message = False
+        self.is_begun = self.is_connected = self.is_leaving_message = False
+        self.watching: asyncio.Task[None] | None = None
         self.news: asyncio.Queue[News] = asyncio.Queue()
         self.dialling, self.moving = asyncio.Lock(), asyncio.Lock()
 

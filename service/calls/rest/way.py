@@ -33,6 +33,8 @@ KEEP_SECONDS = 60.0
 CLEAR_SECONDS = 10.0
 """A request that got no answer may be done this much later."""
 AGAIN_SECONDS = 1.0
+OPEN_SECONDS, END_SECONDS = 5.0, 4.0
+
 
 log = structlog.get_logger(__name__)
 
@@ -59,9 +61,10 @@ class RestWay:
         self._closing = False
 
     async def open(self) -> None:
-        """End what a crash left on. Until that is certain nobody is called."""
-        await self._api.is_open()
+        """End what a crash left on. Until that is certain nobody is called, and `faults` says so; it is tried for ever."""
         self._doubt(0)
+        if self._clearing is not None:
+            await asyncio.wait([self._clearing], timeout=OPEN_SECONDS)
 
     @property
     def number(self) -> Number:
@@ -75,7 +78,7 @@ class RestWay:
         try:
             async with asyncio.timeout(2):
                 is_open = await self._api.is_open()
-        except (Declined, KeyError):
+        except Declined:
             return ("The telephone provider does not know this account, or its token.",)
         except (NotCertain, TimeoutError):
             return ("The telephone provider does not answer.",)
@@ -98,7 +101,7 @@ class RestWay:
         except NotCertain:
             self._end(call, End.FAULT)
         self._spawn(self._report(call))
-        self._spawn(self._watch(call))
+        call.watching = self._spawn(self._watch(call))
 
     async def connect(self, call_id: str) -> None:
         call = self._calls.get(call_id)
@@ -174,11 +177,11 @@ class RestWay:
 
     def _begun(self, leg: Leg, digits: str) -> str:
         """The caller is there: ring the family."""
-        family = leg.call.family
-        if leg.is_family or digits != "1" or leg.at is not At.ANSWERED or family.at is not At.WANTED:
+        call = leg.call
+        if leg.is_family or digits != "1" or leg.at is not At.ANSWERED or call.is_begun:
             return words.HANG_UP
-        family.at = At.PLACED
-        self._spawn(self._dial_family(family))
+        call.is_begun = True
+        self._spawn(self._dial_family(call.family))
         return words.wait(words.DIAL_SECONDS, "We are calling them. Please wait.")
 
     def _is(self, leg: Leg, status: str) -> None:
@@ -224,7 +227,7 @@ class RestWay:
         """Ring one telephone. Raises Declined where it certainly is not, NotCertain where it may be."""
         call = leg.call
         async with call.dialling, self._ringing:
-            if call.ending is not None:
+            if call.ending is not None or self._closing:
                 raise Declined
             leg.at = At.PLACED
             try:
@@ -244,8 +247,6 @@ class RestWay:
         try:
             await self._dial(family, FAMILY_SECONDS)
         except Unavailable:
-            if family.call.ending is not None:
-                family.at = At.OVER if not family.sid else family.at
             self._end(family.call, End.FAULT)
 
     async def _move(self, call: Call, legs: Iterable[Leg], said: str) -> None:
@@ -264,9 +265,13 @@ class RestWay:
 
     async def _finish(self, call: Call) -> None:
         """Both telephones, also one that is being rung just now; then it is over. What was not confirmed is seen to."""
-        await self._cut([leg for leg in call.legs if leg.sid])
-        async with call.dialling:
-            await self._cut(call.legs)
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                await self._cut([leg for leg in call.legs if leg.sid])
+                async with call.dialling:
+                    await self._cut(call.legs)
+        except TimeoutError:
+            self._doubt()
         call.end()
 
     async def _cut(self, legs: Iterable[Leg]) -> bool:
@@ -325,6 +330,8 @@ class RestWay:
 
     def _forget(self, call: Call) -> None:
         self._calls.pop(call.id, None)
+        if call.watching is not None:
+            call.watching.cancel()
         for leg in call.legs:
             asyncio.get_running_loop().call_later(KEEP_SECONDS, self._legs.pop, leg.key, None)
 

@@ -27,8 +27,8 @@ def wait(seconds: int, words: str = "") -> str:
 def together(room: str, digits: str = "") -> str:
     """Into one room with the other; `digits` are sent first, to whom this is for."""
     tones = f"<Play digits={quoteattr(digits)}/>" if digits else ""
-    return (f"<Response>{tones}<Dial><Conference beep=\"false\" waitUrl=\"\" startConferenceOnEnter=\"true\" maxParticipants=\"2\" "
-            f"record=\"do-not-record\">{escape(room)}</Conference></Dial><Hangup/></Response>")
+    return (f"<Response>{tones}<Dial><Conference beep=\"false\" waitUrl=\"\" startConferenceOnEnter=\"true\" "
+            f"maxParticipants=\"2\" record=\"do-not-record\">{escape(room)}</Conference></Dial><Hangup/></Response>")
 
 
 def message(said: str) -> str:
