@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from service.calls.rest.signature import LONGEST
 from service.calls.rest.way import RestWay
+from service.calls.rest.words import HANG_UP
 from service.foundation.errors import NotAllowed, NotFound
 from service.foundation.web import Public
 
@@ -23,6 +24,9 @@ async def provider_says(request: Request, key: str, what: str) -> Response:
     async for piece in request.stream():
         body += piece
         if len(body) > LONGEST:
-            raise NotAllowed
-    said = way.hear(key, what, body, request.headers.get("x-twilio-signature", ""))
+            return Response(HANG_UP, 413, media_type="text/xml")
+    try:
+        said = way.hear(key, what, body, request.headers.get("x-twilio-signature", ""))
+    except NotAllowed:
+        return Response(HANG_UP, 403, media_type="text/xml")
     return Response(said, media_type="text/xml") if said else Response(status_code=204)
