@@ -106,7 +106,7 @@ class Provider:
     async def say(self, url: str, body: bytes, signature: str) -> httpx.Response:
         """Anybody can say anything to us."""
         return await self._client.post(url, content=body, headers={
-            "content-type": "application/x-www-form-urlencoded", "x-twilio-signature": signature})
+            "content-type": "application/x-www-form-urlencoded", "x-twilio-signature": signature.encode("latin-1")})
 
     def sign(self, url: str, form: dict[str, str]) -> str:
         """As the provider documents it, written down apart from the service's own."""
