@@ -119,6 +119,7 @@ class Provider:
 
     async def answer(self, request: Request) -> Response:
         self.paths.append(str(request.url))
+        await self._note()
         wants = "Basic " + base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
         if request.headers.get("authorization") != wants:
             return JSONResponse({"code": 20003}, 401)
