@@ -118,12 +118,12 @@ class Provider:
     # -- the REST interface
 
     async def answer(self, request: Request) -> Response:
-        self.paths.append(str(request.url))
-        await self._note()
         wants = "Basic " + base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
         if request.headers.get("authorization") != wants:
             return JSONResponse({"code": 20003}, 401)
         sid, form = request.path_params.get("sid", ""), await request.form()
+        self.paths.append(str(request.url))
+        await self._note()
         action = ("ring" if request.method == "POST" and not sid else "cut" if "Status" in form else "tell"
                   if request.method == "POST" else "look" if sid else "list")
         await asyncio.sleep(self.slow.get(action, 0))
@@ -175,15 +175,18 @@ class Provider:
         await self._news(phone, "initiated")
         if phone.does.busy:
             return await self._end(phone, "busy")
+        if not phone.is_on:
+            return
         phone.status = "ringing"
         await self._note()
         await self._news(phone, "ringing")
-        if not phone.does.answers:
+        if not phone.does.answers or not phone.is_on:
             return
         phone.status = "in-progress"
         await self._note()
         await self._news(phone, "in-progress")
-        await self._ask(phone, phone.url)
+        if phone.is_on:
+            await self._ask(phone, phone.url)
         if not phone.does.stays:
             await self._end(phone, "completed")
 
