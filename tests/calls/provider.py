@@ -118,8 +118,7 @@ class Provider:
     # -- the REST interface
 
     async def answer(self, request: Request) -> Response:
-        wants = "Basic " + base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
-        if request.headers.get("authorization") != wants:
+        if not self._knows(request):
             return JSONResponse({"code": 20003}, 401)
         sid, form = request.path_params.get("sid", ""), await request.form()
         self.paths.append(str(request.url))
@@ -133,7 +132,12 @@ class Provider:
         return JSONResponse({"code": 1}, 503) if action in self.lost else done
 
     async def account(self, request: Request) -> Response:
-        return JSONResponse({"sid": ACCOUNT, "status": "active"})
+        known = self._knows(request)
+        return JSONResponse({"sid": ACCOUNT, "status": "active"} if known else {"code": 20003}, 200 if known else 401)
+
+    @staticmethod
+    def _knows(request: Request) -> bool:
+        return request.headers.get("authorization") == "Basic " + base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
 
     async def _ring(self, request: Request, sid: str, form: Any) -> Response:
         if self.before_ringing is not None:

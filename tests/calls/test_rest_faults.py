@@ -62,7 +62,8 @@ async def test_a_call_that_the_provider_declines_was_never_placed(beyond: Provid
 
 
 @pytest.mark.parametrize("fault", ["rung, and answered with a 503", "rung too late to be heard of", "not rung"])
-async def test_nobody_knows_whether_it_rings_so_it_is_over_and_no_other_is_placed_until_it_is(beyond: Provider, fault: str) -> None:
+async def test_nobody_knows_whether_it_rings_so_it_is_over_and_no_other_is_placed_until_it_is(
+        beyond: Provider, fault: str) -> None:
     async with ours(beyond, caller=Does(answers=False)) as way:
         if fault.startswith("rung,"):
             beyond.lost.add("ring")
@@ -85,8 +86,9 @@ async def test_nobody_knows_whether_it_rings_so_it_is_over_and_no_other_is_place
 
 async def until_clear(way: RestWay) -> None:
     async with asyncio.timeout(8):
-        while await way.faults():
-            await asyncio.sleep(0.02)
+        while (clearing := way._clearing) is not None:
+            await asyncio.wait([clearing])
+    assert await way.faults() == ()
 
 
 async def test_the_family_is_rung_and_nobody_knows_and_both_are_hung_up_on(beyond: Provider) -> None:
@@ -249,7 +251,8 @@ async def test_what_a_killed_service_left_on_is_hung_up_by_the_next(beyond: Prov
         sys.executable, "-c", SERVICE, beyond.url, when, stdout=subprocess.PIPE, cwd=ROOT)
     assert service.stdout is not None
     assert await service.stdout.readline() == b"placed\n"
-    await beyond.until((lambda: any(path.endswith("/Calls.json") for path in beyond.paths)) if when == "being placed" else beyond.together)
+    await beyond.until(lambda: any(path.endswith("/Calls.json") for path in beyond.paths))
+    await beyond.until(lambda: when == "being placed" or beyond.together())
     os.kill(service.pid, signal.SIGKILL)
     await service.wait()
     await beyond.until(lambda: bool(beyond.phones))
@@ -272,8 +275,8 @@ async def test_no_number_is_in_an_address_a_log_or_an_exception(beyond: Provider
             await way.place(order(), diary.tell)
             with pytest.raises(NoWay) as refused:
                 await way.place(order(), diary.tell)
+            beyond.fails["look"] = [503] * 5
             with pytest.raises(NotCertain) as unsure:
-                beyond.fails["look"] = [503] * 5
                 await way._api.look("CA1")
             await until_clear(way)
     errors = [repr(error) + str(error.__cause__) + str(error.__context__) for error in (refused.value, unsure.value)]
