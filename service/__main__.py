@@ -27,7 +27,8 @@ from recordings.vault import Vault
 from service import seed, seed_recording
 from service.app import addresses, create_app, own_data_folder
 from service.backup import command as backup
-from service.calls.sip import check
+from service.calls import check
+from service.calls.carrying import way_of
 from service.foundation import audit
 from service.foundation.bus import Subscribers
 from service.foundation.clock import SystemClock
@@ -68,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     selftest.add_argument("--json", action="store_true", help="print the signed report instead of words")
     selftest.add_argument("--only", action="append", choices=[question.id for question in QUESTIONS], default=None,
                           help="put only this question; the report is printed, not kept")
-    calls = commands.add_parser("calls", help="check the trunk that calls to families go through; rings nobody")
+    calls = commands.add_parser("calls", help="check what calls to families go through; rings nobody")
     calls.add_argument("what", choices=["check"])
     backup.arguments(commands)
     given = parser.parse_args(argv)
@@ -197,6 +198,11 @@ def _serve(given: argparse.Namespace) -> int:
     if not secure and (believes_everybody(settings.trusted_proxy) or not settings.origin.startswith("https://")):
         print("CHAPERONE_TRUSTED_PROXY must name the proxy: whoever is believed chooses the address that wrong passwords are "
               "counted by. And CHAPERONE_PUBLIC_URL must be the https:// address that people type.", file=sys.stderr)
+        return 2
+    try:
+        way_of(settings)
+    except SafeguardError as invalid:
+        print(invalid.message, file=sys.stderr)
         return 2
     app = create_app(settings)
     _RealServer(app, uvicorn.Config(

@@ -71,8 +71,9 @@ from service.backup import health as backup_health
 from service.backup.restoring import refuse_half_restored
 from service.calls import commands as call_commands
 from service.calls import health as call_health
+from service.calls.carrying import way_of
 from service.calls.desk import Desk
-from service.calls.sip.way import way_of
+from service.calls.rest import hooks as provider_hooks
 from service.calls.way import Way
 from service.foundation import audit, banners, bus, health, jobs, mail, web
 from service.foundation.clock import Clock, SystemClock
@@ -132,6 +133,7 @@ ROUTERS = (
     guests_pages.router,
     *calls_pages.ROUTERS,
     call_line.router,
+    provider_hooks.router,
     breakouts_pages.router,
     *mobile_routes.ROUTERS,
     mobile_routes.description,
@@ -258,9 +260,10 @@ async def _open_rooms(state: Any, stack: AsyncExitStack) -> None:
 
 
 async def _open_desk(state: Any, stack: AsyncExitStack) -> None:
-    """Calls, over whatever carries them: the school's trunk, or nothing. What an earlier run left open is closed as not known.
+    """Calls, over whatever carries them: the school's trunk, its provider, or nothing. What an earlier run left open is closed as
+    not known.
 
-    A trunk that does not open refuses calls, and lessons go on; the page Health says what is wrong.
+    What does not open refuses calls, and lessons go on; the page Health says what is wrong.
     """
     def seen(session_id: str) -> None:
         state.seen[session_id] = state.clock.now()
@@ -269,12 +272,12 @@ async def _open_desk(state: Any, stack: AsyncExitStack) -> None:
         carries: Way | None = state.way
         return carries
 
-    if trunk := way_of(state.settings):
-        state.way = trunk
+    if connected := way_of(state.settings):
+        state.way = connected
         with suppress(Unavailable):
-            await trunk.open()
+            await connected.open()
         async with state.database.writing() as session:
-            await call_commands.take_number(session, state.pepper, trunk.number, state.clock.now())
+            await call_commands.take_number(session, state.pepper, connected.number, state.clock.now())
     state.desk = Desk(state.database, state.clock, state.pepper, way=way, has_lessons_with=state.has_lessons_with, seen=seen)
     await state.desk.begin()
     stack.push_async_callback(state.desk.close)

@@ -13,7 +13,7 @@ from service.foundation.health import Tile
 async def tiles(request: Request, session: AsyncSession, actor: Actor, now: datetime) -> list[Tile]:
     way: Way | None = request.app.state.way
     if way is None:
-        return [Tile("Calls", "Off", "grey", "Not connected. How to: docs/calling-sip.md.")]
+        return [Tile("Calls", "Off", "grey", "Not connected. How to: docs/calling-sip.md, docs/calling-provider.md.")]
     faults = await way.faults()
     if faults:
         return [Tile("Calls", "Faulty", "red", f"Nobody can be called. {' '.join(faults)}")]

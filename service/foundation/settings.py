@@ -50,6 +50,13 @@ class Settings(BaseSettings):
     trunk_sound_ports: str = Field("42000-42199", description="UDP ports for sound from the trunk, two a call.")
     trunk_browser_ports: str = Field("43000-43199", description="UDP ports for sound from callers' browsers, two a call.")
     trunk_message: Path | None = Field(None, description="Sound file that is played to answering machines.")
+    provider_url: str = Field("", description="Where a hosted telephone provider's REST interface is; empty: none.")
+    provider_account: str = Field("", description="The account's id there.")
+    provider_token_file: Path | None = Field(None, description="File with the account's token.")
+    provider_number: str = Field("", description="The school's number there, which families see, with its plus sign.")
+    provider_message: str = Field(
+        "This is a message from school. Please ring us back on the number that you see. Thank you.",
+        description="For answering machines: words to read out, or the https address of a recording.")
     metrics_token: str = Field("", description="Bearer token for /metrics; empty: only from the machine itself.")
     dev: bool = Field(False, description="Demo school and sign-in links. Never set by `serve`.")
 

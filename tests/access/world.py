@@ -187,6 +187,7 @@ async def build(school: Running) -> World:
     await _calls(world, mine.school_id)
     await _recordings(world, mine.school_id)
     world.ids |= {("wrong secret", "token"): "a-secret-that-nobody-was-given", ("wrong secret", "edition"): "0",
+                  ("wrong secret", "key"): "0" * 32, ("wrong secret", "what"): "answered",
                   ("wrong secret", "name:path"): "app.js", ("a kind", "page:path"): "permissions", ("any", "kind"): "json",
                   ("any", "part"): "1", ("any", "track"): "1", ("any", "at_ms"): "0", ("any", "what"): "closures",
                   ("a kind", "/agreements/{part}/new part"): "pupils"}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.calls.sip import check
+from service.calls import check
 from service.calls.way import Kind
 from service.foundation.settings import Settings
 from tests import netns

@@ -1,32 +1,19 @@
-"""What a technician asks before the first call: each answer is found by doing it, and nobody is rung."""
+"""What a technician asks of the trunk: it starts the gateway for a moment, and rings nobody."""
 
 import asyncio
 import ssl
-from dataclasses import dataclass
 
+from service.calls.finding import Finding
 from service.calls.sip.trunk import Trunk, TrunkInvalid
-from service.calls.sip.way import way_of
+from service.calls.sip.way import SipWay
 from service.foundation.errors import SafeguardError
-from service.foundation.settings import Settings
 
 SECONDS = 8.0
 
 
-@dataclass(frozen=True)
-class Finding:
-    is_well: bool
-    words: str
-
-
-async def check(settings: Settings) -> list[Finding]:
+async def ask(way: SipWay) -> list[Finding]:
     """In order; what cannot be asked because of an earlier fault is left out."""
-    try:
-        way = way_of(settings)
-    except SafeguardError as invalid:
-        return [Finding(False, invalid.message)]
-    if way is None:
-        return [Finding(False, "No trunk is set (CHAPERONE_TRUNK_HOST): families cannot be called through one.")]
-    found = [Finding(True, "The settings can be used.")]
+    found = []
     if way.trunk.transport == "tls":
         found.append(await _certificate(way.trunk))
     try:
