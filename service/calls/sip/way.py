@@ -122,7 +122,7 @@ class SipWay:
     async def press(self, call_id: str, digits: str) -> None:
         call = self._calls.get(call_id)
         if call is not None and call.relay.gate is Gate.OPEN and not call.relay.held and set(digits) <= set("0123456789*#"):
-            await call.relay.press(digits)
+            self._spawn(call.relay.press(digits))
 
     async def hold(self, call_id: str, held: bool) -> None:
         call = self._calls.get(call_id)
