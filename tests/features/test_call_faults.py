@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
 from service.calls import commands, queries
 from service.calls.line import _attach
 from service.calls.queries import CallView
 from service.calls.sip.sound import NoMessage
 from service.calls.way import End, Kind
+from service.foundation.audit import AuditBody
 from service.foundation.errors import Conflict
 from tests.features.test_calls import OFFER, Page, connected, desk, over, placed
 from tests.home_calls import Family, family, until
@@ -119,3 +121,32 @@ async def test_a_page_that_comes_after_its_call_by_telephone_is_over_is_told_so(
 async def seen(home: Family, call_id: str) -> CallView:
     async with home.school.database.reading() as session:
         return await queries.call(session, await with_session(home.school, "teacher"), call_id)
+
+
+async def test_a_gateway_that_is_down_does_not_use_up_the_familys_calls(home: Family) -> None:
+    actor = await with_session(home.school, "teacher")
+    for _ in range(6):
+        home.way.fails = True
+        call_id = await home.asked()
+        await desk(home).place(actor, call_id, offer=OFFER)
+        assert (await over(home, call_id)).ended_why == "not-placed"
+    assert (await home.ask()).status_code == 303
+
+
+async def test_what_was_typed_in_place_of_a_person_is_in_no_audit(home: Family) -> None:
+    assert (await home.ask(adult="07700900123")).status_code == 422
+    assert "CallRefused" in await home.audited()
+    async with home.school.database.reading() as session:
+        bodies = (await session.exec(select(AuditBody))).all()
+    assert not any("07700900123" in repr(body) for body in bodies)
+
+
+async def test_days_at_the_end_of_time_are_refused_in_words(home: Family) -> None:
+    teacher = await home.as_("teacher")
+    answer = await teacher.post("/calls/phone/ask", data={"why": "The laptop has no microphone", "until": "31/12/9999"})
+    assert answer.status_code == 422
+    assert "within 92 days" in answer.text
+    told = await teacher.post("/calls/emergency", data={
+        "child": home.child, "day": "1/7/2026", "at": "09:50", "words": "In summer, by the clock on the wall"})
+    assert told.status_code == 303
+    assert "9:50" in (await (await home.as_("headteacher")).get("/calls")).text
