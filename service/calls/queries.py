@@ -286,10 +286,13 @@ async def about(session: AsyncSession, school_id: str, child_ids: Iterable[str],
 
 async def of_family(session: AsyncSession, actor: Actor, child_ids: Iterable[str]) -> list[CallView]:
     """The calls that are over about these children, as a parent may know of them: theirs, and the school's to other adults. Not
-    what the safeguarding team said to another adult: it may be about the one who looks (policy: CM1)."""
-    team = [one.id for one in await people.holders(session, actor.school_id, SAFEGUARDING)]
+    what the safeguarding team said to another adult: it may be about the one who looks (policy: CM1). Who was of the team then
+    and is not now, or has left, is taken to have been of it."""
+    team = {one.id for one in await people.holders(session, actor.school_id, SAFEGUARDING)}
+    team |= await people.once_agreed(session, actor.school_id, SAFEGUARDING)
+    others = {one.id for one in await people.holders(session, actor.school_id, rules.CALLERS)} - team
     return await views(session, actor.school_id, col(Call.child_id).in_(list(child_ids)), col(Call.ended_at).is_not(None),
-                       (col(Call.adult_id) == actor.person_id) | col(Call.caller_id).not_in(team), limit=20)
+                       (col(Call.adult_id) == actor.person_id) | col(Call.caller_id).in_(others), limit=20)
 
 
 async def last_reached(session: AsyncSession, school_id: str, child_ids: Iterable[str]) -> dict[str, datetime]:
