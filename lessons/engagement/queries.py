@@ -142,14 +142,17 @@ async def _rows(session: AsyncSession, school_id: str, stands: dict[str, list[tu
                 groups: dict[str, tuple[str, str]], now: datetime, zone: ZoneInfo) -> list[Row]:
     profile, days = await people.profile(session, school_id), await school_days.school_days(session, school_id)
     reached = await calls.last_reached(session, school_id, stands)
-    told = {(one.child_id, one.since): one.told_at for one in (await session.exec(select(LeadershipTold).where(
-        LeadershipTold.school_id == school_id, col(LeadershipTold.child_id).in_(list(stands))))).all()}
+    told: dict[str, list[LeadershipTold]] = {}
+    for each in (await session.exec(select(LeadershipTold).where(
+            LeadershipTold.school_id == school_id, col(LeadershipTold.child_id).in_(list(stands))))).all():
+        told.setdefault(each.child_id, []).append(each)
     found = []
     for child, lessons in stands.items():
         one = rules.missing(lessons, least=profile.missed_lessons, contact_days=profile.contact_days, school_day_after=days.after,
                             reached_at=reached.get(child), zone_day=lambda at: at.astimezone(zone).date())
         if one is not None:
             name, group = groups[child]
-            found.append(Row(child, name, group, one, told.get((child, one.since.isoformat())),
-                             one.is_late(now.astimezone(zone).date())))
+            at = max((each.told_at for each in told.get(child, ()) if each.since == one.since.isoformat()
+                      or each.told_at.astimezone(zone).date() > one.since), default=None)
+            found.append(Row(child, name, group, one, at, one.is_late(now.astimezone(zone).date())))
     return sorted(found, key=lambda row: (row.missing.reached_at is not None, row.missing.contact_by, sort_key(row.name)))

@@ -69,9 +69,10 @@ async def decided(session: AsyncSession, pepper: Pepper, wanted: Wanted, has_les
 
 
 async def refuse(session: AsyncSession, actor: Actor, wanted: Wanted, code: str) -> None:
-    """Keep that somebody wanted to call, and may not."""
-    if wanted.child_id in await people.people(session, actor.school_id, [wanted.child_id]):
-        await publish(session, CallRefused(wanted.child_id, wanted.adult_id[:32], code), actor)
+    """Keep that somebody wanted to call, and may not. Whom: nobody, where what was sent is no person of this school."""
+    named = await people.people(session, actor.school_id, [wanted.child_id, wanted.adult_id])
+    if wanted.child_id in named:
+        await publish(session, CallRefused(wanted.child_id, wanted.adult_id if wanted.adult_id in named else "", code), actor)
 
 
 async def place(session: AsyncSession, actor: Actor, call_id: str, *, grant_id: str, now: datetime) -> None:

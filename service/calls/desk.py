@@ -8,6 +8,7 @@ cannot be asked within two seconds, nobody is called and whoever is connected is
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,10 +21,10 @@ from service.calls.progress import STATE_WORDS, WHY_WORDS, Progress, Stage, Why,
 from service.calls.queries import Teaches, Wanted
 from service.calls.rules import NO_GRANT, NO_OWN_NUMBER, NO_SCHOOL_NUMBER, SIGNED_OUT, Allowed, CannotTell, Not, Refused
 from service.calls.tables import Call
-from service.calls.way import Kind, News, NoWay, Order, Way
+from service.calls.way import End, Kind, News, NoWay, Order, Way
 from service.foundation.clock import Clock
 from service.foundation.db import Database
-from service.foundation.errors import NotFound, SafeguardError, Unavailable
+from service.foundation.errors import Conflict, NotFound, SafeguardError, Unavailable
 from service.foundation.events import Actor
 from service.people.events import SessionsEnded, SignedOut
 from service.people.hashing import Pepper
@@ -35,6 +36,7 @@ PATIENCE = 2.0
 """Seconds that a decision may take."""
 GONE = 5.0
 """Seconds for the way to say that a call has ended which was hung up; then it is over here all the same."""
+ELSEWHERE = "This call is on in another window, or was just ended. Go on there."
 NOT_CONNECTED = "Calls are not connected at this school yet. Ask the office to ring."
 
 
@@ -98,6 +100,8 @@ class Desk:
         self._database, self._clock, self._pepper, self._way = database, clock, pepper, way
         self._has_lessons_with, self._seen = has_lessons_with, seen
         self._calls: dict[str, Live] = {}
+        self._placing: set[str] = set()
+        """Calls that are being written down, and not on yet: nobody else places them, or ends what is to be on."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closing = False
 
@@ -117,17 +121,25 @@ class Desk:
         way = self._way()
         if way is None or self._is_closing:
             raise NoWay(NOT_CONNECTED if way is None else "The service is restarting. Try again in a minute.")
+        if call_id in self._placing or call_id in self._calls:
+            raise Conflict(ELSEWHERE)
+        self._placing.add(call_id)
         try:
             async with asyncio.timeout(PATIENCE):
                 wanted, order = await self._dial(actor, call_id, offer)
         except SafeguardError as refusal:
+            self._placing.discard(call_id)
             if isinstance(refusal, Unavailable):  # the database's writer is busy
                 raise CannotTell() from refusal
             raise
+        except asyncio.CancelledError:
+            self._start(self._give_up(actor, call_id, Why.PAGE_CLOSED))
+            raise
         except Exception as error:
-            self._start(self._give_up(actor, call_id))
+            self._start(self._give_up(actor, call_id, Why.NOT_CHECKED))
             raise CannotTell() from error
         live = self._calls[call_id] = Live(wanted, actor, way, line=line)
+        self._placing.discard(call_id)
         live.task = self._start(self._run(live, order))
 
     async def _dial(self, actor: Actor, call_id: str, offer: str) -> tuple[Wanted, Order]:
@@ -159,9 +171,10 @@ class Desk:
                 await commands.shown_number(session, self._pepper, school),
                 await numbers.number(session, self._pepper, school, wanted.caller_id, numbers.OWN))
 
-    async def _give_up(self, actor: Actor, call_id: str) -> None:
-        """What may have been written down in the moment in which we gave up, and was not placed."""
-        await self._write_end(actor, call_id, Why.NOT_CHECKED)
+    async def _give_up(self, actor: Actor, call_id: str, why: Why) -> None:
+        """What may have been written down in the moment in which we gave up, or its page went, and was not placed."""
+        await self._write_end(actor, call_id, why)
+        self._placing.discard(call_id)
 
     # While a call is on
 
@@ -169,13 +182,19 @@ class Desk:
         live.say(live.state())
         try:
             await self._ring(live, order)
+            now = asyncio.get_running_loop().time
+            due = now() + EVERY
             while not live.progress.is_over:
-                try:
-                    async with asyncio.timeout(EVERY):
-                        news = await live.mailbox.get()
-                except TimeoutError:
-                    news = None
-                await (self._look(live) if news is None else self._hear(live, news))
+                news = None
+                if now() < due:  # whoever keeps sending news does not keep the rule from being asked
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout_at(due):
+                            news = await live.mailbox.get()
+                if news is not None:
+                    await self._hear(live, news)
+                else:
+                    await self._look(live)
+                    due = now() + EVERY
         except asyncio.CancelledError:
             live.progress = live.progress.to(Stage.ENDED, Why.NOT_KNOWN)
             raise
@@ -203,6 +222,8 @@ class Desk:
         if news.answer and live.progress.stage < Stage.CONNECTED:
             live.say({"type": "answer", "sdp": news.answer})
         if news.kind is Kind.ENDED:
+            if live.cut is None and news.end is not End.HUNG_UP:
+                live.message_left = False  # the line failed under it
             why = live.cut.why if live.cut else Why.MESSAGE if live.message_left else why_of(news.end)
             live.progress = live.progress.to(Stage.ENDED, why)
             return
@@ -314,11 +335,16 @@ class Desk:
             await live.way.hold(live.id, held)
 
     async def leave_message(self, live: Live) -> None:
-        """The school's neutral words, never the caller's, and then the end."""
+        """The school's neutral words, never the caller's, and then the end. Where the school has none the call goes on."""
         if self._is_connected(live):
             live.message_left = True
-            live.say(live.state())
-            await live.way.leave_message(live.id)
+            try:
+                await live.way.leave_message(live.id)
+            except Unavailable as refusal:
+                live.message_left = False
+                live.say({"type": "no-message", "words": refusal.message})
+            else:
+                live.say(live.state())
 
     @staticmethod
     def _is_connected(live: Live) -> bool:

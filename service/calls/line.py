@@ -12,8 +12,9 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from service.calls import queries
-from service.calls.desk import Cut, Desk, Live
-from service.calls.progress import Why
+from service.calls.desk import Cut, Desk, Line, Live
+from service.calls.progress import STATE_WORDS, Stage, Why
+from service.calls.queries import CallView
 from service.foundation.errors import NotFound, NotSignedIn, SafeguardError, SignFirst
 from service.foundation.events import Actor
 from service.foundation.web import clock_of, enter, may_still_enter
@@ -79,29 +80,30 @@ class SocketLine:
 @router.websocket("/calls/{call_id}/line")
 async def call_line(socket: WebSocket, call_id: str) -> None:
     """One page's line to its own call."""
-    actor = await _caller(socket, call_id)
+    found = await _caller(socket, call_id)
     await socket.accept()
-    if actor is None:
+    if found is None:
         await socket.close(REFUSED)
         return
+    actor, view = found
     line, desk = SocketLine(socket), socket.app.state.desk
     sending = asyncio.create_task(line.run())
     reading = asyncio.create_task(_read(socket, desk, actor, call_id, line))
     over = asyncio.create_task(line.is_over.wait())
     try:
-        _attach(desk, call_id, line)
+        _attach(desk, view, line)
         await asyncio.wait([reading, over], return_when=asyncio.FIRST_COMPLETED)
     finally:
         _page_closed(desk.live(call_id), line, desk)
         for task in (sending, reading, over):
             task.cancel()
-        found = await asyncio.gather(sending, reading, over, return_exceptions=True)
-        code = found[1] if isinstance(found[1], int) else 1000
+        _, said, _ = await asyncio.gather(sending, reading, over, return_exceptions=True)
+        code = said if isinstance(said, int) else 1000
         if socket.client_state.name == "CONNECTED" and socket.application_state.name == "CONNECTED":
             await socket.close(code)
 
 
-async def _caller(socket: WebSocket, call_id: str) -> Actor | None:
+async def _caller(socket: WebSocket, call_id: str) -> tuple[Actor, CallView] | None:
     """Who placed the call: the same door as every page's, and nobody else's line."""
     try:
         actor = await enter(socket)
@@ -109,15 +111,17 @@ async def _caller(socket: WebSocket, call_id: str) -> Actor | None:
             view = await queries.call(session, actor, call_id)
     except (NotSignedIn, SignFirst, NotFound):
         return None
-    return actor if view.caller_id == actor.person_id else None
+    return (actor, view) if view.caller_id == actor.person_id else None
 
 
-def _attach(desk: Desk, call_id: str, line: SocketLine) -> None:
-    """A call by telephone is on already: its page shows how far it is."""
-    live = desk.live(call_id)
-    if live is not None and live.wanted.by_telephone:
+def _attach(desk: Desk, view: CallView, line: Line) -> None:
+    """A call by telephone is on already: its page shows how far it is, also when it was over before the page came."""
+    live = desk.live(view.id)
+    if not view.by_telephone:
+        return
+    if live is not None:
         live.line = line
-        line.send(live.state())
+    line.send(live.state() if live is not None else {"type": "state", "state": "ended", "words": STATE_WORDS[Stage.ENDED]})
 
 
 def _page_closed(live: Live | None, line: SocketLine, desk: Desk) -> None:
@@ -149,7 +153,7 @@ async def _read(socket: WebSocket, desk: Desk, actor: Actor, call_id: str, line:
 async def _heed(socket: WebSocket, desk: Desk, actor: Actor, call_id: str, line: SocketLine, said: Said) -> bool:
     live = desk.live(call_id)
     if isinstance(said, Offer):
-        if live is not None or not await may_still_enter(socket):
+        if (live is not None and live.line is line) or not await may_still_enter(socket):
             return False
         try:
             await desk.place(actor, call_id, offer=said.sdp, line=line)

@@ -115,4 +115,4 @@ async def end_all(session: AsyncSession, actor: Actor, because: str, now: dateti
 async def last_moment(session: AsyncSession, school_id: str, day: date | None) -> datetime | None:
     """The end of a day on the school's wall."""
     zone = ZoneInfo((await people.school(session, school_id)).zone)
-    return datetime.combine(day + timedelta(1), datetime.min.time(), zone).astimezone(UTC) if day else None
+    return datetime.combine(day + timedelta(1), datetime.min.time(), zone).astimezone(UTC) if day and day < date.max else None

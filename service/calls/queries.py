@@ -13,6 +13,7 @@ from consent.agreements import queries as agreements
 from service.calls import numbers, rules
 from service.calls.grants import Grant
 from service.calls.numbers import FAMILY, OWN, SCHOOL
+from service.calls.progress import Why
 from service.calls.rules import Contact, Facts
 from service.calls.tables import Call, Calling, EmergencyUse, PersonalPhone
 from service.foundation.errors import NotFound
@@ -138,9 +139,10 @@ async def _is_cleared(session: AsyncSession, caller: Actor | None, today: date) 
 
 
 async def _placed_before(session: AsyncSession, wanted: Wanted, adults: list[str], local: datetime) -> tuple[int, int]:
-    """Calls placed today about this child, and within the hour to any of its adults; this one is neither."""
+    """Calls placed today about this child, and within the hour to any of its adults; neither this nor one that rang nobody."""
     midnight = datetime.combine(local.date(), datetime.min.time(), local.tzinfo).astimezone(UTC)
-    counted = select(func.count()).select_from(Call).where(Call.school_id == wanted.school_id, Call.id != wanted.call_id)
+    counted = select(func.count()).select_from(Call).where(
+        Call.school_id == wanted.school_id, Call.id != wanted.call_id, Call.ended_why != Why.NOT_PLACED)
     about = await session.exec(counted.where(Call.child_id == wanted.child_id, col(Call.placed_at) >= midnight))
     family = await session.exec(counted.where(
         col(Call.adult_id).in_(adults), col(Call.placed_at) > local.astimezone(UTC) - timedelta(hours=1)))
@@ -284,16 +286,20 @@ async def about(session: AsyncSession, school_id: str, child_ids: Iterable[str],
 
 async def of_family(session: AsyncSession, actor: Actor, child_ids: Iterable[str]) -> list[CallView]:
     """The calls that are over about these children, as a parent may know of them: theirs, and the school's to other adults. Not
-    what the safeguarding team said to another adult: it may be about the one who looks (policy: CM1)."""
-    team = [one.id for one in await people.holders(session, actor.school_id, SAFEGUARDING)]
+    what the safeguarding team said to another adult: it may be about the one who looks (policy: CM1). Who was of the team then
+    and is not now, or has left, is taken to have been of it."""
+    team = {one.id for one in await people.holders(session, actor.school_id, SAFEGUARDING)}
+    team |= await people.once_agreed(session, actor.school_id, SAFEGUARDING)
+    others = {one.id for one in await people.holders(session, actor.school_id, rules.CALLERS)} - team
     return await views(session, actor.school_id, col(Call.child_id).in_(list(child_ids)), col(Call.ended_at).is_not(None),
-                       (col(Call.adult_id) == actor.person_id) | col(Call.caller_id).not_in(team), limit=20)
+                       (col(Call.adult_id) == actor.person_id) | col(Call.caller_id).in_(others), limit=20)
 
 
 async def last_reached(session: AsyncSession, school_id: str, child_ids: Iterable[str]) -> dict[str, datetime]:
-    """When each child's family was last spoken to."""
+    """When each child's family was last spoken to: whoever was connected to nobody spoke to nobody, whatever they recorded."""
     rows = await session.exec(select(Call.child_id, func.max(Call.placed_at)).where(
-        Call.school_id == school_id, col(Call.child_id).in_(list(child_ids)), Call.outcome == "spoke"
+        Call.school_id == school_id, col(Call.child_id).in_(list(child_ids)), Call.outcome == "spoke",
+        col(Call.connected_at).is_not(None),
     ).group_by(col(Call.child_id)))
     return {child: at for child, at in rows.all() if at is not None}
 

@@ -94,13 +94,16 @@ class Way(Protocol):
         """End the call, at any moment of it, also one that is still being placed. Unknown or ended: nothing happens."""
 
     async def press(self, call_id: str, digits: str) -> None:
-        """Send digits (0-9*#) as telephone events (RFC 4733)."""
+        """Send digits (0-9*#) as telephone events (RFC 4733), one after another. Does not wait until they are sent."""
 
     async def hold(self, call_id: str, held: bool) -> None:
         """Neither side hears the other while held."""
 
     async def leave_message(self, call_id: str) -> None:
-        """Play the school's neutral recording to the callee, then hang up. The caller is not heard from this moment on."""
+        """Play the school's neutral recording to the callee, then hang up. The caller is not heard from this moment on.
+
+        Raises Unavailable where the school has recorded none; then nothing changes.
+        """
 
     async def close(self) -> None:
         """End every call, and let go of everything."""

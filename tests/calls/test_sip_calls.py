@@ -74,6 +74,7 @@ async def test_digits_arrive_as_telephone_events_and_the_voice_goes_on(side: Tru
         await opened.connect(call.id)
         await seconds(0.3)
         await opened.press(call.id, "1#")
+        await seconds(0.6)
         pressed = time.time()
         await seconds(0.6)
         events = cable.events()
@@ -82,6 +83,27 @@ async def test_digits_arrive_as_telephone_events_and_the_voice_goes_on(side: Tru
         assert len(ends) == 6
         assert {int.from_bytes(payload[2:4], "big") for payload in ends} == {800}
         assert hertz(cable.sound(since=pressed + 0.1)) == HEARD
+
+
+async def test_nobody_waits_for_digits_and_holding_stops_them(side: Trunkside, tmp_path: Path, call: Called) -> None:
+    """Whoever hangs up behind a long row of digits hangs up now."""
+    async with Cable(tmp_path / "cable") as cable, Baresip(side, tmp_path / "family"), way() as opened:
+        await call.place(opened)
+        await call.accept()
+        await opened.connect(call.id)
+        pressed = time.time()
+        await opened.press(call.id, "12")
+        await opened.press(call.id, "34567890123456")
+        assert time.time() - pressed < 0.2
+        await seconds(0.8)
+        await opened.hold(call.id, True)
+        await seconds(0.6)
+        sent = len(cable.events())
+        await seconds(0.6)
+        assert len(cable.events()) == sent
+        keys = [payload[0] for payload in dict(cable.events()).values()]
+        assert 2 < len(keys) < 8
+        assert keys == [1, 2, 3, 4, 5, 6, 7][:len(keys)]
 
 
 async def test_a_message_is_played_to_the_callee_without_the_callers_voice_then_the_call_ends(

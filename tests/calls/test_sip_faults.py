@@ -72,6 +72,18 @@ async def test_a_part_that_dies_is_started_again_and_carries_calls(
         await family.done()
 
 
+async def test_a_gateway_that_has_forgotten_us_is_started_again(side: Trunkside, tmp_path: Path, call: Called) -> None:
+    """As after a sleep of the machine: it lives, and our session with it does not."""
+    async with Sipp(side, tmp_path / "family", phones.BUSY) as family, way() as opened:
+        assert opened._janus._socket is not None
+        await opened._janus._socket.close()
+        await until(opened, faulty=True)
+        await until(opened, faulty=False)
+        await call.place(opened)
+        assert (await call.diary.until(Kind.ENDED)).end is End.BUSY
+        await family.done()
+
+
 async def test_a_part_that_keeps_dying_is_left_alone_and_every_call_is_refused(side: Trunkside, call: Called) -> None:
     async with way() as opened:
         os.kill(opened.gateway.pid("janus"), signal.SIGKILL)

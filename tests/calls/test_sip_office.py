@@ -1,5 +1,7 @@
 """What comes from outside: calls to the school's number reach the office, and nothing else reaches anything."""
 
+import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,29 @@ async def test_a_call_is_not_transferred(side: Trunkside, tmp_path: Path, call: 
         await opened.hang_up(call.id)
         await family.done()
         assert cable.sent.count("INVITE sip:") == 1
+
+
+@pytest.mark.parametrize("further", [False, True], ids=["to its address", "by one more route"])
+@pytest.mark.parametrize("method", ["BYE", "ACK", "INVITE"])
+async def test_a_stranger_has_nothing_sent_on_to_anybody(side: Trunkside, method: str, further: bool) -> None:
+    """With a route through the edge, and a call that it does not know."""
+    loop = asyncio.get_running_loop()
+    async with way(trunk(office=f"sip:office@{TRUNK}:5090")):
+        with socket.socket(type=socket.SOCK_DGRAM) as third, socket.socket(type=socket.SOCK_DGRAM) as stranger:
+            for each in (third, stranger):
+                each.bind((netns.ADDRESS, 0))
+                each.setblocking(False)
+            there, here = (f"{netns.ADDRESS}:{each.getsockname()[1]}" for each in (third, stranger))
+            routes = [f"{netns.ADDRESS}:5060", there][:1 + further]
+            stranger.sendto("\r\n".join((
+                f"{method} sip:anybody@{there} SIP/2.0", f"Via: SIP/2.0/UDP {here};branch=z9hG4bKone", "Max-Forwards: 70",
+                *(f"Route: <sip:{one};lr>" for one in routes), f"From: <sip:x@{here}>;tag=1", f"To: <sip:y@{there}>;tag=2",
+                "Call-ID: unknown", f"CSeq: 2 {method}", f"Contact: <sip:x@{here}>", "Content-Length: 0", "", "",
+            )).encode(), (netns.ADDRESS, 5060))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(loop.sock_recv(third, 4096), 0.6)
+            if method != "ACK":
+                assert (await asyncio.wait_for(loop.sock_recv(stranger, 4096), 1)).startswith(b"SIP/2.0 481")
 
 
 async def test_a_technician_can_ask_whether_a_call_could_be_placed(side: Trunkside, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from service.calls.tables import Call
 from service.calls.way import End, Kind, NoWay
 from service.foundation.errors import Conflict
 from service.people import queries
-from service.people.tables import Guardianship, Telephone
+from service.people.tables import Guardianship, Person, PersonRole, Telephone
 from tests.home_calls import MUM, OWN, Family, family, until
 from tests.proofs import confirmed_post, with_session
 from tests.school import Running
@@ -634,6 +634,22 @@ async def test_a_parent_sees_who_called_and_not_what_the_safeguarding_team_said_
     await home.link(home.dad, do_not_contact=True)
     barred = (await home.school.client(await home.school.cookie(home.dad)).get("/family")).text
     assert "Mr Hall" not in barred
+
+
+async def test_what_the_team_said_stays_with_it_when_somebody_leaves_the_team_or_the_school(home: Family) -> None:
+    await home.school.give_role(home.school.person("support"), "deputy_dsl")
+    for role in ("support", "dsl"):
+        call_id, _page = await placed(home, role)
+        desk(home).hang_up(home.live(call_id))
+        await over(home, call_id)
+        home.way.orders.clear()
+    async with home.school.database.writing() as session:
+        role = await session.get_one(PersonRole, (home.school.person("support"), "deputy_dsl"))
+        await session.delete(role)
+        left = await session.get_one(Person, home.school.person("dsl"))
+        left.left_on = home.school.clock.now().date()
+    page = (await home.school.client(await home.school.cookie(home.dad)).get("/family")).text
+    assert "Calls from school" not in page
 
 
 async def test_a_childs_page_lists_the_contacts_with_the_family(home: Family) -> None:

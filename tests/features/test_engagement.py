@@ -127,3 +127,39 @@ async def test_the_lessons_page_says_that_leadership_was_told_until_the_family_w
     school.clock.advance(60)
     await spoke(school, away, school.clock.now())
     assert words not in (await client.get(f"/lessons/{lesson}/absent")).text
+
+
+async def test_leadership_is_not_told_again_when_an_old_lesson_drops_out_of_sight(school: Running, away: str) -> None:
+    """A child who is away for longer than we look back."""
+    school.clock.advance(timedelta(days=4).total_seconds())
+    assert await commands.tell_leadership(school.app.state) == 1
+    school.clock.advance(timedelta(days=20).total_seconds())
+    async with school.database.writing() as session:
+        row = (await session.exec(select(Lesson).where(Lesson.title == "Maths 1"))).one()
+        others = (await session.exec(select(JournalEntry).where(JournalEntry.lesson_id == row.id))).all()
+        start = row.starts_at + timedelta(days=1)
+        lesson = Lesson(school_id=row.school_id, group_id=row.group_id, title="Maths 0", starts_at=start,
+                        ends_at=start + timedelta(minutes=40), planned_by=row.planned_by, planned_at=start)
+        session.add(lesson)
+        await session.flush()
+        session.add_all(JournalEntry(
+            school_id=row.school_id, lesson_id=lesson.id, seq=one.seq, at=one.at + timedelta(days=1), kind=one.kind,
+            person_id=one.person_id, body=one.body) for one in others)
+    school.clock.advance(timedelta(hours=30).total_seconds())
+    async with school.database.reading() as session:
+        mine = next(one for one in await queries.of_school(session, row.school_id) if one.child_id == away)
+    assert mine.missing.lessons == 3, "the first of four is out of sight"
+    assert mine.is_late
+    assert mine.told_at is not None
+    assert await commands.tell_leadership(school.app.state) == 0
+
+
+async def test_a_call_that_reached_nobody_is_no_contact_whatever_was_recorded(school: Running, away: str) -> None:
+    at = school.clock.now()
+    async with school.database.writing() as session:
+        parent = (await session.exec(select(queries.GroupMember).where(queries.GroupMember.person_id == away))).first()
+        session.add(Call(school_id=parent.school_id, child_id=away, adult_id=school.person("parent"),
+                         caller_id=school.person("office"), purpose="absence", asked_at=at, placed_at=at, ended_at=at,
+                         ended_why="busy", outcome="spoke", what_agreed="Comes on Thursday", recorded_at=at))
+    school.clock.advance(timedelta(days=4).total_seconds())
+    assert await commands.tell_leadership(school.app.state) == 1

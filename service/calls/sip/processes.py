@@ -124,6 +124,12 @@ class Gateway:
                 raise NotStarted(f"{name} did not start.")
             await asyncio.sleep(0.02)
 
+    def end(self, name: str) -> None:
+        """Kill one of them, if it still runs; that it has died is then told as always."""
+        process = self._running.get(name)
+        if process is not None and process.returncode is None:
+            process.kill()
+
     async def stop(self) -> None:
         for task in self._watching:
             task.cancel()

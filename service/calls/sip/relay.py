@@ -54,6 +54,8 @@ class Relay:
         self._unprotect: Session | None = None
         self._stream = _Stream()
         self._playing = False
+        self._turn = asyncio.Lock()
+        """What we say ourselves is said one after another."""
         self._inner: asyncio.DatagramTransport | None = None
         self._outer: asyncio.DatagramTransport | None = None
         self._reports: list[socket.socket] = []
@@ -135,7 +137,8 @@ class Relay:
         takes none, nothing is sent."""
         kind = self.callee.events if self.callee else None
         if kind is not None:
-            await self._paced(step for digit in digits for step in self._event(kind, "0123456789*#".index(digit)))
+            await self._paced(step for digit in digits if self.gate is Gate.OPEN and not self.held
+                              for step in self._event(kind, "0123456789*#".index(digit)))
 
     def _event(self, kind: int, event: int) -> list[Callable[[], bytes]]:
         lasting = [(False, duration) for duration in range(FRAME, 6 * FRAME, FRAME)] + 3 * [(True, 5 * FRAME)]
@@ -149,17 +152,18 @@ class Relay:
 
     async def _paced(self, packets: Iterable[Callable[[], bytes]]) -> None:
         loop = asyncio.get_running_loop()
-        self._playing = True
-        try:
-            due = loop.time()
-            for packet in packets:
-                if self._outer is None:
-                    return
-                self._send(packet())
-                due += PACE
-                await asyncio.sleep(max(0.0, due - loop.time()))
-        finally:
-            self._playing = False
+        async with self._turn:
+            self._playing = True
+            try:
+                due = loop.time()
+                for packet in packets:
+                    if self._outer is None:
+                        return
+                    self._send(packet())
+                    due += PACE
+                    await asyncio.sleep(max(0.0, due - loop.time()))
+            finally:
+                self._playing = False
 
 
 class _Stream:

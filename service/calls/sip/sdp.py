@@ -1,5 +1,6 @@
 """What of a session description (RFC 8866) is let through: from a browser two codecs, from the other end four facts."""
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ PCMU, PCMA = 0, 8
 EVENT = 101
 """Our payload type for telephone events (RFC 4733), where the other end names none of its own."""
 _MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
+_UNREADABLE = (ValueError, AssertionError, LookupError, AttributeError, TypeError, StopIteration)
+"""What the parser raises of words that are no description: both ends may send any."""
 _KEY = re.compile(r"^a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:([A-Za-z0-9+/]{40})(?![A-Za-z0-9+/=])", re.M)
 
 
@@ -34,10 +37,13 @@ class Sound:
 def telephone_only(offer: str) -> str:
     """A browser's offer with one audio line and G.711 alone, so that nothing has to be decoded on the way. Raises NoSound."""
     try:
-        said = SessionDescription.parse(offer)
-        audio, = [media for media in said.media if media.kind == "audio"]
-    except (ValueError, AssertionError, KeyError, IndexError) as unreadable:
+        return _telephone_only(SessionDescription.parse(offer))
+    except _UNREADABLE as unreadable:
         raise NoSound from unreadable
+
+
+def _telephone_only(said: SessionDescription) -> str:
+    audio, = [media for media in said.media if media.kind == "audio"]
     codecs = {codec.payloadType: codec for codec in audio.rtp.codecs if codec.payloadType in audio.fmt}
     kinds = [kind for kind in (PCMA, PCMU) if kind in codecs]
     if not kinds or len(said.media) != 1 or not audio.ice_candidates or audio.dtls is None:
@@ -57,10 +63,11 @@ def sound_of(description: str) -> Sound | None:
         audio = next(media for media in said.media if media.kind == "audio")
         address, port = audio.host or said.host, audio.port
         codec = next(kind for kind in audio.fmt if kind in (PCMU, PCMA))
-    except (ValueError, AssertionError, KeyError, IndexError, StopIteration):
+        place = ipaddress.IPv4Address(address)  # a name would be looked up for every packet, and the service would wait for it
+    except _UNREADABLE:
         return None
-    if not address or address == "0.0.0.0" or not port:
+    if place.is_unspecified or place.is_multicast or not 0 < port < 65536:
         return None
     events = next((each.payloadType for each in audio.rtp.codecs if each.name.lower() == "telephone-event"), None)
     key = _KEY.search(description)
-    return Sound(address, port, int(codec), events, key[1] if key else "")
+    return Sound(str(place), port, int(codec), events, key[1] if key else "")

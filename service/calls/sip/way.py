@@ -47,7 +47,7 @@ class SipWay:
         self._calls: dict[str, Call] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._edge = Edge(self._sound)
-        self._janus = Janus(self._lost)
+        self._janus = Janus(self._janus_lost)
         self._ear = 0
         self._died_at = float("-inf")
         self._fault = "The telephone gateway has not been started."
@@ -122,7 +122,7 @@ class SipWay:
     async def press(self, call_id: str, digits: str) -> None:
         call = self._calls.get(call_id)
         if call is not None and call.relay.gate is Gate.OPEN and not call.relay.held and set(digits) <= set("0123456789*#"):
-            await call.relay.press(digits)
+            self._spawn(call.relay.press(digits))
 
     async def hold(self, call_id: str, held: bool) -> None:
         call = self._calls.get(call_id)
@@ -235,6 +235,12 @@ class SipWay:
         for call in [*self._calls.values()]:
             call.ending = call.ending or End.FAULT
             self._give_up(call)
+
+    def _janus_lost(self) -> None:
+        """One that lives on without us, as after a long sleep of the machine, is of no use: it is ended, and started again."""
+        self._lost()
+        if not self._closing:
+            self.gateway.end("janus")
 
     def _died(self, part: str) -> None:
         if self._closing or self._fault:

@@ -30,7 +30,7 @@ const keys = find("keys");
 let telephone = null;
 let connectedAt = 0;
 let isOver = false;
-let wasPlaced = false;
+let wasPlaced = page.dataset.placed === "yes";
 
 const address = new URL(`/calls/${page.dataset.call}/line`, location.href);
 address.protocol = address.protocol.replace("http", "ws");
@@ -62,6 +62,11 @@ async function begin() {
 /** @param {{type: string, state?: string, words?: string, sdp?: string}} said */
 function hear(said) {
   if (said.type === "answer") void telephone?.accept(said.sdp ?? "").catch(() => send({ type: "hang-up" }));
+  if (said.type === "no-message") {
+    message.hidden = true;
+    telephone?.hold(isHeld());
+    say(said.words ?? "");
+  }
   if (said.type !== "state") return;
   wasPlaced ||= said.state !== "ended";
   if (said.state === "connected") connected();
@@ -110,8 +115,10 @@ find("end").addEventListener("click", (event) => {
   if (byComputer && !connectedAt && !telephone) end("You ended the call before anybody answered");
 });
 
+const isHeld = () => hold.getAttribute("aria-pressed") === "true";
+
 hold.addEventListener("click", () => {
-  const held = hold.getAttribute("aria-pressed") !== "true";
+  const held = !isHeld();
   hold.setAttribute("aria-pressed", String(held));
   hold.textContent = held ? "Go on" : "Hold";
   telephone?.hold(held);
