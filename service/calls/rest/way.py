@@ -299,6 +299,7 @@ class RestWay:
 
     async def _clear(self) -> None:
         """End every telephone that we rang and that is of no call of ours, for as long as there may be one."""
+        log.warning("calls.in_doubt")
         loop, is_clear = asyncio.get_running_loop(), False
         while not is_clear or loop.time() < self._doubt_until:
             try:
@@ -309,7 +310,6 @@ class RestWay:
                 is_clear = True
             except Unavailable:
                 is_clear = False
-                log.warning("calls.not_cleared")
             if not is_clear or loop.time() < self._doubt_until:
                 await asyncio.sleep(AGAIN_SECONDS)
         self._clearing = None
