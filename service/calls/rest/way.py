@@ -294,12 +294,13 @@ class RestWay:
         """Something may be on that should not be. Until it certainly is not, nobody is called."""
         now = asyncio.get_running_loop().time()
         self._doubt_until = max(self._doubt_until, now + (CLEAR_SECONDS if seconds is None else seconds))
+        if seconds is None:
+            log.warning("calls.in_doubt")
         if self._clearing is None:
             self._clearing = self._spawn(self._clear())
 
     async def _clear(self) -> None:
         """End every telephone that we rang and that is of no call of ours, for as long as there may be one."""
-        log.warning("calls.in_doubt")
         loop, is_clear = asyncio.get_running_loop(), False
         while not is_clear or loop.time() < self._doubt_until:
             try:
