@@ -157,7 +157,7 @@ SAY_NOTHING_OF_THE_RULE = {
     "trunk_asserted": "1", "trunk_office": "sip:office@pbx.example", "trunk_address": "192.0.2.1",
     "trunk_public_address": "192.0.2.9", "trunk_sip_port": "1", "trunk_sound_ports": "2000-2001",
     "trunk_browser_ports": "3000-3001", "trunk_message": "/tmp/m",
-    "provider_url": "https://api.provider.example", "provider_account": "AC0", "provider_token_file": "/tmp/t",
+    "provider_url": "https://api.provider.example", "provider_account": "x", "provider_token_file": "/tmp/t",
     "provider_number": "+441632960001", "provider_message": "Ring us back.",
 }
 """Every setting there is, with another value than its own. A new one fails below until somebody has looked at it here."""

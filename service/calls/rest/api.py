@@ -74,10 +74,13 @@ class Api:
 
     async def on_now(self) -> list[Rung]:
         """Every call that the account has on."""
-        found = []
+        found: list[Rung] = []
         for status in ON:
-            found += (await self._again("GET", f"/Calls.json?Status={status}&PageSize=1000"))["calls"]
-        return [self._rung(each) for each in found]
+            page = (await self._again("GET", f"/Calls.json?Status={status}&PageSize=1000")).get("calls")
+            if not isinstance(page, list):
+                raise NotCertain
+            found += map(self._rung, page)
+        return found
 
     async def is_open(self) -> bool:
         """Whether the account can be used."""
@@ -90,7 +93,7 @@ class Api:
         try:
             sid, status = str(found["sid"]), str(found["status"])
             ours = found["direction"] == "outbound-api" and found["from"] == self._account.number.e164
-        except KeyError:
+        except (KeyError, TypeError):
             raise NotCertain from None
         if not (sid.startswith("CA") and sid.isalnum()):
             raise NotCertain

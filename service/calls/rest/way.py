@@ -294,6 +294,8 @@ class RestWay:
         """Something may be on that should not be. Until it certainly is not, nobody is called."""
         now = asyncio.get_running_loop().time()
         self._doubt_until = max(self._doubt_until, now + (CLEAR_SECONDS if seconds is None else seconds))
+        if seconds is None:
+            log.warning("calls.in_doubt")
         if self._clearing is None:
             self._clearing = self._spawn(self._clear())
 
@@ -309,7 +311,6 @@ class RestWay:
                 is_clear = True
             except Unavailable:
                 is_clear = False
-                log.warning("calls.not_cleared")
             if not is_clear or loop.time() < self._doubt_until:
                 await asyncio.sleep(AGAIN_SECONDS)
         self._clearing = None
