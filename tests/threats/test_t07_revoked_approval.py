@@ -181,8 +181,8 @@ def together(lesson: OneToOne) -> None:
     """Without the turn that whoever asks has to wait for, and with what was asked taken for read."""
     host, check = lesson.host, lesson.host._check
 
-    async def eager(seen: int, sessions: set[str]) -> Check:
-        found = await check(seen, sessions)
+    async def eager(*asked: Any) -> Check:
+        found = await check(*asked)
         host._seen = found.seen
         return found
 
