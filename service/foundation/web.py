@@ -198,17 +198,18 @@ def _flatten(dependant: Any) -> list[Any]:
 
 
 class Compiled(BytecodeCache):
-    """Templates that this process has compiled, for every environment in it: the self-test's and each test's are others."""
+    """Templates that this process has compiled, for every environment in it: the self-test's and each test's are others. Whether
+    text is escaped is compiled in."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, bytes] = {}
+        self._kept: dict[tuple[str, object], bytes] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        if code := self._kept.get(bucket.key):
+        if code := self._kept.get((bucket.key, bucket.environment.autoescape)):
             bucket.bytecode_from_string(code)
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        self._kept[bucket.key] = bucket.bytecode_to_string()
+        self._kept[bucket.key, bucket.environment.autoescape] = bucket.bytecode_to_string()
 
 
 COMPILED = Compiled()
