@@ -15,6 +15,7 @@ from consent.agreements.texts import DEFAULTS
 from lessons.live import protocol
 from lessons.live.socket import is_still_signed_in, room_socket
 from service.app import ROUTERS
+from service.calls import line as call_line
 from service.foundation import web
 from service.foundation.events import Role
 from service.foundation.web import Audience, declared_audience
@@ -23,6 +24,7 @@ from service.people.tables import Person, PersonRole, School
 from tests.features.test_agreements import renewed
 from tests.features.test_permissions import office
 from tests.guests import invited
+from tests.home_calls import family
 from tests.school import Running, seen
 
 FIRST = {
@@ -142,9 +144,19 @@ async def test_a_socket_that_waited_is_asked_again(school: Running) -> None:
     assert not await is_still_signed_in(socket)
 
 
+async def test_no_line_of_a_call_opens_before_signing(school: Running) -> None:
+    home = await family(school)
+    call_id = await home.asked()
+    await renewed(school)
+    socket: Any = Socket(school, await school.cookie(school.person("teacher"), signs=False))
+    assert await call_line._caller(socket, call_id) is None
+    socket = Socket(school, await school.cookie(school.person("teacher")))
+    assert await call_line._caller(socket, call_id) is not None
+
+
 def test_there_is_no_other_socket() -> None:
     sockets = [route.path for router in ROUTERS for route in router.routes if not isinstance(route, APIRoute)]
-    assert sockets == ["/lessons/{lesson_id}/socket"]
+    assert sockets == ["/lessons/{lesson_id}/socket", "/calls/{call_id}/line"]
 
 
 # -- closed when in doubt ---------------------------------------------------------------------------------------------
