@@ -161,9 +161,9 @@ def test_power_is_given_by_leaders_and_never_by_the_office(who: Role, role: Role
 
 
 @pytest.mark.parametrize("who", list(Role))
-def test_without_a_headteacher_a_senior_leader_asks_for_the_next_and_nobody_else_gains_anything(who: Role) -> None:
+def test_without_a_headteacher_a_senior_leader_or_the_chair_asks_for_the_next_and_nobody_else_gains_anything(who: Role) -> None:
     more = rules.grantable(actor(who), "somebody", has_head=False) - rules.grantable(actor(who), "somebody")
-    assert more == ({Role.HEADTEACHER} if who is Role.SENIOR_LEADER else set())
+    assert more == ({Role.HEADTEACHER} if who in (Role.SENIOR_LEADER, Role.CHAIR) else set())
 
 
 def test_a_headteacher_who_left_by_mistake_comes_back_by_a_senior_leader_only_while_there_is_no_other() -> None:
