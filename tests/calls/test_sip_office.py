@@ -58,6 +58,16 @@ async def test_a_call_is_not_transferred(side: Trunkside, tmp_path: Path, call: 
         assert cable.sent.count("INVITE sip:") == 1
 
 
+async def test_nor_is_a_call_to_the_office(side: Trunkside, tmp_path: Path) -> None:
+    refer = phones.dialled_bye().replace("BYE", "REFER").replace('response="200"', 'response="405"')
+    family = rings(SCHOOL, phones.expects("200"), phones.dialled_ack(), refer, phones.dialled_bye())
+    async with Sipp(side, tmp_path / "office", OFFICE, port=5090) as office, way(trunk(office=f"sip:office@{TRUNK}:5090")), \
+            Sipp(side, tmp_path / "family", family, port=5080, dials=netns.ADDRESS) as dialling:
+        await dialling.done()
+        await office.done()
+        assert "REFER" not in (tmp_path / "office/messages").read_text()
+
+
 @pytest.mark.parametrize("further", [False, True], ids=["to its address", "by one more route"])
 @pytest.mark.parametrize("method", ["BYE", "ACK", "INVITE"])
 async def test_a_stranger_has_nothing_sent_on_to_anybody(side: Trunkside, method: str, further: bool) -> None:
