@@ -6,6 +6,7 @@ cipher. `assert_contract` names everything borrowed, is called when a plane star
 """
 
 import asyncio
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,8 +31,9 @@ class ContractBroken(RuntimeError):
     """The installed aiortc or pylibsrtp is not the one this adapter was written for."""
 
 
+@functools.cache
 def assert_contract() -> None:
-    """Check every borrowed name; raises `ContractBroken` before any port is opened."""
+    """Check every borrowed name, once a process; raises `ContractBroken` before any port is opened."""
     transport = dtls.RTCDtlsTransport(_IceTransport(lambda datagram: None), [certificate()])  # type: ignore[arg-type]
     borrowed = {
         "RTCDtlsTransport": (transport, ("_set_role", "_rx_srtp", "_tx_srtp", "_srtp_profiles", "_ssl", "_transport",

@@ -4,6 +4,7 @@ All of them are one edition. A phone keeps a whole edition or none of it (its se
 of the edition that is served exist), so an update is never half an app.
 """
 
+import functools
 import gzip
 import hashlib
 import json
@@ -41,7 +42,12 @@ class Language:
 
 def _file(path: Path) -> File:
     body = path.read_bytes()
-    return File(body, gzip.compress(body, 9, mtime=0), KINDS[path.suffix])
+    return File(body, _compressed(body), KINDS[path.suffix])
+
+
+@functools.cache
+def _compressed(body: bytes) -> bytes:
+    return gzip.compress(body, 9, mtime=0)
 
 
 def _found(folder: Path) -> Iterable[tuple[str, Path]]:

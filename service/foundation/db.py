@@ -14,14 +14,14 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from prometheus_client import Histogram
-from sqlalchemy import event
+from sqlalchemy import event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.errors import Unavailable
 from service.foundation.kept import Memory
-from service.foundation.sqlite import PATIENCE, Nearby
+from service.foundation.sqlite import COMPILED, PATIENCE, Nearby
 
 WRITE_SECONDS = Histogram(
     "chaperone_write_transaction_seconds", "How long a write transaction held the database's one writer",
@@ -40,14 +40,15 @@ def IdField(**kwargs: Any) -> Any:
 
 def open_engine(url: str, *, reads_only: bool = False) -> AsyncEngine:
     """An engine for `url`. SQLite gets WAL, synchronous=FULL, foreign keys and secure deletion on every connection."""
-    sqlite = url.startswith("sqlite")
     # An error of SQL is logged with what went wrong, never with the values: they are children's names (policy: CO4).
-    engine = create_async_engine(url, hide_parameters=True, **(
-        {"connect_args": {"timeout": PATIENCE}, "module": Nearby(WRITE_SECONDS.observe)} if sqlite else {}))
-    if sqlite:
-        event.listen(engine.sync_engine, "connect", _reads_only if reads_only else _prepare)
-        if not reads_only:  # a reading connection says it with its first statement
-            event.listen(engine.sync_engine, "begin", _begin_writing)
+    if not url.startswith("sqlite"):
+        return create_async_engine(url, hide_parameters=True)
+    engine = create_async_engine(
+        make_url(url).set(drivername="sqlite+nearby"), hide_parameters=True, module=Nearby(WRITE_SECONDS.observe),
+        connect_args={"timeout": PATIENCE}, execution_options={"compiled_cache": COMPILED})
+    event.listen(engine.sync_engine, "connect", _reads_only if reads_only else _prepare)
+    if not reads_only:  # a reading connection says it with its first statement
+        event.listen(engine.sync_engine, "begin", _begin_writing)
     return engine
 
 

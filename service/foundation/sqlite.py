@@ -13,12 +13,14 @@ from collections.abc import Callable
 from typing import Any
 
 import aiosqlite
+from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.aiosqlite import (
     AsyncAdapt_aiosqlite_connection,
     AsyncAdapt_aiosqlite_cursor,
     AsyncAdapt_aiosqlite_dbapi,
+    SQLiteDialect_aiosqlite,
 )
-from sqlalchemy.util import EMPTY_DICT
+from sqlalchemy.util import EMPTY_DICT, LRUCache
 from sqlalchemy.util.concurrency import await_
 
 QUICK = 0.002
@@ -29,6 +31,25 @@ PATIENCE = 10.0
 """Seconds for which a writer waits: for its turn, and for another process that writes."""
 KNOWN, FEW = 4096, 20
 """Statements that are remembered; rows of one that are written at once."""
+
+
+COMPILED: LRUCache[Any, Any] = LRUCache(2 * KNOWN)
+"""Statements as SQL, for all engines of the process: writing one out takes longer than most of them run."""
+
+
+class Dialect(SQLiteDialect_aiosqlite):
+    """The driver's own, alike in all engines: a statement is kept under its dialect, which is otherwise another in each."""
+
+    supports_statement_cache = True
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Dialect
+
+    def __hash__(self) -> int:
+        return hash(Dialect)
+
+
+registry.register("sqlite.nearby", __name__, "Dialect")
 
 
 class _Said:

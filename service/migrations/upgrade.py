@@ -1,5 +1,6 @@
 """Bring a database up to the newest revision; `chaperone migrate`, and every start of `dev`."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
@@ -25,8 +27,19 @@ def configuration(connection: Connection, keys: Path | None = None) -> Config:
 async def to_newest(database: Database, keys: Path | None = None) -> None:
     """Run every revision the database has not seen, in one transaction. `keys`: the folder of keys, into which old ones move."""
     async with database.engine.connect() as connection:
-        await connection.run_sync(lambda sync: command.upgrade(configuration(sync, keys), "head"))
+        await connection.run_sync(_to_newest, keys)
         await connection.commit()
+
+
+def _to_newest(connection: Connection, keys: Path | None) -> None:
+    if MigrationContext.configure(connection).get_current_revision() != _newest():
+        command.upgrade(configuration(connection, keys), "head")
+
+
+@functools.cache
+def _newest() -> str | None:
+    """Every revision's file is read for this."""
+    return ScriptDirectory(str(Path(__file__).parent)).get_current_head()
 
 
 async def differences(database: Database) -> list[Any]:

@@ -3,12 +3,15 @@
 import asyncio
 import sqlite3
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import APIRouter
+from sqlalchemy import Engine, event
+from sqlalchemy.engine.interfaces import CacheStats
 from sqlalchemy.exc import OperationalError
-from sqlmodel import SQLModel, text
+from sqlmodel import SQLModel, literal, select, text
 
 from service.foundation import bus, web
 from service.foundation import sqlite as nearby
@@ -256,6 +259,20 @@ async def test_a_quick_statement_stays_on_the_loop_and_an_unknown_or_slow_one_go
         await session.exec(question)  # type: ignore[call-overload]
         assert len(went) == 3, "the loop was kept long enough"
         raw._connection._execute = visits
+
+
+async def test_a_statement_is_written_out_once_for_all_engines(tmp_path: Path) -> None:
+    known: list[bool] = []
+    for name in ("first", "second"):
+        database = Database(f"sqlite+aiosqlite:///{tmp_path / name}", {})
+        event.listen(Engine, "before_cursor_execute", hears := (
+            lambda _connection, _cursor, _statement, _parameters, context, _many:
+                known.append(context.cache_hit is CacheStats.CACHE_HIT)))
+        async with database.writing() as session:
+            await session.exec(select(literal("a statement that no other test says")))
+        event.remove(Engine, "before_cursor_execute", hears)
+        await database.close()
+    assert known == [False, True]
 
 
 async def test_a_writer_that_gives_up_while_another_process_writes_leaves_nothing_locked(school: Running) -> None:

@@ -5,6 +5,8 @@ never leave: what is encrypted is the id of a sentence that the app already has,
 """
 
 import asyncio
+import functools
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -72,9 +74,15 @@ def _keep(path: Path, made: bytes) -> None:
     path.write_bytes(made)
 
 
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """Whose certificates are believed, read once a process: it takes longer than all else at a start."""
+    return httpx.create_ssl_context()
+
+
 async def run(database: Database, pusher: Pusher, clock: Clock) -> None:
     """Send what is due, for as long as the process lives."""
-    async with httpx.AsyncClient(timeout=PATIENCE, follow_redirects=False) as client:
+    async with httpx.AsyncClient(verify=_trusted(), timeout=PATIENCE, follow_redirects=False) as client:
         while True:
             await send_due(database, pusher, clock, client)
             await asyncio.sleep(EVERY)

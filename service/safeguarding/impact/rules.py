@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property, lru_cache
 
 from service.foundation.errors import Invalid, NotAllowed
 from service.foundation.events import LEADERS, Actor, Role
@@ -47,16 +48,17 @@ class Document:
     sections: tuple[Section, ...]
     tables: tuple[Table, ...]
 
-    @property
+    @cached_property
     def text(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 of every word in it."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
+@lru_cache(16)
 def document(profile: Profile, inventory: Inventory) -> Document:
     """The assessment for a school with these rules. What is in no section changes without anybody being asked again."""
     return Document((
