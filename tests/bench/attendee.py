@@ -70,10 +70,26 @@ class Attendee(Visitor):
         async with asyncio.timeout(PATIENCE):
             await self.until(lambda: self.told.get("state", {}).get("room") == room)
 
-    async def hears(self, packets: int = 5) -> None:
-        """Until so many more packets have arrived."""
+    async def hears(self, packets: int = 5, of: "Attendee | None" = None) -> None:
+        """Until so many more packets have arrived. Raises RuntimeError when they do not: with what this page, and that of
+        whoever speaks, was told."""
         wanted = self.down.packets + packets
-        await self.down.until(lambda: self.down.packets >= wanted, PATIENCE)
+        try:
+            await self.down.until(lambda: self.down.packets >= wanted, PATIENCE)
+        except TimeoutError:
+            pages = [self.standing, *([of.standing] if of else [])]
+            raise RuntimeError(f"nothing was heard for {PATIENCE:g} s in {'; whoever speaks: '.join(pages)}") from None
+
+    @property
+    def standing(self) -> str:
+        """How the lesson stands by what this page was told, without anybody's name."""
+        state = self.told.get("state", {})
+        ended = [task for task in self._tasks if task.done() and not task.cancelled()]
+        speak = [person["role"] for person in state.get("people", []) if person["microphone"]]
+        return (f"{self.lesson_id}: {state.get('room')}, held because {state.get('hold')}, {len(state.get('people', []))} here, "
+                f"recording: {state.get('recording')}, turned on: {speak}, socket closed: {self.told.get('closed')}, "
+                f"sent {self.sent} packets, the last {time.time() - self.sent_at:.1f} s ago, "
+                f"tasks that ended: {[(task.get_coro().__name__, task.exception()) for task in ended]}")  # type: ignore[union-attr]
 
     async def die(self) -> None:
         """As by SIGKILL: the kernel closes what was open."""

@@ -235,7 +235,11 @@ LONGEST = 1200
 
 async def _on(service: Served, made: Made, size: Size) -> Found:
     await service.ready()
-    return await measure(service.url, made, size)
+    try:
+        return await measure(service.url, made, size)
+    except Exception:
+        print(f"The service's last words:\n{service.log.read_text()[-4000:]}", flush=True)
+        raise
 
 
 if __name__ == "__main__":

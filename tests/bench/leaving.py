@@ -48,7 +48,7 @@ class Watching:
             going = await next(self.others)().open()
             try:
                 await self.stays.sees("open")
-                await self.stays.hears()
+                await self.stays.hears(of=self.teacher)
                 await self._one(going, go, wait, found)
             finally:
                 await going.go()

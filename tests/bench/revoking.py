@@ -77,7 +77,7 @@ async def sign_ins(url: str, made: Made, one: OneToOne, found: Revoked) -> None:
 async def _measure(who: httpx.AsyncClient, path: str, form: dict[str, str], one: OneToOne, told: Awaitable[None],
                    found: Revoked) -> float:
     """When the request was sent. `told`: until the page concerned has heard of it, however long that takes."""
-    await one.pupil.hears(3)
+    await one.pupil.hears(3, one.teacher)
     began = time.time()
     heard = began - one.pupil.down.last < FRESH
     answer = await who.post(path, data=form)
