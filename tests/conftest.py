@@ -10,6 +10,17 @@ from recordings.preparation import sandbox
 from tests.school import Running, running
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What each proof covered, whichever worker ran it: `record_property("covered", words)`."""
+    reports = [report for found in terminalreporter.stats.values() for report in found if getattr(report, "when", "") == "call"]
+    said = [(report.nodeid.partition("::")[2], words) for report in reports for name, words in report.user_properties
+            if name == "covered"]
+    if said:
+        terminalreporter.section("what the proofs covered")
+        for test, words in said:
+            terminalreporter.write_line(f"{test}:\n    {words}")
+
+
 @pytest.fixture(autouse=True)
 def forbidden(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Forbidden]]:
     """The wire monitor watches every room of every test: one forbidden delivery fails it. A negative control clears the list."""

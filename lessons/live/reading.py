@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from consent import events as consents
 from lessons import roster as rosters
 from lessons import rules
+from lessons.attention.events import LessonNeedsAttention
 from lessons.live import words as default_words
 from lessons.live.chat import address
 from lessons.live.facts import DoorAnswered, RoomJournalled, RoomOpened
@@ -21,9 +22,11 @@ from lessons.live.plan import MAIN, ApprovedPair, Link, May, Person, Place, Plan
 from lessons.live.supervision import Kind
 from lessons.roster import Adult, PairApproval, Pupil, Roster
 from lessons.tables import JournalEntry
+from recordings.events import RecordingEnded, RecordingSealed, RecordingStarted
 from service.foundation.audit import AuditLeaf
-from service.people.events import SessionsEnded, SignedIn, SignedOut, SignInRefused
+from service.people.events import SessionsEnded, SignedIn, SignedOut, SignInRefused, StepUpConfirmed, StepUpRefused
 from service.safeguarding.approvals.rules import ENDED
+from service.safeguarding.events import AlertGrew, AlertNoted, AlertRaised
 from service.safeguarding.reopening import queries as reopening
 
 
@@ -46,9 +49,10 @@ class Read:
 
 
 DECIDES_NOTHING = frozenset(kind.__name__ for kind in (
-    RoomJournalled, RoomOpened, DoorAnswered, SignedIn, SignInRefused, SignedOut, SessionsEnded))
+    RoomJournalled, RoomOpened, DoorAnswered, SignedIn, SignInRefused, SignedOut, SessionsEnded, StepUpConfirmed, StepUpRefused,
+    RecordingStarted, RecordingSealed, RecordingEnded, AlertRaised, AlertNoted, AlertGrew, LessonNeedsAttention))
 """What the audit is full of while lessons are on. Any other entry may have changed a plan. Who is still signed in is no part of
-a plan: hosts ask for it at every check."""
+a plan: hosts ask for it at every check. What somebody confirmed has an entry of its own; an alert bars nobody from a lesson."""
 ABOUT_ONE_CHILD = frozenset(kind.__name__ for kind in (
     consents.ConsentRecorded, consents.ConsentWithdrawn, consents.ConsentCorrected, consents.CourtOrderRecorded,
     consents.ConsentConflictClosed, consents.ObjectionReceived, consents.ObjectionDecided))

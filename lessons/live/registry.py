@@ -2,8 +2,8 @@
 life, keeps every other process away (invariant I8)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -43,6 +43,8 @@ log = structlog.get_logger(__name__)
 Found = TypeVar("Found")
 SETTLED = 2.0
 STOPPED = "the service stopped"
+LOOK_HANGS = 1.0
+"""Seconds after which nobody waits any longer for somebody else's look: well before a plan's proof runs out."""
 KNOCKS, KNOCKS_SECONDS = 30, 30.0
 """How often one person may come to the doors: each time is written down, and there is one writer for everybody."""
 
@@ -249,14 +251,32 @@ class Registry:
         question = _Question(seen, sessions, people)
         self._questions.append(question)
         try:
-            async with self._looking:
+            async with self._turn_to_look():
                 if question.answer is None:
                     await asyncio.sleep(0)  # the others of the same moment
-                    await self._look([one for one in self._questions if one.answer is None])
+                    if asked := [one for one in self._questions if one.answer is None]:
+                        await self._look(asked)
             assert question.answer is not None
             return question.answer
         finally:
             self._questions.remove(question)
+
+    @asynccontextmanager
+    async def _turn_to_look(self) -> AsyncIterator[None]:
+        """When the look before is done; or hangs, for then the next begins beside it and only the lesson that began it waits."""
+        while True:
+            turn = self._looking
+            try:
+                async with asyncio.timeout(LOOK_HANGS):
+                    await turn.acquire()
+                break
+            except TimeoutError:
+                if turn is self._looking:
+                    self._looking = asyncio.Lock()
+        try:
+            yield
+        finally:
+            turn.release()
 
     async def _look(self, questions: list["_Question"]) -> None:
         now, sessions = self.clock.now(), sorted(set[str]().union(*(one.sessions for one in questions)))

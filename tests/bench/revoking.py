@@ -51,6 +51,9 @@ class OneToOne:
         return cls(pair, teacher, pupil)
 
     async def end(self) -> None:
+        """The lesson is over, as after a real one: a room that nobody ends lives, and is recorded, until its time is over."""
+        if "closed" not in self.teacher.told:
+            await self.teacher.say("end")
         await asyncio.gather(self.teacher.go(), self.pupil.go())
 
 

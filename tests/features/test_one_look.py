@@ -20,10 +20,13 @@ from consent.events import (
 from lessons.events import LessonCancelled
 from lessons.live import reading
 from lessons.live.registry import Registry
+from recordings.events import RecordingEnded, RecordingStarted
 from service.foundation import audit
 from service.foundation.bus import publish
 from service.people import queries, sessions
+from service.people.events import StepUpConfirmed
 from service.people.tables import SignIn
+from service.safeguarding.events import AlertRaised
 from tests.school import Running
 
 
@@ -88,6 +91,18 @@ async def test_what_is_decided_about_a_child_is_news_to_the_lessons_of_that_chil
     assert (await rooms(school)._check(before, set(), {"somebody else"})).changed
 
 
+@pytest.mark.parametrize("kind", [RecordingStarted, RecordingEnded, AlertRaised, StepUpConfirmed], ids=lambda kind: kind.__name__)
+async def test_what_lessons_do_by_the_dozen_and_decides_nothing_is_news_to_no_lesson(school: Running, kind: Any) -> None:
+    """Each begins a recording, and each paused one an alert: with sixty live, every one of those had sixty plans read anew."""
+    before = await stands(school)
+    async with school.database.writing() as session:
+        actor = await queries.actor(session, school.person("headteacher"))
+        assert actor is not None
+        await audit.append(session, kind(**{field.name: "x" for field in fields(kind)}), actor)
+    found = await rooms(school)._check(before, set(), {"anybody"})
+    assert (found.changed, found.seen > before) == (False, True)
+
+
 async def test_each_lesson_hears_of_its_own_people_who_were_signed_out(school: Running) -> None:
     ids = []
     for position in (0, 1):
@@ -147,4 +162,32 @@ async def test_a_look_that_fails_fails_one_lesson_and_the_next_looks_again(
     answers = await asyncio.gather(*(registry._check(0, set(), ()) for _ in range(3)), return_exceptions=True)
     assert isinstance(answers[0], OSError)
     assert not any(isinstance(answer, BaseException) for answer in answers[1:])
+    assert registry._questions == []
+
+
+async def test_a_look_that_hangs_keeps_its_own_lesson_waiting_and_no_other(
+    school: Running, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a connection that answers nobody; the database answers on another."""
+    registry, hung, go, began = rooms(school), asyncio.Event(), asyncio.Event(), list[int]()
+    monkeypatch.setattr("lessons.live.registry.LOOK_HANGS", 0.05)
+    look = registry._look
+
+    async def first_hangs(questions: Any) -> None:
+        began.append(len(questions))
+        if len(began) == 1:
+            hung.set()
+            await go.wait()
+        await look(questions)
+
+    monkeypatch.setattr(registry, "_look", first_hangs)
+    first = asyncio.create_task(registry._check(0, set(), ()))
+    await hung.wait()
+    for _ in range(2):
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(registry._check(0, set(), ()) for _ in range(9)))
+    assert not first.done()
+    assert len(began) == 3, "the nine wait for one look beside the one that hangs, not each for its own"
+    go.set()
+    await first
     assert registry._questions == []

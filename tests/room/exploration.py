@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 from lessons.live import effects as fx
 from lessons.live import events as ev
 from lessons.live import messages as m
-from lessons.live import view
 from lessons.live.deadlines import Deadlines, Moment
 from lessons.live.plan import Person, Place, Plan
 from lessons.live.room import Phase, Room
@@ -44,7 +43,6 @@ QUIET = {None: 0, "silent": 1, "frozen": 2}
 MAIN, ANOTHER = Place("main", "Main room"), Place("another", "Room 2")
 """Of a breakout room: the room that it was split from, and its neighbour."""
 SCREEN = screening()
-NOTHING_SHOWN = m.State("", (), m.Waiting(0, 0, 0, False), "", False, (), False, None)
 Copied = TypeVar("Copied")
 
 
@@ -513,15 +511,15 @@ def explore(bounds: Bounds, *, most: int | None = None, seed: int = 0) -> Seen:
 
 @contextmanager
 def _in_haste() -> Iterator[None]:
-    """Without a collector, which finds nothing among millions of states that hold no cycles, and without the words for
-    people: what they are shown is worked out after everything was decided, and nothing reads it."""
-    gc_was_on, state, others = gc.isenabled(), view.state, view.for_others
+    """Without a collector, which finds nothing among millions of states that hold no cycles, and without what people are
+    shown: it is worked out after everything was decided, and nothing reads it."""
+    gc_was_on, show = gc.isenabled(), Room._show
     gc.disable()
-    view.state, view.for_others = (lambda **_: NOTHING_SHOWN), (lambda staff: staff)
+    Room._show = lambda room, now: []  # type: ignore[method-assign]
     try:
         yield
     finally:
-        view.state, view.for_others = state, others
+        Room._show = show  # type: ignore[method-assign]
         if gc_was_on:
             gc.enable()
 

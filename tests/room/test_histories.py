@@ -269,18 +269,22 @@ def histories(depth: int, share: float = 1.0, alphabet: dict[str, Step] = ALPHAB
 
 
 @pytest.mark.proof
-def test_no_history_of_events_ever_breaks_an_invariant():
+def test_no_history_of_events_ever_breaks_an_invariant(record_property):
     total: Counter[str] = Counter()
-    for history in histories(DEPTH, 1.0 if FULL else 0.004) + histories(2):
+    every = histories(DEPTH, 1.0 if FULL else 0.004) + histories(2)
+    for history in every:
         total += play(history).attempted
+    record_property("covered", f"{len(every):,} histories, {total.total():,} deliveries attempted, {total['made']:,} made")
     assert total["made"] > 0.1 * total.total(), "a gate that never opens proves nothing"
 
 
 @pytest.mark.proof
-def test_no_history_of_a_breakout_room_ever_breaks_an_invariant():
+def test_no_history_of_a_breakout_room_ever_breaks_an_invariant(record_property):
     total: Counter[str] = Counter()
-    for history in histories(3, 1.0 if FULL else 0.05, ROOMS_ALPHABET) + histories(1, 1.0, ROOMS_ALPHABET):
+    every = histories(3, 1.0 if FULL else 0.05, ROOMS_ALPHABET) + histories(1, 1.0, ROOMS_ALPHABET)
+    for history in every:
         total += play(history, is_breakout=True).attempted
+    record_property("covered", f"{len(every):,} histories, {total.total():,} deliveries attempted, {total['made']:,} made")
     assert total["made"] > 0.1 * total.total(), "a gate that never opens proves nothing"
 
 
@@ -378,7 +382,7 @@ class RoomMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.proof
-def test_long_random_histories_break_no_invariant_and_a_third_of_what_is_attempted_is_delivered():
+def test_long_random_histories_break_no_invariant_and_a_third_of_what_is_attempted_is_delivered(record_property):
     MADE.clear()
     examples = 1500 if FULL else 40
     run_state_machine_as_test(
@@ -388,4 +392,5 @@ def test_long_random_histories_break_no_invariant_and_a_third_of_what_is_attempt
             suppress_health_check=list(HealthCheck), phases=(Phase.generate,), report_multiple_bugs=False,
         ),
     )
+    record_property("covered", f"{examples:,} histories, {MADE.total():,} deliveries attempted, {MADE['made']:,} made")
     assert MADE["made"] >= 0.3 * MADE.total(), MADE

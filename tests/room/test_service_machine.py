@@ -10,7 +10,8 @@ deliver the next one.
 
 import itertools
 import os
-import sys
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -349,18 +350,19 @@ def play(histories: int, steps: int, first_seed: int) -> None:
 
 @pytest.mark.proof
 def test_the_real_service_delivers_nothing_forbidden_and_a_third_of_what_is_attempted(
-    template: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    template: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None],
 ) -> None:
     monkeypatch.setattr(ServiceMachine, "template", template, raising=False)
     monkeypatch.setattr(ServiceMachine, "moments", 150 if FULL else 4)
     COUNTED.clear()
+    began = time.process_time()
     for number in itertools.count(SEED):
         play(*((25, 60) if FULL else (4, 30)), number)
         attempted = COUNTED["made"] + COUNTED["refused"]
         if attempted >= DELIVERIES:
             break
-    with capsys.disabled():
-        sys.stdout.write(f"\n{attempted:,} deliveries attempted, seeds {SEED} to {number}: {dict(COUNTED)}\n")
+    record_property("covered", f"{attempted:,} deliveries attempted, {COUNTED['made'] / attempted:.0%} made, none forbidden; "
+                               f"{time.process_time() - began:.0f} s of processor; seeds {SEED} to {number}; {dict(COUNTED)}")
     assert COUNTED["made"] >= 0.3 * attempted, COUNTED
     missing = [what for what in COVERED if not COUNTED[what]]
     assert not (FULL and missing), missing

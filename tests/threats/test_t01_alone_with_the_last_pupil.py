@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lessons.live.events import Sent
+from lessons.live.messages import Chat
 from lessons.media.gate import Gate
 from tests.room.pages import Lesson
 from tests.threats.attack import Guard, guarded_by, harm
@@ -47,6 +49,19 @@ async def test_nothing_reaches_the_last_pupil_once_the_others_are_unheard(played
                 harm(reached and clock.boottime() - last >= 2.0, "heard by the last pupil after two seconds")
                 delivered += reached
             assert delivered, "a gate that never opened proves nothing"
+
+
+@guarded_by(GATE)
+async def test_nor_does_a_word_though_nothing_noticed_that_they_are_gone(played: Lesson, attempt) -> None:  # type: ignore[no-untyped-def]
+    """The room is open as far as it knows; what is written is asked about when it would be sent."""
+    teacher, ali, _ = await played.teacher(), await played.pupil(0), await played.pupil(1)
+    await played.opened()
+    [connection] = [each for each in played.host.connections.values() if each.person == teacher.person]
+    with attempt:
+        played.school.clock.advance(2.0)
+        played.host.handle(Sent(connection.id, Chat("late", "are you there?")))
+        await teacher.until(lambda: teacher.last("chat") or teacher.last("chat_refused"))
+        harm(ali.all("chat"), "written to after two seconds")
 
 
 @pytest.mark.proof

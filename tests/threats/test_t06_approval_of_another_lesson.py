@@ -13,8 +13,13 @@ from hypothesis import strategies as st
 from lessons.live import supervision
 from lessons.live.plan import ApprovedPair, Plan
 from lessons.live.supervision import Approval
+from lessons.tables import Lesson, LessonAdult
+from service.safeguarding.approvals import queries
 from service.safeguarding.approvals.rules import ENDED
+from tests.one_to_one import OneToOne, approved_lesson
 from tests.room.stage import ALI, ASSISTANT, BEA, START, TEACHER, Stage, plan_of
+from tests.school import Running
+from tests.threats.attack import Guard, guarded_by, harm
 
 EXACT = ApprovedPair("teacher", "ali", START, START + timedelta(minutes=10), "the approval")
 PEOPLE = ("teacher", "assistant", "leader", "speaker", "ali", "bea", "cal", "nobody", "")
@@ -67,6 +72,37 @@ def test_the_approval_of_one_pair_is_no_other_pair_s(people: tuple[str, str]) ->
     plan = plan_of(TEACHER, ASSISTANT, ALI, BEA, approvals=(EXACT,))
     assert opens(plan)
     assert not opens(plan, *people)
+
+
+async def beside(approved: OneToOne) -> OneToOne:
+    """A lesson of the same class and teacher at the same time, to which nobody comes but the pupil of the approval."""
+    async with approved.school.database.writing() as session:
+        first = await session.get_one(Lesson, approved.id)
+        other = Lesson(school_id=first.school_id, group_id=first.group_id, title="Reading", planned_by=approved.teacher_id,
+                       starts_at=first.starts_at, ends_at=first.ends_at, planned_at=first.starts_at - timedelta(days=1))
+        session.add(other)
+        await session.flush()
+        session.add(LessonAdult(lesson_id=other.id, person_id=approved.teacher_id, school_id=other.school_id, part="teacher"))
+    return OneToOne(approved.school, other.id, approved.teacher_id, *approved.pupil_ids)
+
+
+ITS_OWN = Guard("an approval is for its own lesson", lambda patch: patch.setattr(
+    queries, "of_lessons", lambda session, school_id, _lessons: queries.all_given(session, school_id)))
+
+
+@guarded_by(ITS_OWN)
+async def test_nor_does_the_approval_of_another_lesson_of_the_same_two(school: Running, attempt: Any) -> None:
+    async with approved_lesson(school) as (approved, _):
+        other = await beside(approved)
+        with attempt:
+            await other.teacher()
+            ali = await other.pupil()
+            for _ in range(12):
+                await other.settle(0.25)
+                await other.host.journal.drained()
+                harm(other.host.room.is_open, "alone in a lesson that nobody approved")
+            assert ali.state["hold"] == ["lone-adult"]
+        await other.end()
 
 
 ATTACKS = {

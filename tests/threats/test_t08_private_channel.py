@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lessons.live import messages as m
+from lessons.live import requests
 from lessons.live.supervision import Kind
 from lessons.media import uplink
 from lessons.media.gate import Gate
@@ -21,6 +22,7 @@ from tests.media.raw import offer
 from tests.room.stage import EVERYONE, Stage, opened
 from tests.threats.attack import Guard, guarded_by, harm
 
+SECRET = "meet me at four"
 SAYABLE = typing.get_args(m.ClientMessage)
 EXAMPLES: dict[object, object] = {str: "ali", int: 5, bool: True, str | None: "ali"}
 
@@ -34,20 +36,31 @@ def words_of(told: object) -> str:
     return " ".join(str(value) for value in dataclasses.asdict(told).values()) if dataclasses.is_dataclass(told) else ""  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", SAYABLE, ids=[m.type_of(kind) for kind in SAYABLE])
-def test_no_message_carries_words_to_one_child_alone(kind: type) -> None:
+def whisper(patch: pytest.MonkeyPatch) -> None:
+    """What is said reaches whoever comes first by name, and who said it."""
+    delivered = requests._delivered
+    patch.setattr(requests, "_delivered", lambda room, seat, *said: [
+        tell for tell in delivered(room, seat, *said) if tell.person in (seat.person.id, room.here()[0].person.id)])
+
+
+@guarded_by(Guard("what is said is said to everybody here", whisper))
+def test_no_message_carries_words_to_one_child_alone(attempt: Any) -> None:
     """Every message that there is, from a teacher with every power: whatever words it holds reach all pupils or none."""
-    secret = "meet me at four"
+    with attempt:
+        arrived = {kind for kind in SAYABLE if _told_to_all_or_none(kind)}
+        assert arrived == {m.Chat}, "the probe notices words that do arrive"
+
+
+def _told_to_all_or_none(kind: type) -> bool:
+    """Whether they reached the pupils."""
     stage = opened("teacher", "assistant", "ali", "bea", "cal")
-    message = example(kind)
-    said = {f.name: secret for f in dataclasses.fields(kind) if f.type in (str, str | None) and f.name not in ("person", "flag")}
+    said = {f.name: SECRET for f in dataclasses.fields(kind) if f.type in (str, str | None) and f.name not in ("person", "flag")}
     before = len(stage.wire)
-    stage.send("teacher", dataclasses.replace(message, **said))
-    children = [p.id for p in EVERYONE if p.kind is Kind.CHILD and p.id in stage.connections]
-    reached = {child for _, child, told in stage.wire[before:] if child in children and secret in words_of(told)}
-    assert reached in (set(), set(children))
-    if kind is m.Chat:
-        assert reached == set(children), "the probe notices words that do arrive"
+    stage.send("teacher", dataclasses.replace(example(kind), **said))
+    children = {p.id for p in EVERYONE if p.kind is Kind.CHILD and p.id in stage.connections}
+    reached = {child for _, child, told in stage.wire[before:] if child in children and SECRET in words_of(told)}
+    harm(reached not in (set(), children) and reached, f"{m.type_of(kind)}: words for some of the pupils")
+    return bool(reached)
 
 
 def _lobby() -> Stage:
@@ -60,16 +73,28 @@ def _held() -> Stage:
     return stage
 
 
+def pass_on_at_once(patch: pytest.MonkeyPatch) -> None:
+    """As a room that passes words on by itself: neither its state nor the gate is asked."""
+    def chat(room: Any, seat: Any, message: m.Chat, now: Any) -> Any:
+        said = m.ChatMessage("c1", seat.person.id, seat.person.name, message.text, str(now.wall))
+        return requests._delivered(room, seat, message, said)
+
+    patch.setattr(requests, "_chat", chat)
+
+
 @pytest.mark.parametrize("make", [_lobby, _held], ids=["waiting room", "paused"])
-@pytest.mark.parametrize("kind", SAYABLE, ids=[m.type_of(kind) for kind in SAYABLE])
-def test_in_the_waiting_room_and_while_paused_nothing_said_reaches_the_other(kind: type, make: Callable[[], Stage]) -> None:
-    stage = make()
-    said = {f.name: "meet me at four" for f in dataclasses.fields(kind) if f.type in (str, str | None) and f.name != "person"}
-    for sender, other in (("teacher", "ali"), ("ali", "teacher")):
-        before = len(stage.wire)
-        if sender in stage.connections:
-            stage.send(sender, dataclasses.replace(example(kind), **said))
-        assert not [told for _, who, told in stage.wire[before:] if who == other and "meet me at four" in words_of(told)]
+@guarded_by(Guard("words go through the gate", pass_on_at_once))
+def test_in_the_waiting_room_and_while_paused_nothing_said_reaches_the_other(make: Callable[[], Stage], attempt: Any) -> None:
+    with attempt:
+        for kind in SAYABLE:
+            stage = make()
+            said = {f.name: SECRET for f in dataclasses.fields(kind) if f.type in (str, str | None) and f.name != "person"}
+            for sender, other in (("teacher", "ali"), ("ali", "teacher")):
+                before = len(stage.wire)
+                if sender in stage.connections:
+                    stage.send(sender, dataclasses.replace(example(kind), **said))
+                harm([told for _, who, told in stage.wire[before:] if who == other and SECRET in words_of(told)],
+                     f"{m.type_of(kind)}: words in a room that is not open")
 
 
 # What a modified page could offer, and what in the service sends at all

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from lessons.media import rtp
 from lessons.media.addresses import Announcement
 from lessons.media.plane import MediaRoom
+from lessons.media.uplink import Uplink
 from tests.media.raw import RawPeer, offer
 from tests.threats.attack import Guard, guarded_by, harm
 from tests.threats.modified import Modified
@@ -70,8 +72,26 @@ def candidates_of_everybody(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MediaRoom, "announce", announce)
 
 
+def header_of_the_sender(patch: pytest.MonkeyPatch) -> None:
+    """As a server that passes the header extensions of a packet on."""
+    heard, write, block = Uplink._rtp, rtp.audio, bytearray()
+
+    def keeping(up: Uplink, content: Any, received: float) -> None:
+        packet, at = bytes(content), 12
+        block[:] = packet[at:at + 4 + 4 * packet[at + 3]] if packet[0] & 0x10 else b""
+        heard(up, content, received)
+
+    def with_it(*fields: Any) -> bytes:
+        packet = write(*fields)
+        return bytes([packet[0] | 0x10 * bool(block)]) + packet[1:12] + block + packet[12:]
+
+    patch.setattr(Uplink, "_rtp", keeping)
+    patch.setattr(rtp, "audio", with_it)
+
+
 @pytest.mark.proof
-@guarded_by(Guard("descriptions name the server alone", candidates_of_everybody))
+@guarded_by(Guard("descriptions name the server alone", candidates_of_everybody),
+            Guard("packets get a header of the server's own", header_of_the_sender))
 async def test_nothing_that_a_client_is_sent_holds_another_client_s_address(tmp_path: Path, attempt: Any) -> None:
     async with lessons(tmp_path / "data", LESSONS) as made:
         with attempt:
