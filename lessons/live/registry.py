@@ -2,22 +2,20 @@
 life, keeps every other process away (invariant I8)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import structlog
-from sqlalchemy import bindparam
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons.live import events as ev
 from lessons.live import reading
 from lessons.live.effects import Journal as Journalled
-from lessons.live.host import Check, Connected, Host, Kin, Line
+from lessons.live.host import Connected, Host, Kin, Line
 from lessons.live.journal import Journal
+from lessons.live.looks import Looks
 from lessons.live.monitor import Watched
 from lessons.live.pace import Pace
 from lessons.live.protocol import encode
@@ -36,15 +34,12 @@ from service.foundation.errors import Unavailable
 from service.foundation.events import Actor, system
 from service.people.events import SessionsEnded, SignedOut
 from service.people.queries import is_self_test
-from service.people.tables import SignIn
 from service.safeguarding.approvals.events import OneToOneRevoked
 
 log = structlog.get_logger(__name__)
 Found = TypeVar("Found")
 SETTLED = 2.0
 STOPPED = "the service stopped"
-LOOK_HANGS = 1.0
-"""Seconds after which nobody waits any longer for somebody else's look: well before a plan's proof runs out."""
 KNOCKS, KNOCKS_SECONDS = 30, 30.0
 """How often one person may come to the doors: each time is written down, and there is one writer for everybody."""
 
@@ -62,20 +57,6 @@ class SelfTestFails(Unavailable):
     code = "self-test-fails"
 
 
-_SIGNED_IN = select(SignIn.id).where(
-    col(SignIn.id).in_(bindparam("sessions", expanding=True)), col(SignIn.ended_at).is_(None), SignIn.ends_at > bindparam("now"))
-
-
-@dataclass(eq=False)
-class _Question:
-    """What a host asks: whether anything was decided since `seen` that concerns these people, and which sessions are over."""
-
-    seen: int
-    sessions: set[str]
-    people: Collection[str]
-    answer: Check | None = None
-
-
 class Devices(set[str]):
     """What the rooms of one lesson remember together, for as long as one of them lives."""
 
@@ -86,7 +67,7 @@ class Registry:
     def __init__(self, database: Database, clock: Clock, vault: Vault, tickets: Tickets, plane: Plane | None,
                  seen: Callable[[str], None]):
         self.database, self.clock, self.vault, self.tickets, self.plane = database, clock, vault, tickets, plane
-        self._mark_seen = seen
+        self.looks = Looks(database, clock, seen)
         self.one_address = False
         """Whether everybody is at one address, as in the demo."""
         self.self_test_fails: Callable[[], bool] = lambda: False
@@ -99,8 +80,6 @@ class Registry:
         self._knocks: dict[str, Pace] = {}
         self._doubted: WeakValueDictionary[str, Devices] = WeakValueDictionary()
         self._closing = False
-        self._questions: list[_Question] = []
-        self._looking = asyncio.Lock()
         self.watched = Watched()
 
     def knock(self, person_id: str) -> None:
@@ -144,7 +123,7 @@ class Registry:
             first, clock=self.clock, gate=gate,
             journal=Journal(self.database, actor, lesson_id, f"{plan.title}, {plan.class_name}"),
             read=lambda: self._glance(lambda session: reading.read(session, lesson_id, self.rosters)),
-            check=self._check,
+            check=self.looks.check,
             kin=Kin(self._doubted.setdefault(plan.family, Devices()), tell=self._tell_kin, changed=self._rooms_changed),
         )
         host.one_address = self.one_address
@@ -242,51 +221,6 @@ class Registry:
     async def _glance(self, look: Callable[[AsyncSession], Awaitable[Found]]) -> Found:
         async with self.database.glance() as session:
             return await look(session)
-
-    async def _check(self, seen: int, sessions: set[str], people: Collection[str]) -> Check:
-        """One look answers every host that asked before it began: at nine o'clock all of them ask in the same moment.
-
-        `people`: who is in the host's plan; what is decided about one child concerns no other plan.
-        """
-        question = _Question(seen, sessions, people)
-        self._questions.append(question)
-        try:
-            async with self._turn_to_look():
-                if question.answer is None:
-                    await asyncio.sleep(0)  # the others of the same moment
-                    if asked := [one for one in self._questions if one.answer is None]:
-                        await self._look(asked)
-            assert question.answer is not None
-            return question.answer
-        finally:
-            self._questions.remove(question)
-
-    @asynccontextmanager
-    async def _turn_to_look(self) -> AsyncIterator[None]:
-        """When the look before is done; or hangs, for then the next begins beside it and only the lesson that began it waits."""
-        while True:
-            turn = self._looking
-            try:
-                async with asyncio.timeout(LOOK_HANGS):
-                    await turn.acquire()
-                break
-            except TimeoutError:
-                if turn is self._looking:
-                    self._looking = asyncio.Lock()
-        try:
-            yield
-        finally:
-            turn.release()
-
-    async def _look(self, questions: list["_Question"]) -> None:
-        now, sessions = self.clock.now(), sorted(set[str]().union(*(one.sessions for one in questions)))
-        async with self.database.glance() as session:
-            since = await reading.decided(session, min(one.seen for one in questions))
-            signed_in = frozenset((await session.exec(_SIGNED_IN, params={"sessions": sessions, "now": now})).all())
-        for session_id in signed_in:
-            self._mark_seen(session_id)  # who is in a lesson is not idle
-        for one in questions:
-            one.answer = Check(since.stands, since.concerns(one.people, one.seen), frozenset(one.sessions) - signed_in)
 
     def refresh(self, lesson_id: str = "", child_id: str = "") -> None:
         """Something was decided about a lesson, a child, or anybody: read the plan now, not at the next second."""

@@ -19,7 +19,7 @@ from consent.events import (
 )
 from lessons.events import LessonCancelled
 from lessons.live import reading
-from lessons.live.registry import Registry
+from lessons.live.looks import Looks
 from recordings.events import RecordingEnded, RecordingStarted
 from service.foundation import audit
 from service.foundation.bus import publish
@@ -46,9 +46,9 @@ def looks(school: Running, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return opened
 
 
-def rooms(school: Running) -> Registry:
-    registry: Registry = school.app.state.rooms
-    return registry
+def looks_of(school: Running) -> Looks:
+    found: Looks = school.app.state.rooms.looks
+    return found
 
 
 async def stands(school: Running) -> int:
@@ -68,7 +68,7 @@ async def test_what_was_decided_is_news_to_whoever_has_not_seen_it_and_to_nobody
     before = await stands(school)
     await cancel(school)
     after = await stands(school)
-    old, new = await asyncio.gather(rooms(school)._check(before, set(), ()), rooms(school)._check(after, set(), ()))
+    old, new = await asyncio.gather(looks_of(school).check(before, set(), ()), looks_of(school).check(after, set(), ()))
     assert (old.changed, old.seen) == (True, after)
     assert (new.changed, new.seen) == (False, after)
 
@@ -85,10 +85,10 @@ async def test_what_is_decided_about_a_child_is_news_to_the_lessons_of_that_chil
         assert actor is not None
         await audit.append(session, kind(**about), actor)
     theirs, others = await asyncio.gather(
-        rooms(school)._check(before, set(), {child}), rooms(school)._check(before, set(), {"somebody else"}))
+        looks_of(school).check(before, set(), {child}), looks_of(school).check(before, set(), {"somebody else"}))
     assert (theirs.changed, others.changed) == (True, False)
     await cancel(school)
-    assert (await rooms(school)._check(before, set(), {"somebody else"})).changed
+    assert (await looks_of(school).check(before, set(), {"somebody else"})).changed
 
 
 @pytest.mark.parametrize("kind", [RecordingStarted, RecordingEnded, AlertRaised, StepUpConfirmed], ids=lambda kind: kind.__name__)
@@ -99,7 +99,7 @@ async def test_what_lessons_do_by_the_dozen_and_decides_nothing_is_news_to_no_le
         actor = await queries.actor(session, school.person("headteacher"))
         assert actor is not None
         await audit.append(session, kind(**{field.name: "x" for field in fields(kind)}), actor)
-    found = await rooms(school)._check(before, set(), {"anybody"})
+    found = await looks_of(school).check(before, set(), {"anybody"})
     assert (found.changed, found.seen > before) == (False, True)
 
 
@@ -114,33 +114,33 @@ async def test_each_lesson_hears_of_its_own_people_who_were_signed_out(school: R
         actor = await queries.actor(session, school.person("headteacher"))
         assert actor is not None
         await sessions.end_all(session, actor, person_id=school.person("pupil"), why="a test", now=school.clock.now())
-    here, there = await asyncio.gather(rooms(school)._check(0, {ids[0]}, ()), rooms(school)._check(0, {ids[1]}, ()))
+    here, there = await asyncio.gather(looks_of(school).check(0, {ids[0]}, ()), looks_of(school).check(0, {ids[1]}, ()))
     assert here.signed_out == {ids[0]}
     assert there.signed_out == frozenset()
 
 
 async def test_ten_lessons_that_ask_in_the_same_moment_are_answered_by_one_look(school: Running, looks: list[int]) -> None:
-    await asyncio.gather(*(rooms(school)._check(0, set(), ()) for _ in range(10)))
+    await asyncio.gather(*(looks_of(school).check(0, set(), ()) for _ in range(10)))
     assert len(looks) == 1
-    assert rooms(school)._questions == []
+    assert looks_of(school)._questions == []
 
 
 async def test_nobody_is_answered_by_a_look_that_began_before_they_asked(
     school: Running, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    before, registry, inside, go = await stands(school), rooms(school), asyncio.Event(), asyncio.Event()
-    look = registry._look
+    before, looking, inside, go = await stands(school), looks_of(school), asyncio.Event(), asyncio.Event()
+    look = looking._look
 
     async def slow(questions: Any) -> None:
         await look(questions)
         inside.set()
         await go.wait()
 
-    monkeypatch.setattr(registry, "_look", slow)
-    first = asyncio.create_task(registry._check(before, set(), ()))
+    monkeypatch.setattr(looking, "_look", slow)
+    first = asyncio.create_task(looking.check(before, set(), ()))
     await inside.wait()
     await cancel(school)
-    second = asyncio.create_task(registry._check(before, set(), ()))
+    second = asyncio.create_task(looking.check(before, set(), ()))
     go.set()
     assert not (await first).changed
     assert (await second).changed
@@ -149,8 +149,8 @@ async def test_nobody_is_answered_by_a_look_that_began_before_they_asked(
 async def test_a_look_that_fails_fails_one_lesson_and_the_next_looks_again(
     school: Running, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    registry, tries = rooms(school), []
-    look = registry._look
+    looking, tries = looks_of(school), []
+    look = looking._look
 
     async def once(questions: Any) -> None:
         tries.append(len(questions))
@@ -158,20 +158,20 @@ async def test_a_look_that_fails_fails_one_lesson_and_the_next_looks_again(
             raise OSError
         await look(questions)
 
-    monkeypatch.setattr(registry, "_look", once)
-    answers = await asyncio.gather(*(registry._check(0, set(), ()) for _ in range(3)), return_exceptions=True)
+    monkeypatch.setattr(looking, "_look", once)
+    answers = await asyncio.gather(*(looking.check(0, set(), ()) for _ in range(3)), return_exceptions=True)
     assert isinstance(answers[0], OSError)
     assert not any(isinstance(answer, BaseException) for answer in answers[1:])
-    assert registry._questions == []
+    assert looking._questions == []
 
 
 async def test_a_look_that_hangs_keeps_its_own_lesson_waiting_and_no_other(
     school: Running, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As on a connection that answers nobody; the database answers on another."""
-    registry, hung, go, began = rooms(school), asyncio.Event(), asyncio.Event(), list[int]()
-    monkeypatch.setattr("lessons.live.registry.LOOK_HANGS", 0.05)
-    look = registry._look
+    looking, hung, go, began = looks_of(school), asyncio.Event(), asyncio.Event(), list[int]()
+    monkeypatch.setattr("lessons.live.looks.HANGS", 0.05)
+    look = looking._look
 
     async def first_hangs(questions: Any) -> None:
         began.append(len(questions))
@@ -180,14 +180,14 @@ async def test_a_look_that_hangs_keeps_its_own_lesson_waiting_and_no_other(
             await go.wait()
         await look(questions)
 
-    monkeypatch.setattr(registry, "_look", first_hangs)
-    first = asyncio.create_task(registry._check(0, set(), ()))
+    monkeypatch.setattr(looking, "_look", first_hangs)
+    first = asyncio.create_task(looking.check(0, set(), ()))
     await hung.wait()
     for _ in range(2):
         async with asyncio.timeout(10):
-            await asyncio.gather(*(registry._check(0, set(), ()) for _ in range(9)))
+            await asyncio.gather(*(looking.check(0, set(), ()) for _ in range(9)))
     assert not first.done()
     assert len(began) == 3, "the nine wait for one look beside the one that hangs, not each for its own"
     go.set()
     await first
-    assert registry._questions == []
+    assert looking._questions == []

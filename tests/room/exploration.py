@@ -1,9 +1,10 @@
 """Every state of the real room that a bounded world can reach, each judged by the oracle that shares no code with the rule.
 
-A world is some people and the things that may happen to them. From each state everything that may happen does; a state
-that was seen, but for which of two like people is which, is not entered again. So a run that ends has seen them all.
-In a state a packet of every source is attempted at once, and again later without the room having heard anything: the
-lease alone has to be right, as when the loop stalls. Packets sent earlier and still under way are attempted too.
+A world is some people and the things that may happen to them. A state is judged when it is found, and entered: everything that
+may happen from there does. One that was found before, but for which of two like people is which, is neither judged nor entered
+again. So a run that ends has seen them all. In a state a packet of every source is attempted at once, and again later without
+the room having heard anything: the lease alone has to be right, as when the loop stalls. Packets sent earlier and still under
+way are attempted too.
 """
 
 import gc
@@ -433,9 +434,11 @@ def _seconds(left: float, most: float) -> int:
 
 @dataclass
 class Seen:
-    """What a run saw. `holds` and `openings`: how often each reason for a hold, and each way of opening."""
+    """What a run saw. `states`: found, each judged; `entered`: of those, from which everything went on that may happen.
+    `holds` and `openings`: how often each reason for a hold, and each way of opening."""
 
     states: int = 0
+    entered: int = 0
     transitions: int = 0
     delivered: int = 0
     refused: int = 0
@@ -447,6 +450,7 @@ class Seen:
 
     def add(self, other: "Seen") -> None:
         self.states += other.states
+        self.entered += other.entered
         self.transitions += other.transitions
         self.delivered += other.delivered
         self.refused += other.refused
@@ -494,17 +498,14 @@ def explore(bounds: Bounds, *, most: int | None = None, seed: int = 0) -> Seen:
     """Until nothing new can happen, or `most` states were seen: then a seeded sample of what there is."""
     seen, known = Seen(), set[bytes]()
     start = first(bounds)
-    known.add(face(start, bounds))
+    _found(start, face(start, bounds), known, seen)
     frontier, chance = [start], random.Random(seed)
     with _in_haste():
         while frontier and (most is None or seen.states < most):
             at = chance.randrange(len(frontier)) if most else -1
             frontier[at], frontier[-1] = frontier[-1], frontier[at]
-            state = frontier.pop()
-            seen.states += 1
-            judge(state, seen)
-            seen.holds.update(map(str, state.room.reasons))
-            frontier += _new(state, bounds, known, seen)
+            seen.entered += 1
+            frontier += _new(frontier.pop(), bounds, known, seen)
     seen.ended, seen.known = not frontier, known
     return seen
 
@@ -537,5 +538,12 @@ def _new(state: State, bounds: Bounds, known: set[bytes], seen: Seen) -> Iterato
             continue
         looks = face(new, bounds)
         if looks not in known:
-            known.add(looks)
+            _found(new, looks, known, seen)
             yield new
+
+
+def _found(state: State, looks: bytes, known: set[bytes], seen: Seen) -> None:
+    known.add(looks)
+    seen.states += 1
+    judge(state, seen)
+    seen.holds.update(map(str, state.room.reasons))

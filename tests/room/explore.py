@@ -18,7 +18,7 @@ from tests.room.exploration import Bounds, Seen, explore
 from tests.room.stage import ALI, ASSISTANT, BEA, CAL, DAN, SIGNER, TEACHER
 
 A_MILLION = 1_000_000
-MANY = 110_000
+MANY = 170_000
 WAYS = {"two children", "two adults", "an approval", "adults only"}
 ADULTS, PUPILS = (TEACHER, ASSISTANT, SIGNER), (ALI, BEA, CAL, DAN)
 THREE, FOUR = (TEACHER, ALI, BEA), (TEACHER, ASSISTANT, ALI, BEA)
@@ -88,13 +88,15 @@ def main(wanted: list[str]) -> int:
         total.add(seen)
         distinct |= digests
         extent = "whole " if seen.ended else "sample"
-        print(f"{seen.states:9,} states {seen.transitions:11,} transitions  {extent}  {world.name}", flush=True)
+        print(f"{seen.states:9,} states, {seen.entered:9,} entered {seen.transitions:11,} transitions  {extent}  {world.name}",
+              flush=True)
     return told(total, len(distinct), time.monotonic() - began)
 
 
 def told(total: Seen, distinct: int, seconds: float) -> int:
-    print(f"{total.states:9,} states {total.transitions:11,} transitions  in {seconds:.0f} s on {os.cpu_count()} processors")
-    print(f"{distinct:9,} states are distinct over all worlds, like people in no order")
+    print(f"{total.states:9,} states, {total.entered:9,} entered {total.transitions:11,} transitions  in {seconds:.0f} s on "
+          f"{os.cpu_count()} processors")
+    print(f"{distinct:9,} states are distinct over all worlds, like people in no order, and each was judged")
     print(f"Delivery was open {total.delivered:,} times and shut {total.refused:,} times; nothing forbidden was delivered.")
     report("Held because", total.holds)
     report("Opened by", total.openings)

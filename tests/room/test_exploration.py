@@ -1,6 +1,6 @@
 """No state that a bounded world can reach lets anything forbidden through: small worlds whole, large ones by a seeded sample.
 
-`make prove` explores every world whole, a million states and more (tests/room/explore.py).
+`make prove` finds and judges more than a million states (tests/room/explore.py).
 """
 
 import pytest
