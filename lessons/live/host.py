@@ -278,7 +278,7 @@ class Host:
             self.monitor.owned(asked)
 
     async def _ask(self, asked: float, stale: bool) -> None:
-        found = await self._check(self._seen, {c.session for c in self.connections.values()}, self.room.plan.people)
+        found = await self._check(self._seen, {c.session for c in self.connections.values()}, self.room.plan.concerns)
         self.sign_out(lambda connected: connected.session in found.signed_out)
         if stale or found.changed or asked - self._read_at >= REREAD:
             self._take_plan(await self._read(), asked)

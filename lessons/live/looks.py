@@ -23,11 +23,11 @@ _SIGNED_IN = select(SignIn.id).where(
 
 @dataclass(eq=False)
 class _Question:
-    """What a host asks: whether anything was decided since `seen` that concerns these people, and which sessions are over."""
+    """What a host asks: whether anything was decided since `seen` that concerns its plan, and which sessions are over."""
 
     seen: int
     sessions: set[str]
-    people: Collection[str]
+    whom: Collection[str]
     answer: Check | None = None
 
 
@@ -39,12 +39,12 @@ class Looks:
         self._questions: list[_Question] = []
         self._looking = asyncio.Lock()
 
-    async def check(self, seen: int, sessions: set[str], people: Collection[str]) -> Check:
+    async def check(self, seen: int, sessions: set[str], whom: Collection[str]) -> Check:
         """What a host asks twice a second: all of them ask in the same moment, and by one look all are answered.
 
-        `people`: who is in the host's plan; what is decided about one child concerns no other plan.
+        `whom`: the host's lesson and who is in its plan; what is decided about another child or lesson alone concerns it not.
         """
-        question = _Question(seen, sessions, people)
+        question = _Question(seen, sessions, whom)
         self._questions.append(question)
         try:
             async with self._turn():
@@ -82,4 +82,4 @@ class Looks:
         for session_id in signed_in:
             self._mark_seen(session_id)  # who is in a lesson is not idle
         for one in questions:
-            one.answer = Check(since.stands, since.concerns(one.people, one.seen), frozenset(one.sessions) - signed_in)
+            one.answer = Check(since.stands, since.concerns(one.whom, one.seen), frozenset(one.sessions) - signed_in)

@@ -124,6 +124,11 @@ class Plan:
         """What a lesson and its breakout rooms have in common."""
         return self.main.lesson_id if self.main else self.lesson_id
 
+    @property
+    def concerns(self) -> frozenset[str]:
+        """Whose affairs are this plan's: its lesson's, and everybody's in it."""
+        return frozenset((self.lesson_id, *self.people))
+
     def belongs(self, person_id: str) -> Place | None:
         """The other room of the lesson that this person has to be in; None when it is this one, or no business of theirs."""
         if self.over == "brought-back" and (person_id in self.places or person_id in self.people):

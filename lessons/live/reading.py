@@ -25,6 +25,7 @@ from lessons.tables import JournalEntry
 from recordings.events import RecordingEnded, RecordingSealed, RecordingStarted
 from service.foundation.audit import AuditLeaf
 from service.people.events import SessionsEnded, SignedIn, SignedOut, SignInRefused, StepUpConfirmed, StepUpRefused
+from service.safeguarding.approvals.events import OneToOneApproved, OneToOneRevoked
 from service.safeguarding.approvals.rules import ENDED
 from service.safeguarding.events import AlertGrew, AlertNoted, AlertRaised
 from service.safeguarding.reopening import queries as reopening
@@ -57,6 +58,8 @@ ABOUT_ONE_CHILD = frozenset(kind.__name__ for kind in (
     consents.ConsentRecorded, consents.ConsentWithdrawn, consents.ConsentCorrected, consents.CourtOrderRecorded,
     consents.ConsentConflictClosed, consents.ObjectionReceived, consents.ObjectionDecided))
 """What may change the plans that have its subject in them, and no other. A school's families answer while its lessons are on."""
+ABOUT_ONE_LESSON = frozenset(kind.__name__ for kind in (OneToOneApproved, OneToOneRevoked))
+"""What may change the plan of its lesson, and no other: an approval is of one lesson."""
 STANDS = timedelta(seconds=10)
 """For how long a roster is believed although nothing was decided: midnight changes things too."""
 
@@ -93,7 +96,7 @@ class Rosters:
         self._kept = {each: kept for each, kept in self._kept.items() if timedelta() <= now - kept[1] < STANDS}
         found = self._kept.get(lesson_id)
         since = await decided(session, found[0]) if found else Decided(await _stands(session))
-        if found is None or since.concerns({pupil.id for pupil in found[2].pupils}, found[0]):
+        if found is None or since.concerns({lesson_id, *(pupil.id for pupil in found[2].pupils)}, found[0]):
             found = since.stands, now, await rosters.roster(session, lesson_id)
         self._kept[lesson_id] = since.stands, *found[1:]
         return found[2]
@@ -111,23 +114,24 @@ async def read(session: AsyncSession, lesson_id: str, known: Rosters | None = No
 
 @dataclass(frozen=True)
 class Decided:
-    """`stands`: where the audit stands. `last`: its last entry that could change any plan. `of_child`: by child, the last that
-    could change the plans which that child is in. Of entries after the one that was asked about; -1 and nothing where none is."""
+    """`stands`: where the audit stands. `last`: its last entry that could change any plan. `of_one`: by child, the last that
+    could change the plans which that child is in; by lesson, its own. Of entries after the one that was asked about; -1 and
+    nothing where none is."""
 
     stands: int
     last: int = -1
-    of_child: Mapping[str, int] = field(default_factory=dict)
+    of_one: Mapping[str, int] = field(default_factory=dict)
 
-    def concerns(self, people: Collection[str], since: int) -> bool:
-        """Whether the plan of these people could be another than it was when the audit stood at `since`."""
-        return self.last > since or any(last > since and child in people for child, last in self.of_child.items())
+    def concerns(self, whom: Collection[str], since: int) -> bool:
+        """Whether a plan could be another than it was when the audit stood at `since`. `whom`: its lesson, and who is in it."""
+        return self.last > since or any(last > since and one in whom for one, last in self.of_one.items())
 
 
 async def decided(session: AsyncSession, seen: int) -> Decided:
     """What was decided after `seen`. Cheap: every change of state is in the audit."""
-    stands, last, of_child = (await session.exec(_DECIDED, params={"seen": seen})).one()
-    children = dict((await session.exec(_OF_CHILD, params={"seen": seen})).all()) if of_child is not None else {}
-    return Decided(seen if stands is None else stands, -1 if last is None else last, children)
+    stands, last, of_one = (await session.exec(_DECIDED, params={"seen": seen})).one()
+    ones = dict((await session.exec(_OF_ONE, params={"seen": seen})).all()) if of_one is not None else {}
+    return Decided(seen if stands is None else stands, -1 if last is None else last, ones)
 
 
 def _last(kinds: Any) -> Any:
@@ -135,11 +139,12 @@ def _last(kinds: Any) -> Any:
 
 
 _DECIDED: Any = select(
-    func.max(AuditLeaf.seq), _last(col(AuditLeaf.kind).not_in(DECIDES_NOTHING | ABOUT_ONE_CHILD)),
-    _last(col(AuditLeaf.kind).in_(ABOUT_ONE_CHILD)),
+    func.max(AuditLeaf.seq), _last(col(AuditLeaf.kind).not_in(DECIDES_NOTHING | ABOUT_ONE_CHILD | ABOUT_ONE_LESSON)),
+    _last(col(AuditLeaf.kind).in_(ABOUT_ONE_CHILD | ABOUT_ONE_LESSON)),
 ).where(AuditLeaf.seq > bindparam("seen"))
-_OF_CHILD: Any = select(AuditLeaf.subject_id, func.max(AuditLeaf.seq)).where(
-    AuditLeaf.seq > bindparam("seen"), col(AuditLeaf.kind).in_(ABOUT_ONE_CHILD)).group_by(col(AuditLeaf.subject_id))
+_ONE = case((col(AuditLeaf.kind).in_(ABOUT_ONE_LESSON), col(AuditLeaf.lesson_id)), else_=col(AuditLeaf.subject_id)).label("one")
+_OF_ONE: Any = select(_ONE, func.max(AuditLeaf.seq)).where(
+    AuditLeaf.seq > bindparam("seen"), col(AuditLeaf.kind).in_(ABOUT_ONE_CHILD | ABOUT_ONE_LESSON)).group_by(_ONE)
 _STANDS = select(func.max(AuditLeaf.seq))
 
 

@@ -26,6 +26,7 @@ from service.foundation.bus import publish
 from service.people import queries, sessions
 from service.people.events import StepUpConfirmed
 from service.people.tables import SignIn
+from service.safeguarding.approvals.events import OneToOneApproved, OneToOneRevoked
 from service.safeguarding.events import AlertRaised
 from tests.school import Running
 
@@ -89,6 +90,19 @@ async def test_what_is_decided_about_a_child_is_news_to_the_lessons_of_that_chil
     assert (theirs.changed, others.changed) == (True, False)
     await cancel(school)
     assert (await looks_of(school).check(before, set(), {"somebody else"})).changed
+
+
+@pytest.mark.parametrize("kind", [OneToOneApproved, OneToOneRevoked], ids=lambda kind: kind.__name__)
+async def test_what_is_decided_about_one_approval_is_news_to_its_own_lesson_alone(school: Running, kind: Any) -> None:
+    before, lesson = await stands(school), school.lesson()["id"]
+    async with school.database.writing() as session:
+        actor = await queries.actor(session, school.person("headteacher"))
+        assert actor is not None
+        about = {field.name: "x" for field in fields(kind)} | {"lesson_id": lesson}
+        await audit.append(session, kind(**about), actor)
+    its, others = await asyncio.gather(
+        looks_of(school).check(before, set(), {lesson}), looks_of(school).check(before, set(), {"another lesson", "x"}))
+    assert (its.changed, others.changed) == (True, False)
 
 
 @pytest.mark.parametrize("kind", [RecordingStarted, RecordingEnded, AlertRaised, StepUpConfirmed], ids=lambda kind: kind.__name__)
