@@ -59,10 +59,11 @@ check: setup ## Lint, check types, and the direction of imports
 bench: setup ## Measure the hot paths, beside Janus where it is installed; prints ratios
 	$(PY) -m tests.bench
 
-prove: setup browsers ## Run the long proofs at full size
+# One test at a time to each worker, so that none waits behind the hour of T9.
+prove: setup browsers ## Run the long proofs at full size (some hours); each part prints what it covered
 	$(PY) -m tests.room.explore
 	$(PY) -m tests.mutants
-	CHAPERONE_PROOF=full $(PY) -m pytest -n $(WORKERS) -m proof
+	CHAPERONE_PROOF=full $(PY) -m pytest -n $(WORKERS) --maxschedchunk 1 -m proof
 
 setup: ## Install everything that running, checking and testing need
 	+@$(ALONE) install-dev
