@@ -6,6 +6,7 @@ import os
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ async def test_nothing_reaches_the_last_pupil_once_the_others_are_unheard(played
 
 @guarded_by(GATE)
 async def test_nor_does_a_word_though_nothing_noticed_that_they_are_gone(
-    played: Lesson, attempt, monkeypatch: pytest.MonkeyPatch,  # type: ignore[no-untyped-def]
+    played: Lesson, attempt: Any, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The room is open as far as it knows; what is written is asked about when it would be sent."""
     monkeypatch.setattr(Recorder, "note", lambda *_: True)  # its own clock would refuse it too
