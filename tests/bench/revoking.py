@@ -3,9 +3,11 @@
 import asyncio
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import httpx
+from websockets.exceptions import ConnectionClosed
 
 from service.foundation.web import COOKIE
 from service.safeguarding.approvals import revocation
@@ -52,7 +54,7 @@ class OneToOne:
 
     async def end(self) -> None:
         """The lesson is over, as after a real one: a room that nobody ends lives, and is recorded, until its time is over."""
-        if "closed" not in self.teacher.told:
+        with suppress(ConnectionClosed):
             await self.teacher.say("end")
         await asyncio.gather(self.teacher.go(), self.pupil.go())
 
