@@ -97,7 +97,7 @@ async def test_when_the_family_takes_its_yes_back_it_ends(school: Running, room:
     await withdraw(school, ali.person, "one_to_one")
     parent = await actor(school, school.person("parent"))
     async with school.database.writing() as session:
-        await publish(session, ConsentWithdrawn("an answer", ali.person, "one_to_one", parent.person_id, "telephone"), parent)
+        await publish(session, ConsentWithdrawn(ali.person, "an answer", "one_to_one", parent.person_id, "telephone"), parent)
     await over(lesson, teacher, ali)
 
 
