@@ -107,7 +107,7 @@ async def test_what_is_decided_about_one_approval_is_news_to_its_own_lesson_alon
 
 @pytest.mark.parametrize("kind", [RecordingStarted, RecordingEnded, AlertRaised, StepUpConfirmed], ids=lambda kind: kind.__name__)
 async def test_what_lessons_do_by_the_dozen_and_decides_nothing_is_news_to_no_lesson(school: Running, kind: Any) -> None:
-    """Each begins a recording, and each paused one an alert: with sixty live, every one of those had sixty plans read anew."""
+    """Each begins a recording, and each paused one an alert: every one of those had the plans of all that are live read anew."""
     before = await stands(school)
     async with school.database.writing() as session:
         actor = await queries.actor(session, school.person("headteacher"))
