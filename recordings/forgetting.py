@@ -1,8 +1,8 @@
-"""What a process forgets of a recording when it is destroyed, by itself or by another: its key, and what was read with it (policy: RE2).
+"""What a process forgets of a recording when it is destroyed, by itself or by another: the key, and what was read with it.
 
-Whoever destroys forgets in that turn, and does not wait: the database says first that destruction has begun, then that the keys are
-gone; each time what is open is shut, and after the second nothing can be opened any more. Every other process asks the database,
-each second and before each answer that was made of a recording (docs/decisions: 165).
+Whoever destroys forgets in that turn, and does not wait: the database says first that destruction has begun, then that the keys
+are gone; each time what is open is shut, and after the second nothing can be opened any more. Every other process asks the
+database, each second and before each answer that was made of a recording (policy: RE2; docs/decisions: 165).
 """
 
 from typing import Any

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -103,7 +103,7 @@ def _newest(target: Target) -> str:
 def bring_back(source: Opened, folder: Path, say: Say) -> None:
     """Everything of a back-up into an empty folder, each file as long and as it was."""
     durable.make_folder(folder)
-    _keys(source, folder / "keys")
+    bring_back_keys(source, folder / "keys")
     database = next((file for file in source.state.files if file.name == DATABASE), None)
     if database is None:
         raise BackupDamaged()
@@ -129,12 +129,15 @@ def _file(source: Opened, file: File, path: Path) -> None:
         raise BackupDamaged()
 
 
-def _keys(source: Opened, folder: Path) -> None:
-    """The keys, but for those of what was destroyed since: the newest shred list that either place has is replayed."""
+def bring_back_keys(source: Opened, folder: Path, known: Mapping[str, bytes] | None = None) -> None:
+    """The keys, but for those of what was destroyed since: the newest shred list that any place has is replayed.
+
+    `known`: shred lists by school, of a service that still has its own.
+    """
     body = b"".join(block for file in source.key_state.files for block in states.fetch(source.keys, source.keys_box, file))
     files = {name: bytes.fromhex(words) for name, words in json.loads(body).items() if name != TICKETS}
     durable.make_folder(folder)
-    keycopies.put_back(folder, files, _shred_lists(source))
+    keycopies.put_back(folder, files, [*_shred_lists(source), known or {}])
     own = audit.signing_key(folder).public_key().public_bytes_raw().hex()
     if own != source.state.signer:
         raise BackupDamaged("The keys of this back-up are not those of its data. Nothing was restored.")
