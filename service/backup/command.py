@@ -174,7 +174,7 @@ def restore(given: argparse.Namespace, settings: Settings, clock: Clock, subscri
 
 async def put_back(source: restoring.Opened, settings: Settings, clock: Clock, subscribers: Subscribers) -> int:
     """Restore into the data folder of the settings. Returns how the command ends."""
-    aside = restoring.begin(settings.data, settings.keys)
+    aside = restoring.begin(source, settings.data, settings.keys)
     if aside is not None:
         restoring.bring_back(source, aside, say)
         faults = await restoring.verified(aside, clock, subscribers)

@@ -44,9 +44,12 @@ class Safe:
         async with self.school.database.writing() as session:
             row = RecoveryRecipient(
                 school_id=await self.school._school(session), name="The safe", public_key=str(self.identity.to_public()),
-                asked_by=self.school.person("technician"), asked_at=now, decided_by=self.school.person("dsl"), decided_at=now,
-                agreed=True, applied=False, ended_at=now if ended else None)
+                asked_by=self.school.person("technician"), asked_at=now)
             session.add(row)
+            await session.flush()
+            row.decided_by, row.decided_at, row.agreed, row.applied = self.school.person("dsl"), now, True, False
+            await session.flush()
+            row.ended_at = now if ended else None
             self.recipient = row.id
         await recovery.apply(self.school.database, self.school.app.state.vault)
 
