@@ -20,7 +20,9 @@ from tests.school import Running, running
 
 @pytest.fixture
 async def recorded(school: Running) -> Recorded:
-    return await record_lesson(school)
+    made = await record_lesson(school)
+    await prepare(school)
+    return made
 
 
 @pytest.fixture
@@ -79,7 +81,6 @@ async def test_without_the_look_before_an_answer_it_would_be(
 async def test_the_key_is_overwritten_without_anybody_asking_for_the_recording(
     school: Running, other: Running, recorded: Recorded,
 ) -> None:
-    await prepare(school)
     watched = await opened(other, recorded)
     keys = [watched.files[1]._key, watched.asides[1]._key]
     await begin(school, recorded)
