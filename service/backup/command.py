@@ -17,6 +17,7 @@ from service.backup import recovering, restoring, voiding
 from service.backup.box import Box
 from service.backup.events import BackupChecked, BackupMade
 from service.backup.saving import SECRETS, Made, save
+from service.backup.states import NoBackup
 from service.backup.target import Target
 from service.foundation import audit
 from service.foundation.bus import Subscribers, publish
@@ -58,7 +59,11 @@ def _where_from(parser: argparse.ArgumentParser) -> None:
 def _source(given: argparse.Namespace, settings: Settings) -> restoring.Opened:
     """The back-up that was named."""
     data, keys = _places(given.source, given.keys_from, settings, create=False)
-    return restoring.opened(data, keys, restoring.identities(given.identity), wanted=given.state, signed_by=given.signed_by)
+    identities = restoring.identities(given.identity)
+    try:
+        return restoring.opened(data, keys, identities, wanted=given.state, signed_by=given.signed_by)
+    except FileNotFoundError as error:
+        raise NoBackup("There is no back-up of that name here.") from error
 
 
 def say(words: str) -> None:
@@ -164,9 +169,6 @@ def restore(given: argparse.Namespace, settings: Settings, clock: Clock, subscri
             finally:
                 shutil.rmtree(scratch)
         return asyncio.run(put_back(found, settings, clock, subscribers))
-    except FileNotFoundError:
-        print("There is no back-up of that name here.", file=sys.stderr)
-        return 2
     except SafeguardError as error:
         print(error, file=sys.stderr)
         return 2
@@ -199,15 +201,12 @@ def recover(given: argparse.Namespace, settings: Settings, clock: Clock) -> int:
         if not settings.database_url and not (settings.data / restoring.DATABASE).exists():
             raise Invalid(f"There is no school in {settings.data}. Restore it first.")
         found = asyncio.run(_recovered(given, settings, clock, _source(given, settings)))
-    except FileNotFoundError:
-        print("There is no back-up of that name here.", file=sys.stderr)
-        return 2
     except SafeguardError as error:
         print(error, file=sys.stderr)
         return 2
     missing = [part for school in found for part in school.missing]
     print("\n".join((
-        f"{sum(each.records for each in found)} keys are in {given.into}, under a new wrapping key.",
+        f"Keys recovered: {sum(each.records for each in found)}. They are in {given.into}, under a new wrapping key.",
         *(f"No key that opens: {part}" for part in missing),
         "Stop the service, set CHAPERONE_KEYS_FOLDER to that folder, start it, and look at a recording.",
     )))
@@ -217,9 +216,10 @@ def recover(given: argparse.Namespace, settings: Settings, clock: Clock) -> int:
 async def _recovered(
     given: argparse.Namespace, settings: Settings, clock: Clock, source: restoring.Opened,
 ) -> list[recovering.Recovered]:
-    identities, database = restoring.identities(given.recovery_key), _beside(settings, clock)
+    identities = restoring.identities(given.recovery_key)
     if len(identities) != 1:
         raise Invalid(f"{given.recovery_key.name} has to have one recovery key.")
+    database = _beside(settings, clock)
     try:
         return await recovering.recover(source, database, settings.keys, identities[0], given.into, given.recording)
     finally:

@@ -224,7 +224,7 @@ async def test_the_command_recovers_and_says_what_to_do_next(
              "--recovery-key", str(safe.folder / "recovery"), "--into", str(safe.folder / "new-keys"),
              "--data", str(school.app.state.settings.data)]
     assert await asyncio.to_thread(main, given) == 0
-    assert "1 keys are in" in capsys.readouterr().out
+    assert "Keys recovered: 1." in capsys.readouterr().out
     assert await safe.key(lesson.begun) == lesson.begun.key
     assert await asyncio.to_thread(main, given) == 2
     assert "Choose one that does not exist yet." in capsys.readouterr().err
