@@ -136,7 +136,7 @@ def _file(source: Opened, file: File, path: Path) -> None:
         for block in states.fetch(source.data, source.data_box, replace(file, pieces=file.pieces[there:])):
             whole.update(block)
             into.write(block)
-        into.flush()
+            into.flush()
         os.fsync(into.fileno())
     if path.stat().st_size != file.size or whole.hexdigest() != file.digest:
         raise BackupDamaged()

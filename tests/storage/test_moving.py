@@ -95,7 +95,7 @@ async def test_a_part_that_is_still_recorded_stays_on_the_disk(stored: Running) 
 async def test_an_upload_whose_connection_breaks_goes_on_where_it_was(stored: Running, cable: Wire) -> None:
     begun = await recorded.sealed(stored.app.state, "lesson-1", BIG)
     before = begun.path.read_bytes()
-    cable.cut_after = 13 << 20
+    cable.cut_after = 10 << 20
     assert await stored.app.state.mover.move_sealed() == 0
     assert stored.app.state.mover.is_silent
     assert begun.path.read_bytes() == before
