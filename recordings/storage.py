@@ -110,7 +110,7 @@ class StoredBytes:
         for name, size in self._objects.items():
             ends = begins + size
             here = [(number, max(offset, begins) - begins, min(offset + count, ends) - begins)
-                    for number, (offset, count) in enumerate(spans) if offset < ends and offset + count > begins]
+                    for number, (offset, count) in enumerate(spans) if count and offset < ends and offset + count > begins]
             wanted += [(name, here)] if here else []
             begins = ends
         for (_, here), got in zip(wanted, _together(self._ranges, wanted), strict=True):

@@ -205,6 +205,7 @@ async def test_records_of_before_and_after_the_loss_open_both(safe: Safe, school
 async def test_a_school_s_own_keys_are_never_overwritten(safe: Safe, school: Running) -> None:
     (safe.folder / "new-keys").mkdir()
     await safe.agreed()
+    await safe.second()
     await safe.lose_the_wrapping_key()
     with pytest.raises(recovering.FolderThere):
         await safe.recover()
