@@ -132,18 +132,20 @@ class KeyStore:
             return False
         return True
 
-    def recover(self, part: Part, identity: str) -> bytes:
-        """A part's key by the private key of a recovery recipient, where the wrapping key was lost."""
+    def recover(self, part: Part, identity: str) -> bytearray:
+        """A part's key by the private key of a recovery recipient, where the wrapping key was lost; for the caller to wipe."""
         if self.is_isolated(part.recording_id):
             raise EvidenceIsolated()
-        record = self._read(part)
-        try:
-            key: bytes = pyrage.decrypt(bytes.fromhex(record.recovery), [pyrage.x25519.Identity.from_str(identity)])
-        except (pyrage.DecryptError, pyrage.IdentityError) as error:
-            raise KeyMissing("This recovery key does not open this recording.") from error
-        return key
+        return _recovered(self._read(part), identity)
 
     # -- holding
+
+    def keep_only(self, recording_ids: Collection[str]) -> None:
+        """Erase every record of other recordings: for a copy of a store."""
+        with self.alone():
+            for file in self._files():
+                if _part_of(file).recording_id not in recording_ids:
+                    durable.erase(file)
 
     def hold(self, recording_id: str, kept_until: date, *, isolate: bool = False) -> None:
         """Move a recording's keys out of their day, so that the day can be destroyed without them. Raises `KeyMissing`.
@@ -202,14 +204,15 @@ class KeyStore:
 
     # -- rotating
 
-    def rotate(self, recipients: Sequence[str] = ()) -> int:
+    def rotate(self, recipients: Sequence[str] = (), *, identity: str = "") -> int:
         """A new wrapping key for every record; then the old ones are erased. Returns how many records. No media is touched.
 
-        A crash leaves both keys, and repeating finishes. A record that cannot be read now is left as it is.
+        A crash leaves both keys, and repeating finishes. A record that cannot be read now is left as it is. `identity`: the
+        private key of a recovery recipient, for records whose wrapping key was lost.
         """
         with self.alone():
             durable.create_key(self._wrap_path(self._newest() + 1))
-        count = self.rewrap(recipients)
+        count = self.rewrap(recipients, identity=identity)
         with self.alone():
             count += self._rewrap(self._files(), tuple(recipients))  # what was moved between two turns
             os.sync()
@@ -217,26 +220,26 @@ class KeyStore:
                 durable.erase(self._wrap_path(number))
         return count
 
-    def rewrap(self, recipients: Sequence[str]) -> int:
+    def rewrap(self, recipients: Sequence[str], *, identity: str = "") -> int:
         """Bring every record to the newest wrapping key and to these recipients. Returns how many were changed."""
         files, count = self._files(), 0
         for at in range(0, len(files), TOGETHER):
             with self.alone():
-                count += self._rewrap(files[at:at + TOGETHER], tuple(recipients))
+                count += self._rewrap(files[at:at + TOGETHER], tuple(recipients), identity)
         os.sync()
         return count
 
-    def _rewrap(self, files: Sequence[Path], recipients: tuple[str, ...]) -> int:
+    def _rewrap(self, files: Sequence[Path], recipients: tuple[str, ...], identity: str = "") -> int:
         newest = self._newest()
-        return sum(self._rewrapped(file, _part_of(file), recipients, newest) for file in files)
+        return sum(self._rewrapped(file, _part_of(file), recipients, newest, identity) for file in files)
 
-    def _rewrapped(self, file: Path, part: Part, recipients: tuple[str, ...], newest: int) -> bool:
+    def _rewrapped(self, file: Path, part: Part, recipients: tuple[str, ...], newest: int, identity: str) -> bool:
         try:
             record = self._decrypt(file, part)
             is_same = record.recipients == recipients
-            if is_same and record.wrapped_by == newest:
+            if is_same and record.wrapped_by == newest and not identity:  # a key that was lost may have had the newest's number
                 return False
-            key = self._unwrap(part, record)
+            key = self._by_either(part, record, identity)
             try:
                 made = self._record(part, key, () if is_same else recipients, newest)
             finally:
@@ -259,6 +262,14 @@ class KeyStore:
     def _unwrap(self, part: Part, record: Record) -> bytearray:
         wrapped = bytes.fromhex(record.wrapped)
         return _decrypted(self._wrapping(record.wrapped_by), wrapped, self._context(WRAP_CONTEXT, part))
+
+    def _by_either(self, part: Part, record: Record, identity: str) -> bytearray:
+        try:
+            return self._unwrap(part, record)
+        except KeyMissing:
+            if not identity:
+                raise
+            return _recovered(record, identity)
 
     def _read(self, part: Part) -> Record:
         for bundle in (self._hold(part.recording_id), self._day(part.kept_until)):
@@ -369,6 +380,17 @@ def _for_recovery(key: Key, recipients: Sequence[str]) -> bytes:
     finally:
         if copy is not key:
             wipe_copy(copy)
+
+
+def _recovered(record: Record, identity: str) -> bytearray:
+    try:
+        key: bytes = pyrage.decrypt(bytes.fromhex(record.recovery), [pyrage.x25519.Identity.from_str(identity)])
+    except (pyrage.DecryptError, pyrage.IdentityError) as error:
+        raise KeyMissing("This recovery key does not open this recording.") from error
+    try:
+        return bytearray(key)
+    finally:
+        wipe_copy(key)
 
 
 def _key(path: Path) -> bytearray:

@@ -1,13 +1,13 @@
 """Recordings for the safeguarding team: the list, the reason, and the review player (policy: RE1, RE2, RE4)."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from recordings import commands, lines, queries, review, rules
+from recordings import commands, forgetting, lines, queries, review, rules
 from recordings.grants import queries as granted
 from recordings.grants import rules as grants
 from recordings.grants.window import limited
@@ -15,7 +15,6 @@ from recordings.marks import queries as marks
 from recordings.preparation import queries as prepared_queries
 from recordings.preparation import rules as preparing
 from recordings.review import Review
-from recordings.secret import KeyForgotten
 from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import SAFEGUARDING, Actor, Role
 from service.foundation.web import Audience, Now, Reading, render, see_other
@@ -99,11 +98,18 @@ async def _ask(
     )
 
 
-async def _granted(request: Request, actor: Watcher, session: Reading, now: Now, lesson_id: str, view_id: str) -> Review:
-    """What was opened, for the person, sign-in and time that the view was given to; for anybody else, nothing.
+async def _granted(
+    request: Request, actor: Watcher, session: Reading, now: Now, lesson_id: str, view_id: str,
+) -> AsyncIterator[Review]:
+    """What was opened, for the person, sign-in and time that the view was given to; for anybody else, nothing. An answer that was
+    made of it is sent only if nobody, in whatever process, has begun to destroy it since."""
+    watched = await _opened(request, actor, session, now, lesson_id, view_id)
+    yield watched
+    await forgetting.check_still_there(request.app.state, watched)
 
-    Under a grant there is only what it names, for as long as it stands.
-    """
+
+async def _opened(request: Request, actor: Watcher, session: Reading, now: Now, lesson_id: str, view_id: str) -> Review:
+    """Under a grant there is only what it names, for as long as it stands."""
     view = await queries.grant(session, actor.school_id, view_id)
     details = await queries.recording(session, actor.school_id, lesson_id)
     if view is None or not rules.is_in_force(view, actor, details.id, now):
@@ -118,7 +124,7 @@ async def _granted(request: Request, actor: Watcher, session: Reading, now: Now,
     return await review.open_review(details, state.vault, state.shelf)
 
 
-Granted = Annotated[Review, Depends(_granted)]
+Granted = Annotated[Review, Depends(_granted, scope="function")]
 """Also under a grant: a route that shows more than the `Review` itself holds has to ask for the whole (`Whole`)."""
 
 
@@ -127,7 +133,7 @@ async def _whole(watched: Granted, actor: Reviewer) -> Review:
     return watched
 
 
-Whole = Annotated[Review, Depends(_whole)]
+Whole = Annotated[Review, Depends(_whole, scope="function")]
 """The whole recording, for the safeguarding team only."""
 VIEW = "/recordings/{lesson_id}/views/{view_id}"
 
@@ -180,12 +186,12 @@ async def pieces(
 ) -> Response:
     """What plays several tracks together, from one moment to another; `of` as in `review.wanted`."""
     asked = review.wanted(of)
-    return _media(watched, await asyncio.to_thread(lambda: b"".join(review.pieces(watched, asked, at, until))))
+    return _media(await asyncio.to_thread(lambda: b"".join(review.pieces(watched, asked, at, until))))
 
 
 @router.get(VIEW + "/parts/{part}/tracks/{track}/pictures/{at_ms}")
 async def picture(watched: Granted, part: int, track: int, at_ms: int) -> Response:
-    return _media(watched, await asyncio.to_thread(review.picture, watched, part, track, at_ms))
+    return _media(await asyncio.to_thread(review.picture, watched, part, track, at_ms))
 
 
 @router.get(VIEW + "/preparation")
@@ -202,9 +208,7 @@ async def _preparation(request: Request, session: Reading, recording_id: str) ->
     return f"Speech and pictures: {', and '.join(found.problems)}." if found.problems else ""
 
 
-def _media(watched: Review, data: bytes) -> Response:
-    if any(file.is_forgotten for file in watched.files.values()):  # destroyed while a thread was reading it
-        raise KeyForgotten()
+def _media(data: bytes) -> Response:
     # Said again beside the Shield's own header: this is the one answer that must never lie in any cache.
     return Response(data, media_type="application/octet-stream", headers={"Cache-Control": "no-store"})
 

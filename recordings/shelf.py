@@ -51,6 +51,11 @@ class Shelf:
             # Closed when the last reader of it is done: the file closes itself then.
             del opened.recording
 
+    @property
+    def held(self) -> set[str]:
+        """The recordings of which something is open."""
+        return {place.recording_id for place in self._opened}
+
     def is_gone(self, recording_id: str) -> bool:
         return recording_id in self._gone
 

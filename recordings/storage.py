@@ -9,9 +9,11 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import obstore
 from obstore.store import ObjectStore
@@ -23,7 +25,10 @@ from service.foundation.stores import answering, is_s3, s3
 
 BLOCK = 1 << 20
 BLOCKS_KEPT = 8
+AT_ONCE = 16
+T = TypeVar("T")
 UPLOAD_PIECE = 8 << 20
+"""A part is so many bytes an object in the store: an upload that broke off goes on with the first one that is not there."""
 
 
 class StoredOtherwise(Conflict):
@@ -70,14 +75,14 @@ class LocalBytes:
 
 
 class StoredBytes:
-    """An object of the store, read by ranges; the last few blocks are kept, because readers come back to where they were."""
+    """A part in the store, read by ranges; the last few blocks are kept, because readers come back to where they were."""
 
     def __init__(self, store: ObjectStore, name: str):
-        self._store, self._name = store, name
+        self._store = store
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._lock = threading.Lock()
-        with answering():
-            self.size = int(obstore.head(store, name)["size"])
+        self._objects = _objects(store, name)
+        self.size = sum(self._objects.values())
 
     def read(self, offset: int, count: int) -> bytes:
         end = min(offset + count, self.size)
@@ -93,9 +98,7 @@ class StoredBytes:
             if found is not None:
                 self._blocks[number] = found
                 return found
-        start = number * BLOCK
-        with answering():
-            got = bytes(obstore.get_range(self._store, self._name, start=start, end=min(start + BLOCK, self.size)))
+        [got] = self.read_all([(number * BLOCK, BLOCK)])
         with self._lock:
             self._blocks[number] = got
             while len(self._blocks) > BLOCKS_KEPT:
@@ -103,14 +106,50 @@ class StoredBytes:
         return got
 
     def read_all(self, spans: Sequence[tuple[int, int]]) -> list[bytes]:
-        if not spans:
-            return []
+        found, wanted, begins = [b""] * len(spans), list[tuple[str, list[tuple[int, int, int]]]](), 0
+        for name, size in self._objects.items():
+            ends = begins + size
+            here = [(number, max(offset, begins) - begins, min(offset + count, ends) - begins)
+                    for number, (offset, count) in enumerate(spans) if count and offset < ends and offset + count > begins]
+            wanted += [(name, here)] if here else []
+            begins = ends
+        for (_, here), got in zip(wanted, _together(self._ranges, wanted), strict=True):
+            for (number, *_), data in zip(here, got, strict=True):
+                found[number] += data
+        return found
+
+    def _ranges(self, name: str, here: list[tuple[int, int, int]]) -> list[bytes]:
         with answering():
-            return [bytes(got) for got in obstore.get_ranges(
-                self._store, self._name, starts=[offset for offset, _ in spans], lengths=[count for _, count in spans])]
+            got = obstore.get_ranges(self._store, name, starts=[start for _, start, _ in here], ends=[end for _, _, end in here])
+            return [bytes(each) for each in got]
 
     def close(self) -> None:
         self._blocks.clear()
+
+
+def _together(ask: Callable[..., T], of: Sequence[tuple[Any, ...]]) -> Iterator[T]:
+    """Several questions to a store far away, whose answers each take their time."""
+    if len(of) == 1:
+        return iter([ask(*of[0])])
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return pool.map(ask, *zip(*of, strict=True))
+
+
+def _objects(store: ObjectStore, name: str) -> dict[str, int]:
+    """The objects that a part is, in order, and their sizes. Raises FileNotFoundError where there is none.
+
+    Earlier versions stored a part as one object of its name.
+    """
+    with answering():
+        return _pieces(store, name) or {name: int(obstore.head(store, name)["size"])}
+
+
+def _pieces(store: ObjectStore, name: str) -> dict[str, int]:
+    return dict(sorted((each["path"], int(each["size"])) for page in obstore.list(store, f"{name}/") for each in page))
+
+
+def _piece(name: str, offset: int) -> str:
+    return f"{name}/{offset:012x}"
 
 
 @dataclass(frozen=True)
@@ -167,15 +206,14 @@ class Storage:
     async def upload(self, recording_id: str, part: int, is_sound: Callable[[Place], bool]) -> bool:
         """Have the store hold a sealed part, and prove it: `is_sound` reads back all that the store holds (in a thread).
 
-        Returns whether there was one in the folder to move. The file stays until `release`.
+        Returns whether there was one in the folder to move. The file stays until `release`. What an earlier upload brought there
+        before its connection was lost is not sent again.
         """
         place = self.place(recording_id, part)
         async with self._turn:
             if self.store is None or not place.is_local:
                 return False
-            if not await asyncio.to_thread(_is_there, place):
-                with answering():
-                    await obstore.put_async(self.store, place.name, place.path, chunk_size=UPLOAD_PIECE, max_concurrency=2)
+            await _send(self.store, place)
             if not await asyncio.to_thread(is_sound, place.in_store):
                 raise StoredOtherwise()
         return True
@@ -194,19 +232,29 @@ class Storage:
         async with self._turn:
             await asyncio.to_thread(_remove, place.path)
             if self.store is not None:
-                try:
-                    with answering():
-                        await obstore.delete_async(self.store, place.name)
-                except FileNotFoundError:
-                    pass
+                with answering(), suppress(FileNotFoundError):
+                    for name in await asyncio.to_thread(_objects, self.store, place.name):
+                        await obstore.delete_async(self.store, name)
 
 
-def _is_there(place: Place) -> bool:
+async def _send(store: ObjectStore, place: Place) -> None:
+    """Bring to the store what it has not got of a part. What lies there under a name is not believed, but proved later."""
     try:
-        place.in_store.open().close()
+        there = await asyncio.to_thread(_objects, store, place.name)
     except FileNotFoundError:
-        return False
-    return True
+        there = {}
+    if place.name in there:
+        return
+    file = await asyncio.to_thread(LocalBytes, place.path)
+    try:
+        for offset in range(0, file.size, UPLOAD_PIECE):
+            name, length = _piece(place.name, offset), min(UPLOAD_PIECE, file.size - offset)
+            if there.get(name) != length:
+                piece = await asyncio.to_thread(file.read, offset, length)
+                with answering():
+                    await obstore.put_async(store, name, piece, use_multipart=False)
+    finally:
+        file.close()
 
 
 def _remove(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The one command line: `chaperone dev | serve | migrate | seed | verify | selftest | chair | calls | backup | restore`."""
+"""The command line: `chaperone dev | serve | migrate | seed | verify | selftest | chair | calls | backup | restore | recover`."""
 
 import argparse
 import asyncio
@@ -76,7 +76,8 @@ def main(argv: list[str] | None = None) -> int:
     os.umask(0o077)  # the database too is nobody else's to read, in whatever folder it was put
     _log_to_stderr()
     return {"dev": _dev, "serve": _serve, "migrate": _migrate, "seed": _seed, "verify": _verify,
-            "selftest": _selftest, "chair": _chair, "calls": _calls, "backup": _backup, "restore": _restore}[given.command](given)
+            "selftest": _selftest, "chair": _chair, "calls": _calls, "backup": _backup, "restore": _restore,
+            "recover": _recover}[given.command](given)
 
 
 def _log_to_stderr() -> None:
@@ -310,6 +311,10 @@ def _restore(given: argparse.Namespace) -> int:
     except Unavailable as error:
         print(error, file=sys.stderr)
         return 2
+
+
+def _recover(given: argparse.Namespace) -> int:
+    return backup.recover(given, _settings(given), SystemClock())
 
 
 def _chair(given: argparse.Namespace) -> int:

@@ -58,7 +58,7 @@ from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
 from lessons.reminders import remind
 from mobile_api.pwa.shell import Shell
-from recordings import keycopies
+from recordings import forgetting, keycopies
 from recordings.commands import recover as recover_recordings
 from recordings.ending import destruction, recovery
 from recordings.moving import Mover
@@ -309,6 +309,7 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     yield "push", lambda: push.run(state.database, state.pusher, state.clock)
     yield "escalation", lambda: jobs.every(escalation.EVERY, lambda: escalation.pass_on(state.database, state.clock))
     yield "review", lambda: jobs.every(sweep.EVERY, lambda: sweep.sweep(state.database, state.clock))
+    yield "destroyed elsewhere", lambda: jobs.every(forgetting.EVERY, lambda: forgetting.look(state))
     yield "destruction", lambda: jobs.every(60, destroy)
     yield "recordings to the store", lambda: jobs.every(60, state.mover.move_sealed)
     yield "reminders", lambda: jobs.every(3_600, lambda: remind(state))

@@ -81,3 +81,17 @@ class WrappingKeyRotated(Event):
     """Every key of a recording is wrapped by a new key of the school, and the old one is erased."""
 
     records: int
+
+
+@dataclass(frozen=True)
+class RecoveryKeyUsed(Event):
+    """Somebody at the console, with a back-up, opened `records` keys by the private half of a recovery key into a new key store.
+
+    `state_id`: of which back-up; `missing`: parts that are not destroyed, and whose key was not in it or did not open.
+    """
+
+    subject = "recipient_id"
+    recipient_id: str
+    state_id: str
+    records: int
+    missing: int

@@ -276,6 +276,12 @@ async def begun(session: AsyncSession, school_id: str) -> list[Begun]:
     return found
 
 
+async def begun_of(session: AsyncSession, recording_ids: Iterable[str]) -> set[str]:
+    """Which of these are destroyed, or about to be."""
+    found = await session.exec(select(Destruction.recording_id).where(col(Destruction.recording_id).in_(recording_ids)))
+    return set(found.all())
+
+
 async def undestroyed(session: AsyncSession, school_id: str) -> dict[str, Recording]:
     """Every recording of a school whose destruction has not begun."""
     rows = (await session.exec(

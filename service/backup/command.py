@@ -1,4 +1,4 @@
-"""`chaperone backup` and `chaperone restore`: what they are given, what they say, and how they end."""
+"""`chaperone backup`, `chaperone restore` and `chaperone recover`: what they are given, what they say, and how they end."""
 
 import argparse
 import asyncio
@@ -13,10 +13,11 @@ import pyrage
 from sqlmodel import select
 
 from recordings import durable
-from service.backup import restoring, voiding
+from service.backup import recovering, restoring, voiding
 from service.backup.box import Box
 from service.backup.events import BackupChecked, BackupMade
 from service.backup.saving import SECRETS, Made, save
+from service.backup.states import NoBackup
 from service.backup.target import Target
 from service.foundation import audit
 from service.foundation.bus import Subscribers, publish
@@ -36,13 +37,33 @@ def arguments(commands: Any) -> None:
     backup.add_argument("--new-key", type=Path, help="only make a pair of keys: the private one in this new file")
     backup.add_argument("--data", type=Path, default=None)
     restore = commands.add_parser("restore", help="bring a back-up back into an empty data folder")
-    restore.add_argument("source", metavar="from", help="a folder, or s3://bucket/folder")
-    restore.add_argument("--keys-from", default="", help="where the keys were backed up to, if elsewhere")
-    restore.add_argument("--identity", type=Path, required=True, help="file with the private age key")
-    restore.add_argument("--state", default="", help="an earlier back-up, by its name (default: the newest)")
-    restore.add_argument("--signed-by", default="", help="the back-up's public key as it was noted when it was set up")
+    _where_from(restore)
     restore.add_argument("--check", action="store_true", help="only try it: restore into a temporary folder, verify, remove")
-    restore.add_argument("--data", type=Path, default=None)
+    recover = commands.add_parser("recover", help="open recordings' keys of a back-up by a recovery key, into a new key folder")
+    _where_from(recover)
+    recover.add_argument("--recovery-key", type=Path, required=True, help="file with the private half of a recovery key (age)")
+    recover.add_argument("--into", type=Path, required=True, help="the new folder of keys")
+    recover.add_argument("--recording", action="append", default=[], help="only this one, by its id; may be repeated")
+
+
+def _where_from(parser: argparse.ArgumentParser) -> None:
+    """What names a back-up, and opens it."""
+    parser.add_argument("source", metavar="from", help="a folder, or s3://bucket/folder")
+    parser.add_argument("--keys-from", default="", help="where the keys were backed up to, if elsewhere")
+    parser.add_argument("--identity", type=Path, required=True, help="file with the private age key")
+    parser.add_argument("--state", default="", help="an earlier back-up, by its name (default: the newest)")
+    parser.add_argument("--signed-by", default="", help="the back-up's public key as it was noted when it was set up")
+    parser.add_argument("--data", type=Path, default=None)
+
+
+def _source(given: argparse.Namespace, settings: Settings) -> restoring.Opened:
+    """The back-up that was named."""
+    data, keys = _places(given.source, given.keys_from, settings, create=False)
+    identities = restoring.identities(given.identity)
+    try:
+        return restoring.opened(data, keys, identities, wanted=given.state, signed_by=given.signed_by)
+    except FileNotFoundError as error:
+        raise NoBackup("There is no back-up of that name here.") from error
 
 
 def say(words: str) -> None:
@@ -95,10 +116,15 @@ def _new_key(path: Path) -> int:
     return 0
 
 
+def _beside(settings: Settings, clock: Clock) -> Database:
+    """The school's database, for a command beside the service: nobody reacts to what it publishes."""
+    return Database(settings.url, {"clock": clock, "subscribers": Subscribers(), "outbox": asyncio.Event(),
+                                   "signing_key": audit.signing_key(settings.keys)})
+
+
 async def _note(settings: Settings, clock: Clock, event: Event) -> None:
     """In the audit of every school that was backed up."""
-    database = Database(settings.url, {"clock": clock, "subscribers": Subscribers(), "outbox": asyncio.Event(),
-                                       "signing_key": audit.signing_key(settings.keys)})
+    database = _beside(settings, clock)
     try:
         async with database.writing() as session:
             for school_id in (await session.exec(select(School.id))).all():
@@ -134,20 +160,15 @@ def _verdict(faults: list[str]) -> int:
 def restore(given: argparse.Namespace, settings: Settings, clock: Clock, subscribers: Subscribers) -> int:
     """0: the school is back, its lessons closed. 1: what came back does not verify; nothing was put in place. 2: not begun."""
     try:
-        data, keys = _places(given.source, given.keys_from, settings, create=False)
-        source = restoring.opened(data, keys, restoring.identities(given.identity), wanted=given.state,
-                                  signed_by=given.signed_by)
-        say(f"Restoring {source.state.id}, made on {source.state.at:%d %B %Y at %H:%M} UTC, signed by {source.state.signer}")
+        found = _source(given, settings)
+        say(f"Restoring {found.state.id}, made on {found.state.at:%d %B %Y at %H:%M} UTC, signed by {found.state.signer}")
         if given.check:
             scratch = Path(tempfile.mkdtemp(prefix="chaperone-check-"))
             try:
-                return _verdict(asyncio.run(tried(source, scratch / "data", clock)))
+                return _verdict(asyncio.run(tried(found, scratch / "data", clock)))
             finally:
                 shutil.rmtree(scratch)
-        return asyncio.run(put_back(source, settings, clock, subscribers))
-    except FileNotFoundError:
-        print("There is no back-up of that name here.", file=sys.stderr)
-        return 2
+        return asyncio.run(put_back(found, settings, clock, subscribers))
     except SafeguardError as error:
         print(error, file=sys.stderr)
         return 2
@@ -155,7 +176,7 @@ def restore(given: argparse.Namespace, settings: Settings, clock: Clock, subscri
 
 async def put_back(source: restoring.Opened, settings: Settings, clock: Clock, subscribers: Subscribers) -> int:
     """Restore into the data folder of the settings. Returns how the command ends."""
-    aside = restoring.begin(settings.data, settings.keys)
+    aside = restoring.begin(source, settings.data, settings.keys)
     if aside is not None:
         restoring.bring_back(source, aside, say)
         faults = await restoring.verified(aside, clock, subscribers)
@@ -174,3 +195,32 @@ async def put_back(source: restoring.Opened, settings: Settings, clock: Clock, s
     return 0
 
 
+def recover(given: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    """0: every key that was asked for is there. 1: some are missing, and are named. 2: nothing was recovered."""
+    try:
+        if not settings.database_url and not (settings.data / restoring.DATABASE).exists():
+            raise Invalid(f"There is no school in {settings.data}. Restore it first.")
+        found = asyncio.run(_recovered(given, settings, clock, _source(given, settings)))
+    except SafeguardError as error:
+        print(error, file=sys.stderr)
+        return 2
+    missing = [part for school in found for part in school.missing]
+    print("\n".join((
+        f"Keys recovered: {sum(each.records for each in found)}. They are in {given.into}, under a new wrapping key.",
+        *(f"No key that opens: {part}" for part in missing),
+        "Stop the service, set CHAPERONE_KEYS_FOLDER to that folder, start it, and look at a recording.",
+    )))
+    return 1 if missing else 0
+
+
+async def _recovered(
+    given: argparse.Namespace, settings: Settings, clock: Clock, source: restoring.Opened,
+) -> list[recovering.Recovered]:
+    identities = restoring.identities(given.recovery_key)
+    if len(identities) != 1:
+        raise Invalid(f"{given.recovery_key.name} has to have one recovery key.")
+    database = _beside(settings, clock)
+    try:
+        return await recovering.recover(source, database, settings.keys, identities[0], given.into, given.recording)
+    finally:
+        await database.close()

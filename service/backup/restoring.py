@@ -1,7 +1,7 @@
 """Bringing a back-up back: into a folder aside, checked whole, then put in place by renaming. Never over what is there.
 
-Until the last step the data folder has no school in it, and the service does not start: it can die at any moment and be begun
-again. A back-up that was changed, cut short or put together from others is refused as a whole.
+Until the last step the data folder has no school in it, and the service does not start: it can die at any moment and goes on when
+it is begun again. A back-up that was changed, cut short or put together from others is refused as a whole.
 """
 
 import asyncio
@@ -10,11 +10,12 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 import pyrage
 
@@ -24,7 +25,7 @@ from recordings.vault import Vault
 from service.backup import states
 from service.backup.box import BackupDamaged, Box
 from service.backup.rules import File, State
-from service.backup.saving import DATABASE, Say
+from service.backup.saving import DATABASE, RECORDING_PIECE, Say
 from service.backup.target import Target
 from service.foundation import audit
 from service.foundation.bus import Subscribers
@@ -34,7 +35,7 @@ from service.foundation.errors import Conflict, Invalid
 from service.migrations import upgrade
 
 ASIDE = "restoring"
-READY = "ready"
+READY, OF = "ready", "of"
 MAY_LIE_THERE = frozenset({"lock", "backup", "lost+found", ASIDE})
 TICKETS = "tickets.pem"
 NAMES = re.compile(re.escape(DATABASE) + r"|recordings/[0-9a-z]{1,32}/[0-9]{1,4}\.rec")
@@ -101,12 +102,19 @@ def _newest(target: Target) -> str:
 
 
 def bring_back(source: Opened, folder: Path, say: Say) -> None:
-    """Everything of a back-up into an empty folder, each file as long and as it was."""
+    """Everything of a back-up into a folder, each file as long and as it was.
+
+    What an earlier run brought of a recording stays, if the back-up has the same. Keys and database may have been changed since,
+    and are brought anew.
+    """
     durable.make_folder(folder)
-    _keys(source, folder / "keys")
+    forget(folder / "keys")
+    bring_back_keys(source, folder / "keys")
     database = next((file for file in source.state.files if file.name == DATABASE), None)
     if database is None:
         raise BackupDamaged()
+    for old in folder.glob(f"{DATABASE}*"):
+        durable.erase(old)
     _file(source, database, folder / DATABASE)
     wanted = source.state.recordings
     for number, file in enumerate(wanted, start=1):
@@ -118,23 +126,42 @@ def _file(source: Opened, file: File, path: Path) -> None:
     if not NAMES.fullmatch(file.name):
         raise BackupDamaged()
     durable.make_folder(path.parent)
-    whole = sha256()
-    with open(path, "wb") as into:
-        for block in states.fetch(source.data, source.data_box, file):
+    path.touch(mode=0o600)
+    whole, there = sha256(), 0
+    with open(path, "r+b") as into:
+        for block in _standing(into, source.data_box, file):
+            whole.update(block)
+            there += 1
+        into.truncate()
+        for block in states.fetch(source.data, source.data_box, replace(file, pieces=file.pieces[there:])):
             whole.update(block)
             into.write(block)
-        into.flush()
+            into.flush()
         os.fsync(into.fileno())
     if path.stat().st_size != file.size or whole.hexdigest() != file.digest:
         raise BackupDamaged()
 
 
-def _keys(source: Opened, folder: Path) -> None:
-    """The keys, but for those of what was destroyed since: the newest shred list that either place has is replayed."""
+def _standing(into: BinaryIO, box: Box, file: File) -> Iterator[bytes]:
+    """The pieces that an earlier run wrote, each known again by what it holds. After the last, `into` stands behind it."""
+    for piece in file.pieces:
+        at = into.tell()
+        block = into.read(RECORDING_PIECE)
+        if not block or box.name(block) != piece:
+            into.seek(at)
+            return
+        yield block
+
+
+def bring_back_keys(source: Opened, folder: Path, known: Mapping[str, bytes] | None = None) -> None:
+    """The keys, but for those of what was destroyed since: the newest shred list that any place has is replayed.
+
+    `known`: shred lists by school, of a service that still has its own.
+    """
     body = b"".join(block for file in source.key_state.files for block in states.fetch(source.keys, source.keys_box, file))
     files = {name: bytes.fromhex(words) for name, words in json.loads(body).items() if name != TICKETS}
     durable.make_folder(folder)
-    keycopies.put_back(folder, files, _shred_lists(source))
+    keycopies.put_back(folder, files, [*_shred_lists(source), known or {}])
     own = audit.signing_key(folder).public_key().public_bytes_raw().hex()
     if own != source.state.signer:
         raise BackupDamaged("The keys of this back-up are not those of its data. Nothing was restored.")
@@ -190,16 +217,21 @@ def refuse_half_restored(data: Path) -> None:
         raise HalfRestored()
 
 
-def begin(data: Path, keys: Path) -> Path | None:
-    """An empty folder aside to restore into; None when all came back before and only has to be put in place."""
+def begin(source: Opened, data: Path, keys: Path) -> Path | None:
+    """A folder aside to restore into, empty but for what an earlier run brought of the same back-up.
+
+    None when all came back before and only has to be put in place.
+    """
     aside = data / ASIDE
     if (aside / READY).exists():
         return None
     there = {each.name for each in data.glob("*")} - MAY_LIE_THERE if data.exists() else set()
     if there or (keys != data / "keys" and any(keys.glob("*"))):
         raise SchoolThere()
-    forget(aside)
-    durable.make_folder(aside)
+    of, name = aside / OF, f"{source.state.id} {source.state.signer}".encode()
+    if not of.exists() or of.read_bytes() != name:
+        forget(aside)
+        durable.write(of, name)
     return aside
 
 

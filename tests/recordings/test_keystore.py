@@ -164,7 +164,7 @@ def test_a_rotation_that_died_is_finished_by_the_next(store: KeyStore, monkeypat
     assert all(store.open(which) == key for which, key in everything)
 
 
-def _dying(store: KeyStore, recipients: object) -> int:
+def _dying(store: KeyStore, recipients: object, **_: object) -> int:
     store._rewrap(store._files()[:50], ())
     raise KeyboardInterrupt
 

@@ -5,6 +5,7 @@ policy: AC6, RE2, RL1, CO3, CO4
 
 import asyncio
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -24,6 +25,7 @@ from service.__main__ import main
 from service.backup import command, restoring, rules
 from service.backup.box import BackupDamaged, WrongKey
 from service.backup.events import BackupChecked, BackupMade
+from service.backup.target import Target
 from service.foundation.audit import AuditLeaf
 from service.foundation.bus import publish
 from service.foundation.errors import SafeguardError
@@ -276,12 +278,65 @@ async def test_a_restore_never_overwrites_a_school_and_one_that_broke_off_is_not
     with pytest.raises(restoring.SchoolThere):
         await places.put_back(school.app.state.settings.data, school.clock)
     assert files(str(school.app.state.settings.data / "keys")) == before
-    aside = restoring.begin(tmp_path / "new", tmp_path / "new/keys")
+    aside = restoring.begin(places.opened(), tmp_path / "new", tmp_path / "new/keys")
     assert aside is not None
     with pytest.raises(restoring.HalfRestored):
         restoring.refuse_half_restored(tmp_path / "new")
     async with places.restored(tmp_path / "new", school.clock) as again:
         assert await faults(again) == []
+
+
+DIES_IN_THE_MIDDLE = """
+import sys
+from service.__main__ import main
+from service.backup.target import Target
+from tests.storage.killed import dying_at
+dying_at(int(sys.argv[1]), (Target, "get"))
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+async def test_a_restore_that_is_killed_goes_on_where_it_was(
+    school: Running, places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two recordings of three pieces each. It dies instead of fetching the last piece, and fetches no other when it goes on."""
+    begun = [await recorded.sealed(school.app.state, f"lesson-{number}", (1 << 20,) * 20) for number in range(2)]
+    await asyncio.to_thread(places.save, school)
+    (tmp_path / "identity").write_text(str(places.identity))
+    fetched, get, new = list[str](), Target.get, tmp_path / "new"
+    monkeypatch.setattr(Target, "get", lambda target, name: (fetched.append(name), get(target, name))[1])
+    assert await places.put_back(tmp_path / "at-once", school.clock) == 0
+    of_recordings = {f"pieces/{piece}" for file in places.opened().state.recordings for piece in file.pieces}
+    assert len(of_recordings.intersection(fetched)) == 6, "negative control: into an empty folder all of it is fetched"
+    last = fetched.index(max(of_recordings, key=fetched.index))
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", DIES_IN_THE_MIDDLE, str(last), "restore", places.data_at, "--keys-from", places.keys_at,
+        "--identity", tmp_path / "identity", "--data", new)
+    assert await child.wait() == -signal.SIGKILL
+    assert not (new / "chaperone.sqlite3").exists()
+    first, _ = sorted((new / restoring.ASIDE).rglob("*.rec"))
+    flip(first)
+    last_one = fetched[last]
+    fetched.clear()
+    assert await places.put_back(new, school.clock) == 0
+    again = of_recordings.intersection(fetched)
+    assert last_one in again
+    assert len(again) == 3, "that, and of the one that was changed in the meantime what follows its first whole piece"
+    for each in begun:
+        assert (new / "recordings" / each.header.recording_id / "1.rec").read_bytes() == each.path.read_bytes()
+
+
+async def test_what_a_restore_of_another_back_up_brought_is_not_gone_on_with(
+    school: Running, places: Places, tmp_path: Path
+) -> None:
+    first = await asyncio.to_thread(places.save, school)
+    school.clock.advance(3600)
+    await asyncio.to_thread(places.save, school)
+    for wanted, is_kept in (("", False), ("", True), (first.data_id, False)):
+        aside = restoring.begin(places.opened(wanted), tmp_path / "new", tmp_path / "new/keys")
+        assert aside is not None
+        assert (aside / "from before").exists() == is_kept
+        (aside / "from before").touch()
 
 
 async def test_health_says_when_the_last_back_up_was_made_and_tried(school: Running) -> None:

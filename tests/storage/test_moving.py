@@ -13,18 +13,20 @@ import pytest
 
 from recordings import proof, reader
 from recordings.review import PIECE
-from recordings.storage import LocalBytes, Place
+from recordings.storage import UPLOAD_PIECE, LocalBytes, Place, StoredBytes
+from service.backup import command
+from service.backup.target import TargetSilent
 from service.foundation.settings import Settings
 from service.foundation.stores import StoreSilent, s3
 from tests.proofs import confirmed_post
 from tests.recordings.lesson import record_lesson
 from tests.school import Running, running
 from tests.storage import recorded
-from tests.storage.backups import in_folders
+from tests.storage.backups import Places, in_folders
 from tests.storage.s3 import Wire, access_file, wire
 
 BIG = (1 << 20,) * 12
-"""Twelve seconds of a mebibyte: more than one piece of a multipart upload."""
+"""Twelve seconds of a mebibyte: more than one object in the store."""
 
 
 @pytest.fixture
@@ -45,6 +47,12 @@ def names(school: Running) -> set[str]:
     return {each["path"] for page in obstore.list(school.app.state.vault.storage.store) for each in page}
 
 
+def in_store(school: Running, recording_id: str) -> bytes:
+    """What the store holds of the first part, in order."""
+    store = school.app.state.vault.storage.store
+    return b"".join(bytes(obstore.get(store, name).bytes()) for name in sorted(names(school)) if name.startswith(recording_id))
+
+
 async def faults(school: Running) -> list[str]:
     async with school.database.reading() as session:
         return await proof.verify(session, school.app.state.vault)
@@ -55,8 +63,7 @@ async def test_a_sealed_recording_moves_to_the_store_and_is_watched_there(stored
     before = lesson.begun.path.read_bytes()
     assert await stored.app.state.mover.move_sealed() == 1
     assert not lesson.begun.path.exists()
-    name = f"{lesson.recording_id}/1.rec"
-    assert bytes(obstore.get(stored.app.state.vault.storage.store, name).bytes()) == before
+    assert in_store(stored, lesson.recording_id) == before
     assert await faults(stored) == []
     async with await stored.signed_in("dsl") as dsl:
         granted = await confirmed_post(stored, dsl, stored.person("dsl"), lesson.page, {"why": "flag", "concern": ""})
@@ -71,9 +78,8 @@ async def test_a_sealed_recording_moves_to_the_store_and_is_watched_there(stored
 async def test_what_is_in_the_store_is_named_by_opaque_ids_and_reads_as_nothing(stored: Running) -> None:
     begun = await recorded.sealed(stored.app.state, "lesson-1", notes=[{"kind": "chat", "at_ms": 1, "body": {"text": "canary"}}])
     await stored.app.state.mover.move_sealed()
-    assert names(stored) == {f"{begun.header.recording_id}/1.rec"}
-    held = bytes(obstore.get(stored.app.state.vault.storage.store, f"{begun.header.recording_id}/1.rec").bytes())
-    assert b"canary" not in held
+    assert names(stored) == {f"{begun.header.recording_id}/1.rec/000000000000"}
+    assert b"canary" not in in_store(stored, begun.header.recording_id)
     with reader.Recording(stored.app.state.vault.place(begun.header.recording_id, 1), begun.key) as opened:
         assert opened.notes()[0].body == {"text": "canary"}, "negative control: it is there for whoever has the key"
 
@@ -86,21 +92,59 @@ async def test_a_part_that_is_still_recorded_stays_on_the_disk(stored: Running) 
     assert names(stored) == set()
 
 
-async def test_a_connection_that_breaks_in_mid_upload_loses_nothing(stored: Running, cable: Wire) -> None:
+async def test_an_upload_whose_connection_breaks_goes_on_where_it_was(stored: Running, cable: Wire) -> None:
     begun = await recorded.sealed(stored.app.state, "lesson-1", BIG)
     before = begun.path.read_bytes()
-    cable.cut_after = 9 << 20
+    cable.cut_after = 10 << 20
     assert await stored.app.state.mover.move_sealed() == 0
-    assert cable.passed > 9 << 20, "the connection broke in the middle, not before"
     assert stored.app.state.mover.is_silent
     assert begun.path.read_bytes() == before
+    assert await faults(stored) == [], "whoever looks sees the whole recording in the folder, and not half of one in the store"
     cable.cut_after = None
-    assert names(stored) == set(), "nobody sees half a recording"
+    assert len(in_store(stored, begun.header.recording_id)) == UPLOAD_PIECE, "the first piece came, the second did not"
+    cable.passed = 0
     assert await stored.app.state.mover.move_sealed() == 1
+    assert cable.passed < len(before) - UPLOAD_PIECE + 100_000, "the first was not sent again"
     assert not stored.app.state.mover.is_silent
     assert not begun.path.exists()
-    assert bytes(obstore.get(stored.app.state.vault.storage.store, f"{begun.header.recording_id}/1.rec").bytes()) == before
+    assert in_store(stored, begun.header.recording_id) == before
     assert await faults(stored) == []
+
+
+async def test_what_broke_off_in_the_store_and_is_not_ours_is_never_taken_for_the_recording(stored: Running, cable: Wire) -> None:
+    begun = await recorded.sealed(stored.app.state, "lesson-1", BIG)
+    store, first = stored.app.state.vault.storage.store, f"{begun.header.recording_id}/1.rec/000000000000"
+    obstore.put(store, first, bytes(UPLOAD_PIECE), use_multipart=False)
+    assert await stored.app.state.mover.move_sealed() == 0
+    assert begun.path.exists()
+    assert stored.app.state.mover.refused == {(begun.header.recording_id, 1)}
+
+
+async def test_what_an_earlier_version_stored_as_one_object_is_read_moved_and_deleted(stored: Running) -> None:
+    begun = await recorded.sealed(stored.app.state, "lesson-1", BIG)
+    before, vault, recording_id = begun.path.read_bytes(), stored.app.state.vault, begun.header.recording_id
+    obstore.put(vault.storage.store, f"{recording_id}/1.rec", before)
+    assert await stored.app.state.mover.move_sealed() == 1
+    assert names(stored) == {f"{recording_id}/1.rec"}
+    with reader.PartFile(vault.place(recording_id, 1)) as opened:
+        assert opened.read(0, opened.size) == before
+    await vault.storage.delete(recording_id, 1)
+    assert names(stored) == set()
+
+
+async def test_a_part_is_read_across_the_objects_that_it_is(stored: Running) -> None:
+    begun = await recorded.sealed(stored.app.state, "lesson-1", BIG)
+    before = begun.path.read_bytes()
+    await stored.app.state.mover.move_sealed()
+    there = stored.app.state.vault.place(begun.header.recording_id, 1).open()
+    assert isinstance(there, StoredBytes)
+    edge, end = UPLOAD_PIECE, len(before)
+    spans = [(0, 10), (edge - 5, 10), (edge, 10), (edge - 5, edge), (0, end), (end - 5, 5), (edge + 7, 0)]
+    assert there.size == end
+    assert there.read_all(spans) == [before[offset:offset + count] for offset, count in spans]
+    assert [there.read(*span) for span in [*spans, (end - 5, 50), (end, 5)]] == [
+        before[offset:offset + count] for offset, count in [*spans, (end - 5, 50), (end, 5)]]
+    there.close()
 
 
 async def test_a_store_that_is_down_is_told_in_plain_words_and_the_recording_is_not_lost(stored: Running, cable: Wire) -> None:
@@ -140,7 +184,7 @@ async def test_deleting_reaches_the_store_as_well_as_the_disk(stored: Running, c
     cable.cut_after = None
     for _ in range(2):  # it is safe to repeat
         await stored.app.state.vault.storage.delete(gone_id, 1)
-    assert names(stored) == {f"{kept.header.recording_id}/1.rec"}
+    assert names(stored) == {f"{kept.header.recording_id}/1.rec/000000000000"}
     assert not still_here.path.exists()
 
 
@@ -222,6 +266,20 @@ def test_access_that_cannot_work_or_is_not_private_is_refused_at_the_start(tmp_p
     path.chmod(0o644)
     with pytest.raises(Exception, match="chmod 600"):
         s3("s3://school/folder", path)
+
+
+async def test_a_back_up_whose_connection_breaks_goes_on_where_it_was(school: Running, cable: Wire, tmp_path: Path) -> None:
+    for number in range(2):
+        await recorded.sealed(school.app.state, f"lesson-{number}", BIG)
+    places = Places(f"s3://school/{tmp_path.name}", f"s3://school/{tmp_path.name}-keys", access_file(tmp_path, cable.port))
+    cable.cut_after = 22 << 20
+    with pytest.raises(TargetSilent):
+        await asyncio.to_thread(places.save, school)
+    sent, cable.cut_after, cable.passed = cable.passed, None, 0
+    made = await asyncio.to_thread(places.save, school)
+    assert made.recordings == 2
+    assert cable.passed < (24 << 20) - sent + UPLOAD_PIECE + (3 << 20), "what was there was not sent again"
+    assert await command.tried(places.opened(), tmp_path / "tried", school.clock) == []
 
 
 async def test_a_recording_in_the_store_is_in_the_back_up_as_well(stored: Running, tmp_path: Path) -> None:
