@@ -28,6 +28,7 @@ import lessons.live.now as lesson_now
 import lessons.live.socket as lesson_socket
 import lessons.one_to_one.pages as one_to_one_pages
 import lessons.pages as lessons_pages
+import lessons.practice.pages as lesson_practice
 import mobile_api.once as mobile_once
 import mobile_api.pwa.pages as parents_app
 import mobile_api.route as mobile_route
@@ -37,6 +38,7 @@ import recordings.ending.pages as ending_pages
 import recordings.grants.pages as grants_pages
 import recordings.marks.pages as marks_pages
 import recordings.pages as recordings_pages
+import recordings.practice.pages as practice_pages
 import recordings.told.pages as told_pages
 import service.calls.line as call_line
 import service.calls.pages as calls_pages
@@ -62,6 +64,7 @@ from recordings import keycopies
 from recordings.commands import recover as recover_recordings
 from recordings.ending import destruction, recovery
 from recordings.moving import Mover
+from recordings.practice import commands as practice
 from recordings.preparation.commands import Preparations, prepare_all
 from recordings.shelf import Shelf
 from recordings.storage import storage_of
@@ -127,6 +130,8 @@ ROUTERS = (
     marks_pages.router,
     grants_pages.router,
     told_pages.router,
+    practice_pages.router,
+    lesson_practice.router,
     attendance_pages.router,
     engagement_pages.router,
     selftest_pages.router,
@@ -174,7 +179,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.frame = frame
     app.state.notices = (banners.on_page, agreements_signing.notice)
     app.state.banners = (safeguarding_pages.banners, reopening_pages.banners, attention_pages.banners, ending_pages.banners,
-                         grants_pages.banners, impact_pages.banners)
+                         grants_pages.banners, practice_pages.banners, impact_pages.banners)
     app.state.health = (backup_health.tiles, call_health.tiles)
     app.state.of_lesson = sweep.of_lesson
     app.state.bell = banners.Bell()
@@ -310,6 +315,7 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     yield "escalation", lambda: jobs.every(escalation.EVERY, lambda: escalation.pass_on(state.database, state.clock))
     yield "review", lambda: jobs.every(sweep.EVERY, lambda: sweep.sweep(state.database, state.clock))
     yield "destruction", lambda: jobs.every(60, destroy)
+    yield "teaching practice", lambda: jobs.every(60, lambda: practice.keep_up(state.database, state.vault, state.clock))
     yield "recordings to the store", lambda: jobs.every(60, state.mover.move_sealed)
     yield "reminders", lambda: jobs.every(3_600, lambda: remind(state))
     yield "leadership", lambda: jobs.every(3_600, lambda: tell_leadership(state))
