@@ -35,6 +35,7 @@ import mobile_api.route as mobile_route
 import mobile_api.routes as mobile_routes
 import recordings.ending.key_pages as key_pages
 import recordings.ending.pages as ending_pages
+import recordings.erasure.pages as erasure_pages
 import recordings.grants.pages as grants_pages
 import recordings.marks.pages as marks_pages
 import recordings.pages as recordings_pages
@@ -125,6 +126,7 @@ ROUTERS = (
     impact_pages.router,
     breaches_pages.router,
     ending_pages.router,
+    erasure_pages.router,
     key_pages.router,
     recordings_pages.router,
     marks_pages.router,

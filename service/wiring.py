@@ -19,6 +19,7 @@ from lessons.live.registry import cut_off, refresh_rooms, refresh_rooms_of, with
 from lessons.one_to_one.commands import cancel_what_is_to_come
 from recordings import events as recordings
 from recordings.ending import events as endings
+from recordings.erasure import events as erasures
 from recordings.forgetting import forget_key
 from recordings.practice import commands as practice
 from recordings.practice import events as practices
@@ -63,7 +64,7 @@ CALLS_SOMEBODY: tuple[type[Event], ...] = (
     safeguarding.AlertClosed, safeguarding.AlertPassedOn, safeguarding.AlertHandedOver, safeguarding.AlertReleased,
     safeguarding.AlertReopened, safeguarding.AlertResumed, attention.LessonNeedsAttention, attention.AttentionTaken,
     attention.AttentionOver, approvals.OneToOneApproved, approvals.OneToOneRefused, approvals.OneToOneWithdrawn,
-    endings.HoldStepTaken, LessonsReopened, ImpactReviewed, people.SignedOut, people.SessionsEnded, people.RolesChanged,
+    endings.HoldStepTaken, erasures.ErasureDecided, erasures.ErasureAnswered, LessonsReopened, ImpactReviewed, people.SignedOut, people.SessionsEnded, people.RolesChanged,
     people.PersonLeft, recordings.RecordingViewed, practices.PracticeAsked, practices.PracticeAgreed, practices.PracticeEnded,
 )
 """Or calls them no longer; and who is signed out is not kept waiting for news."""

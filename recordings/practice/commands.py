@@ -95,6 +95,12 @@ async def _end(session: AsyncSession, actor: Actor, plan: Plan, now: datetime) -
         await destruction.begin(session, actor, recording_id=plan.id, why=OVER, now=now)
 
 
+async def end_of_lesson(session: AsyncSession, actor: Actor, lesson_id: str, now: datetime) -> None:
+    """The lesson's own recording is erased early: what was made of it is not there for longer."""
+    if plan := await queries.of_lesson(session, actor.school_id, lesson_id):
+        await _end(session, actor, plan, now)
+
+
 async def end_all(session: AsyncSession, actor: Actor, now: datetime) -> int:
     """End every one of the school, such as after a restore: what families said since the back-up is not known."""
     plans = await queries.open_plans(session, actor.school_id)

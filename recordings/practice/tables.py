@@ -1,4 +1,4 @@
-"""Lessons that are also kept for teaching practice, which adults agreed, and who watched. Migration 0021 keeps what is written."""
+"""Lessons that are also kept for teaching practice, which adults agreed, and who watched. Migration 0021 keeps all of it."""
 
 from datetime import datetime
 
