@@ -64,8 +64,9 @@ CALLS_SOMEBODY: tuple[type[Event], ...] = (
     safeguarding.AlertClosed, safeguarding.AlertPassedOn, safeguarding.AlertHandedOver, safeguarding.AlertReleased,
     safeguarding.AlertReopened, safeguarding.AlertResumed, attention.LessonNeedsAttention, attention.AttentionTaken,
     attention.AttentionOver, approvals.OneToOneApproved, approvals.OneToOneRefused, approvals.OneToOneWithdrawn,
-    endings.HoldStepTaken, erasures.ErasureDecided, erasures.ErasureAnswered, LessonsReopened, ImpactReviewed, people.SignedOut, people.SessionsEnded, people.RolesChanged,
-    people.PersonLeft, recordings.RecordingViewed, practices.PracticeAsked, practices.PracticeAgreed, practices.PracticeEnded,
+    endings.HoldStepTaken, LessonsReopened, ImpactReviewed, people.SignedOut, people.SessionsEnded, people.RolesChanged,
+    people.PersonLeft, recordings.RecordingViewed, erasures.ErasureDecided, erasures.ErasureAnswered,
+    practices.PracticeAsked, practices.PracticeAgreed, practices.PracticeEnded,
 )
 """Or calls them no longer; and who is signed out is not kept waiting for news."""
 CLOSING: dict[type[Event], tuple[Closing, ...]] = {

@@ -60,14 +60,18 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, lesson_id
     standing = await queries.of_lesson(session, actor.school_id, lesson_id)
     if standing is not None and refusal is None:
         return see_other(f"/practice/{standing.id}")
-    if refusal is None:
-        try:
-            rules.check_can_be_kept(lesson)
-        except Conflict as closed:
-            refusal = closed
     staff = await people.holders(session, actor.school_id, rules.MENTORS)
     return await render(
         request, "lessons/practice/ask.html", 422 if request.method == "POST" else 200, title="Keep for teaching practice",
-        lesson=lesson, errors=words(refusal) if refusal else {}, mentor=mentor, may_ask=not isinstance(refusal, Conflict),
+        lesson=lesson, errors=words(refusal) if refusal else {}, mentor=mentor, closed=_closed(lesson),
         colleagues=[(one.id, one.name) for one in staff if one.id not in lesson.teachers],
     )
+
+
+def _closed(lesson: Lesson) -> str:
+    """Why this lesson cannot be kept, in words; empty where it can."""
+    try:
+        rules.check_can_be_kept(lesson)
+    except Conflict as closed:
+        return closed.message
+    return ""

@@ -44,10 +44,10 @@ async def endings(request: Request, actor: Reader, session: Reading, now: Now) -
     found, tasks = await queries.endings(session, actor, now, zone), await queries.tasks(session, actor.school_id, now, zone)
     names = await people.people(session, actor.school_id, {task.done_by for task in tasks})
     return await render(
-        request, "recordings/ending/list.html", title="Destroyed and due", found=found, waits=waits, erasures=await erasures.waiting(session, actor),
-        may_erase=actor.is_any(DECIDERS), tasks=tasks, names=names,
+        request, "recordings/ending/list.html", title="Destroyed and due", found=found, waits=waits, tasks=tasks, names=names,
         late=sum(each.is_late for each in found), kinds=KIND_WORDS, items=ITEM_WORDS, links=LINKS, due_at=rules.due_at,
         year=rules.school_year(rules.today(now, zone)), zone=zone, knows=actor.is_any(CIRCLE),
+        erasures=await erasures.waiting(session, actor), may_erase=actor.is_any(DECIDERS),
     )
 
 

@@ -247,7 +247,7 @@ async def test_only_who_teaches_it_or_leads_asks_and_the_teacher_agrees_to_what_
         assert (await hall.post(f"{practice.page}/agree")).status_code == 303
 
 
-async def test_what_a_concern_or_a_hold_is_about_is_nobodys_practice_and_nobody_learns_it(made: tuple[Practice, Recorded]) -> None:
+async def test_what_a_concern_is_about_is_nobodys_practice_and_nobody_learns_it(made: tuple[Practice, Recorded]) -> None:
     practice, recorded = made
     school = practice.school
     view = (await practice.watch(practice.hall, school.person("teacher"))).headers["location"]
