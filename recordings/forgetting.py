@@ -13,6 +13,8 @@ from service.foundation.events import Actor
 
 
 def forget_key(state: Any, event: DestructionBegun | RecordingKeyDestroyed, actor: Actor) -> None:
-    """Overwrite the key where somebody watches the recording, and where it is prepared, whose decoder is killed."""
+    """Overwrite the key where somebody watches the recording, where it is copied for teaching practice, and where it is prepared,
+    whose decoder is killed."""
     review.forget(state.shelf, event.recording_id, is_gone=isinstance(event, RecordingKeyDestroyed))
     state.preparations.forget(event.recording_id)
+    state.copying.forget(event.recording_id)

@@ -66,6 +66,7 @@ from recordings.commands import recover as recover_recordings
 from recordings.ending import destruction, recovery
 from recordings.moving import Mover
 from recordings.practice import commands as practice
+from recordings.practice.copying import Copying
 from recordings.preparation.commands import Preparations, prepare_all
 from recordings.shelf import Shelf
 from recordings.storage import storage_of
@@ -196,6 +197,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.parents_app = Shell()
     app.state.crowd = Crowd()
     app.state.preparations = Preparations()
+    app.state.copying = Copying()
     app.state.roster_turn = asyncio.Lock()
     app.state.templates = web.templates(TEMPLATES)
     app.state.templates.filters["role"] = rules.ROLE_WORDS.__getitem__
@@ -310,6 +312,9 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     async def prepare() -> None:
         await prepare_all(state.database, state.vault, state.clock, state.preparations)
 
+    async def practise() -> None:
+        await practice.keep_up(state.database, state.vault, state.clock, state.copying)
+
     yield "preparations", lambda: jobs.every(60, prepare)
     yield "seen", lambda: jobs.every(10, lambda: keep_seen(state))
     yield "mail", lambda: mail.run(state.database, state.post, state.clock, address)
@@ -317,7 +322,7 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     yield "escalation", lambda: jobs.every(escalation.EVERY, lambda: escalation.pass_on(state.database, state.clock))
     yield "review", lambda: jobs.every(sweep.EVERY, lambda: sweep.sweep(state.database, state.clock))
     yield "destruction", lambda: jobs.every(60, destroy)
-    yield "teaching practice", lambda: jobs.every(60, lambda: practice.keep_up(state.database, state.vault, state.clock))
+    yield "teaching practice", lambda: jobs.every(60, practise)
     yield "recordings to the store", lambda: jobs.every(60, state.mover.move_sealed)
     yield "reminders", lambda: jobs.every(3_600, lambda: remind(state))
     yield "leadership", lambda: jobs.every(3_600, lambda: tell_leadership(state))

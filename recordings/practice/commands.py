@@ -16,7 +16,7 @@ from recordings.ending import queries as endings
 from recordings.format import Header, Manifest
 from recordings.keystore import Part
 from recordings.practice import queries, rules
-from recordings.practice.copying import Copy, copy
+from recordings.practice.copying import Copy, Copying, copy
 from recordings.practice.events import PracticeAgreed, PracticeAsked, PracticeEnded, PracticeMade, PracticeViewed
 from recordings.practice.rules import Lesson, Plan, Shown, State, Verdict
 from recordings.practice.tables import PracticeAdult, PracticePlan, PracticeView
@@ -125,48 +125,52 @@ async def look_again(session: AsyncSession, event: OfFamily, actor: Actor) -> No
 # -- making it -----------------------------------------------------------------------------------------------------------------
 
 
-async def keep_up(database: Database, vault: Vault, clock: Clock) -> int:
+async def keep_up(database: Database, vault: Vault, clock: Clock, copying: Copying) -> int:
     """Each minute: end what may not stay, make what may be made. Returns how many were made. Safe to repeat."""
     async with database.reading() as session:
         plans = await queries.open_plans(session)
-    return sum([await _try(database, vault, clock, plan) for plan in plans])
+    return sum([await _try(database, vault, clock, copying, plan) for plan in plans])
 
 
-async def _try(database: Database, vault: Vault, clock: Clock, plan: Plan) -> bool:
+async def _try(database: Database, vault: Vault, clock: Clock, copying: Copying, plan: Plan) -> bool:
     try:
         async with database.reading() as session:
             found = await queries.judged(session, plan, clock.now())
         if found is Verdict.NO:
-            async with database.writing() as session:
-                now_so = await queries.plan(session, plan.school_id, plan.id)
-                if now_so.ended_at is None and await queries.judged(session, now_so, clock.now()) is Verdict.NO:
-                    await _end(session, system(plan.school_id), now_so, clock.now())
-        elif found is Verdict.YES and not plan.is_made:
-            return await _make(database, vault, clock, plan)
+            await _end_if_so(database, clock, plan)
+        return found is Verdict.YES and not plan.is_made and await _make(database, vault, clock, copying, plan)
     except Exception as error:
         # Without the traceback: its variables are keys and plain sound. The next minute tries again, for a week.
         log.error("practice.failed", plan=plan.id, error=type(error).__name__)
-    return False
+        return False
 
 
-async def _make(database: Database, vault: Vault, clock: Clock, plan: Plan) -> bool:
+async def _end_if_so(database: Database, clock: Clock, plan: Plan) -> None:
+    async with database.writing() as session:
+        now_so = await queries.plan(session, plan.school_id, plan.id)
+        if now_so.ended_at is None and await queries.judged(session, now_so, clock.now()) is Verdict.NO:
+            await _end(session, system(plan.school_id), now_so, clock.now())
+
+
+async def _make(database: Database, vault: Vault, clock: Clock, copying: Copying, plan: Plan) -> bool:
     """Copy the parts under new keys; keys and rows are written together, where everybody still says yes."""
     async with database.reading() as session:
         details = await recordings.recording(session, plan.school_id, plan.lesson_id)
         there = await queries.shown(session, plan)
     if not details.can_be_watched:
         return False
-    copies = _copies(plan, details, vault)
+    copies, is_kept = _copies(plan, details, vault), False
     try:
-        await asyncio.to_thread(vault.remove_folder, plan.id)  # what an earlier try left
-        manifests = await asyncio.to_thread(_copy_all, vault, details, copies, there, clock.now())
+        await asyncio.to_thread(vault.remove_folder, plan.id)  # what a process that died left
+        manifests = await asyncio.to_thread(_copy_all, vault, details, copies, there, clock.now(), copying)
         async with database.writing() as session:
             is_kept = await _keep(session, vault, plan, details, copies, manifests, clock.now())
+    finally:
+        copying.forget(details.id)
+        wipe(*(each.key for each in copies.values()))
         if not is_kept:
             await asyncio.to_thread(vault.remove_folder, plan.id)
-        return is_kept
-    finally:
-        wipe(*(each.key for each in copies.values()))
+    return is_kept
 
 
 def _copies(plan: Plan, details: RecordingDetails, vault: Vault) -> dict[int, Copy]:
@@ -177,17 +181,16 @@ def _copies(plan: Plan, details: RecordingDetails, vault: Vault) -> dict[int, Co
     }
 
 
-def _copy_all(vault: Vault, details: RecordingDetails, copies: dict[int, Copy], there: Shown, now: datetime) -> list[Manifest]:
+def _copy_all(vault: Vault, details: RecordingDetails, copies: dict[int, Copy], there: Shown, now: datetime,
+              copying: Copying) -> list[Manifest]:
     found = []
     for part in details.parts:
         if part.part not in copies:
             continue
         key = part_key(details, part, vault)
-        try:
-            found.append(copy(vault.place(details.id, part.part), key, copies[part.part], there.children | there.adults,
-                              signer=vault.keys(details.school_id), now=now))
-        finally:
-            wipe(key)
+        copying.holds(details.id, key)
+        found.append(copy(vault.place(details.id, part.part), key, copies[part.part], there.children | there.adults,
+                          signer=vault.keys(details.school_id), now=now))
     return found
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from recordings import durable, seal
 from recordings.format import Chain, Header, Kind, Manifest, NotARecording, Signer, as_json, decrypt, preamble
 from recordings.reader import Chunk, PartFile
-from recordings.secret import Key
+from recordings.secret import Key, wipe
 from recordings.storage import Place
 from recordings.writer import Durable, Index
 
@@ -23,6 +23,19 @@ NOTES = frozenset({"start", "presence", "open", "hold", "end"})
 """What a viewer has to know of the room: who was there, and when nothing was let through."""
 TOGETHER, REST = 16, 0.001
 """So many pieces, then a moment in which lessons that are on have the processor."""
+
+
+@dataclass
+class Copying:
+    """The keys of recordings that are being copied, so that a destruction overwrites them at once."""
+
+    _keys: dict[str, list[bytearray]] = field(default_factory=dict, repr=False)
+
+    def holds(self, recording_id: str, key: bytearray) -> None:
+        self._keys.setdefault(recording_id, []).append(key)
+
+    def forget(self, recording_id: str) -> None:
+        wipe(*self._keys.pop(recording_id, ()))
 
 
 @dataclass(frozen=True)
@@ -35,7 +48,8 @@ class Copy:
 
 
 def copy(source: Place, key: Key, to: Copy, people: frozenset[str], *, signer: Signer, now: datetime) -> Manifest:
-    """Copy one sealed part and seal the copy. Raises `ChunkDamaged` where the part is not what was sealed, and `OSError`."""
+    """Copy one sealed part and seal the copy. Raises `ChunkDamaged` where the part is not what was sealed, `KeyForgotten` where
+    it was destroyed meanwhile, and `OSError`."""
     with PartFile(source) as file, _Out(to) as out:
         sealed = file.manifest()
         if sealed is None:

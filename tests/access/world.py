@@ -473,7 +473,7 @@ async def _recordings(world: World, school_id: str) -> None:
         ("another's", recorded), ("theirs", inside), ("any", far)) for address in (
         "", "/keep", "/answer", "/release", "/review", "/referral", "/certificate", "/certificate.json")}
     erased = (("another's", "", recorded), ("theirs", "", inside), ("another's", "/answer", far), ("theirs", "/answer", inside))
-    world.ids |= {(relation, f"/endings/{{lesson_id}}/erasure{end} lesson_id"): which.lesson_id for relation, end, which in erased}
+    world.ids |= {(relation, f"/endings/{{lesson_id}}/erasure{end} lesson_id"): one.lesson_id for relation, end, one in erased}
     await _practice(world, school_id, far)
     grants = await _grants(world, school_id, recorded, inside)
     world.ids[("any", "/views/families/{view_id} view_id")] = views[Role.OFFICE].id

@@ -46,7 +46,7 @@ class Practice:
     async def minute(self) -> int:
         """What the service does every minute."""
         state = self.school.app.state
-        made = await commands.keep_up(state.database, state.vault, state.clock)
+        made = await commands.keep_up(state.database, state.vault, state.clock, state.copying)
         await destruction.reconcile(state.database, state.vault, state.clock)
         return made
 
