@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select, update
 
 from consent.rules import Purpose
+from consent.tables import ConsentResponse
 from recordings import proof
 from recordings.ending import destruction
 from recordings.keystore import Part
@@ -65,15 +67,24 @@ class Practice:
             return (await session.exec(select(Recording).where(Recording.kind == "teaching-practice"))).first()
 
 
-async def colleague(school: Running) -> str:
-    return school.person("senior_leader")
+async def every_family_allows_it(school: Running) -> None:
+    """The families of the class that has maths now, on paper."""
+    now = school.clock.now()
+    async with school.database.writing() as session:
+        links = (await session.exec(select(Guardianship).where(
+            col(Guardianship.child_id).in_(school.lesson()["pupil_ids"]), Guardianship.contact_order == 1))).all()
+        session.add_all(ConsentResponse(
+            school_id=link.school_id, child_id=link.child_id, purpose=Purpose.TEACHING_PRACTICE, answer="given",
+            respondent_id=link.guardian_id, route="paper", signed_on=now.date() - timedelta(2), recorded_by="system",
+            recorded_at=now - timedelta(2)) for link in links)
 
 
 @pytest.fixture
 async def planned(school: Running) -> AsyncIterator[Practice]:
     lesson = school.lesson()
+    await every_family_allows_it(school)
     async with await school.signed_in("teacher") as hall:
-        found = Practice(school, hall, lesson["id"], lesson["pupil_ids"], await colleague(school))
+        found = Practice(school, hall, lesson["id"], lesson["pupil_ids"], school.person("senior_leader"))
         asked = await hall.post(f"/lessons/{lesson['id']}/practice", data={"mentor": found.second})
         assert asked.status_code == 303, asked.text
         found.page = asked.headers["location"]
@@ -219,6 +230,7 @@ async def test_whoever_is_in_it_or_answers_for_it_ends_it_at_any_time(made: tupl
 
 async def test_nobody_asks_for_a_lesson_whose_families_do_not_all_allow_it(school: Running) -> None:
     lesson = school.lesson()
+    await every_family_allows_it(school)
     async with await school.signed_in("teacher") as hall:
         practice = Practice(school, hall, lesson["id"], lesson["pupil_ids"], "")
         await practice.says(lesson["pupil_ids"][0], False)
@@ -233,6 +245,7 @@ async def test_nobody_asks_for_a_lesson_whose_families_do_not_all_allow_it(schoo
 
 async def test_only_who_teaches_it_or_leads_asks_and_the_teacher_agrees_to_what_a_leader_asked(school: Running) -> None:
     lesson = school.lesson()
+    await every_family_allows_it(school)
     address = f"/lessons/{lesson['id']}/practice"
     for role, expected in (("support", 403), ("dsl", 403), ("parent", 403), ("office", 403)):
         async with await school.signed_in(role) as other:
