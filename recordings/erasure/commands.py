@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from recordings.ending import destruction
+from recordings.ending.rules import HoldChanged, check_reason
 from recordings.erasure import queries, rules
 from recordings.erasure.events import ErasureAnswered, ErasureDecided
 from recordings.erasure.queries import Asked
@@ -51,7 +52,7 @@ async def decide(session: AsyncSession, actor: Actor, lesson_id: str, wish: Wish
 async def check_answer(session: AsyncSession, actor: Actor, found: Asked) -> Request:
     """The request that waits, for somebody who may be its second person."""
     if found.waiting is None:
-        raise rules.HoldChanged()
+        raise HoldChanged()
     first = await people.actor(session, found.waiting.decided_by)
     rules.check_second(actor, found.waiting, first.roles if first else frozenset(), found.involved)
     return found.waiting
@@ -74,7 +75,7 @@ async def refuse(session: AsyncSession, actor: Actor, lesson_id: str, *, words: 
     request = found.waiting
     if request is None or actor.person_id != request.decided_by:
         request = await check_answer(session, actor, found)
-    await _answer(session, actor, found, request, agreed=False, words=rules.check_reason(words, "why"), grant="", now=now)
+    await _answer(session, actor, found, request, agreed=False, words=check_reason(words, "why"), grant="", now=now)
 
 
 async def _answer(session: AsyncSession, actor: Actor, found: Asked, request: Request, *, agreed: bool, words: str, grant: str,
