@@ -127,9 +127,10 @@ async def look_again(session: AsyncSession, event: OfFamily, actor: Actor) -> No
 
 async def keep_up(database: Database, vault: Vault, clock: Clock, copying: Copying) -> int:
     """Each minute: end what may not stay, make what may be made. Returns how many were made. Safe to repeat."""
-    async with database.reading() as session:
-        plans = await queries.open_plans(session)
-    return sum([await _try(database, vault, clock, copying, plan) for plan in plans])
+    async with copying.turn:
+        async with database.reading() as session:
+            plans = await queries.open_plans(session)
+        return sum([await _try(database, vault, clock, copying, plan) for plan in plans])
 
 
 async def _try(database: Database, vault: Vault, clock: Clock, copying: Copying, plan: Plan) -> bool:

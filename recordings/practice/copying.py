@@ -4,6 +4,7 @@ What is left out: chat, flags, and everything of anybody who is not among `peopl
 time. Nothing is promised before the seal: what breaks off is removed and made again.
 """
 
+import asyncio
 import json
 import os
 import time
@@ -27,8 +28,9 @@ TOGETHER, REST = 16, 0.001
 
 @dataclass
 class Copying:
-    """The keys of recordings that are being copied, so that a destruction overwrites them at once."""
+    """What this process copies, one at a time: the keys, so that a destruction overwrites them at once."""
 
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _keys: dict[str, list[bytearray]] = field(default_factory=dict, repr=False)
 
     def holds(self, recording_id: str, key: bytearray) -> None:

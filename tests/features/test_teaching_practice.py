@@ -97,7 +97,8 @@ async def planned(school: Running) -> AsyncIterator[Practice]:
 @pytest.fixture
 async def made(planned: Practice) -> tuple[Practice, Recorded]:
     recorded = await record_lesson(planned.school)
-    assert await planned.minute() == 1
+    await planned.minute()
+    assert await planned.copy() is not None
     return planned, recorded
 
 
@@ -206,14 +207,16 @@ async def test_it_is_not_made_before_every_adult_in_it_has_agreed(planned: Pract
     assert await planned.minute() == 0
     async with await planned.school.signed_in("headteacher") as head:
         assert (await head.post(f"{planned.page}/agree")).status_code == 303
-    assert await planned.minute() == 1
+    await planned.minute()
+    assert await planned.copy() is not None
 
 
 async def test_who_did_not_agree_in_a_week_is_not_asked_for_ever(planned: Practice) -> None:
     await record_lesson(planned.school, [planned.school.person("headteacher")])
     planned.school.clock.advance(7 * DAY)
     assert await planned.minute() == 0
-    assert "Gone" in (await planned.hall.get(planned.page)).text
+    async with await planned.school.signed_in("teacher") as hall:
+        assert "Gone" in (await hall.get(planned.page)).text
 
 
 @pytest.mark.parametrize("role", ["teacher", "headteacher", "dpo", "dsl"])
@@ -294,13 +297,13 @@ async def test_the_copy_has_its_own_key_and_the_sealed_words_of_the_school(made:
 
 async def test_it_is_destroyed_on_its_own_day(made: tuple[Practice, Recorded]) -> None:
     practice, _ = made
-    await practice.school.set_profile(retention_practice_days=30)
     copy = await practice.copy()
     assert copy is not None
     practice.school.clock.advance(31 * DAY)
     await practice.minute()
     assert not practice.school.app.state.vault.path(copy.id, 1).exists()
-    assert "Gone" in (await practice.hall.get(practice.page)).text
+    async with await practice.school.signed_in("teacher") as hall:
+        assert "Gone" in (await hall.get(practice.page)).text
 
 
 async def test_parents_are_told_that_it_was_watched_and_for_what(made: tuple[Practice, Recorded]) -> None:
