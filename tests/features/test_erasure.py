@@ -94,7 +94,7 @@ async def with_a_concern(school: Running, kept: Kept) -> None:
                       happened_on=now.date(), routed_to="dsl", lesson_id=kept.lesson_id)
         session.add(row)
         await session.flush()
-        session.add(ConcernEntry(school_id=row.school_id, concern_id=row.id, seq=1, kind="raised", words="A mark",
+        session.add(ConcernEntry(school_id=row.school_id, concern_id=row.id, seq=1, kind="said", words="A mark",
                                  added_by=row.raised_by, added_at=now))
 
 
