@@ -52,14 +52,14 @@ async def open_with(session: AsyncSession, school_id: str, child_id: str) -> lis
                         col(PracticePlan.lesson_id).in_(shows))
 
 
-async def listed(session: AsyncSession, actor: Actor) -> list[Plan]:
+async def listed(session: AsyncSession, actor: Actor, limit: int = 200) -> list[Plan]:
     """What is theirs, the newest lesson first; everything for those who answer for it."""
     if actor.is_any(rules.OVERSEERS):
-        return await _plans(session, PracticePlan.school_id == actor.school_id)
+        return (await _plans(session, PracticePlan.school_id == actor.school_id))[:limit]
     asked = select(PracticeAdult.plan_id).where(PracticeAdult.person_id == actor.person_id)
-    return await _plans(session, PracticePlan.school_id == actor.school_id, or_(
+    return (await _plans(session, PracticePlan.school_id == actor.school_id, or_(
         PracticePlan.teacher_id == actor.person_id, PracticePlan.mentor_id == actor.person_id,
-        PracticePlan.asked_by == actor.person_id, col(PracticePlan.id).in_(asked)))
+        PracticePlan.asked_by == actor.person_id, col(PracticePlan.id).in_(asked))))[:limit]
 
 
 async def _plans(session: AsyncSession, *wanted: object) -> list[Plan]:
@@ -67,7 +67,7 @@ async def _plans(session: AsyncSession, *wanted: object) -> list[Plan]:
         select(PracticePlan, Recording.id, Destruction.recording_id)
         .join(Recording, col(Recording.id) == PracticePlan.id, isouter=True)
         .join(Destruction, col(Destruction.recording_id) == PracticePlan.id, isouter=True)
-        .where(*wanted).order_by(col(PracticePlan.starts_at).desc()).limit(200)  # type: ignore[arg-type]
+        .where(*wanted).order_by(col(PracticePlan.starts_at).desc())  # type: ignore[arg-type]
     )).all()
     adults = (await session.exec(select(PracticeAdult).where(
         col(PracticeAdult.plan_id).in_([row.id for row, _, _ in rows])))).all()
