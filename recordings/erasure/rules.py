@@ -94,12 +94,12 @@ def checked(wish: Wish, earlier: Sequence[Request]) -> Wish:
     wrong = {}
     if wish.asker not in set(Asker):
         wrong["asker"] = "Choose who asked"
-    if wish.erases is None:
-        wrong["answer"] = "Choose what you decide"
     try:
         check_reason(wish.words)
     except Invalid as refusal:
         wrong |= refusal.fields
+    if wish.erases is None:
+        wrong["answer"] = "Choose what you decide"
     if wrong:
         raise Invalid(fields=wrong)
     return wish
