@@ -24,6 +24,7 @@ from lessons.guests import queries as guests
 from lessons.guests.rules import DECIDE
 from lessons.guests.rules import State as Visit
 from lessons.tables import Lesson, LessonAdult
+from recordings.rules import Kind
 from recordings.tables import Recording
 from service.foundation import mail
 from service.foundation.events import LEADERS, SAFEGUARDING, Role
@@ -139,7 +140,7 @@ async def _technical(session: AsyncSession, school_id: str, today: date, machine
     """A fault of a recording once, what goes on each day until it is mended."""
     technicians = frozenset(one.id for one in await queries.holders(session, school_id, frozenset({Role.TECHNICIAN})))
     faults = (await session.exec(select(Recording.id).where(
-        Recording.school_id == school_id, Recording.outcome == "incomplete",
+        Recording.school_id == school_id, Recording.outcome == "incomplete", Recording.kind != Kind.TEACHING_PRACTICE,
         col(Recording.ended_at) > session.info["clock"].now() - FAULT_IS_NEWS))).all()
     found = [Notice(technicians, "S4", recording, "recording") for recording in faults]
     lasting = {"disk": machine.disk_left < DISK_LEFT, "self-test": machine.self_test_fails}

@@ -278,7 +278,7 @@ class Viewed(BaseModel):
     on: date
     role: Literal["a safeguarding lead", "a member of staff"]
     minutes: int | None = Field(None, description="Where they were allowed some minutes only: how many.")
-    reason: Literal["flag", "complaint", "concern", "police"]
+    reason: Literal["flag", "complaint", "concern", "police", "practice"]
 
 
 class Views(BaseModel):

@@ -154,6 +154,8 @@ async def end(session: AsyncSession, actor: Actor, *, recording_id: str, now: da
 async def check_may_watch(session: AsyncSession, actor: Actor, recording: queries.RecordingDetails,
                           in_it: frozenset[str] = frozenset()) -> None:
     """Raise unless this person may watch the whole recording. `in_it`: whom it shows besides those who were admitted."""
+    if recording.is_for_practice:
+        raise NotFound()  # the safeguarding team has the lesson's own; this one is for nothing else (policy: RE1)
     rules.check_may_watch(actor, recording.participants | in_it, await granted.subjects(session, recording))
 
 

@@ -20,13 +20,14 @@ EVERY = 1.0
 
 
 def forget_key(state: Any, event: DestructionBegun | RecordingKeyDestroyed, actor: Actor) -> None:
-    """Overwrite the key where somebody watches the recording, and where it is prepared, whose decoder is killed."""
+    """Overwrite the key where somebody watches the recording, where it is copied for teaching practice, and where it is prepared,
+    whose decoder is killed."""
     _forget(state, event.recording_id, is_gone=isinstance(event, RecordingKeyDestroyed))
 
 
 async def look(state: Any) -> None:
     """Forget what is open here and is destroyed in the database: that cannot be taken back, whoever began it."""
-    held = state.shelf.held | state.preparations.making.keys()
+    held = state.shelf.held | state.preparations.making.keys() | state.copying.held
     if not held:
         return
     async with state.database.glance() as session:
@@ -45,3 +46,4 @@ async def check_still_there(state: Any, watched: Review) -> None:
 def _forget(state: Any, recording_id: str, *, is_gone: bool) -> None:
     review.forget(state.shelf, recording_id, is_gone=is_gone)
     state.preparations.forget(recording_id)
+    state.copying.forget(recording_id)

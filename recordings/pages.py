@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Query, Request
@@ -12,6 +13,7 @@ from recordings.grants import queries as granted
 from recordings.grants import rules as grants
 from recordings.grants.window import limited
 from recordings.marks import queries as marks
+from recordings.practice import commands as practice
 from recordings.preparation import queries as prepared_queries
 from recordings.preparation import rules as preparing
 from recordings.review import Review
@@ -109,12 +111,15 @@ async def _granted(
 
 
 async def _opened(request: Request, actor: Watcher, session: Reading, now: Now, lesson_id: str, view_id: str) -> Review:
-    """Under a grant there is only what it names, for as long as it stands."""
+    """Under a grant there is only what it names, for as long as it stands; for teaching practice, while everybody says yes."""
     view = await queries.grant(session, actor.school_id, view_id)
     details = await queries.recording(session, actor.school_id, lesson_id)
     if view is None or not rules.is_in_force(view, actor, details.id, now):
         raise NotFound()
     state = request.app.state
+    if details.is_for_practice:
+        await practice.check_watches(session, actor, details.id, now)
+        return replace(await review.open_review(details, state.vault, state.shelf), is_whole=False)
     if view.by_grant:
         named = await granted.grant(session, actor.school_id, view.by_grant)
         if not named.is_served(now) or actor.person_id in await granted.subjects(session, details):
@@ -129,6 +134,8 @@ Granted = Annotated[Review, Depends(_granted, scope="function")]
 
 
 async def _whole(watched: Granted, actor: Reviewer) -> Review:
+    if not watched.is_whole:
+        raise NotFound()
     rules.check_may_watch(actor, watched.details.participants, ())  # a subject was given no `Review`
     return watched
 
@@ -167,11 +174,18 @@ async def show_player(
         voices=lines.voices(watched, names, school.zone),
         chat=[(message, clock(message.at_ms), review.name(names, message.person_id))
               for message in watched.facts.chat if message.outcome == "delivered"],
-        role=next((words for role, words in ROLE_WORDS.items() if role in actor.roles), "by grant"),
+        role=_role(actor, details), back=f"/practice/{details.id}" if details.is_for_practice else "/recordings",
         notes=notes, clips=clips, clip=next((each for each in clips if each.number == clip), None),
         who={author: review.name(names, author) for author in authors},
         preparation=await _preparation(request, session, details.id), wrong=wrong or {}, given=given or {},
     )
+
+
+def _role(actor: Actor, details: queries.RecordingDetails) -> str:
+    """What the watermark says beside the name."""
+    if details.is_for_practice:
+        return "teaching practice"
+    return next((words for role, words in ROLE_WORDS.items() if role in actor.roles), "by grant")
 
 
 @router.get(VIEW + "/tracks")

@@ -9,8 +9,9 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from recordings.ending.tables import Destruction
 from recordings.format import Header
+from recordings.practice.tables import PracticeView
 from recordings.reader import read_manifest
-from recordings.rules import Grant
+from recordings.rules import Grant, Kind
 from recordings.tables import Recording, RecordingKey, RecordingPart, RecordingParticipant, RecordingView
 from service.foundation.errors import NotFound
 
@@ -53,6 +54,11 @@ class RecordingDetails:
     main_id: str = ""
     rooms: tuple[tuple[str, str], ...] = ()
     kind: str = "lesson"
+
+    @property
+    def is_for_practice(self) -> bool:
+        """Whether it is there for teaching practice, and for nothing else."""
+        return self.kind == Kind.TEACHING_PRACTICE
 
     @property
     def is_destroyed(self) -> bool:
@@ -99,7 +105,8 @@ class OpenPart:
 async def listing(session: AsyncSession, school_id: str, person_id: str, limit: int = 200) -> list[Listed]:
     """The newest recordings of a school, newest first, as `person_id` may see them."""
     rows = (await session.exec(
-        select(Recording).where(Recording.school_id == school_id, Recording.main_id == "")
+        select(Recording).where(Recording.school_id == school_id, Recording.main_id == "",
+                                Recording.kind != Kind.TEACHING_PRACTICE)
         .order_by(col(Recording.starts_at).desc()).limit(limit)
     )).all()
     took_part = select(Recording.lesson_id, Recording.main_id).join(
@@ -164,10 +171,18 @@ async def views(session: AsyncSession, recording_id: str) -> list[Watched]:
 
 
 async def grant(session: AsyncSession, school_id: str, view_id: str) -> Grant | None:
+    """One view, of a lesson's recording or of one for teaching practice."""
     row = await session.get(RecordingView, view_id)
-    if row is None or row.school_id != school_id:
+    if row is None:
+        practice = await session.get(PracticeView, view_id)
+        return _of_practice(practice) if practice and practice.school_id == school_id else None
+    if row.school_id != school_id:
         return None
     return Grant(row.recording_id, row.person_id, row.session_id, row.granted_at, row.expires_at, row.grant_id)
+
+
+def _of_practice(row: PracticeView) -> Grant:
+    return Grant(row.plan_id, row.person_id, row.session_id, row.granted_at, row.expires_at)
 
 
 async def unsealed(session: AsyncSession) -> list[OpenPart]:

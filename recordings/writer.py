@@ -95,7 +95,7 @@ class _End:
 
 
 @dataclass
-class _Index:
+class Index:
     entries: bytearray = field(default_factory=bytearray)
 
     def add(self, offset: int, record: bytes) -> None:
@@ -122,7 +122,7 @@ class Writer(threading.Thread):
         self._abandoned = False
         self._queue: queue.Queue[Batch | _End] = queue.Queue(QUEUED_BATCHES)
         self._tracks: dict[int, _TrackState] = {}
-        self._index = _Index()
+        self._index = Index()
         self._rate = disk.Rate()
         self._records: list[bytes] = []
         self._size = 0

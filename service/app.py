@@ -28,15 +28,18 @@ import lessons.live.now as lesson_now
 import lessons.live.socket as lesson_socket
 import lessons.one_to_one.pages as one_to_one_pages
 import lessons.pages as lessons_pages
+import lessons.practice.pages as lesson_practice
 import mobile_api.once as mobile_once
 import mobile_api.pwa.pages as parents_app
 import mobile_api.route as mobile_route
 import mobile_api.routes as mobile_routes
 import recordings.ending.key_pages as key_pages
 import recordings.ending.pages as ending_pages
+import recordings.erasure.pages as erasure_pages
 import recordings.grants.pages as grants_pages
 import recordings.marks.pages as marks_pages
 import recordings.pages as recordings_pages
+import recordings.practice.pages as practice_pages
 import recordings.told.pages as told_pages
 import service.calls.line as call_line
 import service.calls.pages as calls_pages
@@ -62,6 +65,8 @@ from recordings import forgetting, keycopies
 from recordings.commands import recover as recover_recordings
 from recordings.ending import destruction, recovery
 from recordings.moving import Mover
+from recordings.practice import commands as practice
+from recordings.practice.copying import Copying
 from recordings.preparation.commands import Preparations, prepare_all
 from recordings.shelf import Shelf
 from recordings.storage import storage_of
@@ -122,11 +127,14 @@ ROUTERS = (
     impact_pages.router,
     breaches_pages.router,
     ending_pages.router,
+    erasure_pages.router,
     key_pages.router,
     recordings_pages.router,
     marks_pages.router,
     grants_pages.router,
     told_pages.router,
+    practice_pages.router,
+    lesson_practice.router,
     attendance_pages.router,
     engagement_pages.router,
     selftest_pages.router,
@@ -174,7 +182,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.frame = frame
     app.state.notices = (banners.on_page, agreements_signing.notice)
     app.state.banners = (safeguarding_pages.banners, reopening_pages.banners, attention_pages.banners, ending_pages.banners,
-                         grants_pages.banners, impact_pages.banners)
+                         grants_pages.banners, practice_pages.banners, impact_pages.banners)
     app.state.health = (backup_health.tiles, call_health.tiles)
     app.state.of_lesson = sweep.of_lesson
     app.state.bell = banners.Bell()
@@ -189,6 +197,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.parents_app = Shell()
     app.state.crowd = Crowd()
     app.state.preparations = Preparations()
+    app.state.copying = Copying()
     app.state.roster_turn = asyncio.Lock()
     app.state.templates = web.templates(TEMPLATES)
     app.state.templates.filters["role"] = rules.ROLE_WORDS.__getitem__
@@ -303,6 +312,9 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     async def prepare() -> None:
         await prepare_all(state.database, state.vault, state.clock, state.preparations)
 
+    async def practise() -> None:
+        await practice.keep_up(state.database, state.vault, state.clock, state.copying)
+
     yield "preparations", lambda: jobs.every(60, prepare)
     yield "seen", lambda: jobs.every(10, lambda: keep_seen(state))
     yield "mail", lambda: mail.run(state.database, state.post, state.clock, address)
@@ -311,6 +323,7 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     yield "review", lambda: jobs.every(sweep.EVERY, lambda: sweep.sweep(state.database, state.clock))
     yield "destroyed elsewhere", lambda: jobs.every(forgetting.EVERY, lambda: forgetting.look(state))
     yield "destruction", lambda: jobs.every(60, destroy)
+    yield "teaching practice", lambda: jobs.every(60, practise)
     yield "recordings to the store", lambda: jobs.every(60, state.mover.move_sealed)
     yield "reminders", lambda: jobs.every(3_600, lambda: remind(state))
     yield "leadership", lambda: jobs.every(3_600, lambda: tell_leadership(state))

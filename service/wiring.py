@@ -19,7 +19,10 @@ from lessons.live.registry import cut_off, refresh_rooms, refresh_rooms_of, with
 from lessons.one_to_one.commands import cancel_what_is_to_come
 from recordings import events as recordings
 from recordings.ending import events as endings
+from recordings.erasure import events as erasures
 from recordings.forgetting import forget_key
+from recordings.practice import commands as practice
+from recordings.practice import events as practices
 from recordings.preparation.commands import forget
 from service.calls import desk
 from service.calls import events as calls
@@ -62,7 +65,8 @@ CALLS_SOMEBODY: tuple[type[Event], ...] = (
     safeguarding.AlertReopened, safeguarding.AlertResumed, attention.LessonNeedsAttention, attention.AttentionTaken,
     attention.AttentionOver, approvals.OneToOneApproved, approvals.OneToOneRefused, approvals.OneToOneWithdrawn,
     endings.HoldStepTaken, LessonsReopened, ImpactReviewed, people.SignedOut, people.SessionsEnded, people.RolesChanged,
-    people.PersonLeft, recordings.RecordingViewed,
+    people.PersonLeft, recordings.RecordingViewed, erasures.ErasureDecided, erasures.ErasureAnswered,
+    practices.PracticeAsked, practices.PracticeAgreed, practices.PracticeEnded,
 )
 """Or calls them no longer; and who is signed out is not kept waiting for news."""
 CLOSING: dict[type[Event], tuple[Closing, ...]] = {
@@ -96,9 +100,10 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     **dict.fromkeys((people.PersonAdded, people.PersonReturned, people.PeopleStaged), (impact_commands.refuse_real_pupils,)),
     **dict.fromkeys((guests.GuestApproved, guests.GuestRefused, lessons.LessonApproved, lessons.LessonRefused, people.RoleAgreed,
                      people.RoleRefused, people.ProfileChanged, people.ProfileChangeRefused), (mails.tell_asker,)),
-    consents.ConsentRecorded: (consent_mails.tell_respondent, put_before_the_team),
+    consents.ConsentRecorded: (consent_mails.tell_respondent, put_before_the_team, practice.look_again),
     consents.ConsentWithdrawn: (consent_mails.tell_respondent, put_before_the_team, mails.place_ended,
-                                 families.tell_of_permission),
+                                 families.tell_of_permission, practice.look_again),
+    consents.ConsentCorrected: (practice.look_again,), consents.ConsentConflictClosed: (practice.look_again,),
     phones.PhoneAdded: (families.tell_of_phone,), phones.RefreshReused: (families.tell_of_phone,),
     calls.PersonalPhoneAsked: (call_mails.ask_to_decide,), calls.OwnPhoneUsedInEmergency: (call_mails.tell_leaders,),
     **dict.fromkeys((calls.PersonalPhoneApproved, calls.PersonalPhoneRefused, calls.PersonalPhoneEnded), (call_mails.answer,)),

@@ -19,6 +19,8 @@ from service.people.tables import School
 
 ANSWERED_FOR = frozenset({rules.DEFAULT})
 """The languages of the texts we bring that a person has read. Any other starts as a draft."""
+SAYS_MORE = {Purpose.TEACHING_PRACTICE: "Lessons can now be kept for this. Before, Chaperone only kept your answer."}
+"""Texts of ours that came to ask for more than they did: who said yes to the old one has not said yes to this (policy: CO2)."""
 
 
 async def begin(session: AsyncSession, event: SchoolFounded, actor: Actor) -> None:
@@ -48,6 +50,26 @@ async def seed(session: AsyncSession, school_id: str, now: datetime) -> None:
                 by = "system" if language in ANSWERED_FOR else ""
                 session.add(_text(row, language, text, "system", now, by))
         await publish(session, ConsentDocumentPublished(row.id, purpose, 1, False), system(school_id))
+    for purpose, changed in SAYS_MORE.items():
+        await _renew(session, school_id, purpose, changed, now)
+
+
+async def _renew(session: AsyncSession, school_id: str, purpose: Purpose, changed: str, now: datetime) -> None:
+    """A text that we brought and that now says more is replaced, and a yes to the old words ends. A school's own text stays."""
+    newest = (await session.exec(select(ConsentDocument).where(
+        ConsentDocument.school_id == school_id, ConsentDocument.purpose == purpose,
+    ).order_by(col(ConsentDocument.version).desc()))).first()
+    text = texts.default(purpose, rules.DEFAULT)
+    if newest is None or newest.published_by != "system" or text is None:
+        return
+    said = (await queries.hashes(session, newest.id)).get(rules.DEFAULT)
+    if said == rules.text_hash(purpose, newest.version, rules.DEFAULT, rules.tidied(text)):
+        return
+    row = ConsentDocument(id=new_id(), school_id=school_id, purpose=purpose, version=newest.version + 1, changed=changed,
+                          ends_answers_at=now, published_at=now, published_by="system")
+    session.add(row)
+    session.add(_text(row, rules.DEFAULT, text, "system", now, "system"))
+    await publish(session, ConsentDocumentPublished(row.id, purpose, row.version, True), system(school_id))
 
 
 def _text(document: ConsentDocument, language: str, text: rules.Text, writer: str, now: datetime, approver: str) -> ConsentText:

@@ -11,6 +11,7 @@ from lessons import proposals, queries, rules
 from lessons.guests import rules as guests
 from lessons.live import reading
 from lessons.pages.day import DAY
+from lessons.practice import pages as practice
 from lessons.queries import LessonView
 from service.calls.rules import CALLERS
 from service.foundation.crowd import Stage, in_turn
@@ -38,7 +39,7 @@ async def lesson(request: Request, lesson_id: str, actor: Anybody, session: Read
         names = await people.people(session, actor.school_id, known)
         return await render(
             request, "lessons/lesson.html", title=view.card.title, view=view, planned=planned,
-            may_ask_guest=guests.ASK,
+            may_ask_guest=guests.ASK, may_ask_practice=_may_ask_practice(view, actor),
             names={person.id: person.name for person in names.values()}, shown_address=rules.shown_address,
         )
     return await render(request, "lessons/pupil_lesson.html", title=view.card.title, view=view)
@@ -80,6 +81,12 @@ async def room(session: AsyncSession, actor: Actor, view: LessonView) -> dict[st
         },
         "problem": _problem(view, actor),
     }
+
+
+def _may_ask_practice(view: LessonView, actor: Actor) -> bool:
+    """Whether the page of teaching practice is for them: before the lesson begins, for who runs it or leads."""
+    is_ahead = view.card.stage is rules.Stage.PLANNED and not view.card.pupil_id
+    return is_ahead and view.may_change and actor.is_any(practice.ASKERS)
 
 
 MAY = ("microphone", "camera", "chat", "screen", "moderate", "stop")

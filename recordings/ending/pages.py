@@ -11,6 +11,8 @@ from recordings.ending import certificate, commands, queries, rules
 from recordings.ending.commands import Wanted
 from recordings.ending.queries import Hold
 from recordings.ending.rules import CIRCLE, ITEM_WORDS, READERS, STEP_WORDS, Item, Step
+from recordings.erasure import queries as erasures
+from recordings.erasure.rules import DECIDERS
 from recordings.rules import KIND_WORDS
 from service.foundation.banners import Banner
 from service.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
@@ -45,6 +47,7 @@ async def endings(request: Request, actor: Reader, session: Reading, now: Now) -
         request, "recordings/ending/list.html", title="Destroyed and due", found=found, waits=waits, tasks=tasks, names=names,
         late=sum(each.is_late for each in found), kinds=KIND_WORDS, items=ITEM_WORDS, links=LINKS, due_at=rules.due_at,
         year=rules.school_year(rules.today(now, zone)), zone=zone, knows=actor.is_any(CIRCLE),
+        erasures=await erasures.waiting(session, actor), may_erase=actor.is_any(DECIDERS),
     )
 
 
@@ -57,10 +60,10 @@ async def done(request: Request, actor: Certified, now: Now, item: str) -> Respo
 
 async def banners(session: AsyncSession, actor: Actor, now: Any) -> list[Banner]:
     """That somebody's second word is waited for, and to the headteacher that something is late."""
-    if not actor.is_any(CIRCLE | {Role.CHAIR}):
+    if not actor.is_any(READERS | {Role.CHAIR}):
         return []
     found = []
-    if await queries.waiting(session, actor, now):
+    if await erasures.waiting(session, actor) or await queries.waiting(session, actor, now):
         found.append(Banner("Decision", "A decision is waiting for you.", "/endings"))
     if Role.HEADTEACHER in actor.roles:
         zone = (await people.school(session, actor.school_id)).zone

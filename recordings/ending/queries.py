@@ -11,6 +11,7 @@ from recordings.ending import rules
 from recordings.ending.rules import Involved, Item, Standing, Step, Taken
 from recordings.ending.tables import Destruction, HoldStep, HousekeepingReview, RecoveryRecipient
 from recordings.grants import queries as granted
+from recordings.rules import Kind
 from recordings.tables import Recording, RecordingKey, RecordingPart, RecordingParticipant
 from service.foundation.errors import NotAllowed, NotFound
 from service.foundation.events import STAFF, Actor, Role
@@ -65,7 +66,7 @@ async def hold(session: AsyncSession, actor: Actor, lesson_id: str, now: datetim
     """How one recording is kept, for whoever may know; to others it does not exist. `lock`: nobody else decides meanwhile."""
     asked = select(Recording).where(Recording.school_id == actor.school_id, Recording.lesson_id == lesson_id)
     row = (await session.exec(asked.with_for_update() if lock else asked)).first()
-    if row is None:
+    if row is None or row.kind == Kind.TEACHING_PRACTICE:  # that ends when one family says so, and is no evidence
         raise NotFound()
     found = await involved(session, row)
     rules.check_in_circle(actor, found)

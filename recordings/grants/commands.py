@@ -16,7 +16,7 @@ from recordings.queries import RecordingDetails
 from recordings.tables import Recording
 from service.foundation import mail
 from service.foundation.bus import publish
-from service.foundation.errors import Invalid
+from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import SAFEGUARDING, Actor
 from service.people import queries as people
 from service.people import step_up
@@ -26,6 +26,8 @@ from service.people.step_up import Proof
 async def asked_about(session: AsyncSession, actor: Actor, lesson_id: str, person_id: str) -> RecordingDetails:
     """The recording, for somebody who may ask that `person_id` watches some of it; else NotFound."""
     details = await recordings.recording(session, actor.school_id, lesson_id)
+    if details.is_for_practice:
+        raise NotFound()
     person = await people.person(session, actor.school_id, person_id)
     rules.check_asks(actor, person_id, person.roles, details.participants)
     return details

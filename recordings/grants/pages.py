@@ -83,6 +83,8 @@ async def ask(request: Request, actor: Asker, session: Reading, now: Now, lesson
 async def _ask_page(request: Request, actor: Actor, session: AsyncSession, lesson_id: str, form: AskForm,
                     errors: Any = None) -> Response:
     details = await recordings.recording(session, actor.school_id, lesson_id)
+    if details.is_for_practice:
+        raise NotFound()
     colleagues = []
     if actor.is_any(rules.NAMERS) and actor.person_id not in details.participants:
         staff = await people.holders(session, actor.school_id, rules.WATCHERS)

@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from recordings.ending import queries as endings
 from recordings.ending.tables import HoldStep
 from recordings.grants.tables import RecordingGrant
+from recordings.practice.tables import PracticeView
 from recordings.tables import Recording, RecordingParticipant, RecordingView
 from recordings.told import rules
 from recordings.told.tables import ViewRelease
@@ -52,10 +53,18 @@ async def of_child(session: AsyncSession, actor: Actor, child_id: str, after: tu
     if after is not None:
         wanted.append(or_(col(RecordingView.granted_at) < after[0], (col(RecordingView.granted_at) == after[0]) & (
             col(RecordingView.id) < after[1])))
-    told = [(view, granted) for view, _, granted, judged in await _views(session, actor.school_id, *wanted)
-            if rules.is_told(judged)]
-    return [ToldView(view.id, view.granted_at, not view.grant_id, _minutes(granted), view.why)
-            for view, granted in told[:limit + 1]]
+    told = [ToldView(view.id, view.granted_at, not view.grant_id, _minutes(granted), view.why)
+            for view, _, granted, judged in await _views(session, actor.school_id, *wanted) if rules.is_told(judged)]
+    told += await _for_practice(session, child_id, after)
+    return sorted(told, key=lambda one: (one.at, one.id), reverse=True)[:limit + 1]
+
+
+async def _for_practice(session: AsyncSession, child_id: str, after: tuple[datetime, str] | None) -> list[ToldView]:
+    """Views of recordings for teaching practice: a family allowed each of them, so each is told."""
+    mine = select(RecordingParticipant.recording_id).where(RecordingParticipant.person_id == child_id)
+    rows = (await session.exec(select(PracticeView).where(col(PracticeView.plan_id).in_(mine)))).all()
+    return [ToldView(row.id, row.granted_at, False, None, rules.PRACTICE) for row in rows
+            if after is None or (row.granted_at, row.id) < after]
 
 
 def _minutes(granted: RecordingGrant | None) -> int | None:

@@ -6,6 +6,8 @@ hold, or of a lesson that a concern is about, stays hidden until the safeguardin
 
 from dataclasses import dataclass
 
+PRACTICE = "practice"
+"""Why a recording for teaching practice was watched: nothing else is a reason there, and nothing hides it."""
 PLAIN = frozenset({"flag", "complaint"})
 
 

@@ -11,6 +11,7 @@ from sqlmodel import col, select, update
 from lessons.guests import commands as guests
 from lessons.tables import CalendarFeed
 from recordings.grants import commands as grants
+from recordings.practice import commands as practice
 from service.calls import personal
 from service.foundation.bus import publish
 from service.foundation.db import Database
@@ -37,5 +38,6 @@ async def void(database: Database, state_id: str, made_at: datetime, now: dateti
             approvals = await revocation.end_all(session, actor, BECAUSE, now)
             passes = await guests.end_all(session, actor, BECAUSE, now)
             await grants.end_all(session, actor, now)
+            await practice.end_all(session, actor, now)
             await personal.end_all(session, actor, BECAUSE, now)
             await publish(session, SystemRestored(state_id, made_at.isoformat(), now.isoformat(), approvals, passes), actor)

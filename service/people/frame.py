@@ -12,7 +12,7 @@ from service.people import queries
 from service.people.rules import start_pages
 
 NAVIGATION = (
-    ("/today", "Today"), ("/lessons/plan", "Plan a lesson"), ("/one-to-one", "One-to-one"),
+    ("/today", "Today"), ("/lessons/plan", "Plan a lesson"), ("/one-to-one", "One-to-one"), ("/practice", "Teaching practice"),
     ("/lessons/waiting", "Approvals"), ("/live", "Live now"),
     ("/safeguarding", "Review"), ("/concerns", "Concerns"), ("/concerns/new", "Record a concern"),
     ("/safeguarding/one-to-ones", "One-to-ones"), ("/recordings", "Recordings"), ("/endings", "Destroyed and due"),

@@ -190,6 +190,13 @@ def _name(names: dict[str, people.PersonView], person_id: str) -> str:
     return names[person_id].full_name if person_id in names else "Chaperone"
 
 
+async def is_open_about(session: AsyncSession, school_id: str, lesson_ids: Collection[str]) -> bool:
+    """Whether an alert of one of these lessons is open, whoever may read it."""
+    return (await session.exec(select(Alert.id).where(
+        Alert.school_id == school_id, col(Alert.lesson_id).in_(lesson_ids), col(Alert.closed_at).is_(None)).limit(1),
+    )).first() is not None
+
+
 async def subjects(session: AsyncSession, school_id: str, lesson_ids: Collection[str]) -> frozenset[str]:
     """Who an alert of these lessons that is about a member of staff may be about: everybody of whom it is kept. They decide
     nothing about these lessons, and never watch them (policy: IN4)."""

@@ -123,6 +123,8 @@ def _given(world: World, path: str, relation: str, role: str) -> dict[str, Any]:
         "/roles/waiting/{request_id}": {"answer": "agree"},
         "/endings/{lesson_id}/keep": {"reason": "The police rang", "reference": "C-1", "review_on": "1/12/2026"},
         "/endings/{lesson_id}/answer": {"answer": "agree"},
+        "/endings/{lesson_id}/erasure": {"asker": "parent", "reason": "She asks for it", "answer": "keep"},
+        "/endings/{lesson_id}/erasure/answer": {"second": "refuse", "why": "It is needed"},
         "/endings/{lesson_id}/release": {"release_reason": "The case is closed"},
         "/endings/{lesson_id}/review": {"reason": "Still going on", "review_on": "1/12/2026"},
         "/endings/{lesson_id}/referral": {"referral": "Told the police", "reference": "C-1"},

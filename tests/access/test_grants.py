@@ -220,7 +220,7 @@ async def test_a_request_with_a_gap_comes_back_with_words(
 @pytest.mark.parametrize("why", ["performance management", "Teaching  Practice", "teaching-practice"])
 async def test_how_somebody_teaches_is_refused_to_the_dsl_too_and_kept(school: Running, recorded: Recorded, why: str) -> None:
     async with await school.signed_in("dsl") as dsl:
-        offered = (await dsl.get(recorded.page)).text
+        offered = (await dsl.get(recorded.page)).text.partition("<main")[2]  # the menu names a page of other recordings
         assert not re.search(r"teaching practice|performance", offered, re.IGNORECASE), "it is offered nowhere"
         answer = await dsl.post(recorded.page, data={"why": why})
     assert answer.status_code == 422

@@ -25,11 +25,14 @@ from lessons.tables import Lesson, LessonAdult, LessonLink
 from recordings import queries
 from recordings.ending import recovery
 from recordings.ending.tables import Destruction, HoldStep, RecoveryRecipient
+from recordings.erasure.tables import RecordingErasure
 from recordings.grants.tables import RecordingGrant
+from recordings.practice.pages import ADULTS
+from recordings.practice.tables import PracticeAdult, PracticePlan
 from recordings.preparation.aside import Writing
 from recordings.preparation.tables import RecordingPreparation
 from recordings.review import part_key
-from recordings.tables import RecordingPart, RecordingParticipant, RecordingView
+from recordings.tables import Recording, RecordingPart, RecordingParticipant, RecordingView
 from service import seed
 from service.calls.tables import Call, PersonalPhone
 from service.foundation.db import new_id
@@ -469,6 +472,9 @@ async def _recordings(world: World, school_id: str) -> None:
     world.ids |= {(relation, f"/endings/{{lesson_id}}{address} lesson_id"): which.lesson_id for relation, which in (
         ("another's", recorded), ("theirs", inside), ("any", far)) for address in (
         "", "/keep", "/answer", "/release", "/review", "/referral", "/certificate", "/certificate.json")}
+    erased = (("another's", "", recorded), ("theirs", "", inside), ("another's", "/answer", far), ("theirs", "/answer", inside))
+    world.ids |= {(relation, f"/endings/{{lesson_id}}/erasure{end} lesson_id"): one.lesson_id for relation, end, one in erased}
+    await _practice(world, school_id, far)
     grants = await _grants(world, school_id, recorded, inside)
     world.ids[("any", "/views/families/{view_id} view_id")] = views[Role.OFFICE].id
     somebodys = {role: views[Role.DEPUTY_DSL if role is Role.DSL else Role.DSL].id for role in Role}
@@ -486,6 +492,29 @@ async def _recordings(world: World, school_id: str) -> None:
                   ("theirs", "grant_id"): {role: grants[role] for role in ASKERS}}
     world.ids |= {("their view", "view_id"): {role: view.id for role, view in views.items()},
                   ("somebody's view", "view_id"): somebodys}
+
+
+async def _practice(world: World, school_id: str, far: Recorded) -> None:
+    """A lesson of Ms Cole's that everybody is in, one that nobody here is in, and one of Mr Hall's that can be watched; and a
+    request to erase a recording early that the DSL decided."""
+    now, cole = world.school.clock.now(), world.ids[("colleague", "person_id")]
+
+    def plan(teacher: str) -> PracticePlan:
+        return PracticePlan(school_id=school_id, lesson_id=new_id(), title="Story time", class_name="1 Elm", asked_by=teacher,
+                            starts_at=now + timedelta(hours=1), teacher_id=teacher, asked_at=now)
+
+    async with world.school.database.writing() as session:
+        theirs, others, made = plan(cole), plan(cole), plan(world.people[Role.TEACHER])
+        session.add_all((theirs, others, made))
+        await session.flush()
+        session.add_all(PracticeAdult(plan_id=theirs.id, person_id=world.people[role], school_id=school_id) for role in ADULTS)
+        session.add(Recording(
+            id=made.id, school_id=school_id, kind="teaching-practice", lesson_id=made.id, title=made.title, class_name="1 Elm",
+            starts_at=now, ends_at=now, started_at=now, ended_at=now, outcome="complete", kept_until=now.date()))
+        session.add(RecordingErasure(
+            school_id=school_id, recording_id=far.recording_id, asker="parent", words="She asks for it", erases=True,
+            decided_by=world.people[Role.DSL], decided_at=now, grant_id=new_id()))
+        world.ids |= {("theirs", "plan_id"): theirs.id, ("another's", "plan_id"): others.id, ("granted", "plan_id"): made.id}
 
 
 ASKERS = (Role.TEACHER, Role.SUPPORT, Role.SENIOR_LEADER, Role.HEADTEACHER, Role.DSL, Role.DEPUTY_DSL, Role.OFFICE)

@@ -9,7 +9,7 @@ from tests.architecture.files import ROOT
 
 ENDS = re.compile(r"(revoked|ended|used|expires|lifted|withdrawn|stopped)_(at|on)")
 ENDED_BY_A_RESTORE = {"sign_in", "step_up_grant", "password_reset", "approval", "guest_pass", "guest_link", "calendar_feed",
-                      "recording_grant", "phone_invitation", "personal_phone"}
+                      "recording_grant", "phone_invitation", "personal_phone", "practice_plan"}
 LEFT = {
     "approved_platform": "on the page: entered again by hand",
     "badge": "on the page: entered again by hand",
@@ -17,6 +17,7 @@ LEFT = {
     "consent_request": "families are told once more that a question waits; the office ends it again",
     "dbs_check": "on the page: entered again by hand",
     "passkey": "on the page: entered again by hand",
+    "practice_view": "works only in the sign-in that it was given to",
     "phone_refresh": "ends with its sign-in",
     "recovery_recipient": "on the page: entered again by hand",
     "lesson": "its end is its journal's, and its room opens only inside its time",

@@ -182,3 +182,23 @@ def test_the_texts_we_bring_pass_our_own_check_in_every_language() -> None:
         for brought in found.values():
             assert rules.checked(brought, knows_others=True) == brought
     assert all(texts.default(purpose, "en") for purpose in Purpose)
+
+
+async def test_a_text_of_ours_that_came_to_ask_for_more_is_asked_again_and_a_schools_own_is_left(
+    school: Running, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    actor, now = await office(school), school.clock.now()
+
+    async def versions(purpose: Purpose) -> list[bool]:
+        async with school.database.writing() as session:
+            await commands.seed(session, actor.school_id, now)
+            return [one.ends_answers_at is not None for one in await documents.versions(session, actor.school_id, purpose)]
+
+    assert await versions(Purpose.TEACHING_PRACTICE) == [False], "the same words are not asked again"
+    monkeypatch.setattr(texts, "default", lambda purpose, language: text("Now it is kept"))
+    assert await versions(Purpose.TEACHING_PRACTICE) == [True, False]
+    assert await versions(Purpose.TEACHING_PRACTICE) == [True, False], "once"
+    assert await versions(Purpose.ATTEND) == [False], "nothing else is touched: nobody is kept out of a lesson"
+    await publish(school, ends_answers=False, purpose=Purpose.TEACHING_PRACTICE, after=2)
+    monkeypatch.setattr(texts, "default", lambda purpose, language: text("And more"))
+    assert await versions(Purpose.TEACHING_PRACTICE) == [False, True, False], "the school answers for its own"
