@@ -88,7 +88,7 @@ async def test_a_refused_form_comes_back_with_what_was_typed(school: Running) ->
 
 async def test_it_is_recorded_from_a_lesson_and_from_a_childs_page_in_one_press(school: Running) -> None:
     lesson, child = school.lesson()["id"], school.person("pupil")
-    assert f'href="/incidents/new?lesson={lesson}"' in (await read(school, f"/lessons/{lesson}", "teacher")).text
+    assert f'href="/incidents/new?lesson={lesson}"' in (await read(school, f"/lessons/{lesson}?planned=1", "teacher")).text
     assert f'href="/incidents/new?child={child}"' in (await read(school, f"/attendance/{child}", LEADER)).text
     assert f'href="/incidents/new?child={child}"' in (await read(school, f"/people/{child}", LEADER)).text
     form = (await read(school, f"/incidents/new?lesson={lesson}&child={child}", LEADER)).text
@@ -251,7 +251,7 @@ async def test_nothing_that_was_written_is_changed_or_comes_back_into_sight(scho
 
 async def test_one_open_for_longer_than_the_school_allows_is_shown_and_its_keepers_are_reminded(school: Running) -> None:
     number = await record(school)
-    school.clock.advance(timedelta(days=15))
+    school.clock.advance(timedelta(days=15).total_seconds())
     page = (await read(school, "/incidents?state=late")).text
     assert f"/incidents/{number}" in page
     assert "Late" in page

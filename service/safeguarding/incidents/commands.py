@@ -129,7 +129,7 @@ async def make_concern(session: AsyncSession, actor: Actor, number: str, *, pres
     standing = rules.stands(entries)
     if standing.concern_id:
         number = await concern_queries.number_for(session, actor, standing.concern_id)
-        return concerns.Raised(standing.concern_id, number, Role.DSL)
+        return concerns.Raised(standing.concern_id, number, Role(row.routed_to))
     said, done = rules.for_concern(row.number, entries)
     raised = await concerns.raise_concern(session, actor, concern_rules.New(
         said, done, row.happened_on, row.happened_at,
