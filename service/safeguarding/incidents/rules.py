@@ -179,14 +179,14 @@ def may_open(incident: Incident, viewer: Viewer) -> bool:
 def check_new(new: New, today: date, *, adults: Collection[str]) -> None:
     """Raise `Invalid` with words for every field that cannot be used. `adults`: who it can be about."""
     problems = (
-        ("about_adult", "Say whether it is about an adult who works here", new.about_adult not in ("yes", "no")),
-        ("about_id", "Choose who it is about", new.about_adult == "yes" and bool(new.about_id) and new.about_id not in adults),
         ("category", "Choose what it is about", new.category not in CATEGORIES),
         ("on", "Enter the day it happened, like 3 3 2027", new.on is None),
         ("on", "Enter a day that is not in the future", new.on is not None and new.on > today),
         ("children", "Choose each pupil's part", any(part not in set(Part) for _, part in new.children)),
         ("children", "Choose a pupil, or write a name", not new.children and not new.by_name.strip() and not new.about),
         ("said", "Write what happened", not new.said.strip()),
+        ("about_adult", "Say whether it is about an adult who works here", new.about_adult not in ("yes", "no")),
+        ("about_id", "Choose who it is about", new.about_adult == "yes" and bool(new.about_id) and new.about_id not in adults),
     )
     wrong = {field: words for field, words, is_wrong in problems if is_wrong}
     if wrong:
