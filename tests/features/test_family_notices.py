@@ -115,8 +115,8 @@ async def test_news_of_a_lesson_reaches_its_families_and_no_others(school: Runni
 async def test_that_there_was_an_incident_reaches_the_family_and_says_nothing(school: Running, phones: PushService) -> None:
     child, mother, _ = await with_two_adults(school)
     hers = await notices_on(school, phones, mother)
-    elsewhere = next(one for one in school.lesson()["pupil_ids"] if mother not in await adults_of(school, one))
-    stranger = await notices_on(school, phones, (await adults_of(school, elsewhere))[0], "phone-2")
+    elsewhere = [one for one in school.lesson()["pupil_ids"] if mother not in await adults_of(school, one)]
+    stranger = await notices_on(school, phones, (await adults_of(school, elsewhere[0]))[0], "phone-2")
     async with school.database.writing() as session:
         actor = await people.actor(session, school.person("headteacher"))
         assert actor is not None
