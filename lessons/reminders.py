@@ -33,6 +33,7 @@ from service.people.tables import School
 from service.safeguarding.approvals import queries as approved
 from service.safeguarding.impact import queries as impact
 from service.safeguarding.impact.rules import REVIEW
+from service.safeguarding.incidents import queries as incidents
 
 FROM = time(8)
 """Reminders come in the morning: nobody starts a day at midnight."""
@@ -94,8 +95,8 @@ async def notices(session: AsyncSession, school_id: str, local: datetime, machin
 
 
 async def waiting_for(session: AsyncSession, school_id: str, now: datetime) -> frozenset[str]:
-    """Everybody whose decision, or whose agreement as the second person, something has waited for. One-to-ones asked for today
-    have had their own mail."""
+    """Everybody whose decision, or whose agreement as the second person, something has waited for, an incident
+    that is open for too long among them. One-to-ones asked for today have had their own mail."""
     found: set[str] = set()
     for request in await approved.open_requests(session, school_id):
         if request.is_open(now) and request.requested_at.astimezone(now.tzinfo).date() < now.date():
@@ -103,6 +104,7 @@ async def waiting_for(session: AsyncSession, school_id: str, now: datetime) -> f
     for rule, persons in [*await _lessons(session, school_id, now), *await _guests(session, school_id, now),
                           *await _second_persons(session, school_id)]:
         found |= {one.id for one in await queries.holders(session, school_id, rule)} - persons
+    found |= await incidents.reminded(session, school_id, now.date())
     if await impact.is_due(session, school_id):
         found |= {one.id for one in await queries.holders(session, school_id, REVIEW)}
     return frozenset(found)

@@ -48,6 +48,7 @@ import service.people.phones.pages as phones_pages
 import service.safeguarding.breaches.pages as breaches_pages
 import service.safeguarding.concerns.pages as concerns_pages
 import service.safeguarding.impact.pages as impact_pages
+import service.safeguarding.incidents.pages as incidents_pages
 import service.safeguarding.pages as safeguarding_pages
 import service.safeguarding.reopening.pages as reopening_pages
 import service.selftest.pages as selftest_pages
@@ -124,6 +125,7 @@ ROUTERS = (
     safeguarding_pages.router,
     reopening_pages.router,
     concerns_pages.router,
+    incidents_pages.router,
     impact_pages.router,
     breaches_pages.router,
     ending_pages.router,
@@ -161,6 +163,7 @@ TEMPLATES = {
     "reopening": "service.safeguarding.reopening",
     "impact": "service.safeguarding.impact",
     "breaches": "service.safeguarding.breaches",
+    "incidents": "service.safeguarding.incidents",
     "recordings": "recordings",
     "calls": "service.calls",
     "lessons": "lessons",

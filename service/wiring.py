@@ -40,6 +40,8 @@ from service.safeguarding.approvals.revocation import end_what_nobody_may_approv
 from service.safeguarding.commands import release_what_nobody_has
 from service.safeguarding.impact import commands as impact_commands
 from service.safeguarding.impact.events import ImpactReviewed
+from service.safeguarding.incidents import events as incidents
+from service.safeguarding.incidents import mails as incident_mails
 from service.safeguarding.reopening.events import LessonsReopened
 
 CHANGES_A_ROOM: tuple[type[Event], ...] = (
@@ -107,6 +109,7 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     phones.PhoneAdded: (families.tell_of_phone,), phones.RefreshReused: (families.tell_of_phone,),
     calls.PersonalPhoneAsked: (call_mails.ask_to_decide,), calls.OwnPhoneUsedInEmergency: (call_mails.tell_leaders,),
     **dict.fromkeys((calls.PersonalPhoneApproved, calls.PersonalPhoneRefused, calls.PersonalPhoneEnded), (call_mails.answer,)),
+    incidents.IncidentEscalated: (incident_mails.ask,), incidents.FamilyToldOfIncident: (families.tell_of_incident,),
     people.SchoolFounded: (documents.begin, agreement_commands.begin),
     people.BadgeIssued: (refuse_adults_of_their_lessons,), people.BadgeUnlocked: (refuse_adults_of_their_lessons,),
 }

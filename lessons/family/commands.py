@@ -26,6 +26,7 @@ from service.people.rules import may_be_told
 from service.people.tables import Guardianship
 from service.safeguarding.approvals import queries as approved
 from service.safeguarding.approvals.events import OneToOneApproved, OneToOneRevoked
+from service.safeguarding.incidents.events import FamilyToldOfIncident
 
 OfALesson = LessonStopped | CoverArranged | LessonMoved | LessonCancelled
 OF_A_LESSON: dict[type, News] = {
@@ -55,6 +56,13 @@ async def tell_of_one_to_one(session: AsyncSession, event: OneToOneApproved | On
 async def tell_of_permission(session: AsyncSession, event: consents.ConsentWithdrawn, actor: Actor) -> None:
     """Whoever withdrew it reads that it was done. Nobody else is told who said what (screens 6.5)."""
     await _write(session, actor, [(event.respondent_id, event.child_id)], News.PERMISSION_ENDED, "", event.response_id)
+
+
+async def tell_of_incident(session: AsyncSession, event: FamilyToldOfIncident, actor: Actor) -> None:
+    """That there was something, and that the school will speak to them. What it was, they hear from a person (policy: IN2)."""
+    told = await _tell(session, actor, News.INCIDENT, event.child_id, "", event.entry_id)
+    await mail.queue(session, school_id=actor.school_id, people=told, text="N5", about=event.entry_id,
+                     now=session.info["clock"].now(), zone=(await people.school(session, actor.school_id)).zone)
 
 
 async def tell_of_phone(session: AsyncSession, event: PhoneAdded | RefreshReused, actor: Actor) -> None:

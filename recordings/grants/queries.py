@@ -17,6 +17,7 @@ from service.foundation.events import SAFEGUARDING, Actor, Role
 from service.people import queries as people
 from service.safeguarding import queries as safeguarding
 from service.safeguarding.concerns import queries as concerns
+from service.safeguarding.incidents import queries as incidents
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ async def kept(session: AsyncSession, actor: Actor, lesson_id: str) -> Kept | No
 
 
 async def subjects(session: AsyncSession, details: RecordingDetails) -> frozenset[str]:
-    """Whom a complaint, an alert or a concern about this lesson, or about another of its rooms, is about."""
+    """Whom a complaint, an alert, a concern or an incident about this lesson, or about another of its rooms, is about."""
     rooms = [details.lesson_id, *(lesson_id for lesson_id, _ in details.rooms)]
     return await subjects_of(session, details.school_id, rooms, details.participants)
 
@@ -106,7 +107,9 @@ async def subjects_of(session: AsyncSession, school_id: str, rooms: Sequence[str
         Recording, col(Recording.id) == ComplaintSubject.recording_id).where(
         ComplaintSubject.school_id == school_id, col(Recording.lesson_id).in_(rooms)))
     alerts = await safeguarding.subjects(session, school_id, rooms)
-    return frozenset(rows.all()) | alerts | await concerns.subjects(session, school_id, rooms, participants)
+    told = await concerns.subjects(session, school_id, rooms, participants) | await incidents.subjects(
+        session, school_id, rooms, participants)
+    return frozenset(rows.all()) | alerts | told
 
 
 async def listed(session: AsyncSession, actor: Actor, now: datetime) -> list[Listed]:

@@ -10,6 +10,7 @@ TABLES = (
     "service.people.tables", "service.people.push.tables", "service.people.phones.tables",
     "service.safeguarding.tables",
     "service.safeguarding.approvals.tables", "service.safeguarding.concerns.tables",
+    "service.safeguarding.incidents.tables",
     "service.safeguarding.impact.tables", "service.safeguarding.breaches.tables",
     "consent.tables", "consent.agreements.tables", "consent.documents.tables", "consent.requests.tables",
     "recordings.tables", "recordings.ending.tables", "recordings.preparation.tables", "recordings.marks.tables",

@@ -15,6 +15,7 @@ NAVIGATION = (
     ("/today", "Today"), ("/lessons/plan", "Plan a lesson"), ("/one-to-one", "One-to-one"), ("/practice", "Teaching practice"),
     ("/lessons/waiting", "Approvals"), ("/live", "Live now"),
     ("/safeguarding", "Review"), ("/concerns", "Concerns"), ("/concerns/new", "Record a concern"),
+    ("/incidents", "Incidents"),
     ("/safeguarding/one-to-ones", "One-to-ones"), ("/recordings", "Recordings"), ("/endings", "Destroyed and due"),
     ("/views", "Who watched"), ("/views/families", "Hidden views"),
     ("/people", "People"), ("/classes", "Classes"), ("/phones/codes", "Phone codes"), ("/dbs", "DBS register"),

@@ -59,6 +59,7 @@ class Profile:
     calls_a_family_an_hour: int = 3
     missed_lessons: int = 3  # in a row, before a child is taken not to engage, policy: RC2
     contact_days: int = 3  # school days without contact, before leadership is told
+    incident_days: int = 14  # an incident is open for longer: it is shown as late, and people are reminded, policy: IN1
 
     def longest(self, key_stage: int) -> timedelta:
         return timedelta(minutes=self.lesson_minutes[key_stage])
@@ -211,6 +212,9 @@ RULES: dict[str, Rule] = {
     "contact_days": Rule(CALLS, "Leadership is told after", "RC2", Affects.PUPILS,
                          "a child is out of contact for longer before leadership knows", low=1, high=10,
                          says="{} school days without contact"),
+    "incident_days": Rule(ALERTS, "An incident is late when it is open for", "IN1", Affects.PUPILS,
+                          "what happened to a child waits for longer before anybody is reminded", low=3, high=60,
+                          says="more than {} days"),
 }
 
 

@@ -148,6 +148,12 @@ def route(about: str, holders: Mapping[str, frozenset[Role]], barred: Collection
     return Role.CHAIR
 
 
+def further(was: Role, to: Role) -> Role:
+    """What left a circle's sight does not come back into it."""
+    order = (Role.DSL, Role.HEADTEACHER, Role.CHAIR)
+    return max(was, to, key=order.index)
+
+
 def about_person(about: str, roles: frozenset[Role]) -> str:
     """What an alert is about once it is known whom: a member of staff or the headteacher outrank what was said (policy: IN4)."""
     if Role.HEADTEACHER in roles:

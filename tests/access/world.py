@@ -61,6 +61,7 @@ from service.people.tables import (
 from service.safeguarding.approvals.tables import Approval, ApprovalRequest, RequestedLesson, SafeguardingMark
 from service.safeguarding.breaches.tables import DataBreach
 from service.safeguarding.concerns.tables import Concern, ConcernExport
+from service.safeguarding.incidents.tables import Incident
 from service.safeguarding.tables import Alert
 from tests.access.table import NOBODY, TOLD_NO
 from tests.guests import invited
@@ -73,6 +74,7 @@ NAMES = {
     Role.TEACHER: "Hall", Role.SUPPORT: "Bello", Role.HEADTEACHER: "Marsh", Role.DSL: "Okafor", Role.DEPUTY_DSL: "Nowak",
     Role.CHAIR: "Frost", Role.OFFICE: "Lin", Role.GOVERNOR: "Pike", Role.DPO: "Shaw", Role.TECHNICIAN: "Grant",
 }
+INCIDENTS = ("/incidents/{number}", "/incidents/{number}/entries", "/incidents/{number}/concern", "/incidents/{number}/about")
 Ids = dict[str, str]
 
 
@@ -439,6 +441,17 @@ async def _safeguarding(world: World, school_id: str) -> None:
                                  key="age1", entries=0, asked_by=world.ids[("colleague", "person_id")], asked_at=now)
             session.add(pack)
             world.ids |= {(relation, "number"): number, (relation, "export_id"): pack.id}
+        def incident(by: str, number: str, to: Role = Role.DSL) -> Incident:
+            return Incident(school_id=school_id, number=number, recorded_by=by, recorded_at=now, happened_on=now.date(),
+                            routed_to=to, about_staff=to is Role.HEADTEACHER)
+
+        cole = world.ids[("colleague", "person_id")]
+        own = {role: incident(who, f"I-2026-{number}") for number, (role, who) in enumerate(world.people.items(), 1000)}
+        others = {"another's": incident(cole, "I-2026-3333"), "about staff": incident(cole, "I-2026-4444", Role.HEADTEACHER)}
+        session.add_all((*own.values(), *others.values()))
+        for path in INCIDENTS:
+            world.ids |= {(relation, f"{path} number"): one.number for relation, one in others.items()}
+            world.ids[("theirs", f"{path} number")] = {role: one.number for role, one in own.items()}
     world.ids |= {("any", "alert_id"): worry.id, ("about staff", "alert_id"): about.id, ("any", "mark_id"): mark.id}
 
 

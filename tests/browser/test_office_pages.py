@@ -48,7 +48,7 @@ async def paths(page: Page, service: Service, role: str) -> list[str]:
         differs = page.url.removeprefix(service.url) + "/differ"
         return [differs, "/permissions/texts", "/permissions/texts/attend",
                 "/live", f"/live/{lesson['id']}/stop", "/agreement", "/safeguarding", "/safeguarding?tab=closed", "/concerns",
-                "/concerns/new", "/concerns/officer", "/permissions", "/attendance"]
+                "/concerns/new", "/concerns/officer", "/incidents", "/incidents/new", "/permissions", "/attendance"]
     await page.goto("/permissions")
     group = await page.locator("h2 a").first.get_attribute("href")
     await page.goto(f"/permissions/children/{child}")

@@ -16,6 +16,7 @@ from lessons.tables import JournalEntry, Lesson
 from service.foundation.bus import publish
 from service.people import queries as people
 from service.people.tables import Guardianship, Person
+from service.safeguarding.incidents.events import FamilyToldOfIncident
 from tests import one_to_one
 from tests.push import PushService, notices_on, push_service, quiet_school, send
 from tests.school import Running
@@ -109,6 +110,21 @@ async def test_news_of_a_lesson_reaches_its_families_and_no_others(school: Runni
     assert phones.to(parent) == ["N5"]
     assert phones.to(stranger) == []
     await nothing_names_anybody(school, phones, parent)
+
+
+async def test_that_there_was_an_incident_reaches_the_family_and_says_nothing(school: Running, phones: PushService) -> None:
+    child, mother, _ = await with_two_adults(school)
+    hers = await notices_on(school, phones, mother)
+    elsewhere = [one for one in school.lesson()["pupil_ids"] if mother not in await adults_of(school, one)]
+    stranger = await notices_on(school, phones, (await adults_of(school, elsewhere[0]))[0], "phone-2")
+    async with school.database.writing() as session:
+        actor = await people.actor(session, school.person("headteacher"))
+        assert actor is not None
+        await publish(session, FamilyToldOfIncident("incident", "entry", child), actor)
+    await send(school)
+    assert phones.to(hers) == ["N5"]
+    assert phones.to(stranger) == []
+    await nothing_names_anybody(school, phones, hers)
 
 
 async def test_a_place_that_ends_in_a_lesson_is_told_to_who_ended_it_alone(school: Running, phones: PushService) -> None:

@@ -19,6 +19,8 @@ from service.foundation.errors import NotFound
 from service.safeguarding.concerns import commands as concerns
 from service.safeguarding.concerns.rules import New
 from service.safeguarding.concerns.tables import Concern
+from service.safeguarding.incidents import commands as incidents
+from service.safeguarding.incidents import rules as incident_rules
 from tests.proofs import confirmed_post, with_session
 from tests.recordings.ends import Kept, ask, recordings
 from tests.recordings.lesson import record_lesson
@@ -70,6 +72,18 @@ async def test_until_it_is_known_whom_it_is_about_every_adult_of_the_lesson_coun
 async def test_a_concern_about_a_child_makes_nobody_a_subject(school: Running, kept: Kept) -> None:
     await raised(school, "", lesson_id=kept.lesson_id, present=(school.person("teacher"),), about_adult="no", by="dsl")
     assert await subjects(school, kept.lesson_id) == frozenset()
+
+
+@pytest.mark.parametrize("about", ["yes", "no"])
+async def test_an_incident_about_an_adult_makes_a_subject_as_a_concern_does(school: Running, kept: Kept, about: str) -> None:
+    teacher = school.person("teacher")
+    new = incident_rules.New(
+        "Left the camera on", "", school.clock.now().date(), category="adult", by_name="A pupil", about_adult=about,
+        about_id=teacher if about == "yes" else "", lesson_id=kept.lesson_id)
+    dsl = await with_session(school, "dsl")
+    async with school.database.writing() as session:
+        await incidents.record(session, dsl, new, present=(teacher, school.person("teacher", 1)), now=school.clock.now())
+    assert await subjects(school, kept.lesson_id) == ({teacher} if about == "yes" else set())
 
 
 async def test_a_concern_about_the_main_room_counts_in_its_breakout_rooms(school: Running, kept: Kept) -> None:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from service.foundation.errors import Conflict, Invalid
 from service.foundation.events import Role
+from service.safeguarding.chronology import Entry, Kind
 from service.safeguarding.concerns import rules, transfer
-from service.safeguarding.concerns.rules import Child, Concern, Entry, Export, Kind, New, OpenActions, OwnExport
+from service.safeguarding.concerns.rules import Child, Concern, Export, New, OpenActions, OwnExport
 from service.safeguarding.rules import Viewer
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)

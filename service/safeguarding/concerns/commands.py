@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -16,6 +17,7 @@ from service.people import queries as people
 from service.safeguarding import commands as alerts
 from service.safeguarding import queries as alert_queries
 from service.safeguarding import rules as routing
+from service.safeguarding.chronology import DIGITS, LONGEST, Entry, Kind, number_of
 from service.safeguarding.concerns import queries, rules
 from service.safeguarding.concerns.events import (
     ConcernAdded,
@@ -26,8 +28,8 @@ from service.safeguarding.concerns.events import (
     OfficerChanged,
     WatcherNamed,
 )
-from service.safeguarding.concerns.rules import Entry, Kind, New
-from service.safeguarding.concerns.tables import Concern, ConcernBarred, ConcernEntry, LocalAuthorityOfficer
+from service.safeguarding.concerns.rules import New
+from service.safeguarding.concerns.tables import Concern, ConcernBarred, ConcernEntry, LocalAuthorityOfficer, Numbered
 from service.safeguarding.rules import INBOX, About
 
 
@@ -35,6 +37,7 @@ from service.safeguarding.rules import INBOX, About
 class Raised:
     """`number` is empty for whoever may not open what they raised. `to`: whose it is."""
 
+    id: str
     number: str
     to: Role
 
@@ -47,15 +50,15 @@ async def raise_concern(session: AsyncSession, actor: Actor, new: New, *, presen
     """
     alert = await alert_queries.alert(session, actor, new.alert_id, now) if new.alert_id else None
     rules.check_new(new, now.date(), adults={one.id for one in await queries.adults(session, actor)})
-    await _check_children(session, actor, [one.child_id for one in new.children])
-    about = await _about(session, actor.school_id, new.about, new.about_id)
+    await check_children(session, actor, [one.child_id for one in new.children])
+    about = await about_person(session, actor.school_id, new.about, new.about_id)
     holders = {one.id: one.roles for one in await people.holders(session, actor.school_id, INBOX)}
     barred = set(present) | ({new.about_id} - {""}) | routing.barred_by(about, holders)
     if alert is not None:
         barred |= await alert_queries.barred(session, alert.id)
     row = Concern(
-        id=new_id(), school_id=actor.school_id, number=await _number(session, actor.school_id, now), raised_by=actor.person_id,
-        raised_at=now, happened_on=new.on or now.date(), happened_at=new.at[:20],
+        id=new_id(), school_id=actor.school_id, number=await draw_number(session, Concern, "C", actor.school_id, now),
+        raised_by=actor.person_id, raised_at=now, happened_on=new.on or now.date(), happened_at=new.at[:20],
         place=(alert.place if alert else new.place)[:200],
         routed_to=routing.route(about, holders, barred), about_staff=about in (About.STAFF, About.HEADTEACHER),
         about_id=new.about_id if new.about else "", alert_id=new.alert_id,
@@ -69,7 +72,7 @@ async def raise_concern(session: AsyncSession, actor: Actor, new: New, *, presen
     await publish(session, ConcernRaised(row.id, row.routed_to, row.alert_id), actor)
     await _tell(session, actor, row, about, barred, now)
     may_open = bool(await queries.number_for(session, actor, row.id))
-    return Raised(row.number if may_open else "", Role(row.routed_to))
+    return Raised(row.id, row.number if may_open else "", Role(row.routed_to))
 
 
 async def _tell(session: AsyncSession, actor: Actor, row: Concern, about: str, barred: Collection[str], now: datetime) -> None:
@@ -84,25 +87,27 @@ async def _tell(session: AsyncSession, actor: Actor, row: Concern, about: str, b
                                  present=barred, about=about, about_id=row.about_id, concern_id=row.id)
 
 
-async def _about(session: AsyncSession, school_id: str, about: str, about_id: str) -> str:
+async def about_person(session: AsyncSession, school_id: str, about: str, about_id: str) -> str:
+    """What it is about, once it is looked up who that is."""
     subject = (await people.people(session, school_id, [about_id])).get(about_id)
     return routing.about_person(about, subject.roles) if subject else about
 
 
-async def _check_children(session: AsyncSession, actor: Actor, ids: Collection[str]) -> None:
+async def check_children(session: AsyncSession, actor: Actor, ids: Collection[str]) -> None:
     found = await people.people(session, actor.school_id, ids)
     if any(each not in found or not found[each].is_child for each in ids):
         raise Invalid(fields={"children": "Choose a pupil of this school"})
 
 
-async def _number(session: AsyncSession, school_id: str, now: datetime) -> str:
+async def draw_number(session: AsyncSession, table: type[Numbered], letter: str, school_id: str, now: datetime,
+                      ) -> str:
     """Drawn by lot, so that it tells nobody how many there are; with more digits once a year's are half used up."""
-    used = set((await session.exec(select(Concern.number).where(
-        Concern.school_id == school_id, col(Concern.number).startswith(f"C-{now.year}-")))).all())
-    most = 10 ** rules.DIGITS
+    used = set((await session.exec(select(table.number).where(
+        table.school_id == school_id, col(table.number).startswith(f"{letter}-{now.year}-")))).all())
+    most = 10 ** DIGITS
     while len(used) * 2 >= most:
         most *= 10
-    while (number := rules.number_of(now.year, secrets.randbelow(most))) in used:
+    while (number := number_of(letter, now.year, secrets.randbelow(most))) in used:
         continue
     return number
 
@@ -110,8 +115,8 @@ async def _number(session: AsyncSession, school_id: str, now: datetime) -> str:
 def _first_entries(new: New) -> list[Entry]:
     said = new.said.strip() + (f"\n\nPupils named: {new.by_name.strip()}" if new.by_name.strip() else "")
     return [
-        Entry(Kind.SAID, said[:rules.LONGEST], on=new.on),
-        *([Entry(Kind.DONE, new.done.strip()[:rules.LONGEST])] if new.done.strip() else []),
+        Entry(Kind.SAID, said[:LONGEST], on=new.on),
+        *([Entry(Kind.DONE, new.done.strip()[:LONGEST])] if new.done.strip() else []),
         *(Entry(Kind.CATEGORY, each) for each in dict.fromkeys(new.categories)),
         *(Entry(Kind.CHILD, child_id=each.child_id, part=each.part) for each in new.children),
     ]
@@ -141,7 +146,7 @@ async def add(session: AsyncSession, actor: Actor, number: str, entry: Entry, no
         watchers={one.id for one in await queries.watchers(session, row)},
     )
     if entry.kind is Kind.CHILD:
-        await _check_children(session, actor, [entry.child_id])
+        await check_children(session, actor, [entry.child_id])
     entry_id = await _write(session, actor, row, entry, now)
     if entry.kind is Kind.WATCHER:
         await publish(session, WatcherNamed(row.id, row.lesson_id, entry.person_id), actor)
@@ -155,16 +160,21 @@ async def note_export(session: AsyncSession, actor: Actor, row: Concern, words: 
 
 async def _write(session: AsyncSession, actor: Actor, row: Concern, entry: Entry, now: datetime) -> str:
     last = (await session.exec(select(func.max(ConcernEntry.seq)).where(ConcernEntry.concern_id == row.id))).one()
-    kept = ConcernEntry(
-        id=new_id(), school_id=row.school_id, concern_id=row.id, seq=(last or 0) + 1, kind=entry.kind,
-        words=entry.words.strip()[:rules.LONGEST], child_id=entry.child_id, part=entry.part, person_id=entry.person_id,
-        on_day=entry.on, agency=entry.agency.strip()[:120], reference=entry.reference.strip()[:60], of_entry=entry.of_entry,
-        added_by=actor.person_id, added_at=now,
-    )
+    kept = ConcernEntry(concern_id=row.id, **columns_of(entry, actor, (last or 0) + 1, now))
     session.add(kept)
     await session.flush()
     await publish(session, ConcernAdded(row.id, kept.id, kept.kind), actor)
     return kept.id
+
+
+def columns_of(entry: Entry, actor: Actor, seq: int, now: datetime) -> dict[str, Any]:
+    """An entry as any chronology keeps it (`tables.EntryColumns`)."""
+    return {
+        "id": new_id(), "school_id": actor.school_id, "seq": seq, "kind": entry.kind, "words": entry.words.strip()[:LONGEST],
+        "child_id": entry.child_id, "part": entry.part, "person_id": entry.person_id, "on_day": entry.on,
+        "agency": entry.agency.strip()[:120], "reference": entry.reference.strip()[:60], "of_entry": entry.of_entry,
+        "added_by": actor.person_id, "added_at": now,
+    }
 
 
 async def move_about_staff(session: AsyncSession, actor: Actor, number: str, *, about_id: str, now: datetime) -> Role:
@@ -177,14 +187,14 @@ async def move_about_staff(session: AsyncSession, actor: Actor, number: str, *, 
         raise Invalid(fields={"about_id": "Choose who it is about"})
     if row.about_id and about_id != row.about_id:
         raise Conflict("It says already who this is about. Record a second concern about somebody else.")
-    about = await _about(session, row.school_id, About.STAFF, about_id)
+    about = await about_person(session, row.school_id, About.STAFF, about_id)
     holders = {one.id: one.roles for one in await people.holders(session, row.school_id, INBOX)}
     before = await queries.barred(session, row.id)
     more = (({about_id} - {""}) | routing.barred_by(about, holders)) - before
     session.add_all(ConcernBarred(concern_id=row.id, person_id=each, school_id=row.school_id) for each in more)
     await _write(session, actor, row, Entry(Kind.MOVED), now)
     was = row.routed_to
-    row.routed_to = _further(Role(was), routing.route(about, holders, before | more))
+    row.routed_to = routing.further(Role(was), routing.route(about, holders, before | more))
     row.about_staff, row.about_id = True, about_id
     await publish(session, ConcernMoved(row.id, was, row.routed_to), actor)
     if row.alert_id:
@@ -193,12 +203,6 @@ async def move_about_staff(session: AsyncSession, actor: Actor, number: str, *, 
         await alerts.raise_alert(session, actor, kind=routing.Kind.CONCERN, now=now, place=row.place, present=before | more,
                                  about=about, about_id=about_id, concern_id=row.id)
     return Role(row.routed_to)
-
-
-def _further(was: Role, to: Role) -> Role:
-    """What left a circle's sight does not come back into it."""
-    order = (Role.DSL, Role.HEADTEACHER, Role.CHAIR)
-    return max(was, to, key=order.index)
 
 
 async def change_officer(session: AsyncSession, actor: Actor, *, name: str, telephone: str, now: datetime) -> None:

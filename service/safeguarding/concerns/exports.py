@@ -18,6 +18,7 @@ from service.people import step_up
 from service.people.actions import Action
 from service.people.step_up import Proof
 from service.people.tables import Person
+from service.safeguarding import chronology
 from service.safeguarding.concerns import commands, queries, rules, transfer
 from service.safeguarding.concerns.events import ConcernExportAgreed, ConcernExportAsked, ConcernExported
 from service.safeguarding.concerns.tables import Concern, ConcernExport
@@ -98,7 +99,7 @@ async def make(session: AsyncSession, actor: Actor, number: str, export_id: str,
 async def contents(session: AsyncSession, actor: Actor, row: Concern, export: ConcernExport, now: datetime) -> transfer.Contents:
     """Exactly what was looked at: nothing that was written afterwards."""
     entries = (await queries.entries_of(session, [row.id]))[row.id][:export.entries]
-    standing = rules.standing(entries)
+    standing = chronology.standing(entries)
     school = await people.school(session, row.school_id)
     who = {each for one in entries for each in (one.by, one.person_id)} | {row.raised_by, actor.person_id}
     names = {found.id: found.full_name for found in (await people.people(session, row.school_id, who)).values()}

@@ -7,7 +7,8 @@ from datetime import date
 from starlette.datastructures import FormData
 
 from service.foundation.errors import Invalid
-from service.safeguarding.concerns.rules import Child, Entry, Kind, New
+from service.safeguarding.chronology import Entry, Kind
+from service.safeguarding.concerns.rules import Child, New
 
 CHILD_ROWS = 3
 """How many pupils the first form has room for; more are added on the concern's own page."""

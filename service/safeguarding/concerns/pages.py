@@ -16,8 +16,8 @@ from service.people import step_up
 from service.people.pages.forms import saved
 from service.people.step_up import Confirming, NotConfirmed
 from service.safeguarding import queries as alerts
+from service.safeguarding.chronology import KIND_WORDS, Kind
 from service.safeguarding.concerns import commands, exports, forms, queries, rules
-from service.safeguarding.concerns.rules import Kind
 from service.safeguarding.rules import INBOX
 
 router = APIRouter(prefix="/concerns")
@@ -153,7 +153,8 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, view: que
     row = await queries.row_for(session, actor, view.number)
     return await render(
         request, "safeguarding/concerns/concern.html", status, title=f"Concern {view.number}", one=view, wrong=wrong,
-        given=given or {}, errors=errors, Kind=Kind, kinds=rules.KIND_WORDS, parts=rules.PART_WORDS, categories=rules.CATEGORIES,
+        given=given or {}, errors=errors, at=f"/concerns/{view.number}/entries", Kind=Kind,
+        kinds=KIND_WORDS, parts=rules.PART_WORDS, categories=rules.CATEGORIES,
         readers=_options(await queries.readers(session, row)), children=_options(await queries.children(session, actor)),
         adults=_options(await queries.adults(session, actor)), to=TO[view.routed_to],
         watchers=_options(await queries.watchers(session, row) if view.about_staff else []),
@@ -222,5 +223,5 @@ async def _export_page(request: Request, actor: Actor, session: AsyncSession, nu
     view = await queries.concern(session, actor, number)
     return await render(
         request, "safeguarding/concerns/export.html", 422 if errors else 200, title="Transfer pack", one=view, errors=errors,
-        given=given or {}, say_key=rules.say_key, parts=rules.PART_WORDS, kinds=rules.KIND_WORDS, categories=rules.CATEGORIES,
+        given=given or {}, say_key=rules.say_key, parts=rules.PART_WORDS, kinds=KIND_WORDS, categories=rules.CATEGORIES,
     )

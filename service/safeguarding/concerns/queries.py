@@ -13,13 +13,14 @@ from service.foundation.events import STAFF, Actor, Role
 from service.people import queries as people
 from service.people.rules import sort_key
 from service.people.tables import GroupMember
+from service.safeguarding.chronology import Entry, Kind, Standing, standing
 from service.safeguarding.concerns import rules
-from service.safeguarding.concerns.rules import Entry, Kind
 from service.safeguarding.concerns.tables import (
     Concern,
     ConcernBarred,
     ConcernEntry,
     ConcernExport,
+    EntryColumns,
     LocalAuthorityOfficer,
 )
 from service.safeguarding.rules import INBOX, Viewer, circle
@@ -89,7 +90,7 @@ class ConcernView:
     about_staff: bool
     about: str
     entries: tuple[EntryView, ...]
-    standing: rules.Standing
+    standing: Standing
     names: dict[str, str]
     exports: tuple[ExportView, ...]
 
@@ -146,7 +147,7 @@ async def listing(session: AsyncSession, actor: Actor, today: date, *, words: st
     names = await people.people(session, actor.school_id, children)
     found = []
     for row in rows:
-        now = rules.standing(entries[row.id])
+        now = standing(entries[row.id])
         its = tuple(names[child].full_name for child in now.children if child in names)
         searched = sort_key(" ".join((row.number, now.case_number, *its)))
         if now.is_closed == closed and all(word in searched for word in sort_key(words).split()):
@@ -165,7 +166,7 @@ async def entries_of(session: AsyncSession, ids: Collection[str]) -> dict[str, l
     return found
 
 
-def entry_of(row: ConcernEntry) -> Entry:
+def entry_of(row: EntryColumns) -> Entry:
     return Entry(Kind(row.kind), row.words, row.child_id, row.part, row.person_id, row.on_day, row.agency, row.reference,
                  row.of_entry, row.id, row.added_by, row.added_at)
 
@@ -183,7 +184,7 @@ async def concern(session: AsyncSession, actor: Actor, number: str) -> ConcernVi
         row.id, row.number, names.get(row.raised_by, ""), row.raised_at, row.happened_on, row.happened_at, row.place,
         row.lesson_id, row.alert_id, Role(row.routed_to), row.about_staff, names.get(row.about_id, ""),
         tuple(EntryView(one, *(names.get(each, "") for each in (one.by, one.person_id, one.child_id))) for one in entries),
-        rules.standing(entries), names,
+        standing(entries), names,
         tuple(_export_view(one, names, actor, others, session.info["clock"].now()) for one in exports),
     )
 
@@ -227,10 +228,10 @@ async def adults(session: AsyncSession, actor: Actor) -> list[people.PersonView]
     return await people.holders(session, actor.school_id, STAFF)
 
 
-async def children(session: AsyncSession, actor: Actor) -> list[people.PersonView]:
-    """The pupils that this person may choose from: all for the circles, else those whom they teach (policy: AC3)."""
+async def children(session: AsyncSession, actor: Actor, everybody: frozenset[Role] = INBOX) -> list[people.PersonView]:
+    """The pupils that this person may choose from: all for the roles of `everybody`, else those whom they teach (policy: AC3)."""
     found = await people.holders(session, actor.school_id, frozenset({Role.PUPIL}))
-    if actor.is_any(INBOX):
+    if actor.is_any(everybody):
         return found
     theirs = select(GroupMember.group_id).where(GroupMember.person_id == actor.person_id, GroupMember.part == "teacher")
     taught = set((await session.exec(select(GroupMember.person_id).where(

@@ -5,7 +5,7 @@ do, whether it is closed) is worked out from them.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -13,12 +13,11 @@ from enum import StrEnum
 from service.foundation.errors import Conflict, Invalid, NotAllowed
 from service.foundation.events import SAFEGUARDING, STAFF, Role
 from service.people.actions import Action
+from service.safeguarding.chronology import Entry, Kind, check_open, standing, wrong_fields
 from service.safeguarding.rules import About, Viewer, circle
 
 RAISERS = STAFF | {Role.CHAIR}
-LONGEST = 8000
 EXPORT_LASTS = timedelta(days=7)
-DIGITS = 4
 
 
 class Part(StrEnum):
@@ -37,39 +36,6 @@ CATEGORIES = {
     "online": "Online safety", "peer": "Between children", "emotional": "Emotional", "physical": "Physical", "sexual": "Sexual",
     "neglect": "Neglect", "home": "At home", "self-harm": "Mental health or self-harm", "radicalisation": "Radicalisation",
     "engagement": "Attendance or not engaging", "adult": "Conduct of an adult", "other": "Something else",
-}
-
-
-class Kind(StrEnum):
-    """What an entry of the chronology is."""
-
-    SAID = "said"
-    DONE = "done"
-    NOTE = "note"
-    CORRECTION = "correction"
-    CATEGORY = "category"
-    CHILD = "child"
-    ACTION = "action"
-    ACTION_DONE = "action-done"
-    REFERRAL = "referral"
-    CASE_NUMBER = "case-number"
-    PARENTS_TOLD = "parents-told"
-    PARENTS_NOT_TOLD = "parents-not-told"
-    AUTHORITY = "authority"
-    WATCHER = "watcher"
-    MOVED = "moved"
-    CLOSED = "closed"
-    REOPENED = "reopened"
-    EXPORTED = "exported"
-
-
-KIND_WORDS = {
-    Kind.SAID: "Seen or heard", Kind.DONE: "Done at the time", Kind.NOTE: "Note", Kind.CORRECTION: "Correction",
-    Kind.CATEGORY: "Category", Kind.CHILD: "Pupil", Kind.ACTION: "To do", Kind.ACTION_DONE: "Done",
-    Kind.REFERRAL: "Referral", Kind.CASE_NUMBER: "Case system number", Kind.PARENTS_TOLD: "Parents told",
-    Kind.PARENTS_NOT_TOLD: "Parents not told", Kind.AUTHORITY: "Local authority contacted",
-    Kind.WATCHER: "May watch the recording", Kind.MOVED: "Moved", Kind.CLOSED: "Closed", Kind.REOPENED: "Opened again",
-    Kind.EXPORTED: "File made",
 }
 OF_A_RECEIVER = frozenset({Kind.AUTHORITY, Kind.WATCHER})
 """Tasks of the headteacher or the chair, when it is about an adult who works here."""
@@ -141,24 +107,6 @@ class New:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One entry, as it is added or as it stands. `on`: when it happened or is due; `of_entry`: what it corrects or settles."""
-
-    kind: Kind
-    words: str = ""
-    child_id: str = ""
-    part: str = ""
-    person_id: str = ""
-    on: date | None = None
-    agency: str = ""
-    reference: str = ""
-    of_entry: str = ""
-    id: str = ""
-    by: str = ""
-    at: datetime | None = None
-
-
-@dataclass(frozen=True)
 class Concern:
     """What reading it depends on. `barred`: the people for whom it does not exist. `has_its_alert`: whoever took the alert
     that tells of it."""
@@ -166,20 +114,6 @@ class Concern:
     routed_to: Role
     barred: frozenset[str] = frozenset()
     has_its_alert: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What holds now, from the chronology."""
-
-    categories: tuple[str, ...]
-    children: Mapping[str, str]
-    to_do: tuple[Entry, ...]
-    done: Mapping[str, Entry]
-    corrected: Mapping[str, tuple[Entry, ...]]
-    case_number: str
-    is_closed: bool
-    last: Mapping[Kind, Entry]
 
 
 def may_open(concern: Concern, viewer: Viewer) -> bool:
@@ -210,20 +144,9 @@ def check_new(new: New, today: date, *, adults: Collection[str]) -> None:
 def check_entry(entry: Entry, so_far: Sequence[Entry], *, is_about_staff: bool, readers: Collection[str],
                 watchers: Collection[str]) -> None:
     """Raise unless `entry` may be added to what is there. `readers`: who may read it; `watchers`: who is not involved."""
-    wrong = {field: words for field, words in NEEDED.get(entry.kind, {}).items() if not _given(entry, field)}
-    by_id = {one.id: one for one in so_far}
-    if entry.kind is Kind.CATEGORY and entry.words not in CATEGORIES:
-        wrong["words"] = NEEDED[Kind.CATEGORY]["words"]
-    if entry.kind is Kind.CHILD and entry.part not in set(Part):
-        wrong["part"] = NEEDED[Kind.CHILD]["part"]
-    if entry.kind is Kind.ACTION and entry.person_id and entry.person_id not in readers:
-        wrong["person_id"] = "Choose somebody who may read this"
+    wrong = wrong_fields(entry, so_far, needed=NEEDED, categories=CATEGORIES, parts=frozenset(Part), readers=readers)
     if entry.kind is Kind.WATCHER and entry.person_id and entry.person_id not in watchers:
         wrong["person_id"] = "Choose somebody who was not in the lesson and whom it is not about"
-    if entry.kind is Kind.CORRECTION and entry.of_entry not in by_id:
-        wrong["of_entry"] = NEEDED[Kind.CORRECTION]["of_entry"]
-    if entry.kind is Kind.ACTION_DONE and entry.of_entry not in {one.id for one in standing(so_far).to_do}:
-        wrong["of_entry"] = "Choose what was done"
     if wrong:
         raise Invalid(fields=wrong)
     if entry.kind not in NEEDED or (entry.kind in OF_A_RECEIVER and not is_about_staff):
@@ -231,40 +154,7 @@ def check_entry(entry: Entry, so_far: Sequence[Entry], *, is_about_staff: bool, 
     now = standing(so_far)
     if entry.kind is Kind.CLOSED and now.to_do:
         raise OpenActions()
-    if now.is_closed == (entry.kind is not Kind.REOPENED) and not (now.is_closed and entry.kind in AFTER_CLOSING):
-        raise Conflict("This is closed. Open it again first." if now.is_closed else "This is open.")
-
-
-AFTER_CLOSING = frozenset({Kind.NOTE, Kind.CORRECTION, Kind.CASE_NUMBER})
-
-
-def _given(entry: Entry, field: str) -> bool:
-    value = getattr(entry, field)
-    return bool(value.strip()) if isinstance(value, str) else value is not None
-
-
-def standing(entries: Sequence[Entry]) -> Standing:
-    """Work out what holds, from all entries in the order in which they were added."""
-    done = {one.of_entry: one for one in entries if one.kind is Kind.ACTION_DONE}
-    corrected: dict[str, tuple[Entry, ...]] = {}
-    for one in entries:
-        if one.kind is Kind.CORRECTION:
-            corrected[one.of_entry] = (*corrected.get(one.of_entry, ()), one)
-    last = {one.kind: one for one in entries}
-    state = [one.kind for one in entries if one.kind in (Kind.CLOSED, Kind.REOPENED)]
-    number = last.get(Kind.CASE_NUMBER)
-    return Standing(
-        tuple(dict.fromkeys(one.words for one in entries if one.kind is Kind.CATEGORY)),
-        {one.child_id: one.part for one in entries if one.kind is Kind.CHILD},
-        tuple(one for one in entries if one.kind is Kind.ACTION and one.id not in done), done, corrected,
-        number.reference if number else "", bool(state) and state[-1] is Kind.CLOSED, last,
-    )
-
-
-def number_of(year: int, drawn: int) -> str:
-    """“C-2026-4821”: drawn by lot and not counted, so that a number says nothing of how many there are, or of ones that the
-    reader may not know of."""
-    return f"C-{year}-{drawn:0{DIGITS}}"
+    check_open(entry, now)
 
 
 def is_number(words: str) -> bool:

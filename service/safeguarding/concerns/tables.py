@@ -1,11 +1,19 @@
 """Concerns. The row stays as it was raised but for whose it is; everything else is an entry, only ever added (migration 0014)."""
 
 from datetime import date, datetime
+from typing import Protocol
 
 from sqlalchemy import CheckConstraint, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from service.foundation.db import IdField
+
+
+class Numbered(Protocol):
+    """What has a number that is drawn by lot."""
+
+    number: str
+    school_id: str
 
 
 class Concern(SQLModel, table=True):
@@ -41,14 +49,11 @@ class ConcernBarred(SQLModel, table=True):
     school_id: str = Field(foreign_key="school.id", index=True)
 
 
-class ConcernEntry(SQLModel, table=True):
-    """One entry of the chronology; what each kind uses is in `rules.NEEDED`. `on`: when it happened or is due."""
+class EntryColumns(SQLModel):
+    """One entry of a chronology; what each kind uses is in the rules' `NEEDED`. `on_day`: when it happened or is due."""
 
-    __tablename__ = "concern_entry"
-    __table_args__ = (UniqueConstraint("concern_id", "seq"),)
     id: str = IdField()
     school_id: str = Field(foreign_key="school.id", index=True)
-    concern_id: str = Field(foreign_key="concern.id", index=True)
     seq: int
     kind: str = Field(max_length=16)
     words: str = Field(default="", max_length=8000)
@@ -61,6 +66,14 @@ class ConcernEntry(SQLModel, table=True):
     of_entry: str = Field(default="", max_length=32)
     added_by: str = Field(foreign_key="person.id")
     added_at: datetime
+
+
+class ConcernEntry(EntryColumns, table=True):
+    """One entry of a concern's chronology."""
+
+    __tablename__ = "concern_entry"
+    __table_args__ = (UniqueConstraint("concern_id", "seq"),)
+    concern_id: str = Field(foreign_key="concern.id", index=True)
 
 
 class ConcernExport(SQLModel, table=True):

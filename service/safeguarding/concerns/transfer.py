@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 import pyrage
 
 from service.foundation.errors import Invalid
+from service.safeguarding.chronology import KIND_WORDS, Entry, Kind
 from service.safeguarding.concerns import rules
-from service.safeguarding.concerns.rules import Entry, Kind
 
 FORMAT = "chaperone-concern/1"
 COLUMNS = (
@@ -133,7 +133,7 @@ def rows(contents: Contents) -> list[dict[str, str]]:
         found.append({
             "concern": contents.number, "happened_on": contents.happened_on.isoformat(), "happened_at": contents.happened_at,
             "entered_at": one.at.astimezone(ZoneInfo(contents.zone)).isoformat(timespec="seconds"),
-            "entered_by": contents.names.get(one.by, ""), "number": numbers[one.id], "kind": rules.KIND_WORDS[one.kind],
+            "entered_by": contents.names.get(one.by, ""), "number": numbers[one.id], "kind": KIND_WORDS[one.kind],
             "text": rules.CATEGORIES.get(one.words, one.words) if one.kind is Kind.CATEGORY else one.words,
             "child": child.name if child else "", "part": rules.PART_WORDS[rules.Part(one.part)] if one.part else "",
             "person": contents.names.get(one.person_id, ""), "date": one.on.isoformat() if one.on else "",

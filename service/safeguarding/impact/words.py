@@ -87,6 +87,13 @@ KINDS = {
         f"{SUBSTANTIAL}.",
         "As long as a safeguarding file has to be kept: until the child is 25, unless your schedule says otherwise.",
     ),
+    "incidents": Kind(
+        "Incidents",
+        "Of pupils: what happened, their part in it, the sanction each was given, and that the family was told; of adults whom "
+        "an incident is about.",
+        f"{PUBLIC_TASK}; Education and Inspections Act 2006, sections 89 and 90; {SUBSTANTIAL}.",
+        "As long as the pupil's file.",
+    ),
     "breaches": Kind(
         "Data breaches",
         "Of whoever recorded them.",
