@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from service.calls.number import Number
-from service.calls.way import End, Kind, News, NoWay, Order, Tell
+from service.calls.way import By, End, Kind, News, NoWay, Order, Tell
 
 
 class FakeClock:
@@ -50,6 +50,7 @@ class FakeWay:
         self._over: set[str] = set()
 
     number: Number | None = None
+    by: frozenset[By] = frozenset(By)
 
     async def faults(self) -> tuple[str, ...]:
         return ("No trunk",) if self.fails else ()

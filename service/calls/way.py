@@ -39,6 +39,13 @@ class Order:
     telephone: Number | None = None
 
 
+class By(StrEnum):
+    """What the caller speaks by."""
+
+    COMPUTER = "computer"
+    TELEPHONE = "telephone"
+
+
 class Kind(StrEnum):
     RINGING = "ringing"
     EARLY = "early"
@@ -78,6 +85,10 @@ class Way(Protocol):
     def number(self) -> Number | None:
         """The one number that it shows; None where it shows any that it is told."""
 
+    @property
+    def by(self) -> frozenset[By]:
+        """What a caller can speak by here."""
+
     async def faults(self) -> tuple[str, ...]:
         """Why no call could be placed just now, in words for a technician; none while all is well. Answers within 2 s."""
 
@@ -107,3 +118,8 @@ class Way(Protocol):
 
     async def close(self) -> None:
         """End every call, and let go of everything."""
+
+
+def offered(way: Way | None) -> frozenset[By]:
+    """What callers are offered to speak by: all of it while nothing is connected."""
+    return way.by if way is not None else frozenset(By)

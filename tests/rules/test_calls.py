@@ -25,7 +25,7 @@ NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # a Tuesday in winter: the sch
 LIMITS = rules.limits(Profile())
 MUM = Contact("mum", "Ms Rahman", "mother", 1, "yes", "no", False, Fit.GOOD)
 GRANT = Grant("g", "hall", "My laptop has no microphone", NOON + timedelta(days=1), NOON, "khan", True,
-              approver_roles=frozenset({Role.SENIOR_LEADER}))
+              approver_roles=frozenset({Role.SENIOR_LEADER}), number="a hash", number_now="a hash")
 GOOD = Facts("hall", frozenset({Role.TEACHER}), True, True, True, True, MUM, "welfare", False, False, "Europe/London", True, 0, 0,
              False, False, True)
 

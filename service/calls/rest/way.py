@@ -16,7 +16,7 @@ from service.calls.rest import words
 from service.calls.rest.account import Account, account_of
 from service.calls.rest.api import Api, Declined, NotCertain
 from service.calls.rest.call import ENDS, At, Call, Leg
-from service.calls.way import End, Kind, NoWay, Order, Tell
+from service.calls.way import By, End, Kind, NoWay, Order, Tell
 from service.foundation.errors import NotAllowed, NotFound, Unavailable
 from service.foundation.settings import Settings
 
@@ -65,6 +65,8 @@ class RestWay:
         self._doubt(0)
         if self._clearing is not None:
             await asyncio.wait([self._clearing], timeout=OPEN_SECONDS)
+
+    by = frozenset({By.TELEPHONE})
 
     @property
     def number(self) -> Number:

@@ -16,7 +16,7 @@ from service.calls.sip.relay import Gate, NoPorts, Relay
 from service.calls.sip.sdp import PCMA, PCMU, Sound, telephone_only
 from service.calls.sip.sound import NoMessage, recorded
 from service.calls.sip.trunk import Trunk, trunk_of
-from service.calls.way import End, NoWay, Order, Tell
+from service.calls.way import By, End, NoWay, Order, Tell
 from service.foundation.errors import Unavailable
 from service.foundation.settings import Settings
 
@@ -67,6 +67,8 @@ class SipWay:
             raise
         self._fault = ""
         self._stands.set()
+
+    by = frozenset(By)
 
     @property
     def number(self) -> Number:
