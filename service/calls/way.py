@@ -46,6 +46,21 @@ class By(StrEnum):
     TELEPHONE = "telephone"
 
 
+@dataclass(frozen=True)
+class Text:
+    """One text to send. `key`: the secret by which the provider tells of it, the only name of it in an address."""
+
+    key: str = field(repr=False)
+    to: Number
+    words: str = field(repr=False)
+
+
+class NotKnown(Unavailable):
+    """We do not know whether it was sent."""
+
+    code = "not-known"
+
+
 class Kind(StrEnum):
     RINGING = "ringing"
     EARLY = "early"
@@ -115,6 +130,16 @@ class Way(Protocol):
 
         Raises Unavailable where the school has recorded none; then nothing changes.
         """
+
+    @property
+    def texts(self) -> bool:
+        """Whether it carries texts."""
+
+    async def text(self, text: Text) -> None:
+        """Send a text from the school's number, once. Raises NoWay where it certainly was not, NotKnown where it may be."""
+
+    def heard_text(self, path: str, body: bytes, signature: str) -> dict[str, str]:
+        """What is said to us of texts, at this path of ours, if it is to be believed. Raises NotFound, NotAllowed."""
 
     async def close(self) -> None:
         """End every call, and let go of everything."""

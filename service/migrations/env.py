@@ -13,7 +13,7 @@ TABLES = (
     "service.safeguarding.impact.tables", "service.safeguarding.breaches.tables",
     "consent.tables", "consent.agreements.tables", "consent.documents.tables", "consent.requests.tables",
     "recordings.tables", "recordings.ending.tables", "recordings.preparation.tables", "recordings.marks.tables",
-    "recordings.grants.tables", "recordings.told.tables", "service.calls.tables",
+    "recordings.grants.tables", "recordings.told.tables", "service.calls.tables", "service.calls.texts.tables",
     "lessons.tables", "lessons.guests.tables",
     "lessons.attention.tables", "lessons.family.tables", "lessons.engagement.tables",
     "mobile_api.once",

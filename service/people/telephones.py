@@ -25,6 +25,7 @@ DRAMA = re.compile(
     r"|2890180\d{3}|2920180\d{3}|1632960\d{3}|7700900\d{3}|3069990\d{3}")
 """Numbers that nobody has, and that nobody is to have."""
 DAY = re.compile(r"(?<!\d)(?:0?[1-9]|[12]\d|3[01])([/.-])(?:0?[1-9]|1[0-2])\1(?:19|20)\d\d(?!\d)")
+LONG = re.compile(r"\+?\d(?:(?:[^\w:]|_){0,3}\d){8,}")
 CALLABLE = frozenset({
     PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.VOIP,
     PhoneNumberType.UAN,
@@ -80,7 +81,12 @@ def fit(e164: str) -> Fit:
 def is_in(text: str) -> bool:
     """Whether somebody's words hold what may be a telephone number: nine digits or more, whatever signs part them. Days are
     none, and a colon parts the hours of a clock."""
-    return re.search(r"\d(?:(?:[^\w:]|_){0,3}\d){8,}", DAY.sub("on a day", text)) is not None
+    return LONG.search(DAY.sub("on a day", text)) is not None
+
+
+def without(text: str) -> str:
+    """Somebody's words, with a word in the place of whatever may be a number."""
+    return LONG.sub("(a number)", text)
 
 
 def written(e164: str) -> str:

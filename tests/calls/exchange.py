@@ -40,16 +40,20 @@ request_route {{
 """
 
 
-@asynccontextmanager
-async def exchange(side: Trunkside, folder: Path) -> AsyncIterator[None]:
-    """Runs while the context does."""
+def prepared(side: Trunkside, folder: Path) -> list[str]:
+    """Its addresses and its configuration. Returns what starts it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "exchange.cfg").write_text(CONFIGURATION)
     for address in (STAFF_ADDRESS, FAMILY_ADDRESS):
         subprocess.run(side.inside(["ip", "address", "replace", f"{address}/24", "dev", "lesson1"]), check=True)
+    return ["kamailio", "-DD", "-E", "-f", str(folder / "exchange.cfg"), "-Y", str(folder), "-m", "32", "-M", "4"]
+
+
+@asynccontextmanager
+async def exchange(side: Trunkside, folder: Path) -> AsyncIterator[None]:
+    """Runs while the context does."""
     running = await asyncio.create_subprocess_exec(
-        *side.inside(["kamailio", "-DD", "-E", "-f", str(folder / "exchange.cfg"), "-Y", str(folder), "-m", "32", "-M", "4"]),
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=(folder / "log").open("wb"), start_new_session=True)
+        *side.inside(prepared(side, folder)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         await side.listening(5060)
         yield

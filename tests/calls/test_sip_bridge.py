@@ -1,13 +1,10 @@
 """Two telephones bridged through the school's trunk: real ones, at the end of a cable (policy: CM3, CM4)."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
 
 from service.calls.number import Number
 from service.calls.sip.way import SipWay

@@ -12,6 +12,8 @@ from service.calls.desk import NOT_CONNECTED
 from service.calls.progress import WHY_WORDS
 from service.calls.queries import CallView, Wanted
 from service.calls.rules import CALLERS, PURPOSE_WORDS, WATCHERS, Refused
+from service.calls.texts import queries as texts
+from service.calls.texts.rules import NO_TEXTS, STATUS_WORDS, After
 from service.calls.way import By, offered
 from service.foundation.errors import Conflict, Invalid, NotFound, Unavailable
 from service.foundation.events import LEADERS, Actor, Role
@@ -99,10 +101,19 @@ async def start(request: Request, actor: Caller, session: Reading, now: Now, chi
 
 @router.get("/calls/{call_id}")
 async def show(request: Request, actor: Caller, session: Reading, call_id: str) -> Response:
-    return await _page(request, actor, await queries.call(session, actor, call_id), {})
+    return await _page(request, actor, session, await queries.call(session, actor, call_id), {})
 
 
-async def _page(request: Request, actor: Actor, view: CallView, given: Outcome,
+async def _text(request: Request, actor: Actor, session: AsyncSession, view: CallView) -> dict[str, Any]:
+    """The text that was sent after this call, or whether one may follow it."""
+    state = request.app.state
+    after = After(view.why, view.ended_at, view.connected_at, view.message_left, view.outcome)
+    return {"text": (await texts.sent(session, actor.school_id, [view.id])).get(view.id), "statuses": STATUS_WORDS,
+            "may_text": after.was_missed(state.clock.now()), "carries_texts": state.way is not None and state.way.texts,
+            "no_texts": NO_TEXTS.words}
+
+
+async def _page(request: Request, actor: Actor, session: AsyncSession, view: CallView, given: Outcome,
                 refusal: Invalid | Conflict | None = None) -> Response:
     own = view.caller_id == actor.person_id
     template = "calls/call.html" if own and view.ended_at is None else "calls/record.html"
@@ -110,6 +121,7 @@ async def _page(request: Request, actor: Actor, view: CallView, given: Outcome,
     shown: dict[str, Any] = {
         "view": view, "own": own, "given": given, "errors": words(refusal) if refusal else {}, "outcomes": commands.OUTCOMES,
         "purposes": PURPOSE_WORDS, "why": WHY_WORDS.get(view.why, ""), "state": live.state() if live else None,
+        **await _text(request, actor, session, view),
     }
     title = f"Call about {view.child}"
     return await render(request, template, 422 if refusal else 200, title=title, **shown)
@@ -125,7 +137,7 @@ async def record(request: Request, actor: Caller, session: Reading, now: Now, ca
             wrong_day=bool(next_on.strip()) and day is None, now=now))
     except (Invalid, Conflict) as refusal:
         given = {"outcome": outcome, "agreed": agreed, "next_step": next_step, "next_on": next_on}
-        return await _page(request, actor, await queries.call(session, actor, call_id), given, refusal)
+        return await _page(request, actor, session, await queries.call(session, actor, call_id), given, refusal)
     return see_other(f"/calls/{call_id}")
 
 

@@ -21,8 +21,8 @@ from service.calls.sip.relay import KEYS, Gate, NoPorts, Relay
 from service.calls.sip.sdp import PCMA, PCMU, Sound, telephone_only
 from service.calls.sip.sound import NoMessage, recorded
 from service.calls.sip.trunk import Trunk, trunk_of
-from service.calls.way import By, End, NoWay, Order, Tell
-from service.foundation.errors import Unavailable
+from service.calls.way import By, End, NoWay, Order, Tell, Text
+from service.foundation.errors import NotFound, Unavailable
 from service.foundation.settings import Settings
 
 ANSWER_SECONDS = 45.0
@@ -175,6 +175,14 @@ class SipWay:
         elif call is not None and call.relay.gate is not Gate.OURS:
             call.relay.gate = Gate.OURS
             self._spawn(self._play(call, self.message))
+
+    texts = False
+
+    async def text(self, text: Text) -> None:
+        raise NoWay
+
+    def heard_text(self, path: str, body: bytes, signature: str) -> dict[str, str]:
+        raise NotFound
 
     async def trunk_answers(self) -> int:
         """What the trunk answers when it is asked whether it is there (a SIP status); 0 for nothing."""
