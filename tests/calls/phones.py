@@ -38,7 +38,7 @@ class Baresip:
     def __init__(self, side: Trunkside, folder: Path, account: str = "", more: str = "", *, number: str = PARENT,
                  address: str = TRUNK, says: float = SAID, codecs: str = "PCMA,PCMU") -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.side, self.folder = side, folder
+        self.side, self.folder, self.address = side, folder, address
         wav(folder / "said.wav", says, 120)
         (folder / "config").write_text(CONFIGURATION.format(address=address, port=5060, folder=folder, more=more))
         (folder / "accounts").write_text(
@@ -49,7 +49,7 @@ class Baresip:
         self.log = (self.folder / "log").open("wb")
         self.process = await asyncio.create_subprocess_exec(
             *self.side.inside(["baresip", "-f", str(self.folder), "-v"]), stdin=subprocess.PIPE, stdout=self.log, stderr=self.log)
-        await self.side.listening(5060)
+        await self.side.listening(5060, address=self.address)
         return self
 
     async def __aexit__(self, *ended: object) -> None:
@@ -226,7 +226,7 @@ class Sipp:
                                "-trace_err", "-error_file", str(self.folder / "errors"),
                                *([f"{self.dials}:5060"] if self.dials else [])]),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        await self.side.listening(self.port, "tcp" if self.transport.startswith(("t", "l")) else "udp")
+        await self.side.listening(self.port, "tcp" if self.transport.startswith(("t", "l")) else "udp", address=self.address)
         return self
 
     async def __aexit__(self, *ended: object) -> None:
