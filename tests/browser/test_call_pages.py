@@ -132,7 +132,8 @@ PAGES = {
     "teacher": ("/calls", "/calls/new?child={child}", "/calls/emergency?child={child}", "/calls/phone", "/engagement",
                 "/lessons/{lesson}/absent", "/attendance/{child}"),
     "headteacher": ("/calls", "/calls/phones", "/calls/register"),
-    "office": ("/calls/settings", "/people/{mum}/contact", "/people/{child}", "/calls/register", "/calls/texts", "/calls/replies"),
+    "office": ("/calls/settings", "/people/{mum}/contact", "/people/{child}", "/calls/register",
+               "/calls/texts", "/calls/replies"),
 }
 
 
