@@ -411,7 +411,7 @@ async def _calls(world: World, school_id: str) -> None:
         own = await numbers.hashes(session, school_id, [*callers.values(), cole], numbers.OWN)
         phones = {who: PersonalPhone(school_id=school_id, person_id=who, why="No microphone here", asked_at=now,
                                      until=now + timedelta(days=2), number_hash=own[who]) for who in (*callers.values(), cole)}
-        text = TextTemplate(school_id=school_id, key="e" * 32, language="English", version=1, title="We rang", made_by=cole,
+        text = TextTemplate(school_id=school_id, lineage="e" * 32, language="English", version=1, title="We rang", made_by=cole,
                             words="We tried to ring you.", made_at=now)
         reply = TextReply(school_id=school_id, said_id="SM1", came_at=now, cipher=world.school.app.state.pepper.seal(
             REPLY, f"{school_id}/SM1", "Thank you"))
@@ -421,7 +421,7 @@ async def _calls(world: World, school_id: str) -> None:
         ("theirs", "call_id"): {role: calls[who].id for role, who in callers.items()}, ("another's", "call_id"): calls[cole].id,
         **{("theirs", f"{path} child_id"): pupil for path in ("/calls/new", "/calls/emergency")},
     }
-    world.ids |= {("any", "/calls/texts/{key} key"): text.key, ("any", "reply_id"): reply.id}
+    world.ids |= {("any", "/calls/texts/{key} key"): text.lineage, ("any", "reply_id"): reply.id}
     for path in ("/calls/phones/{request_id}", "/calls/phones/{request_id}/end"):
         world.ids |= {("theirs", f"{path} request_id"): {role: phones[who].id for role, who in callers.items()},
                       ("another's", f"{path} request_id"): phones[cole].id}

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from service.calls.number import Number
+from service.calls.progress import Stage
 from service.calls.sip import bridge as bridging
 from service.calls.sip.agent import Agent, Heard, Leg
 from service.calls.sip.bridge import Bridge
 from service.calls.sip.way import SipWay
 from service.calls.way import End, Kind, Order
+from tests import netns
 from tests.calls import phones, stage
 from tests.calls.cable import Cable, Trunkside, leg_of
 from tests.calls.contract import CONTRACT, Family, Ground
@@ -27,6 +29,9 @@ from tests.calls.people import HEARD, MESSAGE, PARENT, SAID, SCHOOL, TRUNK
 from tests.calls.phones import Baresip, Sipp
 from tests.calls.stage import Diary, seconds
 from tests.calls.test_sip_contract import STEPS
+from tests.features.test_calls import approved, granted, over
+from tests.home_calls import family, until
+from tests.school import running
 
 
 def order(**more: object) -> Order:
@@ -158,6 +163,39 @@ async def test_the_edge_dies_nobody_is_heard_any_more_and_the_next_edge_hangs_up
         await seconds(0.4)
         assert not two.cable.sound(to=FAMILY_ADDRESS, since=ended + 0.05)
         await two.cable.until(lambda sip: len(set(re.findall(r"^BYE sip:.*?^Call-ID: (\S+)", sip, re.M | re.S))) == 2, 12)
+
+
+async def test_by_the_whole_service_the_end_of_the_grant_hangs_up_on_both_and_no_page_has_a_number(
+        side: Trunkside, tmp_path: Path, template: Path) -> None:
+    settings = {"trunk_host": TRUNK, "trunk_address": netns.ADDRESS, "trunk_number": SCHOOL, "media_addresses": netns.ADDRESS}
+    async with (exchange(side, tmp_path / "exchange") as beyond,
+                Baresip(beyond.staff, tmp_path / "staff", number=OWN, address=STAFF_ADDRESS, says=HEARD) as staff,
+                Baresip(beyond.family, tmp_path / "family", address=FAMILY_ADDRESS, says=SAID),
+                Cable(tmp_path / "cable") as cable, running(tmp_path / "data", template=template, **settings) as school):
+        home = await family(school, number=PARENT, shown=SCHOOL)
+        page, teacher = await granted(home), await home.as_("teacher")
+        await approved(home, page)
+        call_id = await home.asked(by="telephone")
+        shown = (await teacher.get(f"/calls/{call_id}")).text
+        assert "Ringing your phone. Answer it, then press 1" in shown
+        await cable.until(lambda sip: sip.count("ACK sip:") == 1)
+        assert (await home.audited())[-1] == "CallPlaced", "it was written down first"
+        staff.press("1")
+        await until(lambda: home.live(call_id).progress.stage is Stage.CONNECTED)
+        connected = time.time()
+        await seconds(0.8)
+        assert hertz(cable.sound(to=FAMILY_ADDRESS, since=connected + 0.1)) == HEARD
+        shown += (await teacher.get(f"/calls/{call_id}")).text
+        ended = await (await home.as_("headteacher")).post(f"{page}/end", data={"because": "The laptop is here"})
+        revoked = time.time()
+        assert ended.status_code == 303
+        assert (await over(home, call_id)).ended_why == "rule"
+        await cable.until(lambda sip: len(set(re.findall(r"^BYE sip:.*?^Call-ID: (\S+)", sip, re.M | re.S))) == 2)
+        for address in (STAFF_ADDRESS, FAMILY_ADDRESS):
+            assert not cable.sound(to=address, since=revoked + 0.1)
+        shown += (await teacher.get(f"/calls/{call_id}")).text
+        assert not [number for number in (OWN, PARENT) if number[3:] in shown.replace(" ", "")]
+        assert "You need approval" in (await home.ask(by="telephone")).text
 
 
 # -- leaks ----------------------------------------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ OFFER = ("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\
          "a=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n")
 """The edge writes its own in its place, with the relay's port: here is nobody who would hear."""
 _SHORT = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length", "c": "content-type"}
+_KEPT = {"via": "Via", "from": "From", "to": "To", "call-id": "Call-ID", "cseq": "CSeq", "record-route": "Record-Route"}
+"""What an answer repeats of what it answers (RFC 3261, 8.2.6)."""
 _FURTHER = re.compile(r",(?=\s*<)")
 
 
@@ -233,8 +235,7 @@ class Leg:
 
 
 def answer(said: Message, status: str, headers: dict[str, str] | None = None, body: str = "") -> str:
-    kept = [f"{name.title()}: {value}" for name, value in said.headers
-            if name in ("via", "from", "to", "call-id", "cseq", "record-route")]
+    kept = [f"{_KEPT[name]}: {value}" for name, value in said.headers if name in _KEPT]
     return _text([f"SIP/2.0 {status}", *kept, *(f"{name}: {value}" for name, value in (headers or {}).items())], body)
 
 

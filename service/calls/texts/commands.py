@@ -63,12 +63,12 @@ async def _add(session: AsyncSession, actor: Actor, key: str, before: list[Templ
                now: datetime) -> str:
     same = next((one for one in before if one.language.casefold() == language.casefold()), None)
     version, language = (same.version + 1, same.language) if same else (1, language)
-    row = TextTemplate(school_id=actor.school_id, key=key or new_id(), language=language, version=version, title=title,
+    row = TextTemplate(school_id=actor.school_id, lineage=key or new_id(), language=language, version=version, title=title,
                        words=words, made_by=actor.person_id, made_at=now)
     session.add(row)
     await session.flush()
-    await publish(session, TextPublished(row.key, row.language, version, not words), actor)
-    return row.key
+    await publish(session, TextPublished(row.lineage, row.language, version, not words), actor)
+    return row.lineage
 
 
 # -- one text -----------------------------------------------------------------------------------------------------------------

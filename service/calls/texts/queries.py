@@ -40,9 +40,9 @@ class Template:
 async def templates(session: AsyncSession, school_id: str, key: str = "", *, every: bool = False) -> list[Template]:
     """The newest version of every text in every language, by title; `every`: all of them, the newest first."""
     wanted = select(TextTemplate).where(TextTemplate.school_id == school_id).order_by(col(TextTemplate.version).desc())
-    rows = (await session.exec(wanted.where(TextTemplate.key == key) if key else wanted)).all()
+    rows = (await session.exec(wanted.where(TextTemplate.lineage == key) if key else wanted)).all()
     newest: dict[tuple[str, str], Template] = {}
-    found = [Template(row.id, row.key, row.language, row.version, row.title, row.words, row.made_at) for row in rows]
+    found = [Template(row.id, row.lineage, row.language, row.version, row.title, row.words, row.made_at) for row in rows]
     for one in found:
         newest.setdefault((one.key, one.language.casefold()), one)
     return found if every else sorted(newest.values(), key=lambda one: (one.title, one.key, one.language))

@@ -13,13 +13,13 @@ from service.foundation.db import IdField
 
 
 class TextTemplate(SQLModel, table=True):
-    """One version of one of the school's texts in one language. `key`: the text; without words it is withdrawn from here on."""
+    """One version of one of the school's texts in one language. `lineage`: the text; without words it is withdrawn from here on."""
 
     __tablename__ = "text_template"
-    __table_args__ = (UniqueConstraint("school_id", "key", "language", "version"),)
+    __table_args__ = (UniqueConstraint("school_id", "lineage", "language", "version"),)
     id: str = IdField()
     school_id: str = Field(foreign_key="school.id", index=True)
-    key: str = Field(max_length=32)
+    lineage: str = Field(max_length=32)
     language: str = Field(max_length=40)
     version: int
     title: str = Field(max_length=80)

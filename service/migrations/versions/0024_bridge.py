@@ -50,9 +50,9 @@ def moment(name: str, *, index: bool = False) -> sa.Column[object]:
 
 def _texts() -> None:
     op.create_table(
-        "text_template", word("id", 32), of("school_id", "school"), word("key", 32), word("language", 40),
+        "text_template", word("id", 32), of("school_id", "school"), word("lineage", 32), word("language", 40),
         sa.Column("version", sa.Integer(), nullable=False), word("title", 80), word("words", 500), word("made_by", 32),
-        moment("made_at"), sa.PrimaryKeyConstraint("id"), sa.UniqueConstraint("school_id", "key", "language", "version"),
+        moment("made_at"), sa.PrimaryKeyConstraint("id"), sa.UniqueConstraint("school_id", "lineage", "language", "version"),
     )
     op.create_table(
         "text_message", word("id", 32), of("school_id", "school"), of("child_id", "person"), of("adult_id", "person"),
