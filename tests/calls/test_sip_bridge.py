@@ -1,5 +1,6 @@
 """Two telephones bridged through the school's trunk: real ones, at the end of a cable (policy: CM3, CM4)."""
 
+import asyncio
 import os
 import re
 import signal
@@ -18,7 +19,7 @@ from service.calls.sip import bridge as bridging
 from service.calls.sip.agent import Agent, Heard, Leg
 from service.calls.sip.bridge import Bridge
 from service.calls.sip.way import SipWay
-from service.calls.way import End, Kind, Order
+from service.calls.way import End, Kind, NoWay, Order
 from tests import netns
 from tests.calls import phones, stage
 from tests.calls.cable import Cable, Trunkside, leg_of
@@ -118,6 +119,19 @@ async def test_the_family_is_not_rung_before_somebody_presses_one(
         assert (await diary.until(Kind.ENDED)).end is End.CANCELLED
         assert PARENT not in two.cable.sip
     assert diary.kinds == [Kind.ENDED]
+
+
+async def test_what_is_hung_up_while_it_is_placed_rings_nobody(side: Trunkside, tmp_path: Path) -> None:
+    async with both(side, tmp_path) as two:
+        placed, diary = order(), Diary()
+        placing = asyncio.create_task(two.way.place(placed, diary.tell))
+        await asyncio.sleep(0)
+        await two.way.hang_up(placed.call_id)
+        with pytest.raises(NoWay):
+            await placing
+        await seconds(0.3)
+        assert two.cable.sip == ""
+    assert diary.news == []
 
 
 @pytest.mark.parametrize("who", ["staff", "family"])

@@ -17,7 +17,7 @@ from service.calls.sip.relay import Gate, Relay
 from service.calls.sip.sdp import PCMA, PCMU
 from service.calls.sip.sound import RINGING, YOUR_TURN, tone
 from service.calls.sip.trunk import Trunk
-from service.calls.way import End, Kind, News, Order, Tell
+from service.calls.way import End, Kind, News, NoWay, Order, Tell
 
 CALLER_SECONDS, PRESS_SECONDS, FAMILY_SECONDS = 30.0, 15.0, 45.0
 """How long the caller's telephone rings, how long they have to press 1, how long the family's rings."""
@@ -95,11 +95,13 @@ class Bridge:
         self._limit: asyncio.TimerHandle | None = None
 
     async def place(self) -> None:
-        """Raises NoPorts: then nobody is rung."""
+        """Raises NoPorts, or NoWay where it was ended meanwhile: then nobody is rung."""
         for one in self.both:
             await one.relay.bind(self._trunk.address, self._trunk.sound_ports, browser=False)
         self.caller.relay.other, self.family.relay.other = self.family.relay, self.caller.relay
         self.caller.relay.pressed = self._pressed
+        if self.ending is not None:
+            raise NoWay
         self._dial(self.caller)
         self._within(CALLER_SECONDS, End.CANCELLED)
 

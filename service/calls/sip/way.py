@@ -128,7 +128,7 @@ class SipWay:
                                                        self._give_up_bridge)
         try:
             await bridge.place()
-        except NoPorts as failed:
+        except (NoPorts, NoWay) as failed:
             bridge.finish()
             self._bridges.pop(order.call_id, None)
             raise NoWay from failed

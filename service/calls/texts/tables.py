@@ -13,7 +13,7 @@ from service.foundation.db import IdField
 
 
 class TextTemplate(SQLModel, table=True):
-    """One version of one of the school's texts in one language. `lineage`: the text; without words it is withdrawn from here on."""
+    """One version of one of the school's texts in one language. `lineage`: the text. Without words it is withdrawn."""
 
     __tablename__ = "text_template"
     __table_args__ = (UniqueConstraint("school_id", "lineage", "language", "version"),)
