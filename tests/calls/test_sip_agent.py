@@ -41,8 +41,7 @@ class Edge(asyncio.DatagramProtocol):
         self.transport: asyncio.DatagramTransport | None = None
         self.agent: tuple[str, int] = ("127.0.0.1", 0)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:

@@ -106,7 +106,7 @@ def problems(title: str, language: str, words: str, children: frozenset[str]) ->
     wrong = {}
     if not 3 <= len(title) <= 80:
         wrong["title"] = "Say what the text is for, in 80 letters or fewer"
-    if not re.fullmatch(r"[^\W\d_]([^\W\d_]|[ ()'’-]){1,38}[^\W\d_)]", language):
+    if not re.fullmatch(r"[^\W\d_][^\d<>&\"]{1,39}", language):
         wrong["language"] = "Enter the language as the roster says it, like English or Bengali"
     if len(words) < 10:
         wrong["words"] = "Write what the family reads"
