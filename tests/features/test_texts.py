@@ -137,6 +137,7 @@ async def test_after_the_hours_of_calls_and_long_after_the_call_nothing_is_sent(
     call_id = await missed(home)
     template, = await offered(home, call_id)
     home.school.clock.advance(2 * 3600 + 1)
+    home.clients.clear()
     assert await sent(home, call_id, template) == 422
     assert home.way.sent == []
 
