@@ -30,6 +30,7 @@ from tests.calls.people import HEARD, MESSAGE, PARENT, SAID, SCHOOL, TRUNK
 from tests.calls.phones import Baresip, Sipp
 from tests.calls.stage import Diary, seconds
 from tests.calls.test_sip_contract import STEPS
+from tests.calls.test_sip_trunks import ASKS
 from tests.features.test_calls import approved, granted, over
 from tests.home_calls import family, until
 from tests.school import running
@@ -177,6 +178,19 @@ async def test_the_edge_dies_nobody_is_heard_any_more_and_the_next_edge_hangs_up
         await seconds(0.4)
         assert not two.cable.sound(to=FAMILY_ADDRESS, since=ended + 0.05)
         await two.cable.until(lambda sip: len(set(re.findall(r"^BYE sip:.*?^Call-ID: (\S+)", sip, re.M | re.S))) == 2, 12)
+
+
+async def test_a_trunk_that_asks_for_a_password_gets_it_for_a_telephone_as_for_a_browser(side: Trunkside, tmp_path: Path) -> None:
+    steps = ASKS + '<recv request="INVITE" rrs="true"/>' + phones.ANSWERS
+    async with (Cable(tmp_path / "cable") as cable, Sipp(side, tmp_path / "trunk", steps) as beyond,
+                stage.way(stage.trunk(user="school", password="a:b$c")) as opened):
+        placed, diary = order(), Diary()
+        await opened.place(placed, diary.tell)
+        await cable.until(lambda sip: sip.count("ACK sip:") == 2)
+        await opened.hang_up(placed.call_id)
+        assert (await diary.until(Kind.ENDED)).end is End.CANCELLED
+        await beyond.done()
+        assert 'Proxy-Authorization: Digest username="school", realm="trunk"' in cable.sent
 
 
 async def test_by_the_whole_service_the_end_of_the_grant_hangs_up_on_both_and_no_page_has_a_number(
