@@ -4,6 +4,8 @@ import asyncio
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -224,6 +226,41 @@ async def test_by_the_whole_service_the_end_of_the_grant_hangs_up_on_both_and_no
         shown += (await teacher.get(f"/calls/{call_id}")).text
         assert not [number for number in (OWN, PARENT) if number[3:] in shown.replace(" ", "")]
         assert "You need approval" in (await home.ask(by="telephone")).text
+
+
+SERVICE = """
+import asyncio
+from service.calls.number import Number
+from service.calls.way import Kind
+from tests.calls.exchange import OWN
+from tests.calls.stage import Diary, order, way
+
+async def main():
+    async with way() as opened:
+        placed, diary = order("", telephone=Number(OWN)), Diary()
+        await opened.place(placed, diary.tell)
+        await diary.until(Kind.ANSWERED)
+        print("on", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_the_service_is_killed_and_neither_is_left_on_the_line(side: Trunkside, tmp_path: Path) -> None:
+    async with (exchange(side, tmp_path / "exchange") as beyond, Cable(tmp_path / "cable") as cable,
+                Baresip(beyond.staff, tmp_path / "staff", number=OWN, address=STAFF_ADDRESS) as staff,
+                Sipp(beyond.family, tmp_path / "family", phones.ANSWERS, address=FAMILY_ADDRESS) as family):
+        service = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", SERVICE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+        await cable.until(lambda sip: sip.count("ACK sip:") == 1, 30)
+        staff.press("1")
+        assert service.stdout is not None
+        assert await service.stdout.readline() == b"on\n"
+        service.kill()
+        await service.wait()
+        await cable.until(lambda sip: len(set(re.findall(r"^BYE sip:.*?^Call-ID: (\S+)", sip, re.M | re.S))) == 2, 3)
+        await family.done()
 
 
 # -- leaks ----------------------------------------------------------------------------------------------------------------------
