@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 from av.audio.resampler import AudioResampler
@@ -85,7 +85,7 @@ def _written(samples: bytes, codec: int) -> bytes:
     return b"".join(bytes(packet) for packet in _codec(NAMES[codec], "w").encode(frame))
 
 
-def _codec(name: str, mode: str) -> Any:
+def _codec(name: str, mode: Literal["r", "w"]) -> Any:
     """What av has no types for."""
     made: Any = av.CodecContext.create(name, mode)
     made.sample_rate, made.layout, made.format = RATE, "mono", "s16"
