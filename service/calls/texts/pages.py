@@ -41,7 +41,7 @@ async def _choose(request: Request, actor: Actor, session: AsyncSession, call_id
     said = decide(found, rules.limits(await people.profile(session, actor.school_id)), after, state.clock.now(),
                   has_way=state.way is not None and state.way.texts)
     return await render(
-        request, "texts/send.html", 422 if refusal else 200, title=f"Send {view.adult} a text", view=view, template=template,
+        request, "texts/send.html", 422 if refusal else 200, title=f"Send {view.adult} a text", view=view, chosen=template,
         offered=await queries.offered(session, actor.school_id, found.contact.language if found.contact else ""),
         no="" if isinstance(said, rules.Allowed) else said.words,
         errors=(refusal.fields or {"": refusal.message}) if refusal else {},
