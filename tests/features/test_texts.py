@@ -151,7 +151,7 @@ async def test_who_was_spoken_to_or_is_called_by_somebody_else_gets_no_text(home
     await until(lambda: call_id in home.way.heard)
     desk(home).hang_up(home.live(call_id))
     await over(home, call_id)
-    assert "/text" not in (await (await home.as_("teacher")).get(f"/calls/{call_id}")).text
+    assert f"/calls/{call_id}/text" not in (await (await home.as_("teacher")).get(f"/calls/{call_id}")).text
     home.way.orders.clear()
     other = await missed(home)
     for role in ("headteacher", "office", "dsl"):
