@@ -43,6 +43,8 @@ import recordings.practice.pages as practice_pages
 import recordings.told.pages as told_pages
 import service.calls.line as call_line
 import service.calls.pages as calls_pages
+import service.calls.texts.hooks as text_hooks
+import service.calls.texts.pages as text_pages
 import service.people.pages as people_pages
 import service.people.phones.pages as phones_pages
 import service.safeguarding.breaches.pages as breaches_pages
@@ -80,6 +82,7 @@ from service.calls import health as call_health
 from service.calls.carrying import way_of
 from service.calls.desk import Desk
 from service.calls.rest import hooks as provider_hooks
+from service.calls.texts import commands as text_commands
 from service.calls.way import Way
 from service.foundation import audit, banners, bus, health, jobs, mail, web
 from service.foundation.clock import Clock, SystemClock
@@ -141,6 +144,8 @@ ROUTERS = (
     engagement_pages.router,
     selftest_pages.router,
     guests_pages.router,
+    text_pages.router,
+    text_hooks.router,
     *calls_pages.ROUTERS,
     call_line.router,
     provider_hooks.router,
@@ -166,6 +171,7 @@ TEMPLATES = {
     "incidents": "service.safeguarding.incidents",
     "recordings": "recordings",
     "calls": "service.calls",
+    "texts": "service.calls.texts",
     "lessons": "lessons",
     "selftest": "service.selftest",
 }
@@ -292,6 +298,8 @@ async def _open_desk(state: Any, stack: AsyncExitStack) -> None:
             await call_commands.take_number(session, state.pepper, connected.number, state.clock.now())
     state.desk = Desk(state.database, state.clock, state.pepper, way=way, has_lessons_with=state.has_lessons_with, seen=seen)
     await state.desk.begin()
+    async with state.database.writing() as session:
+        await text_commands.close_what_a_crash_left(session, state.clock.now())
     stack.push_async_callback(state.desk.close)
 
 

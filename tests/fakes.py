@@ -4,7 +4,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from service.calls.number import Number
-from service.calls.way import End, Kind, News, NoWay, Order, Tell
+from service.calls.way import By, End, Kind, News, NoWay, Order, Tell, Text
+from service.foundation.errors import NotFound
 
 
 class FakeClock:
@@ -46,10 +47,14 @@ class FakeWay:
         self.is_deaf = False
         """It never says that a call has ended."""
         self.before_place = lambda order: None
+        self.sent: list[Text] = []
+        self.text_fails: Exception | None = None
         self._tells: dict[str, Tell] = {}
         self._over: set[str] = set()
 
     number: Number | None = None
+    by: frozenset[By] = frozenset(By)
+    texts = True
 
     async def faults(self) -> tuple[str, ...]:
         return ("No trunk",) if self.fails else ()
@@ -94,6 +99,14 @@ class FakeWay:
         self.steps.append(("message", call_id))
         if call_id in self._tells:
             await self.say(call_id, Kind.ENDED, end=End.HUNG_UP)
+
+    async def text(self, text: Text) -> None:
+        self.sent.append(text)
+        if self.text_fails is not None:
+            raise self.text_fails
+
+    def heard_text(self, path: str, body: bytes, signature: str) -> dict[str, str]:
+        raise NotFound
 
     async def close(self) -> None:
         self.closed = True

@@ -30,7 +30,7 @@ from service.calls.rules import Not, Refused
 from service.calls.tables import Call, Calling, EmergencyUse
 from service.foundation.bus import publish
 from service.foundation.errors import Conflict, Invalid, NotFound
-from service.foundation.events import Actor, system
+from service.foundation.events import SAFEGUARDING, Actor, system
 from service.people import queries as people
 from service.people import step_up, telephones
 from service.people.actions import Action
@@ -53,7 +53,8 @@ async def ask(session: AsyncSession, actor: Actor, pepper: Pepper, has_lessons_w
     if isinstance(said, Not):
         raise Refused(said.words, code=said.code)
     row = Call(school_id=actor.school_id, child_id=wanted.child_id, adult_id=wanted.adult_id, caller_id=actor.person_id,
-               lesson_id=lesson_id[:32], purpose=wanted.purpose, by_telephone=wanted.by_telephone, asked_at=now)
+               lesson_id=lesson_id[:32], purpose=wanted.purpose, by_telephone=wanted.by_telephone,
+               by_team=actor.is_any(SAFEGUARDING), asked_at=now)
     session.add(row)
     await session.flush()
     await publish(session, CallAsked(row.child_id, row.id, row.adult_id, row.purpose, row.lesson_id), actor)

@@ -34,9 +34,11 @@ EVERY = 1.0
 """Seconds between two looks at the rule while a call is on."""
 PATIENCE = 2.0
 """Seconds that a decision may take."""
+RINGING_YOURS = "Ringing your phone. Answer it, then press 1"
 GONE = 5.0
 """Seconds for the way to say that a call has ended which was hung up; then it is over here all the same."""
 ELSEWHERE = "This call is on in another window, or was just ended. Go on there."
+RESTARTING = "The service is restarting. Try again in a minute."
 NOT_CONNECTED = "Calls are not connected at this school yet. Ask the office to ring."
 
 
@@ -83,7 +85,7 @@ class Live:
         """What the caller's page shows."""
         stage, words = self.progress.stage, STATE_WORDS[self.progress.stage]
         if stage is Stage.PLACED and self.wanted.by_telephone:
-            words = "Ringing your phone"
+            words = RINGING_YOURS
         if self.message_left and stage is Stage.CONNECTED:
             words = "Leaving the school’s message"
         if self.progress.is_over:
@@ -120,7 +122,7 @@ class Desk:
         rung."""
         way = self._way()
         if way is None or self._is_closing:
-            raise NoWay(NOT_CONNECTED if way is None else "The service is restarting. Try again in a minute.")
+            raise NoWay(NOT_CONNECTED if way is None else RESTARTING)
         if call_id in self._placing or call_id in self._calls:
             raise Conflict(ELSEWHERE)
         self._placing.add(call_id)
@@ -138,6 +140,9 @@ class Desk:
         except Exception as error:
             self._start(self._give_up(actor, call_id, Why.NOT_CHECKED))
             raise CannotTell() from error
+        if self._is_closing:  # it was written down while the service ended, and nobody would end it
+            self._start(self._give_up(actor, call_id, Why.NOT_PLACED))
+            raise NoWay(RESTARTING)
         live = self._calls[call_id] = Live(wanted, actor, way, line=line)
         self._placing.discard(call_id)
         live.task = self._start(self._run(live, order))

@@ -1,7 +1,7 @@
 """A personal telephone for calls to families: who may ask, who decides, and whether a grant still stands (policy: CM3). Pure.
 
-A grant names one person, says why, and ends on a day. Whether it stands is worked out at every dialling and at every answer from
-what its approver may still do, never kept.
+A grant names one person and one number, says why, and ends on a day. Whether it stands is worked out at every dialling and at
+every answer from what its approver may still do and which number is entered, never kept.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,8 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Grant:
-    """A request, and what was decided about it. `until`: the end of its last day. `approver_roles`: held now."""
+    """A request, and what was decided about it. `until`: the end of its last day. `approver_roles`: held now. `number`: the
+    keyed hash of the telephone's when it was asked for; `number_now`: of the one that is entered now."""
 
     id: str
     person_id: str
@@ -39,11 +40,19 @@ class Grant:
     approved: bool | None = None
     revoked_at: datetime | None = None
     approver_roles: frozenset[Role] = frozenset()
+    number: str = ""
+    number_now: str = ""
+
+    @property
+    def is_same_telephone(self) -> bool:
+        """A leader said yes to one telephone, and to no other that is entered after it."""
+        return bool(self.number) and self.number == self.number_now
 
     def stands(self, person_id: str, now: datetime) -> bool:
-        """Whether this person may use their own telephone now: approved by somebody else who still could, in time, not ended."""
+        """Whether this person may use their own telephone now: this one, approved by somebody else who still could, in time, not
+        ended."""
         return (self.person_id == person_id and self.approved is True and self.revoked_at is None and now < self.until
-                and self.decided_by not in ("", person_id) and bool(self.approver_roles & DECIDE))
+                and self.decided_by not in ("", person_id) and bool(self.approver_roles & DECIDE) and self.is_same_telephone)
 
     def state(self, now: datetime) -> State:
         if self.revoked_at is not None:
@@ -53,7 +62,7 @@ class Grant:
         if now >= self.until:
             return State.OVER
         if self.approved is None:
-            return State.WAITING
+            return State.WAITING if self.is_same_telephone else State.OVER
         return State.IN_FORCE if self.stands(self.person_id, now) else State.LAPSED
 
 
@@ -91,7 +100,8 @@ def checked_reason(reason: str) -> str:
 def approval_action(one: Grant, reason: str, words: str) -> Action:
     """What a leader confirms: exactly this person, this reason and this last day (threats T5, T6)."""
     return Action("approve-personal-phone", words, {
-        "request_id": one.id, "person_id": one.person_id, "why": one.why, "until": one.until, "reason": reason})
+        "request_id": one.id, "person_id": one.person_id, "why": one.why, "until": one.until, "reason": reason,
+        "number": one.number})
 
 
 def ending_action(one: Grant, words: str) -> Action:

@@ -19,6 +19,7 @@ from service.calls.events import (
     PersonalPhoneRefused,
 )
 from service.calls.grants import Grant, State
+from service.calls.rules import NO_OWN_NUMBER
 from service.calls.tables import PersonalPhone
 from service.foundation.bus import publish
 from service.foundation.errors import Conflict, Invalid, NotAllowed
@@ -49,10 +50,14 @@ async def ask(session: AsyncSession, actor: Actor, *, why: str, until: date | No
     wrong = grants.asking_problems(said, until, today)
     if wrong or ends_at is None:
         raise Invalid(fields=wrong)
+    number = (await numbers.hashes(session, actor.school_id, [actor.person_id], numbers.OWN)).get(actor.person_id)
+    if number is None:
+        raise Invalid(fields={"number": NO_OWN_NUMBER.words})
     waiting = [one for one in await queries.grants(session, actor.school_id, actor.person_id) if one.state(now) is State.WAITING]
     if waiting:
         raise Conflict("You asked for this already. A leader decides.")
-    row = PersonalPhone(school_id=actor.school_id, person_id=actor.person_id, why=said, until=ends_at, asked_at=now)
+    row = PersonalPhone(school_id=actor.school_id, person_id=actor.person_id, why=said, until=ends_at, asked_at=now,
+                        number_hash=number)
     session.add(row)
     await session.flush()
     await publish(session, PersonalPhoneAsked(actor.person_id, row.id, ends_at.isoformat()), actor)

@@ -17,7 +17,7 @@ from service.calls.progress import Why
 from service.calls.rules import Contact, Facts
 from service.calls.tables import Call, Calling, EmergencyUse, PersonalPhone
 from service.foundation.errors import NotFound
-from service.foundation.events import SAFEGUARDING, Actor, Role
+from service.foundation.events import Actor, Role
 from service.foundation.kept import kept
 from service.people import queries as people
 from service.people import registers, school_days
@@ -49,7 +49,7 @@ class Wanted:
 
 async def contacts(session: AsyncSession, pepper: Pepper, school_id: str, child_id: str) -> list[Contact]:
     """The adults of a child, in the order in which they are called."""
-    today = session.info["clock"].now().date()
+    today = await _today(session, school_id)
     rows = (await session.exec(select(Guardianship, Person).join(Person, col(Person.id) == Guardianship.guardian_id).where(
         Guardianship.school_id == school_id, Guardianship.child_id == child_id))).all()
     known = await numbers.known(session, pepper, school_id, [person.id for _, person in rows], FAMILY)
@@ -63,6 +63,12 @@ async def contacts(session: AsyncSession, pepper: Pepper, school_id: str, child_
     return rules.in_order(
         replace(one, shares=not one.is_barred and one.adult_id in known and known[one.adult_id].hash in barred)
         for one in found.values())
+
+
+async def _today(session: AsyncSession, school_id: str) -> date:
+    """The day on the school's wall: whoever leaves is here until it ends there."""
+    now: datetime = session.info["clock"].now()
+    return now.astimezone(ZoneInfo((await people.school(session, school_id)).zone)).date()
 
 
 async def facts(session: AsyncSession, pepper: Pepper, wanted: Wanted, has_lessons_with: Teaches, *,
@@ -176,8 +182,9 @@ async def grants(session: AsyncSession, school_id: str, person_id: str = "", *, 
     for decider in {row.decided_by for row in rows if row.decided_by}:
         actor = await people.actor(session, decider)
         held[decider] = actor.roles if actor and actor.school_id == school_id else frozenset[Role]()
+    now = await numbers.hashes(session, school_id, {row.person_id for row in rows}, OWN)
     return [Grant(row.id, row.person_id, row.why, row.until, row.asked_at, row.decided_by, row.approved, row.revoked_at,
-                  held.get(row.decided_by, frozenset())) for row in rows]
+                  held.get(row.decided_by, frozenset()), row.number_hash, now.get(row.person_id, "")) for row in rows]
 
 
 async def grant(session: AsyncSession, school_id: str, request_id: str) -> Grant:
@@ -286,13 +293,9 @@ async def about(session: AsyncSession, school_id: str, child_ids: Iterable[str],
 
 async def of_family(session: AsyncSession, actor: Actor, child_ids: Iterable[str]) -> list[CallView]:
     """The calls that are over about these children, as a parent may know of them: theirs, and the school's to other adults. Not
-    what the safeguarding team said to another adult: it may be about the one who looks (policy: CM1). Who was of the team then
-    and is not now, or has left, is taken to have been of it."""
-    team = {one.id for one in await people.holders(session, actor.school_id, SAFEGUARDING)}
-    team |= await people.once_agreed(session, actor.school_id, SAFEGUARDING)
-    others = {one.id for one in await people.holders(session, actor.school_id, rules.CALLERS)} - team
+    what the safeguarding team said to another adult: it may be about the one who looks (policy: CM1)."""
     return await views(session, actor.school_id, col(Call.child_id).in_(list(child_ids)), col(Call.ended_at).is_not(None),
-                       (col(Call.adult_id) == actor.person_id) | col(Call.caller_id).in_(others), limit=20)
+                       (col(Call.adult_id) == actor.person_id) | col(Call.by_team).is_(False), limit=20)
 
 
 async def last_reached(session: AsyncSession, school_id: str, child_ids: Iterable[str]) -> dict[str, datetime]:
@@ -311,7 +314,7 @@ async def is_withheld(session: AsyncSession, school_id: str) -> bool:
 
 async def child_to_call_about(session: AsyncSession, actor: Actor, child_id: str, has_lessons_with: Teaches) -> people.PersonView:
     """A child about whom this person may call somebody. Raises NotFound for every other."""
-    today = session.info["clock"].now().date()
+    today = await _today(session, actor.school_id)
     child = (await people.people(session, actor.school_id, [child_id], here_on=today)).get(child_id)
     if child is None or not child.is_child:
         raise NotFound()

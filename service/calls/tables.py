@@ -36,6 +36,7 @@ class Call(SQLModel, table=True):
     lesson_id: str = Field(default="", max_length=32)
     purpose: str = Field(max_length=8)
     by_telephone: bool = False
+    by_team: bool = Field(default=True, description="The caller was of the safeguarding team when they asked for it.")
     asked_at: datetime
     placed_at: datetime | None = Field(default=None, index=True)
     grant_id: str = Field(default="", max_length=32, description="The leader's grant for a personal telephone, if by one.")
@@ -66,6 +67,7 @@ class PersonalPhone(SQLModel, table=True):
     why: str = Field(max_length=500)
     until: datetime
     asked_at: datetime
+    number_hash: str = Field(default="", max_length=64, description="The number that was asked for, by its keyed hash.")
     decided_by: str = Field(default="", max_length=32)
     decided_at: datetime | None = None
     approved: bool | None = None

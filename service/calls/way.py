@@ -39,6 +39,28 @@ class Order:
     telephone: Number | None = None
 
 
+class By(StrEnum):
+    """What the caller speaks by."""
+
+    COMPUTER = "computer"
+    TELEPHONE = "telephone"
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text to send. `key`: the secret by which the provider tells of it, the only name of it in an address."""
+
+    key: str = field(repr=False)
+    to: Number
+    words: str = field(repr=False)
+
+
+class NotKnown(Unavailable):
+    """We do not know whether it was sent."""
+
+    code = "not-known"
+
+
 class Kind(StrEnum):
     RINGING = "ringing"
     EARLY = "early"
@@ -78,6 +100,10 @@ class Way(Protocol):
     def number(self) -> Number | None:
         """The one number that it shows; None where it shows any that it is told."""
 
+    @property
+    def by(self) -> frozenset[By]:
+        """What a caller can speak by here."""
+
     async def faults(self) -> tuple[str, ...]:
         """Why no call could be placed just now, in words for a technician; none while all is well. Answers within 2 s."""
 
@@ -105,5 +131,20 @@ class Way(Protocol):
         Raises Unavailable where the school has recorded none; then nothing changes.
         """
 
+    @property
+    def texts(self) -> bool:
+        """Whether it carries texts."""
+
+    async def text(self, text: Text) -> None:
+        """Send a text from the school's number, once. Raises NoWay where it certainly was not, NotKnown where it may be."""
+
+    def heard_text(self, path: str, body: bytes, signature: str) -> dict[str, str]:
+        """What is said to us of texts, at this path of ours, if it is to be believed. Raises NotFound, NotAllowed."""
+
     async def close(self) -> None:
         """End every call, and let go of everything."""
+
+
+def offered(way: Way | None) -> frozenset[By]:
+    """What callers are offered to speak by: all of it while nothing is connected."""
+    return way.by if way is not None else frozenset(By)

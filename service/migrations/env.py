@@ -15,7 +15,7 @@ TABLES = (
     "consent.tables", "consent.agreements.tables", "consent.documents.tables", "consent.requests.tables",
     "recordings.tables", "recordings.ending.tables", "recordings.preparation.tables", "recordings.marks.tables",
     "recordings.grants.tables", "recordings.erasure.tables", "recordings.practice.tables", "recordings.told.tables",
-    "service.calls.tables",
+    "service.calls.tables", "service.calls.texts.tables",
     "lessons.tables", "lessons.guests.tables",
     "lessons.attention.tables", "lessons.family.tables", "lessons.engagement.tables",
     "mobile_api.once",

@@ -25,7 +25,6 @@ from service.people.tables import (
     Person,
     PersonRole,
     ProfileVersion,
-    RoleRequest,
     School,
     SignIn,
     TeachingGroup,
@@ -162,12 +161,6 @@ async def holders(session: AsyncSession, school_id: str, wanted: frozenset[Role]
         return tuple(sorted(found.values(), key=lambda person: rules.sort_key(person.full_name)))
 
     return list(await kept(session, ("holders", school_id, wanted, today), read))
-
-
-async def once_agreed(session: AsyncSession, school_id: str, wanted: frozenset[Role]) -> set[str]:
-    """Everybody who was ever given one of `wanted` by two people, whether they hold it still or not."""
-    return set((await session.exec(select(RoleRequest.person_id).where(
-        RoleRequest.school_id == school_id, col(RoleRequest.role).in_(list(wanted)), col(RoleRequest.agreed).is_(True)))).all())
 
 
 async def has_head(session: AsyncSession, school_id: str) -> bool:

@@ -24,6 +24,8 @@ DRAMA = re.compile(
     r"(?:113|114|115|116|117|118|121|131|141|151|161)4960\d{3}|2079460\d{3}|1914980\d{3}|2896496\d{3}"
     r"|2890180\d{3}|2920180\d{3}|1632960\d{3}|7700900\d{3}|3069990\d{3}")
 """Numbers that nobody has, and that nobody is to have."""
+DAY = re.compile(r"(?<!\d)(?:0?[1-9]|[12]\d|3[01])([/.-])(?:0?[1-9]|1[0-2])\1(?:19|20)\d\d(?!\d)")
+LONG = re.compile(r"\+?\d(?:(?:[^\w:]|_){0,3}\d){8,}")
 CALLABLE = frozenset({
     PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.VOIP,
     PhoneNumberType.UAN,
@@ -77,8 +79,14 @@ def fit(e164: str) -> Fit:
 
 
 def is_in(text: str) -> bool:
-    """Whether somebody's words hold what may be a telephone number: nine digits or more, however they are parted."""
-    return re.search(r"\d(?:[\s().\-/]{0,2}\d){8,}", text) is not None
+    """Whether somebody's words hold what may be a telephone number: nine digits or more, whatever signs part them. Days are
+    none, and a colon parts the hours of a clock."""
+    return LONG.search(DAY.sub("on a day", text)) is not None
+
+
+def without(text: str) -> str:
+    """Somebody's words, with a word in the place of whatever may be a number."""
+    return LONG.sub("(a number)", text)
 
 
 def written(e164: str) -> str:

@@ -34,7 +34,10 @@ from recordings.preparation.tables import RecordingPreparation
 from recordings.review import part_key
 from recordings.tables import Recording, RecordingPart, RecordingParticipant, RecordingView
 from service import seed
+from service.calls import numbers
 from service.calls.tables import Call, PersonalPhone
+from service.calls.texts.queries import REPLY
+from service.calls.texts.tables import TextReply, TextTemplate
 from service.foundation.db import new_id
 from service.foundation.events import Role
 from service.foundation.web import token_hash
@@ -408,14 +411,22 @@ async def _calls(world: World, school_id: str) -> None:
         calls = {who: Call(
             school_id=school_id, child_id=pupil, adult_id=parent, caller_id=who, purpose="welfare", asked_at=now, placed_at=now,
             ended_at=now, ended_why="no-answer") for who in (*callers.values(), cole)}
+        for who in (*callers.values(), cole):
+            await numbers.keep(session, world.school.app.state.pepper, school_id, who, numbers.OWN, "07700 900777", now)
+        own = await numbers.hashes(session, school_id, [*callers.values(), cole], numbers.OWN)
         phones = {who: PersonalPhone(school_id=school_id, person_id=who, why="No microphone here", asked_at=now,
-                                     until=now + timedelta(days=2)) for who in (*callers.values(), cole)}
-        session.add_all((*calls.values(), *phones.values()))
+                                     until=now + timedelta(days=2), number_hash=own[who]) for who in (*callers.values(), cole)}
+        text = TextTemplate(school_id=school_id, lineage="e" * 32, language="English", version=1, title="We rang", made_by=cole,
+                            words="We tried to ring you.", made_at=now)
+        reply = TextReply(school_id=school_id, said_id="SM1", came_at=now, cipher=world.school.app.state.pepper.seal(
+            REPLY, f"{school_id}/SM1", "Thank you"))
+        session.add_all((*calls.values(), *phones.values(), text, reply))
     fractions, poems = world.school.lesson("Maths: fractions"), world.school.lesson("English: war poems")
     world.ids |= {
         ("theirs", "call_id"): {role: calls[who].id for role, who in callers.items()}, ("another's", "call_id"): calls[cole].id,
         **{("theirs", f"{path} child_id"): pupil for path in ("/calls/new", "/calls/emergency")},
     }
+    world.ids |= {("any", "/calls/texts/{key} key"): text.lineage, ("any", "reply_id"): reply.id}
     for path in ("/calls/phones/{request_id}", "/calls/phones/{request_id}/end"):
         world.ids |= {("theirs", f"{path} request_id"): {role: phones[who].id for role, who in callers.items()},
                       ("another's", f"{path} request_id"): phones[cole].id}

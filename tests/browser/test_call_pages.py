@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
-from service.calls.way import Kind
+from service.calls.way import End, Kind
 from service.foundation.web import COOKIE
 from tests.browser.lesson_page import chromium
 from tests.home_calls import Family, family, until
@@ -132,7 +132,8 @@ PAGES = {
     "teacher": ("/calls", "/calls/new?child={child}", "/calls/emergency?child={child}", "/calls/phone", "/engagement",
                 "/lessons/{lesson}/absent", "/attendance/{child}"),
     "headteacher": ("/calls", "/calls/phones", "/calls/register"),
-    "office": ("/calls/settings", "/people/{mum}/contact", "/people/{child}", "/calls/register"),
+    "office": ("/calls/settings", "/people/{mum}/contact", "/people/{child}", "/calls/register",
+               "/calls/texts", "/calls/replies"),
 }
 
 
@@ -158,6 +159,31 @@ async def test_every_page_of_calls_is_accessible_and_fits(school: Running, width
             await page.get_by_role("button", name="Save").click()
             await expect(page.locator(".govuk-error-summary")).to_contain_text("Choose what happened")
             await fits(page, "the record")
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+async def test_a_text_from_the_offices_words_to_the_record(school: Running, width: int) -> None:
+    home = await family(school)
+    async with served(school) as url, chromium() as browser:
+        async with page_of(browser, home, url, "office", viewport={"width": width, "height": 800}) as page:
+            await page.goto("/calls/texts")
+            await page.get_by_label("What is it for?").fill("We tried to ring")
+            await page.get_by_role("button", name="Publish").click()
+            await expect(page.get_by_text("Version 1, English")).to_be_visible()
+            await fits(page, "a text of the school")
+        async with page_of(browser, home, url, "teacher", viewport={"width": width, "height": 800}) as page:
+            call_id = await start(page, home)
+            await until(lambda: call_id in home.way.orders)
+            await home.way.say(call_id, Kind.ENDED, end=End.NO_ANSWER)
+            await page.get_by_role("button", name="Record what happened").click()
+            await fits(page, "the record after nobody answered")
+            await page.get_by_role("link", name=re.compile("^Send .* a text")).click()
+            await fits(page, "sending a text")
+            await page.get_by_role("button", name="Send the text").click()
+            await expect(page.get_by_text("We tried to ring. Sent, ")).to_be_visible()
+            await fits(page, "the record with a text")
+    assert [each.words for each in home.way.sent] == [
+        "Hello. We tried to ring you from school. Please ring the school office on this number. Thank you."]
 
 
 async def fits(page: Page, what: str) -> None:

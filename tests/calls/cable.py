@@ -45,16 +45,17 @@ class Trunkside:
     def inside(self, command: list[str]) -> list[str]:
         return ["nsenter", f"--net=/proc/{self.pid}/ns/net", *command]
 
-    async def listening(self, port: int, kind: str = "udp", seconds: float = 8) -> None:
-        """Until something is bound to this port there."""
+    async def listening(self, port: int, kind: str = "udp", seconds: float = 8, address: str = "") -> None:
+        """Until something is bound to this port there, of this address or of any."""
         for _ in range(int(seconds / 0.02)):
-            if self._has(port, kind):
+            if self._has(port, kind, address):
                 return
             await asyncio.sleep(0.02)
-        raise AssertionError(f"nothing listens on {port}")
+        raise AssertionError(f"nothing listens on {address}:{port}")
 
-    def _has(self, port: int, kind: str) -> bool:
-        return re.search(rf": [0-9A-F]{{8}}:{port:04X} ", Path(f"/proc/{self.pid}/net/{kind}").read_text()) is not None
+    def _has(self, port: int, kind: str, address: str) -> bool:
+        of = socket.inet_aton(address)[::-1].hex().upper() if address else "[0-9A-F]{8}"
+        return re.search(rf": {of}:{port:04X} ", Path(f"/proc/{self.pid}/net/{kind}").read_text()) is not None
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,13 @@ class Cable:
         """Timestamp and payload of every telephone event that the trunk was sent."""
         return [(int.from_bytes(each.data[4:8], "big"), each.data[12:]) for each in self.packets
                 if each.target[0] == TRUNK and _is_rtp(each.data) and each.data[1] & 127 == 101]
+
+
+def leg_of(cable: Cable, call_id: str, address: str) -> str:
+    """Every byte of one leg of a bridge that is not sound: its SIP, and all that its telephone was sent or sent us."""
+    return "\n".join(each.data.decode(errors="replace") for each in cable.packets if (
+        call_id.encode() in each.data if _is_sip(each.data)
+        else address in (each.source[0], each.target[0]) and not _is_rtp(each.data)))
 
 
 def _is_sip(data: bytes) -> bool:

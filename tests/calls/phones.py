@@ -35,20 +35,21 @@ ring_aufile none
 class Baresip:
     """A family's telephone. `heard` is what came out of it, once the call has ended."""
 
-    def __init__(self, side: Trunkside, folder: Path, account: str = "", more: str = "") -> None:
+    def __init__(self, side: Trunkside, folder: Path, account: str = "", more: str = "", *, number: str = PARENT,
+                 address: str = TRUNK, says: float = SAID, codecs: str = "PCMA,PCMU") -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.side, self.folder = side, folder
-        wav(folder / "said.wav", SAID, 120)
-        (folder / "config").write_text(CONFIGURATION.format(address=TRUNK, port=5060, folder=folder, more=more))
+        self.side, self.folder, self.address = side, folder, address
+        wav(folder / "said.wav", says, 120)
+        (folder / "config").write_text(CONFIGURATION.format(address=address, port=5060, folder=folder, more=more))
         (folder / "accounts").write_text(
-            f"<sip:{PARENT}@{TRUNK}>;regint=0;answermode=auto;audio_codecs=PCMA,PCMU{account}\n")
+            f"<sip:{number}@{address}>;regint=0;answermode=auto;audio_codecs={codecs}{account}\n")
         (folder / "contacts").write_text("")
 
     async def __aenter__(self) -> "Baresip":
         self.log = (self.folder / "log").open("wb")
         self.process = await asyncio.create_subprocess_exec(
             *self.side.inside(["baresip", "-f", str(self.folder), "-v"]), stdin=subprocess.PIPE, stdout=self.log, stderr=self.log)
-        await self.side.listening(5060)
+        await self.side.listening(5060, address=self.address)
         return self
 
     async def __aexit__(self, *ended: object) -> None:
@@ -56,6 +57,10 @@ class Baresip:
             self.process.kill()
             await self.process.wait()
         self.log.close()
+
+    def press(self, key: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(key.encode())
 
     @property
     def heard(self) -> "array[int]":
@@ -207,21 +212,21 @@ class Sipp:
     """One family's telephone that does what `steps` say, once for each of `calls`; `done` raises where things went otherwise."""
 
     def __init__(self, side: Trunkside, folder: Path, steps: str, calls: int = 1, transport: str = "u1",
-                 port: int = 5060, first: str = "INVITE", dials: str = "") -> None:
-        self.dials = dials
+                 port: int = 5060, first: str = "INVITE", dials: str = "", address: str = TRUNK) -> None:
+        self.dials, self.address = dials, address
         self.side, self.folder, self.calls, self.transport, self.port = side, folder, calls, transport, port
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "family.xml").write_text(scenario(steps, "" if dials else first))
 
     async def __aenter__(self) -> "Sipp":
         self.process = await asyncio.create_subprocess_exec(
-            *self.side.inside(["sipp", "-sf", str(self.folder / "family.xml"), "-i", TRUNK, "-p", str(self.port),
+            *self.side.inside(["sipp", "-sf", str(self.folder / "family.xml"), "-i", self.address, "-p", str(self.port),
                                "-mp", str(self.port + 41940), "-t", self.transport, "-m", str(self.calls), "-nostdin",
                                "-trace_msg", "-message_file", str(self.folder / "messages"),
                                "-trace_err", "-error_file", str(self.folder / "errors"),
                                *([f"{self.dials}:5060"] if self.dials else [])]),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        await self.side.listening(self.port, "tcp" if self.transport.startswith(("t", "l")) else "udp")
+        await self.side.listening(self.port, "tcp" if self.transport.startswith(("t", "l")) else "udp", address=self.address)
         return self
 
     async def __aexit__(self, *ended: object) -> None:

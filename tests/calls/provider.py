@@ -74,6 +74,7 @@ class Provider:
         self.said: list[tuple[str, bytes, str, int]] = []
         """What was said to us: address, body, signature, and our answer's status."""
         self.paths: list[str] = []
+        self.texts: list[dict[str, str]] = []
         self.heard: list[frozenset[str]] = []
         """The numbers of every two who came to be in one room."""
         self.before_ringing: Callable[[], Coroutine[Any, Any, None]] | None = None
@@ -172,6 +173,16 @@ class Provider:
     async def _list(self, request: Request, sid: str, form: Any) -> Response:
         status = request.query_params["Status"]
         return JSONResponse({"calls": [phone.shape() for phone in self.phones.values() if phone.status == status]})
+
+    async def text(self, request: Request) -> Response:
+        if not self._knows(request):
+            return JSONResponse({"code": 20003}, 401)
+        self.paths.append(str(request.url))
+        if self.fails.get("text"):
+            return JSONResponse({"code": 1}, self.fails["text"].pop(0))
+        self.texts.append({name: str(value) for name, value in (await request.form()).items()})
+        return JSONResponse({"code": 1}, 503) if "text" in self.lost else JSONResponse(
+            {"sid": "SM" + secrets.token_hex(16), "status": "queued"}, 201)
 
     # -- telephones
 
@@ -300,7 +311,8 @@ async def listening(app: Any) -> AsyncIterator[str]:
 async def provider() -> AsyncIterator[Provider]:
     made = Provider()
     base = f"/2010-04-01/Accounts/{ACCOUNT}"
-    routes = [Route(f"{base}.json", made.account), Route(f"{base}/Calls.json", made.answer, methods=["GET", "POST"]),
+    routes = [Route(f"{base}.json", made.account), Route(f"{base}/Messages.json", made.text, methods=["POST"]),
+              Route(f"{base}/Calls.json", made.answer, methods=["GET", "POST"]),
               Route(f"{base}/Calls/{{sid}}.json", made.answer, methods=["GET", "POST"])]
     async with listening(Starlette(routes=routes)) as made.url:
         yield made

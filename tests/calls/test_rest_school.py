@@ -1,7 +1,5 @@
 """The whole service with a provider: a leader's grant, the decision, the record, two telephones (policy: CM2, CM3, CM4, CM5)."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,46 +11,13 @@ from service.calls.rest.account import ProviderInvalid
 from service.calls.rest.way import RestWay
 from service.foundation.settings import Settings
 from tests.calls.bridged import CALLER, FAMILY
+from tests.calls.homes import Home
 from tests.calls.people import SCHOOL
-from tests.calls.provider import ACCOUNT, TOKEN, Does, Provider, listening, provider
+from tests.calls.provider import ACCOUNT, TOKEN
 from tests.features.test_calls import approved, granted, over
-from tests.home_calls import Family, family, until
-from tests.school import running
+from tests.home_calls import until
 
 SECRET = {number.removeprefix("+44") for number in (CALLER, FAMILY)}
-
-
-@dataclass
-class Home:
-    family: Family
-    beyond: Provider
-
-    async def by_telephone(self) -> str:
-        return await self.family.asked(by="telephone")
-
-
-class Later:
-    """An application that is reached before it is made."""
-
-    app = None
-
-    async def __call__(self, scope: object, receive: object, send: object) -> None:
-        assert self.app is not None
-        await self.app(scope, receive, send)
-
-
-@pytest.fixture
-async def home(tmp_path: Path, template: Path) -> AsyncIterator[Home]:
-    later = Later()
-    (tmp_path / "token").write_text(TOKEN + "\n")
-    async with provider() as beyond, listening(later) as origin:
-        beyond.people = {CALLER: Does(), FAMILY: Does()}
-        settings = {"provider_url": beyond.url, "provider_account": ACCOUNT, "provider_token_file": tmp_path / "token",
-                    "provider_number": SCHOOL, "public_url": origin}
-        async with running(tmp_path / "data", template=template, **settings) as school:
-            later.app = school.app
-            assert isinstance(school.app.state.way, RestWay)
-            yield Home(await family(school, shown=SCHOOL), beyond)
 
 
 async def test_a_teacher_calls_by_their_own_phone_and_the_end_of_the_grant_is_the_end_of_the_call(home: Home) -> None:

@@ -14,7 +14,7 @@ from service.calls.desk import Desk
 from service.calls.number import Number
 from service.calls.rules import CannotTell, Refused
 from service.calls.tables import Call
-from service.calls.way import End, Kind, NoWay
+from service.calls.way import By, End, Kind, NoWay
 from service.foundation.errors import Conflict
 from service.people import queries
 from service.people.tables import Guardianship, Person, PersonRole, Telephone
@@ -446,6 +446,24 @@ async def test_the_end_of_the_service_ends_every_call_and_says_so(home: Family) 
     assert (await home.call(call_id)).ended_why == "not-known"
 
 
+async def test_what_is_being_written_down_when_the_service_ends_rings_nobody_and_holds_nothing(
+        home: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    call_id, actor, place = await home.asked(), await with_session(home.school, "teacher"), commands.place
+    closing: list[asyncio.Task[None]] = []
+
+    async def late(*args: Any, **more: Any) -> None:
+        await place(*args, **more)
+        closing.append(asyncio.create_task(desk(home).close()))
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(commands, "place", late)
+    with pytest.raises(NoWay, match="restarting"):
+        await desk(home).place(actor, call_id, offer=OFFER)
+    await asyncio.wait_for(closing[0], 3)
+    assert home.way.orders == {}
+    await until(lambda: _is_over(home, call_id))
+
+
 # -- a personal telephone ------------------------------------------------------------------------------------------------------
 
 
@@ -499,6 +517,54 @@ async def test_a_grant_that_ends_while_it_rings_connects_nobody(home: Family) ->
     await home.way.say(call_id, Kind.ANSWERED)
     await over(home, call_id)
     assert ("connect", call_id) not in home.way.steps
+
+
+@pytest.mark.parametrize("number", ["07700 900778", ""])
+async def test_a_grant_is_for_one_telephone_and_another_number_ends_what_rests_on_it(home: Family, number: str) -> None:
+    page, teacher = await granted(home), await home.as_("teacher")
+    await approved(home, page)
+    assert (await teacher.post("/calls/phone", data={"number": OWN})).status_code == 303
+    call_id = await home.asked(by="telephone")
+    await until(lambda: call_id in home.way.orders)
+    assert (await teacher.post("/calls/phone", data={"number": number})).status_code == 303
+    assert (await over(home, call_id)).ended_why == "rule"
+    assert "You need approval" in (await home.ask(by="telephone")).text
+    assert "Was changed after this was asked. Ask again" in (await teacher.get(page)).text
+    again = await teacher.post("/calls/phone/ask", data={"why": "I have another phone now", "until": "27/11/2026"})
+    assert again.status_code == (303 if number else 422)
+    if not number:
+        assert (await teacher.post("/calls/phone", data={"number": OWN})).status_code == 303
+        assert (await home.ask(by="telephone")).status_code == 303, "the telephone that a leader said yes to"
+
+
+async def test_a_leader_approves_the_telephone_that_was_asked_for_and_no_other(home: Family) -> None:
+    page, teacher = await granted(home), await home.as_("teacher")
+    assert (await teacher.post("/calls/phone", data={"number": "07700 900778"})).status_code == 303
+    answer = await (await home.as_("headteacher")).post(page, data={"answer": "approve", "reason": "Until the laptop comes"})
+    assert answer.status_code == 422
+    assert "You need approval" in (await home.ask(by="telephone")).text
+
+
+async def test_only_what_the_schools_way_can_carry_is_offered(home: Family) -> None:
+    page, teacher = await granted(home), await home.as_("teacher")
+    await approved(home, page)
+    form = f"/calls/new?child={home.child}"
+    assert all(words in (await teacher.get(form)).text for words in ("By this computer", "By your own phone. We ring it first"))
+    home.way.by = frozenset({By.COMPUTER})
+    assert "By your own phone" not in (await teacher.get(form)).text
+    assert "cannot be made so" in (await home.ask(by="telephone")).text
+    home.way.by = frozenset({By.TELEPHONE})
+    shown = (await teacher.get(form)).text
+    assert "By this computer" not in shown
+    assert "You speak by your own phone. We ring it first." in shown
+    assert "cannot be made so" in (await home.ask(by="computer")).text
+    call_id = await home.asked()
+    assert (await home.call(call_id)).by_telephone, "the one way that there is"
+    without = (await (await home.as_("support")).get("/calls/phone")).text
+    assert "a provider that needs your own phone" in without
+    shown = (await (await home.as_("headteacher")).get(form)).text
+    assert "a leader has to approve that first" in shown
+    assert "Start the call" not in shown
 
 
 async def test_nobody_decides_about_their_own_phone_and_a_colleague_who_is_no_leader_sees_nothing(home: Family) -> None:
@@ -650,6 +716,24 @@ async def test_what_the_team_said_stays_with_it_when_somebody_leaves_the_team_or
         left.left_on = home.school.clock.now().date()
     page = (await home.school.client(await home.school.cookie(home.dad)).get("/family")).text
     assert "Calls from school" not in page
+
+
+async def test_what_was_said_as_dsl_stays_with_the_team_when_the_dsl_teaches_from_now_on(home: Family) -> None:
+    """Nobody agreed to the first roles of a school; what decides is what somebody was when they called (policy: CM1)."""
+    call_id, _page = await placed(home, "dsl")
+    desk(home).hang_up(home.live(call_id))
+    row = await over(home, call_id)
+    home.way.orders.clear()
+    async with home.school.database.writing() as session:
+        await session.delete(await session.get_one(PersonRole, (home.school.person("dsl"), "dsl")))
+        session.add(PersonRole(person_id=home.school.person("dsl"), role="teacher", school_id=row.school_id))
+    dad = home.school.client(await home.school.cookie(home.dad))
+    assert "Okafor" not in (await dad.get("/family")).text
+    call_id, _page = await placed(home, "teacher")
+    desk(home).hang_up(home.live(call_id))
+    await over(home, call_id)
+    await home.school.give_role(home.school.person("teacher"), "deputy_dsl")
+    assert "Mr Hall" in (await dad.get("/family")).text.partition("Calls from school")[2], "what a teacher said stays told"
 
 
 async def test_a_childs_page_lists_the_contacts_with_the_family(home: Family) -> None:

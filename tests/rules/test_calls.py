@@ -25,7 +25,7 @@ NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # a Tuesday in winter: the sch
 LIMITS = rules.limits(Profile())
 MUM = Contact("mum", "Ms Rahman", "mother", 1, "yes", "no", False, Fit.GOOD)
 GRANT = Grant("g", "hall", "My laptop has no microphone", NOON + timedelta(days=1), NOON, "khan", True,
-              approver_roles=frozenset({Role.SENIOR_LEADER}))
+              approver_roles=frozenset({Role.SENIOR_LEADER}), number="a hash", number_now="a hash")
 GOOD = Facts("hall", frozenset({Role.TEACHER}), True, True, True, True, MUM, "welfare", False, False, "Europe/London", True, 0, 0,
              False, False, True)
 
@@ -171,6 +171,9 @@ def test_the_oracle_notices_a_rule_with_a_hole() -> None:
     ({}, State.IN_FORCE), ({"revoked_at": NOON}, State.ENDED), ({"approved": False}, State.REFUSED),
     ({"approved": None, "decided_by": ""}, State.WAITING), ({"until": NOON}, State.OVER),
     ({"approver_roles": frozenset({Role.TEACHER})}, State.LAPSED), ({"decided_by": "hall"}, State.LAPSED),
+    ({"number_now": "another"}, State.LAPSED), ({"number_now": ""}, State.LAPSED),
+    ({"number": "", "number_now": ""}, State.LAPSED),
+    ({"approved": None, "decided_by": "", "number_now": "another"}, State.OVER),
 ])
 def test_a_grant_stands_only_while_everything_it_rests_on_does(changes: dict[str, object], state: State) -> None:
     one = replace(GRANT, **changes)  # type: ignore[arg-type]
@@ -277,3 +280,19 @@ def test_a_number_cannot_be_shown_by_accident() -> None:
 def test_the_limits_are_the_schools_rules() -> None:
     assert rules.limits(Profile(calls_from=9, calls_until=16, calls_a_child_a_day=2, calls_a_family_an_hour=1)) == Limits(
         time(9), time(16), 2, 1)
+
+
+@pytest.mark.parametrize("words", [
+    "Ring 07700 900123", "07700-900-123", "07700, 900, 123", "07700–900—123", "07700\u200b900\u2011123", "+44 (0)7700 / 900 123",
+    "0 7 7 0 0 9 0 0 1 2 3", "٠٧٧٠٠٩٠٠١٢٣", "07700_900_123", "07700 - 900 - 123",
+])
+def test_a_number_is_found_in_words_however_it_is_parted(words: str) -> None:
+    assert telephones.is_in(words)
+    assert telephones.without(f"{words} please").endswith("(a number) please")
+
+
+@pytest.mark.parametrize("words", [
+    "Back on 12/03/2027, 10:15", "12.3.2027 - 13.3.2027", "Room 12, seat 7, at 10:15", "Years 7, 8, 9 and 10", "20 of 25, 80%",
+])
+def test_days_times_and_few_figures_are_no_number(words: str) -> None:
+    assert not telephones.is_in(words)

@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.calls import grants, numbers, personal, queries
 from service.calls.grants import Grant, State
 from service.calls.rules import CALLERS
+from service.calls.way import By, offered
 from service.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
 from service.foundation.events import LEADERS, Actor
 from service.foundation.web import Audience, Now, Reading, render, say_day, see_other
@@ -37,7 +38,8 @@ async def _own(request: Request, actor: Actor, session: AsyncSession, given: dic
     found = await queries.grants(session, actor.school_id, actor.person_id)
     return await render(
         request, "calls/own_phone.html", 422 if refusal else 200, title="Your own phone", given=given,
-        errors=words(refusal) if refusal else {}, noted=known[actor.person_id].noted_at if known else None,
+        errors=words(refusal) if refusal else {}, by_computer=By.COMPUTER in offered(request.app.state.way),
+        noted=known[actor.person_id].noted_at if known else None,
         grants=[(one, one.state(now)) for one in found], may_ask=all(one.state(now) is not State.WAITING for one in found),
     )
 

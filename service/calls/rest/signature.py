@@ -9,14 +9,14 @@ import hmac
 from collections.abc import Iterable
 from urllib.parse import parse_qsl
 
-LONGEST = 8192
-"""Bytes of a body; a real one has about a thousand."""
+LONGEST, LONGEST_TEXT = 8192, 16_384
+"""Bytes of a body about a telephone, which has about a thousand; and of one with somebody's words in any script."""
 MOST_FIELDS = 100
 
 
-def fields_of(body: bytes) -> list[tuple[str, str]] | None:
+def fields_of(body: bytes, longest: int = LONGEST) -> list[tuple[str, str]] | None:
     """The form's fields; None for what is no form, too long, or says a name twice, which a real one never does."""
-    if len(body) > LONGEST:
+    if len(body) > longest:
         return None
     try:
         found = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True, max_num_fields=MOST_FIELDS,

@@ -16,7 +16,7 @@ from service.calls.rest import words
 from service.calls.rest.account import Account, account_of
 from service.calls.rest.api import Api, Declined, NotCertain
 from service.calls.rest.call import ENDS, At, Call, Leg
-from service.calls.way import End, Kind, NoWay, Order, Tell
+from service.calls.way import By, End, Kind, NotKnown, NoWay, Order, Tell, Text
 from service.foundation.errors import NotAllowed, NotFound, Unavailable
 from service.foundation.settings import Settings
 
@@ -65,6 +65,8 @@ class RestWay:
         self._doubt(0)
         if self._clearing is not None:
             await asyncio.wait([self._clearing], timeout=OPEN_SECONDS)
+
+    by = frozenset({By.TELEPHONE})
 
     @property
     def number(self) -> Number:
@@ -136,6 +138,21 @@ class RestWay:
         else:
             self._end(call, End.FAULT)
 
+    texts = True
+
+    async def text(self, text: Text) -> None:
+        if self._closing:
+            raise NoWay
+        try:
+            await self._api.send(text.to, text.words, f"{self.account.origin}/calls/provider/texts/{text.key}/status")
+        except Declined as refused:
+            raise NoWay from refused
+        except NotCertain as unknown:
+            raise NotKnown from unknown
+
+    def heard_text(self, path: str, body: bytes, signature: str) -> dict[str, str]:
+        return self._believed(f"{self.account.origin}{path}", body, signature, signing.LONGEST_TEXT)
+
     async def close(self) -> None:
         self._closing = True
         await asyncio.gather(*(self.hang_up(call_id) for call_id in [*self._calls]))
@@ -152,12 +169,9 @@ class RestWay:
         leg = self._legs.get(key)
         if leg is None or what not in ("answered", "begun", "status"):
             raise NotFound
-        fields = signing.fields_of(body)
-        if fields is None or not signing.is_signed(self.account.token, self._address(leg, what), fields, signature):
-            raise NotAllowed
-        said = dict(fields)
+        said = self._believed(self._address(leg, what), body, signature)
         sid = said.get("CallSid", "")
-        if said.get("AccountSid") != self.account.sid or not sid or leg.sid not in ("", sid) or not leg.is_new(signature):
+        if not sid or leg.sid not in ("", sid) or not leg.is_new(signature):
             raise NotAllowed
         leg.sid = sid
         if what == "status":
@@ -166,6 +180,16 @@ class RestWay:
         if leg.call.ending is not None or not leg.may_be_on:
             return words.HANG_UP
         return self._answered(leg) if what == "answered" else self._begun(leg, said.get("Digits", ""))
+
+    def _believed(self, url: str, body: bytes, signature: str, longest: int = signing.LONGEST) -> dict[str, str]:
+        """The fields, where the provider signed them for this address of ours. Raises NotAllowed."""
+        fields = signing.fields_of(body, longest)
+        if fields is None or not signing.is_signed(self.account.token, url, fields, signature):
+            raise NotAllowed
+        said = dict(fields)
+        if said.get("AccountSid") != self.account.sid:
+            raise NotAllowed
+        return said
 
     def _answered(self, leg: Leg) -> str:
         if not leg.to_stage(At.ANSWERED):

@@ -57,7 +57,8 @@ class Call:
             self._stop_limit()
             self._say(Kind.ANSWERED, answer)
         elif event == "hangup":
-            self.end(self.ending or self._end_of(int(result.get("code", 0))))
+            code = int(result.get("code", 0))
+            self.end(self.ending or (end_of(code) if not self.answered else End.HUNG_UP if code < 300 else End.FAULT))
         elif said["janus"] == "detached":
             self.end(self.ending or End.FAULT)
 
@@ -87,11 +88,11 @@ class Call:
             self.answer = self.answer or answer
             self.news.put_nowait(News(self.order.call_id, kind, once))
 
-    def _end_of(self, code: int) -> End:
-        if self.answered:
-            return End.HUNG_UP if code < 300 else End.FAULT
-        if code in BUSY:
-            return End.BUSY
-        if code in REFUSED:
-            return End.REFUSED
-        return End.NO_ANSWER if code in NO_ANSWER else End.FAULT
+
+def end_of(code: int) -> End:
+    """What the other end's refusal means (RFC 3261, 21), where nobody answered."""
+    if code in BUSY:
+        return End.BUSY
+    if code in REFUSED:
+        return End.REFUSED
+    return End.NO_ANSWER if code in NO_ANSWER else End.FAULT

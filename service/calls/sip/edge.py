@@ -1,10 +1,8 @@
 """The trunk's edge: kamailio's configuration from what the school says, and the words it has with us while it runs."""
 
 import asyncio
-import json
 import re
 import secrets
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,11 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from service.calls.sip.farewell import WITHIN, ending, exchange
 from service.calls.sip.sdp import Sound, sound_of
 from service.calls.sip.trunk import Trunk
 
 TEMPLATE = Path(__file__).with_name("kamailio.cfg")
-ANSWER_SECONDS = 1.5
 _TLS = """[server:default]
 method = TLSv1.2+
 verify_certificate = no
@@ -139,29 +137,12 @@ class Edge:
         listed = await self._ask("dlg.list") or []
         for dialog in listed:
             if dialog.get("call-id") == call_id:
-                if dialog.get("state") in (3, 4):
-                    await self._ask("dlg.end_dlg", dialog["h_entry"], dialog["h_id"])
-                else:
-                    await self._ask("tm.cancel", call_id, str(dialog.get("caller", {}).get("cseq", "")))
+                method, params = ending(dialog)
+                await self._ask(method, *params)
 
-    async def _ask(self, method: str, *params: Any, within: float = ANSWER_SECONDS) -> Any:
+    async def _ask(self, method: str, *params: Any, within: float = WITHIN) -> Any:
         """Its answer; None where there is none in time. The socket is a file, and blocks for a moment only."""
-        request = json.dumps({"jsonrpc": "2.0", "method": method, "params": list(params), "id": 1}).encode()
-        return await asyncio.get_running_loop().run_in_executor(None, _exchange, self._folder, request, within)
-
-
-def _exchange(folder: Path, request: bytes, within: float) -> Any:
-    own = folder / f"ask-{secrets.token_hex(4)}"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
-        try:
-            asking.settimeout(within)
-            asking.bind(str(own))
-            asking.sendto(request, str(folder / "edge"))
-            return json.loads(asking.recv(1 << 20)).get("result")
-        except (OSError, ValueError):
-            return None
-        finally:
-            own.unlink(missing_ok=True)
+        return await asyncio.get_running_loop().run_in_executor(None, exchange, self._folder, method, list(params), within)
 
 
 class _Ear(asyncio.DatagramProtocol):

@@ -10,19 +10,22 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from service.calls.sip import farewell
 from service.calls.sip.edge import Door, configuration
 from service.calls.sip.trunk import Trunk
 from service.foundation.errors import Unavailable
 
 READY_SECONDS = 8.0
-_HEIR = 'read -r _; sleep 3; for group; do kill -- "-$group"; done 2>/dev/null'
-"""Outlives a service that is killed: Janus hangs up on everybody when its connection breaks, and then both programs end."""
+_HEIR = 'read -r _; "$0" -IS "$1" "$2"; shift 2; sleep 3; for group; do kill -- "-$group"; done 2>/dev/null'
+"""Outlives a service that is killed: everybody is hung up on, by Janus when its connection breaks and by the edge, and then both
+programs end."""
 _JANUS = """
 general: {{
   configs_folder = "{folder}"
@@ -149,7 +152,9 @@ class Gateway:
         if self._heir is not None:
             self._heir.kill()
         pids = [str(process.pid) for process in self._running.values() if process.returncode is None]
-        self._heir = await _spawn(["sh", "-c", _HEIR, "sh", *pids], {"PATH": os.environ.get("PATH", "")}, subprocess.PIPE)
+        assert self.door is not None
+        farewells = [sys.executable, farewell.__file__, str(self.door.folder)]
+        self._heir = await _spawn(["sh", "-c", _HEIR, *farewells, *pids], {"PATH": os.environ.get("PATH", "")}, subprocess.PIPE)
 
     async def _watch(self, name: str, process: asyncio.subprocess.Process) -> None:
         await process.wait()

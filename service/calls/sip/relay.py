@@ -4,6 +4,8 @@ Every packet of either side passes here, is taken apart and written anew: what a
 RTCP, an extension) ends here, and neither side learns where the other is. Janus itself would send the caller's voice from the
 first announcement on (its plugin takes a 183 for an answer), so the gate is here, and shut until `open`. While it is shut
 the callee gets silence in the place of a voice: what stands between sees a call that lives.
+
+Where both ends are telephones there is a relay for each, and the gate of each says what its telephone hears.
 """
 
 import asyncio
@@ -19,12 +21,14 @@ from aiortc.rtp import RtpPacket
 from pylibsrtp import Error as SrtpError
 from pylibsrtp import Policy, Session
 
-from service.calls.sip.sdp import PCMA, PCMU, Sound
+from service.calls.sip.sdp import EVENT, PCMA, PCMU, Sound
+from service.calls.sip.sound import anew
 
 SILENCE = {PCMU: b"\xff", PCMA: b"\xd5"}
 FRAME = 160
 """Samples, and bytes, of G.711 in a packet of 20 ms."""
 PACE = 0.02
+KEYS = "0123456789*#"
 _INNER = (30000, 39999)
 
 
@@ -47,6 +51,10 @@ class Relay:
     def __init__(self, srtp: bool) -> None:
         self.gate = Gate.SHUT
         self.held = False
+        self.other: Relay | None = None
+        """Of the other telephone, where there is no browser."""
+        self.pressed: Callable[[str], None] | None = None
+        """Told each key that is pressed on the telephone."""
         self.caller: Sound | None = None
         self.callee: Sound | None = None
         self.key = base64.b64encode(secrets.token_bytes(30)).decode() if srtp else ""
@@ -54,6 +62,7 @@ class Relay:
         self._unprotect: Session | None = None
         self._stream = _Stream()
         self._playing = False
+        self._pressed_at = -1
         self._turn = asyncio.Lock()
         """What we say ourselves is said one after another."""
         self._inner: asyncio.DatagramTransport | None = None
@@ -62,18 +71,20 @@ class Relay:
         """Where RTCP arrives, which nobody reads. Without a socket there the sender would be told that nobody is there."""
         self.inner = self.outer = 0
 
-    async def bind(self, address: str, ports: tuple[int, int]) -> "Relay":
-        """Take a port on each side. Raises NoPorts."""
-        loop = asyncio.get_running_loop()
-        outer, reports = _pair(address, ports)
-        inner, own_reports = _pair("127.0.0.1", _INNER)
-        self._reports = [reports, own_reports]
-        self.outer, self.inner = outer.getsockname()[1], inner.getsockname()[1]
-        for sock in (outer, inner):
-            sock.setblocking(False)
-        self._outer, _ = await loop.create_datagram_endpoint(lambda: _Socket(self._from_callee), sock=outer)
-        self._inner, _ = await loop.create_datagram_endpoint(lambda: _Socket(self._from_caller), sock=inner)
+    async def bind(self, address: str, ports: tuple[int, int], *, browser: bool = True) -> "Relay":
+        """Take a port towards the trunk, and one towards Janus where a browser calls. Raises NoPorts."""
+        self._outer, self.outer = await self._opened(address, ports, self._from_callee)
+        if browser:
+            self._inner, self.inner = await self._opened("127.0.0.1", _INNER, self._from_caller)
         return self
+
+    async def _opened(self, address: str, ports: tuple[int, int],
+                      receive: Callable[[bytes, tuple[str, int]], None]) -> tuple[asyncio.DatagramTransport, int]:
+        sock, reports = _pair(address, ports)
+        self._reports.append(reports)
+        sock.setblocking(False)
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Socket(receive), sock=sock)
+        return transport, int(sock.getsockname()[1])
 
     def close(self) -> None:
         self.gate = Gate.OURS
@@ -96,19 +107,24 @@ class Relay:
     # -- packets ------------------------------------------------------------------------------------------------------------
 
     def _from_caller(self, data: bytes, sender: tuple[str, int]) -> None:
-        if self.gate is Gate.OURS or self._playing or self.callee is None or sender[0] != "127.0.0.1":
-            return
-        packet = _parsed(data)
-        if packet is None or packet.payload_type != self.callee.codec:
+        packet = _parsed(data) if sender[0] == "127.0.0.1" else None
+        if packet is not None:
+            self.say(packet)
+
+    def say(self, packet: RtpPacket) -> None:
+        """The caller's sound, in either of the two codecs; whether it is heard the gate says."""
+        if self.gate is Gate.OURS or self._playing or self.callee is None or packet.payload_type not in SILENCE:
             return
         heard = self.gate is Gate.OPEN and not self.held
-        payload = packet.payload if heard else SILENCE[packet.payload_type] * len(packet.payload)
-        self._send(self._stream.follow(packet, payload))
+        payload = (anew(packet.payload, packet.payload_type, self._codec) if heard
+                   else SILENCE[self._codec] * len(packet.payload))
+        self._send(self._stream.follow(packet, self._codec, payload))
 
     def _from_callee(self, data: bytes, sender: tuple[str, int]) -> None:
-        if self.gate not in (Gate.EARLY, Gate.OPEN) or self.held or self._inner is None:
+        if self.callee is None or sender[0] != self.callee.address:
             return
-        if self.callee is None or self.caller is None or sender[0] != self.callee.address:
+        heard = self.gate in (Gate.EARLY, Gate.OPEN) and not self.held and self._inner is not None and self.caller is not None
+        if not heard and self.other is None:
             return
         if self._unprotect is not None:
             try:
@@ -116,9 +132,20 @@ class Relay:
             except (SrtpError, TypeError):
                 return
         packet = _parsed(data)
-        if packet is not None and packet.payload_type == self.callee.codec:
-            anew = _packet(packet.payload_type, packet.sequence_number, packet.timestamp, packet.ssrc, packet.payload)
-            self._inner.sendto(anew, (self.caller.address, self.caller.port))
+        if packet is None:
+            return
+        if self.other is not None:
+            self._hear_key(packet) if packet.payload_type == EVENT else self.other.say(packet)
+        elif packet.payload_type == self.callee.codec and self._inner is not None and self.caller is not None:
+            sound = _packet(packet.payload_type, packet.sequence_number, packet.timestamp, packet.ssrc, packet.payload)
+            self._inner.sendto(sound, (self.caller.address, self.caller.port))
+
+    def _hear_key(self, packet: RtpPacket) -> None:
+        """A key is said in many packets of one moment."""
+        if packet.timestamp != self._pressed_at and len(packet.payload) >= 4 and packet.payload[0] < len(KEYS):
+            self._pressed_at = packet.timestamp
+            if self.pressed is not None:
+                self.pressed(KEYS[packet.payload[0]])
 
     def _send(self, packet: bytes) -> None:
         if self._outer is not None and self.callee is not None:
@@ -138,7 +165,7 @@ class Relay:
         kind = self.callee.events if self.callee else None
         if kind is not None:
             await self._paced(step for digit in digits if self.gate is Gate.OPEN and not self.held
-                              for step in self._event(kind, "0123456789*#".index(digit)))
+                              for step in self._event(kind, KEYS.index(digit)))
 
     def _event(self, kind: int, event: int) -> list[Callable[[], bytes]]:
         lasting = [(False, duration) for duration in range(FRAME, 6 * FRAME, FRAME)] + 3 * [(True, 5 * FRAME)]
@@ -177,12 +204,12 @@ class _Stream:
         """The source we follow, and what to add to its timestamps."""
         self._event_at = 0
 
-    def follow(self, packet: RtpPacket, payload: bytes) -> bytes:
+    def follow(self, packet: RtpPacket, codec: int, payload: bytes) -> bytes:
         marker = self._followed is None or self._followed[0] != packet.ssrc
         if self._followed is None or marker:
             self._followed = packet.ssrc, self.timestamp + FRAME - packet.timestamp
         self.timestamp = (packet.timestamp + self._followed[1]) & 0xFFFFFFFF
-        return self._counted(packet.payload_type, self.timestamp, payload, marker)
+        return self._counted(codec, self.timestamp, payload, marker)
 
     def next(self, codec: int, payload: bytes) -> bytes:
         self._followed = None

@@ -1,4 +1,7 @@
-"""From a browser through the school's SIP trunk: `service.calls.way.Way` over Janus, our relay and kamailio (policy: CM4)."""
+"""Through the school's SIP trunk: `service.calls.way.Way` over our relay and kamailio (policy: CM4).
+
+From a browser by Janus; from the caller's own telephone by a bridge of two.
+"""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,16 +11,18 @@ from typing import Any
 import structlog
 
 from service.calls.number import Number
+from service.calls.sip.agent import Agent
+from service.calls.sip.bridge import Bridge
 from service.calls.sip.call import Call
 from service.calls.sip.edge import Edge
 from service.calls.sip.janus import Janus
 from service.calls.sip.processes import Gateway, absent
-from service.calls.sip.relay import Gate, NoPorts, Relay
+from service.calls.sip.relay import KEYS, Gate, NoPorts, Relay
 from service.calls.sip.sdp import PCMA, PCMU, Sound, telephone_only
 from service.calls.sip.sound import NoMessage, recorded
 from service.calls.sip.trunk import Trunk, trunk_of
-from service.calls.way import End, NoWay, Order, Tell
-from service.foundation.errors import Unavailable
+from service.calls.way import By, End, NoWay, Order, Tell, Text
+from service.foundation.errors import NotFound, Unavailable
 from service.foundation.settings import Settings
 
 ANSWER_SECONDS = 45.0
@@ -45,6 +50,8 @@ class SipWay:
         self.gateway.died = self._died
         self.message = recorded(message) if message else None
         self._calls: dict[str, Call] = {}
+        self._bridges: dict[str, Bridge] = {}
+        self._agent = Agent()
         self._tasks: set[asyncio.Task[None]] = set()
         self._edge = Edge(self._sound)
         self._janus = Janus(self._janus_lost)
@@ -59,7 +66,9 @@ class SipWay:
         """Start the gateway. Raises NotInstalled, NotStarted or JanusLost; `faults` says so from then on."""
         self._ear = self._ear or await self._edge.listen()
         try:
-            self._edge.knows(await self.gateway.start(self._ear))
+            door = await self.gateway.start(self._ear)
+            self._edge.knows(door)
+            await self._agent.open(door)
             await self._janus.open(self.gateway.port, self.gateway.secret)
         except Unavailable as failed:
             self._fault = failed.message
@@ -67,6 +76,8 @@ class SipWay:
             raise
         self._fault = ""
         self._stands.set()
+
+    by = frozenset(By)
 
     @property
     def number(self) -> Number:
@@ -84,11 +95,14 @@ class SipWay:
         return () if await self._edge.answers() else ("kamailio does not answer.",)
 
     async def place(self, order: Order, tell: Tell) -> None:
-        if order.telephone is not None or not order.offer:
-            raise NoWay("Calls through the trunk are made from a browser. Nobody was called.")
-        if order.shown.e164 != self.trunk.number.e164 or order.call_id in self._calls:
+        if order.shown.e164 != self.trunk.number.e164 or order.call_id in self._calls or order.call_id in self._bridges:
             raise NoWay
-        if self._fault or self._closing or not self._janus.up:
+        if self._fault or self._closing or bool(order.offer) is (order.telephone is not None):
+            raise NoWay
+        if order.telephone is not None:
+            await self._bridge(order, order.telephone, tell)
+            return
+        if not self._janus.up:
             raise NoWay
         offer = telephone_only(order.offer)
         call = self._calls[order.call_id] = Call(order, tell, Relay(self.trunk.srtp))
@@ -109,35 +123,66 @@ class SipWay:
         if call.ending is not None:
             await self._hang_up(call)
 
+    async def _bridge(self, order: Order, own: Number, tell: Tell) -> None:
+        bridge = self._bridges[order.call_id] = Bridge(order, own, tell, self._agent, self.trunk, self._spawn,
+                                                       self._give_up_bridge)
+        try:
+            await bridge.place()
+        except (NoPorts, NoWay) as failed:
+            bridge.finish()
+            self._bridges.pop(order.call_id, None)
+            raise NoWay from failed
+        self._spawn(self._report(bridge))
+
     async def connect(self, call_id: str) -> None:
+        if bridge := self._bridges.get(call_id):
+            bridge.connect()
         call = self._calls.get(call_id)
         if call is not None and call.answered and call.ending is None and call.relay.gate is Gate.SHUT:
             call.relay.gate = Gate.OPEN
 
     async def hang_up(self, call_id: str) -> None:
+        if bridge := self._bridges.get(call_id):
+            bridge.hang_up()
         call = self._calls.get(call_id)
         if call is not None:
             await self._end(call, End.HUNG_UP if call.answered else End.CANCELLED)
 
     async def press(self, call_id: str, digits: str) -> None:
+        if not set(digits) <= set(KEYS):
+            return
+        if bridge := self._bridges.get(call_id):
+            self._spawn(bridge.press(digits))
         call = self._calls.get(call_id)
-        if call is not None and call.relay.gate is Gate.OPEN and not call.relay.held and set(digits) <= set("0123456789*#"):
+        if call is not None and call.relay.gate is Gate.OPEN and not call.relay.held:
             self._spawn(call.relay.press(digits))
 
     async def hold(self, call_id: str, held: bool) -> None:
+        if bridge := self._bridges.get(call_id):
+            bridge.hold(held)
         call = self._calls.get(call_id)
         if call is not None:
             call.relay.held = held
 
     async def leave_message(self, call_id: str) -> None:
-        call = self._calls.get(call_id)
-        if call is None or not call.answered or call.ending is not None:
+        bridge, call = self._bridges.get(call_id), self._calls.get(call_id)
+        if bridge is None and (call is None or not call.answered or call.ending is not None):
             return
         if self.message is None:
             raise NoMessage
-        if call.relay.gate is not Gate.OURS:
+        if bridge is not None:
+            self._spawn(bridge.leave_message(self.message))
+        elif call is not None and call.relay.gate is not Gate.OURS:
             call.relay.gate = Gate.OURS
             self._spawn(self._play(call, self.message))
+
+    texts = False
+
+    async def text(self, text: Text) -> None:
+        raise NoWay
+
+    def heard_text(self, path: str, body: bytes, signature: str) -> dict[str, str]:
+        raise NotFound
 
     async def trunk_answers(self) -> int:
         """What the trunk answers when it is asked whether it is there (a SIP status); 0 for nothing."""
@@ -145,10 +190,11 @@ class SipWay:
 
     async def close(self) -> None:
         self._closing = True
-        await asyncio.gather(*(self.hang_up(call_id) for call_id in [*self._calls]))
+        await asyncio.gather(*(self.hang_up(call_id) for call_id in [*self._calls, *self._bridges]))
         if self._tasks:
             await asyncio.wait([*self._tasks], timeout=END_SECONDS + 1)
         await self._janus.close()
+        self._agent.close()
         await self.gateway.stop()
         self._edge.close()
 
@@ -176,7 +222,7 @@ class SipWay:
             "headers": {name: value for name, value in headers.items() if value}, "autoaccept_reinvites": True}, offer)
         await call.placed
 
-    async def _report(self, call: Call) -> None:
+    async def _report(self, call: Call | Bridge) -> None:
         """Tell, in order; after the last word let go of everything the call had."""
         while True:
             news = await call.news.get()
@@ -186,9 +232,12 @@ class SipWay:
                 await call.tell(news)
             except Exception:
                 log.exception("calls.telling_failed", call=news.call_id)
-                await self._end(call, End.FAULT)
+                await self.hang_up(news.call_id)
         self._calls.pop(call.order.call_id, None)
+        self._bridges.pop(call.order.call_id, None)
         await call.tell(news)
+        if isinstance(call, Bridge):
+            return
         await self._stands.wait()  # an edge that died hangs up on the other end once it stands again
         await self._janus.detach(call.handle)
 
@@ -216,25 +265,32 @@ class SipWay:
             call.end(call.ending or End.FAULT)
             self._spawn(self._edge.end(call.order.call_id))
 
+    def _give_up_bridge(self, bridge: Bridge) -> None:
+        for one in bridge.both:
+            if one.is_on:
+                self._spawn(self._edge.end(one.call_id))
+
     async def _play(self, call: Call, message: dict[int, bytes]) -> None:
         codec = call.relay.callee.codec if call.relay.callee else PCMA
         await call.relay.play(message[PCMU if codec == PCMU else PCMA])
         await self._end(call, End.HUNG_UP)
 
     def _sound(self, call_id: str, side: str, sound: Sound | None) -> None:
-        call = self._calls.get(call_id)
-        if call is None:
-            return
-        if side == "caller":
-            call.relay.caller = sound
-        else:
-            call.relay.callee_is(sound)
+        relays = {one.call_id: one.relay for bridge in self._bridges.values() for one in bridge.both}
+        relay = self._calls[call_id].relay if call_id in self._calls else relays.get(call_id)
+        if relay is not None and side == "caller":
+            relay.caller = sound
+        elif relay is not None:
+            relay.callee_is(sound)
 
     def _lost(self) -> None:
         """Janus is gone. Whatever it carried has ended, and the edge hangs up on the other end."""
         for call in [*self._calls.values()]:
             call.ending = call.ending or End.FAULT
             self._give_up(call)
+        for bridge in [*self._bridges.values()]:
+            bridge.end(End.FAULT)
+            bridge.finish()
 
     def _janus_lost(self) -> None:
         """One that lives on without us, as after a long sleep of the machine, is of no use: it is ended, and started again."""
