@@ -215,6 +215,7 @@ class CallView:
     next_step: str
     next_on: Any
     recorded_at: datetime | None
+    in_app: bool
 
     @property
     def is_on(self) -> bool:
@@ -257,7 +258,7 @@ async def _views(session: AsyncSession, school_id: str, rows: Iterable[Call]) ->
         row.id, row.child_id, name(row.child_id, full=True), name(row.adult_id), links.get((row.child_id, row.adult_id), ""),
         row.caller_id, name(row.caller_id), row.lesson_id, row.purpose, row.by_telephone, row.asked_at, row.placed_at,
         row.connected_at, row.ended_at, row.ended_why, row.message_left, row.outcome, row.what_agreed, row.next_step, row.next_on,
-        row.recorded_at,
+        row.recorded_at, row.in_app,
     ) for row in found]
 
 
