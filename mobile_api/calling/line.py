@@ -13,17 +13,14 @@ from starlette.websockets import WebSocketDisconnect
 
 from lessons.media.sdp import BadOffer
 from mobile_api.calling.way import AppWay
-from service.calls.line import BAD_MESSAGE, MESSAGES, MOST, REFUSED, SECONDS, TOO_MANY, SocketLine
+from service.calls.line import BAD_MESSAGE, MOST, REFUSED, TOO_MANY, SocketLine, attend
 from service.foundation.errors import Unavailable
-from service.foundation.web import clock_of
 from service.people.phones import bearer
 from service.people.phones.bearer import Held
 from service.people.phones.proofs import NotProven
 
 router = APIRouter()
 HELLO_SECONDS = 10.0
-MOST_APPS = 20
-"""Of one person: ten phones, each opened twice."""
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
@@ -74,6 +71,7 @@ class OpenApp(SocketLine):
         self.person_id, self.session_id = held.actor.person_id, held.actor.session_id
 
     def close(self) -> None:
+        self.closes_with = REFUSED
         self.is_over.set()
 
     async def may_ring(self) -> bool:
@@ -103,18 +101,18 @@ async def app_line(socket: WebSocket) -> None:
         await socket.close(TOO_MANY)
         return
     app.send({"type": "open"})
-    sending = asyncio.create_task(app.run())
-    reading = asyncio.create_task(_read(socket, way, app))
-    over = asyncio.create_task(app.is_over.wait())
+
+    async def heed(text: str) -> int:
+        try:
+            await _heed(way, app, MESSAGE.validate_json(text))
+        except BadOffer:
+            return BAD_MESSAGE
+        return 0
+
     try:
-        await asyncio.wait([sending, reading, over], return_when=asyncio.FIRST_COMPLETED)
+        await attend(socket, app, heed)
     finally:
         way.closed(app)
-        for task in (sending, reading, over):
-            task.cancel()
-        _, said, _ = await asyncio.gather(sending, reading, over, return_exceptions=True)
-        if socket.client_state.name == "CONNECTED" and socket.application_state.name == "CONNECTED":
-            await socket.close(said if isinstance(said, int) else REFUSED if app.is_over.is_set() else 1000)
 
 
 async def _entered(socket: WebSocket) -> Held | None:
@@ -128,23 +126,6 @@ async def _entered(socket: WebSocket) -> Held | None:
             return await bearer.holder(state, hello.token, proof)
     except (TimeoutError, ValidationError, NotProven, Unavailable):
         return None
-
-
-async def _read(socket: WebSocket, way: AppWay, app: OpenApp) -> int:
-    """What the app says, until it says nothing more. Returns the code to close with."""
-    clock, times = clock_of(socket), list[float]()
-    while True:
-        try:
-            text = await socket.receive_text()
-        except (WebSocketDisconnect, KeyError):
-            return 1000
-        times = [at for at in times if at > clock.boottime() - SECONDS] + [clock.boottime()]
-        if len(times) > MESSAGES:
-            return TOO_MANY
-        try:
-            await _heed(way, app, MESSAGE.validate_json(text if len(text) <= MOST else ""))
-        except (ValidationError, BadOffer):
-            return BAD_MESSAGE
 
 
 async def _heed(way: AppWay, app: OpenApp, said: Said) -> None:

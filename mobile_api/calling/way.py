@@ -27,6 +27,8 @@ from service.people.events import SessionsEnded, SignedOut
 log = structlog.get_logger(__name__)
 BEAT = 0.25
 """Seconds between two looks at a call's times; every fourth asks whether the parent is still signed in."""
+MOST_APPS = 20
+"""Of one person: ten phones, each opened twice."""
 PATIENCE = 1.0
 """Seconds in which that has to be known."""
 NO_ENDS = {"declined": End.REFUSED, "busy": End.BUSY, "cannot": End.NO_ANSWER}
@@ -53,14 +55,19 @@ class AppWay:
 
     # -- apps
 
-    def opened(self, line: AppLine) -> None:
+    def opened(self, line: AppLine) -> bool:
+        """False: this person has too many open."""
+        if len(self._lines[line.person_id]) >= MOST_APPS:
+            return False
         self._lines[line.person_id].add(line)
+        return True
 
     def closed(self, line: AppLine) -> None:
         """It went, and what was on there with it. Where it only rang, it rings on elsewhere."""
-        self._lines[line.person_id].discard(line)
-        if not self._lines[line.person_id]:
-            del self._lines[line.person_id]
+        apps = self._lines.get(line.person_id, set())
+        apps.discard(line)
+        if not apps:
+            self._lines.pop(line.person_id, None)
         for call in [each for each in self._calls.values() if line in each.lines and not each.over]:
             call.lines.discard(line)
             if not call.lines:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlmodel import col, func, select
+from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent.agreements import queries as agreements
@@ -240,7 +240,7 @@ class CallView:
 async def views(session: AsyncSession, school_id: str, *where: Any, limit: int = 500) -> list[CallView]:
     """The calls that were placed, the newest first."""
     rows = (await session.exec(select(Call).where(Call.school_id == school_id, col(Call.placed_at).is_not(None), *where).order_by(
-        col(Call.placed_at).desc()).limit(limit))).all()
+        col(Call.placed_at).desc(), col(Call.id).desc()).limit(limit))).all()
     return await _views(session, school_id, rows)
 
 
@@ -285,15 +285,18 @@ async def about(session: AsyncSession, school_id: str, child_ids: Iterable[str],
     return await views(session, school_id, col(Call.child_id).in_(list(child_ids)), limit=limit)
 
 
-async def of_family(session: AsyncSession, actor: Actor, child_ids: Iterable[str]) -> list[CallView]:
+async def of_family(session: AsyncSession, actor: Actor, child_ids: Iterable[str], after: tuple[datetime, str] | None = None,
+                    limit: int = 20) -> list[CallView]:
     """The calls that are over about these children, as a parent may know of them: theirs, and the school's to other adults. Not
     what the safeguarding team said to another adult: it may be about the one who looks (policy: CM1). Who was of the team then
-    and is not now, or has left, is taken to have been of it."""
+    and is not now, or has left, is taken to have been of it. `after`: when the last one was placed that is known, and its id."""
     team = {one.id for one in await people.holders(session, actor.school_id, SAFEGUARDING)}
     team |= await people.once_agreed(session, actor.school_id, SAFEGUARDING)
     others = {one.id for one in await people.holders(session, actor.school_id, rules.CALLERS)} - team
     return await views(session, actor.school_id, col(Call.child_id).in_(list(child_ids)), col(Call.ended_at).is_not(None),
-                       (col(Call.adult_id) == actor.person_id) | col(Call.caller_id).in_(others), limit=20)
+                       (col(Call.adult_id) == actor.person_id) | col(Call.caller_id).in_(others),
+                       *([or_(col(Call.placed_at) < after[0], (col(Call.placed_at) == after[0]) & (col(Call.id) < after[1]))]
+                         if after else []), limit=limit)
 
 
 async def last_reached(session: AsyncSession, school_id: str, child_ids: Iterable[str]) -> dict[str, datetime]:
