@@ -100,7 +100,7 @@ class AppWay:
 
     def family_hangs_up(self, line: AppLine, call_id: str) -> None:
         if call := self._on(line, call_id):
-            call.end(End.HUNG_UP if call.answered else End.REFUSED)
+            call.end(End.HUNG_UP if call.family is not None else End.REFUSED)
 
     def _on(self, line: AppLine, call_id: str) -> Call | None:
         """This call, while it rings or is on there; an app has no say in any other."""
