@@ -24,7 +24,7 @@ from tests.served import served
 PATH = "/api/v1/line"
 OFFER = "\r\n".join((
     "v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0", "m=audio 9 UDP/TLS/RTP/SAVPF 111",
-    "c=IN IP4 0.0.0.0", "a=ice-ufrag:page", "a=ice-pwd:aPasswordOfTwentyTwoSigns", f"a=fingerprint:sha-256 {':'.join(['AB'] * 32)}",
+    "c=IN IP4 0.0.0.0", "a=ice-ufrag:page", "a=ice-pwd:aPasswordOfTwentyTwo22", f"a=fingerprint:sha-256 {':'.join(['AB'] * 32)}",
     "a=setup:actpass", "a=mid:0", "a=sendrecv", "a=rtcp-mux", "a=rtpmap:111 opus/48000/2", ""))
 """What a browser with a microphone offers, as far as it matters before anybody answers."""
 
