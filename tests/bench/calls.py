@@ -2,8 +2,8 @@
 mouth to ear, processor time.
 
 Both in a network of their own, the same callers (aiortc) and the same telephone (sipp, which rings, answers and echoes), in
-turns. Janus alone masks nothing, gates nothing, and is called with what it needs and no more. The app is one more caller, at which the
-other is listened for: one way, where a telephone says back what it hears and the way is halved.
+turns. Janus alone masks nothing, gates nothing, and is called with what it needs and no more. The app is one more caller, where
+the other is listened for: one way; where a telephone says back what it hears and the way is halved.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 /** The parents' app: what it has (words, store, client), which page is shown, and when it locks itself. */
 
 import { Answers } from "./answers.js";
-import { watchCalls } from "./calls.js";
+import { watchCalls } from "./incoming.js";
 import { frame } from "./frame.js";
 import { Client, Offline, Problem, SignedOut } from "./protocol.js";
 import { found } from "./routes.js";
