@@ -84,6 +84,7 @@ class Call:
         return ends(replace(self.times, caller_up=self.caller.is_up.is_set()), now)
 
     def state(self, state: str) -> None:
+        """Say where it is on: `connected` or `held`."""
         for line in self.lines:
             self._say(line, "state", state=state)
 

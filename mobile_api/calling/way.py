@@ -31,8 +31,6 @@ MOST_APPS = 20
 """Of one person: ten phones, each opened twice."""
 PATIENCE = 1.0
 """Seconds in which that has to be known."""
-NO_ENDS = {"declined": End.REFUSED, "busy": End.BUSY, "cannot": End.NO_ANSWER}
-"""What an app says that does not take a call."""
 
 
 class NoMachine(Unavailable):
@@ -69,9 +67,13 @@ class AppWay:
         if not apps:
             self._lines.pop(line.person_id, None)
         for call in [each for each in self._calls.values() if line in each.lines and not each.over]:
-            call.lines.discard(line)
-            if not call.lines:
-                call.end(End.HUNG_UP if call.answered else End.NO_ANSWER)
+            self._leaves(call, line)
+
+    @staticmethod
+    def _leaves(call: Call, line: AppLine) -> None:
+        call.lines.discard(line)
+        if not call.lines:
+            call.end(End.HUNG_UP if call.answered else End.NO_ANSWER)
 
     def sign_out(self, person_id: str, session_id: str = "") -> None:
         """Somebody's sign-ins are being ended, or this one: their apps close in this turn, and what is on there ends."""
@@ -91,12 +93,17 @@ class AppWay:
         if not await self._may_ring(line):
             self.closed(line)
             line.close()
-        elif not call.over and call.family is None:
+        elif self._on(line, call_id) is call and call.family is None:
             call.take(line, offer, self._clock.boottime())
 
     def decline(self, line: AppLine, call_id: str, why: str) -> None:
-        if (call := self._on(line, call_id)) is not None and call.family is None:
-            call.end(NO_ENDS[why])
+        """Nobody takes it there: `declined` and `busy` are for all their phones, `cannot` for one that has no microphone for it."""
+        if (call := self._on(line, call_id)) is None or call.family is not None:
+            return
+        if why == "cannot":
+            self._leaves(call, line)
+        else:
+            call.end(End.BUSY if why == "busy" else End.REFUSED)
 
     def family_hangs_up(self, line: AppLine, call_id: str) -> None:
         if call := self._on(line, call_id):
@@ -123,7 +130,7 @@ class AppWay:
             raise NoWay from unreadable
         self._calls[order.call_id] = call
         for line in apps:
-            if await self._may_ring(line) and not call.over:
+            if await self._may_ring(line) and not call.over and call.family is None:
                 call.rings_at(line)
         if not call.lines:
             self._calls.pop(order.call_id)

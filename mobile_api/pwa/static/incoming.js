@@ -55,8 +55,11 @@ class Incoming {
     this.dialog = /** @type {HTMLDialogElement} */ (h("dialog", { "aria-labelledby": "call-title", "aria-describedby": "call-text",
       class: "call" }, h("h2", { id: "call-title" }, t("call.title")), h("p", { id: "call-text" }, t("call.text")), this.state,
       this.buttons));
-    this.dialog.addEventListener("cancel", (event) => event.preventDefault()); // Escape neither answers nor declines
+    this.dialog.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") event.preventDefault(); // neither answers nor declines
+    });
     this.dialog.addEventListener("close", () => {
+      if (!this.#isOver) this.hangUp(); // a phone's own “back”: nobody talks without this screen
       this.dialog.remove();
       gone();
     });
@@ -91,8 +94,8 @@ class Incoming {
 
   decline() {
     this.say("no", { why: "declined" });
+    this.over("over");
     this.dialog.close();
-    this.still();
   }
 
   hangUp() {
