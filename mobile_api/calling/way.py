@@ -97,7 +97,7 @@ class AppWay:
             call.take(line, offer, self._clock.boottime())
 
     def decline(self, line: AppLine, call_id: str, why: str) -> None:
-        """Nobody takes it there: `declined` and `busy` are for all their phones, `cannot` for one that has no microphone for it."""
+        """Nobody takes it there: `declined` and `busy` are for all their phones, `cannot` for one that has no microphone."""
         if (call := self._on(line, call_id)) is None or call.family is not None:
             return
         if why == "cannot":

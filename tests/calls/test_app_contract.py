@@ -153,6 +153,18 @@ async def test_every_phone_of_theirs_rings_until_one_answers(ground: Apps) -> No
     assert strangers.told == []
 
 
+async def test_a_phone_without_a_microphone_leaves_it_to_their_other_one_and_then_to_the_telephone(ground: Apps) -> None:
+    other = ground.app(Family.NEVER_ANSWERS, session_id="s2")
+    call = await Placed.to(ground, Family.NEVER_ANSWERS)
+    await call.diary.until(Kind.RINGING)
+    ground.way.decline(call.app, call.id, "cannot")
+    ground.way.decline(call.app, call.id, "declined")
+    await seconds(0.3)
+    assert call.diary.kinds == [Kind.RINGING], "it has no say any more"
+    ground.way.decline(other, call.id, "cannot")
+    assert (await call.diary.until(Kind.ENDED)).end is End.NO_ANSWER
+
+
 async def test_an_app_has_no_say_in_a_call_that_does_not_ring_there(ground: Apps) -> None:
     stranger = ground.app(Family.NEVER_ANSWERS, person_id="c" * 32)
     call = await Placed.to(ground, Family.NEVER_ANSWERS)
