@@ -94,6 +94,7 @@ async def test_the_school_calls_and_the_family_answers_in_its_app(parents: Paren
         assert [each for each in of_family if each in " ".join(schools.said)] == []
         assert all(each in " ".join(schools.said) for each in of_school), "what was passed on would be found"
 
+        parents.school.clock.advance(2)
         await home.link(home.mum, do_not_contact=True)
         await expect(dialog.get_by_role("status")).to_have_text("The call has ended.")
         await expect(page.get_by_role("status")).to_have_text("Do not call. Ask the DSL.")
