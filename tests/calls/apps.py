@@ -52,8 +52,9 @@ class App:
                 await self._ring(told["call"])
             elif told["type"] == "answer":
                 await self.voice.accept(told["sdp"])
-            elif told["type"] == "state" and self.family is Family.HANGS_UP:
-                self.way.family_hangs_up(self, told["call"])
+                if self.family is Family.HANGS_UP:
+                    await self.voice.connected()
+                    self.way.family_hangs_up(self, told["call"])
 
     async def _ring(self, call_id: str) -> None:
         self.way.rings(self, call_id)
@@ -62,9 +63,6 @@ class App:
         elif self.family is not Family.NEVER_ANSWERS:
             self.offer = await self.voice.offer()
             await self.way.take(self, call_id, self.offer)
-            if self.family is Family.HANGS_UP:
-                await self.voice.connected()
-                self.way.family_hangs_up(self, call_id)
 
     async def go(self) -> None:
         self._life.cancel()
