@@ -67,7 +67,8 @@ async def test_the_school_calls_and_the_family_answers_in_its_app(parents: Paren
     letter = await invited(parents.school, home.mum)
     async with (chromium(voice(tmp_path / "school.wav", SCHOOLS)) as office,
                 chromium(voice(tmp_path / "family.wav", FAMILYS)) as hand,
-                page_of(office, home, parents.url, "dsl") as page, phone(hand, parents.url, permissions=["microphone"]) as mine):
+                page_of(office, home, parents.url, "dsl") as page,
+                phone(hand, parents.url, permissions=["microphone", "notifications"]) as mine):
         await page.context.add_init_script(KEEP)
         await mine.context.add_init_script(KEEP)
         schools, familys = Wire(page), Wire(mine.page)
