@@ -318,6 +318,27 @@ class OneToOneAnswer(Strict):
     will_be_there: bool | None = None
 
 
+# -- calls ------------------------------------------------------------------------------------------------------------
+
+
+class Called(BaseModel):
+    """The school called about a child. `by` null: nobody was reached. Whom else it called is not said, and no number is."""
+
+    model_config = example(id="1f0c…", placed_at="2026-11-24T09:10:00Z", caller="Mr Hall", purpose="absence", by="app",
+                           seconds=134)
+    id: str
+    placed_at: datetime
+    caller: str = Field(description="Who called, as pages name them.")
+    purpose: Literal["welfare", "absence", "incident", "consent", "other"]
+    by: Literal["app", "telephone"] | None
+    seconds: int = Field(description="How long the two heard each other.")
+
+
+class Calls(BaseModel):
+    entries: list[Called]
+    next: str | None = Field(None, description="Cursor of the next page.")
+
+
 # -- news and worries -------------------------------------------------------------------------------------------------
 
 

@@ -29,6 +29,7 @@ import lessons.live.socket as lesson_socket
 import lessons.one_to_one.pages as one_to_one_pages
 import lessons.pages as lessons_pages
 import lessons.practice.pages as lesson_practice
+import mobile_api.calling.line as app_line
 import mobile_api.once as mobile_once
 import mobile_api.pwa.pages as parents_app
 import mobile_api.route as mobile_route
@@ -63,6 +64,7 @@ from lessons.live.reading import DECIDES_NOTHING, Rosters
 from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
 from lessons.reminders import remind
+from mobile_api.calling.way import AppWay
 from mobile_api.pwa.shell import Shell
 from recordings import forgetting, keycopies
 from recordings.commands import recover as recover_recordings
@@ -81,6 +83,7 @@ from service.calls import commands as call_commands
 from service.calls import health as call_health
 from service.calls.carrying import way_of
 from service.calls.desk import Desk
+from service.calls.first import AppFirst
 from service.calls.rest import hooks as provider_hooks
 from service.calls.texts import commands as text_commands
 from service.calls.way import Way
@@ -148,6 +151,7 @@ ROUTERS = (
     text_hooks.router,
     *calls_pages.ROUTERS,
     call_line.router,
+    app_line.router,
     provider_hooks.router,
     breakouts_pages.router,
     *mobile_routes.ROUTERS,
@@ -271,6 +275,7 @@ async def _open_rooms(state: Any, stack: AsyncExitStack) -> None:
         public_addresses=_listed(settings.media_public_addresses), clock=state.clock,
     )
     stack.push_async_callback(plane.close)
+    state.app_way = AppWay(plane, state.clock)
     state.rooms = open_registry(state, plane)
     public = audit.signing_key(state.keys).public_key()
     state.rooms.self_test_fails = lambda: report.forbids(settings.data, public)
@@ -278,17 +283,22 @@ async def _open_rooms(state: Any, stack: AsyncExitStack) -> None:
 
 
 async def _open_desk(state: Any, stack: AsyncExitStack) -> None:
-    """Calls, over whatever carries them: the school's trunk, its provider, or nothing. What an earlier run left open is closed as
-    not known.
+    """Calls, over whatever carries them: the family's app while it is open, then the school's trunk or its provider; nothing
+    without one of these two. What an earlier run left open is closed as not known.
 
     What does not open refuses calls, and lessons go on; the page Health says what is wrong.
     """
     def seen(session_id: str) -> None:
         state.seen[session_id] = state.clock.now()
 
-    def way() -> Way | None:
+    def telephone() -> Way | None:
         carries: Way | None = state.way
         return carries
+
+    app_first = AppFirst(state.app_way, telephone)
+
+    def way() -> Way | None:
+        return app_first if telephone() else None
 
     if connected := way_of(state.settings):
         state.way = connected

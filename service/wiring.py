@@ -17,6 +17,7 @@ from lessons.guests import events as guests
 from lessons.live.facts import LessonStopped
 from lessons.live.registry import cut_off, refresh_rooms, refresh_rooms_of, withhold
 from lessons.one_to_one.commands import cancel_what_is_to_come
+from mobile_api.calling import way as app_way
 from recordings import events as recordings
 from recordings.ending import events as endings
 from recordings.erasure import events as erasures
@@ -72,8 +73,8 @@ CALLS_SOMEBODY: tuple[type[Event], ...] = (
 )
 """Or calls them no longer; and who is signed out is not kept waiting for news."""
 CLOSING: dict[type[Event], tuple[Closing, ...]] = {
-    approvals.OneToOneRevoked: (withhold,), people.SignedOut: (cut_off, desk.cut_off),
-    people.SessionsEnded: (cut_off, desk.cut_off), calls.PersonalPhoneEnded: (desk.end_personal,),
+    approvals.OneToOneRevoked: (withhold,), people.SignedOut: (cut_off, desk.cut_off, app_way.cut_off),
+    people.SessionsEnded: (cut_off, desk.cut_off, app_way.cut_off), calls.PersonalPhoneEnded: (desk.end_personal,),
     endings.DestructionBegun: (forget_key,), recordings.RecordingKeyDestroyed: (forget_key,),
 }
 AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = {

@@ -67,14 +67,15 @@ class FakeWay:
         self.orders[order.call_id], self._tells[order.call_id] = order, tell
         self.placed.set()
 
-    async def say(self, call_id: str, kind: Kind, *, answer: str = "", end: End | None = None) -> None:
+    async def say(self, call_id: str, kind: Kind, *, answer: str = "", end: End | None = None,
+                  in_app: bool = False) -> None:
         """Something happened to a call."""
         if kind is Kind.ENDED:
             if call_id in self._over:
                 return
             self._over.add(call_id)
             self.heard.discard(call_id)
-        await self._tells[call_id](News(call_id, kind, answer, end))
+        await self._tells[call_id](News(call_id, kind, answer, end, in_app))
 
     async def connect(self, call_id: str) -> None:
         self.steps.append(("connect", call_id))

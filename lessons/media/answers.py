@@ -73,6 +73,15 @@ def _received(endpoint: Endpoint, part: Part, setup: str) -> str:
     return "".join(lines)
 
 
+def both_ways(endpoint: Endpoint, part: Part, ssrc: int) -> str:
+    """The answer to one line of sound that is sent and received: no extension, no repair, our own source."""
+    section, payload = part.section, part.payload
+    return (endpoint.head([section.mid])
+            + endpoint.section("audio", [payload], section.mid, "passive", "sendrecv", _CAP["microphone"])
+            + f"a=rtpmap:{payload} opus/48000/2\r\na=fmtp:{payload} {_OPUS_PARAMETERS}\r\n"
+            + f"a=msid:call voice\r\na=ssrc:{ssrc} cname:call\r\n")
+
+
 @dataclass(frozen=True)
 class Sent:
     """One m-line of an offer to a viewer. `group` is shared by the tracks to be played in step; empty for a free line."""

@@ -19,7 +19,7 @@ CSP = "; ".join((
     "require-trusted-types-for 'script'",
 ))
 STRICT = {"Content-Security-Policy": CSP,
-          "Permissions-Policy": "camera=(), microphone=(), geolocation=(), display-capture=(), payment=(), usb=()",
+          "Permissions-Policy": "camera=(), microphone=(self), geolocation=(), display-capture=(), payment=(), usb=()",
           "Referrer-Policy": "no-referrer"}
 
 

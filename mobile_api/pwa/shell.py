@@ -15,7 +15,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent / "static"
 PASSKEYS = HERE.parents[2] / "service" / "static" / "passkeys.js"
-"""How a browser makes passkeys is written once, for the school's pages and for this app."""
+TELEPHONE = HERE.parents[2] / "service" / "calls" / "static" / "telephone.js"
+"""How a browser makes passkeys, and how it opens a telephone, is written once, for the school's pages and for this app."""
 KINDS = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".json": "application/json",
          ".svg": "image/svg+xml", ".png": "image/png"}
 SCRIPTS = ("app.js",)
@@ -57,6 +58,7 @@ def _found(folder: Path) -> Iterable[tuple[str, Path]]:
         if path.suffix in KINDS and name != "sw.js" and (not name.startswith("vendor/") or name == LIBRARY):
             yield name, path
     yield "passkeys.js", PASSKEYS
+    yield "telephone.js", TELEPHONE
 
 
 class Shell:

@@ -7,11 +7,12 @@ from fastapi import APIRouter
 from fastapi.openapi.utils import get_openapi
 
 from mobile_api import schemas
-from mobile_api.routes import entering, lessons, me, news, permissions, phones
+from mobile_api.routes import calls, entering, lessons, me, news, permissions, phones
 from service.foundation.web import COOKIE, Public
 
 ROUTERS = (entering.router, me.router, phones.router, permissions.router, permissions.of_a_child, lessons.router,
-           lessons.of_a_child, news.router)
+           lessons.of_a_child, calls.of_a_child,
+           news.router)
 description = APIRouter(prefix="/api/v1")
 
 

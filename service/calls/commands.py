@@ -91,12 +91,12 @@ async def place(session: AsyncSession, actor: Actor, call_id: str, *, grant_id: 
                   actor)
 
 
-async def connect(session: AsyncSession, actor: Actor, call_id: str, now: datetime) -> None:
+async def connect(session: AsyncSession, actor: Actor, call_id: str, *, in_app: bool, now: datetime) -> None:
     row = await session.get_one(Call, call_id)
     if row.ended_at is not None:
         raise Conflict("This call is over.")
-    row.connected_at = now
-    await publish(session, CallConnected(row.child_id, row.id), actor)
+    row.connected_at, row.in_app = now, in_app
+    await publish(session, CallConnected(row.child_id, row.id, in_app), actor)
 
 
 async def end(session: AsyncSession, actor: Actor, call_id: str, why: Why, *, refusal: str = "", ended_by: str = "",

@@ -68,6 +68,7 @@ class Live:
     line: Line | None = None
     cut: Cut | None = None
     message_left: bool = False
+    in_app: bool = False
     words: str = ""
     mailbox: asyncio.Queue[News | None] = field(default_factory=asyncio.Queue)
     """News; None is a look at the rule."""
@@ -88,6 +89,8 @@ class Live:
             words = RINGING_YOURS
         if self.message_left and stage is Stage.CONNECTED:
             words = "Leaving the school’s message"
+        if self.in_app and stage is Stage.CONNECTED:
+            words = "Connected in their app"
         if self.progress.is_over:
             why = self.progress.why or Why.NOT_KNOWN
             words = self.words or (words if why is Why.HUNG_UP else WHY_WORDS[why])
@@ -163,7 +166,8 @@ class Desk:
                 grant = await queries.standing_grant(session, row.school_id, row.caller_id) if row.by_telephone else None
                 await commands.place(session, actor, call_id, grant_id=grant.id if grant else "", now=self._clock.now())
                 withheld = await queries.is_withheld(session, row.school_id)
-                return wanted, Order(call_id, callee, shown, withheld, offer, own if wanted.by_telephone else None)
+                return wanted, Order(call_id, callee, shown, withheld, offer, own if wanted.by_telephone else None,
+                                     wanted.adult_id)
             if isinstance(said, Allowed):
                 raise CannotTell()
             await commands.refuse(session, actor, wanted, said.code)
@@ -237,21 +241,22 @@ class Desk:
         if live.progress != before:
             live.say(live.state())
             if live.progress.stage is Stage.ANSWERED and live.cut is None:
-                await self._answered(live)
+                await self._answered(live, in_app=news.in_app)
 
-    async def _answered(self, live: Live) -> None:
+    async def _answered(self, live: Live, *, in_app: bool) -> None:
         """Somebody is there. Ask once more, write it down, and let the two hear each other."""
         if not await self._may_go_on(live):
             return
         try:
             async with asyncio.timeout(PATIENCE), self._database.writing(closes=True) as session:
-                await commands.connect(session, live.actor, live.id, self._clock.now())
+                await commands.connect(session, live.actor, live.id, in_app=in_app, now=self._clock.now())
         except Exception:
             log.exception("call.not_written", call_id=live.id)
             self.cut(live, Cut(Why.NOT_CHECKED))
             return
         if live.cut is None:
             await live.way.connect(live.id)
+            live.in_app = in_app
             live.progress = live.progress.to(Stage.CONNECTED)
             live.say(live.state())
 

@@ -43,11 +43,12 @@ class CallPlaced(Event):
 
 @dataclass(frozen=True)
 class CallConnected(Event):
-    """The rule was asked once more, and the two hear each other from now on."""
+    """The rule was asked once more, and the two hear each other from now on. `in_app`: in the parents' app, not by telephone."""
 
     subject = "child_id"
     child_id: str
     call_id: str
+    in_app: bool
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Other sites' pages are refused before anything is read (`Shield`). A page that g
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, WebSocket
@@ -60,6 +61,7 @@ class SocketLine:
         self._socket = socket
         self._waiting: asyncio.Queue[dict[str, str]] = asyncio.Queue(maxsize=64)
         self.is_over = asyncio.Event()
+        self.closes_with = 1000
 
     def send(self, message: dict[str, str]) -> None:
         if self._waiting.full():
@@ -77,6 +79,25 @@ class SocketLine:
                 return
 
 
+Heed = Callable[[str], Awaitable[int]]
+"""What is done about one message; a code to close with, or 0. Raises ValidationError for what is not understood."""
+
+
+async def attend(socket: WebSocket, line: SocketLine, heed: Heed) -> None:
+    """Send and read until the page or the line is over, then close."""
+    sending = asyncio.create_task(line.run())
+    reading = asyncio.create_task(_read(socket, heed))
+    over = asyncio.create_task(line.is_over.wait())
+    try:
+        await asyncio.wait([reading, over], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (sending, reading, over):
+            task.cancel()
+        _, said, _ = await asyncio.gather(sending, reading, over, return_exceptions=True)
+    if socket.client_state.name == "CONNECTED" and socket.application_state.name == "CONNECTED":
+        await socket.close(said if isinstance(said, int) else line.closes_with)
+
+
 @router.websocket("/calls/{call_id}/line")
 async def call_line(socket: WebSocket, call_id: str) -> None:
     """One page's line to its own call."""
@@ -87,20 +108,16 @@ async def call_line(socket: WebSocket, call_id: str) -> None:
         return
     actor, view = found
     line, desk = SocketLine(socket), socket.app.state.desk
-    sending = asyncio.create_task(line.run())
-    reading = asyncio.create_task(_read(socket, desk, actor, call_id, line))
-    over = asyncio.create_task(line.is_over.wait())
+
+    async def heed(text: str) -> int:
+        said = MESSAGE.validate_json(text)
+        return 0 if await _heed(socket, desk, actor, call_id, line, said) else REFUSED
+
     try:
         _attach(desk, view, line)
-        await asyncio.wait([reading, over], return_when=asyncio.FIRST_COMPLETED)
+        await attend(socket, line, heed)
     finally:
         _page_closed(desk.live(call_id), line, desk)
-        for task in (sending, reading, over):
-            task.cancel()
-        _, said, _ = await asyncio.gather(sending, reading, over, return_exceptions=True)
-        code = said if isinstance(said, int) else 1000
-        if socket.client_state.name == "CONNECTED" and socket.application_state.name == "CONNECTED":
-            await socket.close(code)
 
 
 async def _caller(socket: WebSocket, call_id: str) -> tuple[Actor, CallView] | None:
@@ -131,7 +148,7 @@ def _page_closed(live: Live | None, line: SocketLine, desk: Desk) -> None:
             desk.cut(live, Cut(Why.PAGE_CLOSED))
 
 
-async def _read(socket: WebSocket, desk: Desk, actor: Actor, call_id: str, line: SocketLine) -> int:
+async def _read(socket: WebSocket, heed: Heed) -> int:
     """What the page says, until it says nothing more. Returns the code to close with."""
     clock, times = clock_of(socket), list[float]()
     while True:
@@ -143,11 +160,11 @@ async def _read(socket: WebSocket, desk: Desk, actor: Actor, call_id: str, line:
         if len(times) > MESSAGES:
             return TOO_MANY
         try:
-            said = MESSAGE.validate_json(text if len(text) <= MOST else "")
+            code = await heed(text if len(text) <= MOST else "")
         except ValidationError:
             return BAD_MESSAGE
-        if not await _heed(socket, desk, actor, call_id, line, said):
-            return REFUSED
+        if code:
+            return code
 
 
 async def _heed(socket: WebSocket, desk: Desk, actor: Actor, call_id: str, line: SocketLine, said: Said) -> bool:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlmodel import col, func, select
+from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent.agreements import queries as agreements
@@ -222,6 +222,7 @@ class CallView:
     next_step: str
     next_on: Any
     recorded_at: datetime | None
+    in_app: bool
 
     @property
     def is_on(self) -> bool:
@@ -246,7 +247,7 @@ class CallView:
 async def views(session: AsyncSession, school_id: str, *where: Any, limit: int = 500) -> list[CallView]:
     """The calls that were placed, the newest first."""
     rows = (await session.exec(select(Call).where(Call.school_id == school_id, col(Call.placed_at).is_not(None), *where).order_by(
-        col(Call.placed_at).desc()).limit(limit))).all()
+        col(Call.placed_at).desc(), col(Call.id).desc()).limit(limit))).all()
     return await _views(session, school_id, rows)
 
 
@@ -264,7 +265,7 @@ async def _views(session: AsyncSession, school_id: str, rows: Iterable[Call]) ->
         row.id, row.child_id, name(row.child_id, full=True), name(row.adult_id), links.get((row.child_id, row.adult_id), ""),
         row.caller_id, name(row.caller_id), row.lesson_id, row.purpose, row.by_telephone, row.asked_at, row.placed_at,
         row.connected_at, row.ended_at, row.ended_why, row.message_left, row.outcome, row.what_agreed, row.next_step, row.next_on,
-        row.recorded_at,
+        row.recorded_at, row.in_app,
     ) for row in found]
 
 
@@ -291,11 +292,15 @@ async def about(session: AsyncSession, school_id: str, child_ids: Iterable[str],
     return await views(session, school_id, col(Call.child_id).in_(list(child_ids)), limit=limit)
 
 
-async def of_family(session: AsyncSession, actor: Actor, child_ids: Iterable[str]) -> list[CallView]:
+async def of_family(session: AsyncSession, actor: Actor, child_ids: Iterable[str], after: tuple[datetime, str] | None = None,
+                    limit: int = 20) -> list[CallView]:
     """The calls that are over about these children, as a parent may know of them: theirs, and the school's to other adults. Not
-    what the safeguarding team said to another adult: it may be about the one who looks (policy: CM1)."""
+    what the safeguarding team said to another adult: it may be about the one who looks (policy: CM1). `after`: when the last one
+    was placed that is known, and its id."""
     return await views(session, actor.school_id, col(Call.child_id).in_(list(child_ids)), col(Call.ended_at).is_not(None),
-                       (col(Call.adult_id) == actor.person_id) | col(Call.by_team).is_(False), limit=20)
+                       (col(Call.adult_id) == actor.person_id) | col(Call.by_team).is_(False),
+                       *([or_(col(Call.placed_at) < after[0], (col(Call.placed_at) == after[0]) & (col(Call.id) < after[1]))]
+                         if after else []), limit=limit)
 
 
 async def last_reached(session: AsyncSession, school_id: str, child_ids: Iterable[str]) -> dict[str, datetime]:

@@ -41,6 +41,7 @@ class Call(SQLModel, table=True):
     placed_at: datetime | None = Field(default=None, index=True)
     grant_id: str = Field(default="", max_length=32, description="The leader's grant for a personal telephone, if by one.")
     connected_at: datetime | None = None
+    in_app: bool = Field(default=False, description="Answered in the parents' app, not by telephone.")
     ended_at: datetime | None = None
     ended_why: str = Field(default="", max_length=12)
     ended_by: str = Field(default="", max_length=32, description="A leader who ended it.")

@@ -29,6 +29,7 @@ class Order:
     withheld   the school insists on showing none (RFC 3323 `Privacy: id`)
     offer      the browser's SDP offer, where the caller speaks in a browser; candidates complete (no trickling)
     telephone  the caller's own telephone, where a leader's grant allows it (policy: CM3). One of the two, never both.
+    person     whose telephone it is, by their opaque id: for a way that reaches people and not numbers
     """
 
     call_id: str
@@ -37,6 +38,7 @@ class Order:
     withheld: bool = False
     offer: str = field(default="", repr=False)
     telephone: Number | None = None
+    person: str = ""
 
 
 class By(StrEnum):
@@ -82,12 +84,14 @@ class End(StrEnum):
 
 @dataclass(frozen=True)
 class News:
-    """What happened to a call. `answer`: the SDP answer for the browser, once, with the first of EARLY or ANSWERED."""
+    """What happened to a call. `answer`: the SDP answer for the browser, once, with the first of EARLY or ANSWERED. `in_app`: of
+    ANSWERED, that it was not a telephone which did."""
 
     call_id: str
     kind: Kind
     answer: str = field(default="", repr=False)
     end: End | None = None
+    in_app: bool = False
 
 
 Tell = Callable[[News], Awaitable[None]]

@@ -14,7 +14,7 @@ BENCHES = {
     "answers": "300 parents answer on their phones within a minute, beside ten lessons and without",
     "playback": "the reviewer's first picture anywhere in an hour of thirty people, beside plain ffmpeg",
     "roster_import": "the largest roster import",
-    "calls": "a call through the trunk, beside Janus alone",
+    "calls": "a call through the trunk, and one to the family's app, beside Janus alone",
     "backup": "2 GB of recordings backed up and restored, beside a plain copy",
 }
 

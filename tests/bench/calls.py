@@ -1,11 +1,14 @@
-"""A call through the trunk, beside Janus alone calling the same telephone: press to ringing, mouth to ear, processor time.
+"""A call through the trunk, one to the family's app, and Janus alone calling the same telephone as the trunk: press to ringing,
+mouth to ear, processor time.
 
 Both in a network of their own, the same callers (aiortc) and the same telephone (sipp, which rings, answers and echoes), in
-turns. Janus alone masks nothing, gates nothing, and is called with what it needs and no more.
+turns. Janus alone masks nothing, gates nothing, and is called with what it needs and no more. The app is one more caller, where
+the other is listened for: one way; where a telephone says back what it hears and the way is halved.
 """
 
 import asyncio
 import base64
+import json
 import secrets
 import statistics
 import subprocess
@@ -15,6 +18,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 from service.calls.sip.janus import Janus, JanusLost, Message
 from service.calls.sip.processes import absent, janus_configuration
@@ -27,8 +31,8 @@ from tests.calls.people import PARENT, SCHOOL, TRUNK
 from tests.calls.stage import trunk
 
 CALLS, SECONDS, ROUNDS = 10, 6.0, 2
-Place = Callable[[str], Awaitable[tuple[float, str]]]
-"""Press for this offer: seconds until it rang, and the answer."""
+Place = Callable[[str], Awaitable[tuple[float, str, Caller | None]]]
+"""Press for this offer: seconds until it rang, the answer, and who hears the caller; None where a telephone says it back."""
 
 
 def main() -> bool:
@@ -36,9 +40,9 @@ def main() -> bool:
         print(f"Not measured: {', '.join(missing)} missing.")
         return False
     with network() as side, tempfile.TemporaryDirectory(prefix="chaperone-bench-") as folder:
-        found: dict[str, list[tuple[float, float, float]]] = {"ours": [], "janus": []}
+        found: dict[str, list[tuple[float, float, float]]] = {"trunk": [], "app": [], "janus": []}
         for number in range(ROUNDS):
-            for name, measure in (("ours", _ours), ("janus", _janus)):
+            for name, measure in (("trunk", _trunk), ("app", _app), ("janus", _janus)):
                 at = Path(folder) / f"{name}-{number}"
                 at.mkdir()
                 found[name].append(asyncio.run(_with_telephone(side, at, measure)))
@@ -46,8 +50,9 @@ def main() -> bool:
     best = {name: tuple(min(each) for each in zip(*rounds, strict=True)) for name, rounds in found.items()}
     for name, (ringing, delay, spent) in best.items():
         print(f"{name:18}{ringing * 1000:15.0f} ms{delay * 1000:13.0f} ms{spent * 100:22.2f} %")
-    print(f"{'ratio':18}" + "".join(f"{ours / theirs:{width}.2f}" for ours, theirs, width in zip(
-        best["ours"], best["janus"], (15, 16, 22), strict=True)))
+    for name in ("trunk", "app"):
+        print(f"{name + ', ratio':18}" + "".join(f"{ours / theirs:{width}.2f}" for ours, theirs, width in zip(
+            best[name], best["janus"], (15, 16, 22), strict=True)))
     return False
 
 
@@ -67,7 +72,7 @@ async def _with_telephone(side: Trunkside, folder: Path, measure: Callable[[Path
         await telephone.wait()
 
 
-async def _ours(folder: Path) -> tuple[float, float, float]:
+async def _trunk(folder: Path) -> tuple[float, float, float]:
     service = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.bench.calls_service", stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=1 << 20)
     assert service.stdin is not None
@@ -75,15 +80,53 @@ async def _ours(folder: Path) -> tuple[float, float, float]:
     try:
         children = [int(pid) for pid in (await service.stdout.readline()).split()]
 
-        async def place(offer: str) -> tuple[float, str]:
+        async def place(offer: str) -> tuple[float, str, None]:
             service.stdin.write(base64.b64encode(offer.encode()) + b"\n")  # type: ignore[union-attr]
             rang, answer = (await service.stdout.readline()).split()  # type: ignore[union-attr]
-            return float(rang), base64.b64decode(answer).decode()
+            return float(rang), base64.b64decode(answer).decode(), None
 
         workers = [pid for child in children for pid in _family(child)]
         return await _measured(place, [service.pid, *workers])
     finally:
         service.stdin.write(b"\n")
+        await service.wait()
+
+
+async def _app(folder: Path) -> tuple[float, float, float]:
+    """The family's app, which answers as soon as it rings, and says nothing itself."""
+    service = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.bench.calls_app_service", stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=1 << 20)
+    assert service.stdin is not None
+    assert service.stdout is not None
+    into, out = service.stdin, service.stdout
+
+    def say(said: dict[str, str]) -> None:
+        into.write(base64.b64encode(json.dumps(said).encode()) + b"\n")
+
+    async def heard() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await out.readline())
+        return found
+
+    async def place(offer: str) -> tuple[float, str, Caller]:
+        family, rang, answer = Caller(), 0.0, ""
+        family.tone.silent = True
+        say({"type": "place", "sdp": offer, "person": secrets.token_hex(16)})
+        while not answer:
+            said = await heard()
+            rang, answer = said.get("rang", rang), said.get("answer", "")
+            told = said.get("app", {})
+            if told.get("type") == "ring":
+                say({"type": "ringing", "call": told["call"]})
+                say({"type": "answer", "call": told["call"], "sdp": await family.offer()})
+            elif told.get("type") == "answer":
+                await family.accept(told["sdp"])
+        return rang, answer, family
+
+    try:
+        await heard()
+        return await _measured(place, [service.pid])
+    finally:
+        into.write(b"\n")
         await service.wait()
 
 
@@ -103,7 +146,7 @@ async def _janus(folder: Path) -> tuple[float, float, float]:
                 break
             await asyncio.sleep(0.02)
 
-        async def place(offer: str) -> tuple[float, str]:
+        async def place(offer: str) -> tuple[float, str, None]:
             heard: asyncio.Queue[Message] = asyncio.Queue()
             pressed = time.monotonic()
             handle = await janus.attach(heard.put_nowait)
@@ -112,7 +155,7 @@ async def _janus(folder: Path) -> tuple[float, float, float]:
             await janus.say(handle, {"request": "call", "uri": f"sip:{PARENT}@{TRUNK}"}, offer)
             await _until(heard, "ringing")
             rang = time.monotonic() - pressed
-            return rang, str((await _until(heard, "accepted"))["jsep"]["sdp"])
+            return rang, str((await _until(heard, "accepted"))["jsep"]["sdp"]), None
 
         return await _measured(place, [process.pid])
     finally:
@@ -131,12 +174,14 @@ async def _until(heard: "asyncio.Queue[Message]", event: str) -> Message:
 async def _measured(place: Place, pids: list[int]) -> tuple[float, float, float]:
     """Seconds to ringing (median), seconds from mouth to ear and back, halved (median), and processors that a call takes."""
     async with AsyncExitStack() as ends:
-        callers, ringing = [], []
+        pairs, ringing = list[tuple[Caller, Caller | None]](), list[float]()
         for _ in range(CALLS):
             caller = Caller()
             ends.push_async_callback(caller.close)
-            callers.append(caller)
-            rang, answer = await place(await caller.offer())
+            rang, answer, family = await place(await caller.offer())
+            pairs.append((caller, family))
+            if family is not None:
+                ends.push_async_callback(family.close)
             ringing.append(rang)
             await caller.accept(answer)
             await caller.connected()
@@ -144,20 +189,20 @@ async def _measured(place: Place, pids: list[int]) -> tuple[float, float, float]
         before, began = sum(map(processor.seconds, pids)), time.monotonic()
         await asyncio.sleep(SECONDS)
         spent = (sum(map(processor.seconds, pids)) - before) / (time.monotonic() - began) / CALLS
-        delays = [await _there_and_back(caller) for caller in callers]
-        return statistics.median(ringing), statistics.median(delays) / 2, spent
+        delays = [await _until_heard(caller, family or caller) / (1 if family else 2) for caller, family in pairs]
+        return statistics.median(ringing), statistics.median(delays), spent
 
 
-async def _there_and_back(caller: Caller) -> float:
-    """Say nothing until nothing comes back, then speak: how long until it is heard."""
+async def _until_heard(caller: Caller, ear: Caller) -> float:
+    """Say nothing until nothing is heard, then speak: how long until it is. Where a telephone says it back, the caller hears."""
     caller.tone.silent = True
     await asyncio.sleep(0.5)
-    caller.sound = type(caller.sound)("h")
+    ear.sound = type(ear.sound)("h")
     caller.tone.silent = False
     began, at = time.monotonic(), 0
     while time.monotonic() - began < 3:
         await asyncio.sleep(0.002)
-        new, at = caller.sound[at:], len(caller.sound)
+        new, at = ear.sound[at:], len(ear.sound)
         if any(abs(each) > 2000 for each in new):
             return time.monotonic() - began
     raise RuntimeError("nothing came back")

@@ -48,9 +48,9 @@ class Tone(AudioStreamTrack):
 class Caller:
     """A teacher's browser, as far as sound goes: says a tone, and keeps what it hears."""
 
-    def __init__(self) -> None:
+    def __init__(self, tone: Tone | None = None) -> None:
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.tone = Tone()
+        self.tone = tone or Tone()
         self.peer.addTrack(self.tone)
         self.sound = array("h")
         self.peer.on("track", self._listen)

@@ -109,7 +109,7 @@ def right_to_left() -> Shell:
 
 async def every_screen(mine: Phone, name: str, child: str) -> None:
     for path in ("", "permissions", "messages", "more", "phones", "concern", "language", f"lessons/{child}",
-                 f"attendance/{child}", f"data/{child}", f"watched/{child}"):
+                 f"attendance/{child}", f"data/{child}", f"watched/{child}", f"calls/{child}"):
         await mine.goto(f"/m/{path}")
         await mine.page.locator("h1").wait_for()
         await mine.sound(f"{name}-{path.partition('/')[0] or 'home'}")

@@ -2,6 +2,7 @@
 /** The parents' app: what it has (words, store, client), which page is shown, and when it locks itself. */
 
 import { Answers } from "./answers.js";
+import { watchCalls } from "./incoming.js";
 import { frame } from "./frame.js";
 import { Client, Offline, Problem, SignedOut } from "./protocol.js";
 import { found } from "./routes.js";
@@ -22,6 +23,10 @@ export class App {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #again;
   #shown = 0;
+  /** Whether the school rings, or somebody talks to it: then nobody is idle. */
+  isInCall = false;
+  /** Whenever another page is here: who is signed in may have changed. */
+  drawn = () => {};
   /** The invitation that is being used: never kept. @type {Record<string, any>} */
   joining = {};
 
@@ -71,6 +76,7 @@ export class App {
     const page = await this.#made();
     if (turn !== this.#shown || !page) return;
     frame(this, page, quiet);
+    this.drawn();
     if (page.again) this.#again = setTimeout(() => document.hidden || this.show(true), 1000 * page.again);
   }
 
@@ -128,6 +134,7 @@ export class App {
   async lock() {
     if (!(await this.client.isSignedIn())) return;
     await this.client.lock();
+    this.me = null;
     await this.show();
   }
 
@@ -179,6 +186,7 @@ async function start() {
   addEventListener("popstate", () => app.show());
   addEventListener("online", () => flush(app));
   await watchIdle(app);
+  watchCalls(app);
   await app.show();
   await flush(app);
   if ("serviceWorker" in navigator) keepShell(edition).catch(() => {});

@@ -26,6 +26,7 @@ export async function watchIdle(app) {
 
   const look = async () => {
     if (!(await app.client.isSignedIn())) return;
+    if (app.isInCall) here();
     const idle = Date.now() - seen;
     if (idle > LOCKS_AFTER) {
       asking?.close();

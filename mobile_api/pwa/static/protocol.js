@@ -84,6 +84,15 @@ export class Client {
     return said;
   }
 
+  /**
+   * What opens a line that is no request: a token, and the proof for it with the nonce that the line gave.
+   * @param {string} path @param {string} nonce
+   */
+  async shows(path, nonce) {
+    const token = await this.#token();
+    return { token, proof: await proof(await phoneKey(this.store), { method: "GET", url: location.origin + API + path, nonce, token }) };
+  }
+
   /** Forget what lets this phone in. Its key stays: it is the same phone when its owner comes back. */
   async lock() {
     this.#locks += 1;

@@ -3,6 +3,7 @@
 
 import { agreement } from "./pages/agreement.js";
 import { attendance } from "./pages/attendance.js";
+import { calls } from "./pages/calls.js";
 import { concern, concernSent } from "./pages/concern.js";
 import { data } from "./pages/data.js";
 import { home } from "./pages/home.js";
@@ -32,7 +33,7 @@ const ROUTES = [
   ["/m/permissions/:child/check", check], ["/m/permissions/:child/sent", sent], ["/m/permissions/:child/:purpose", permission],
   ["/m/lessons/:child", lessons], ["/m/lessons/:child/:lesson", lesson], ["/m/attendance/:child", attendance],
     ["/m/data/:child", data],
-  ["/m/watched/:child", watched], ["/m/one-to-ones/:child", oneToOnes], ["/m/one-to-ones/:child/:lesson", oneToOne],
+  ["/m/watched/:child", watched], ["/m/calls/:child", calls], ["/m/one-to-ones/:child", oneToOnes], ["/m/one-to-ones/:child/:lesson", oneToOne],
   ["/m/messages", messages], ["/m/more", more], ["/m/concern", concern], ["/m/concern/sent", concernSent], ["/m/phones", phones],
 ];
 

@@ -18,8 +18,8 @@ from service.people import queries as people
 
 router = APIRouter()
 Reader = Annotated[Actor, Depends(Audience(rules.ANYBODYS))]
-HEADINGS = ("When", "Who called", "About", "Called", "Why", "Connected for (minutes:seconds)", "How it ended", "What came of it",
-            "What was agreed", "Next step", "On", "Text")
+HEADINGS = ("When", "Who called", "About", "Called", "Why", "Connected for (minutes:seconds)", "Carried by", "How it ended",
+            "What came of it", "What was agreed", "Next step", "On", "Text")
 
 
 @router.get("/calls/register")
@@ -39,8 +39,9 @@ async def export(actor: Reader, session: Writing) -> Response:
     await commands.exported(session, actor, len(found))
     rows = [[sheets.plain(cell) for cell in (
         say_moment(one.placed_at or one.asked_at, zone), one.caller, one.child, one.adult,
-        PURPOSE_WORDS[rules.Purpose(one.purpose)], one.length, WHY_WORDS.get(one.why, ""), commands.OUTCOMES.get(one.outcome, ""),
-        one.agreed, one.next_step,
+        PURPOSE_WORDS[rules.Purpose(one.purpose)], one.length,
+        "App" if one.in_app else "Telephone" if one.connected_at else "", WHY_WORDS.get(one.why, ""),
+        commands.OUTCOMES.get(one.outcome, ""), one.agreed, one.next_step,
         f"{one.next_on:%d/%m/%Y}" if one.next_on else "",
         f"{sent[one.id].title}. {STATUS_WORDS[sent[one.id].status]}" if one.id in sent else "",
     )] for one in found]

@@ -7,7 +7,7 @@ from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 from service.migrations.triggers import allow_again, differs, refuse
 
 revision = "0023"
-down_revision = "0020"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 

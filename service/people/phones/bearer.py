@@ -4,7 +4,7 @@ A token opens `/api/v1` and nothing else, and a parent's phone acts as a parent 
 What it opens is looked up with every request: what ended a sign-in or removed a phone has closed it by then (policy: AC2).
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -54,18 +54,37 @@ async def _by_token(connection: HTTPConnection, given: list[str]) -> Actor:
     scheme, _, token = given[0].partition(" ")
     if len(given) != 1 or scheme.lower() != "dpop" or connection.scope["type"] != "http":
         raise NotProven("invalid_token")
-    state = connection.app.state
-    now = state.clock.now()
-    access: Access = state.access_tokens.read(token, now)
-    proof = proven(connection, token)
-    async with state.database.glance() as session:
-        phone, actor, standing = await _holder(state, session, access, now)
-    if phone is None or actor is None or not phone.key == access.key == proof.key:
+    held = await holder(connection.app.state, token, proven(connection, token))
+    connection.state.phone, connection.state.standing = held.phone, held.standing
+    return held.actor
+
+
+@dataclass(frozen=True)
+class Held:
+    """A token that is good now: whose phone it opens, and how they stand with their agreement."""
+
+    access: Access
+    phone: Phone
+    actor: Actor
+    standing: Standing
+
+
+async def holder(state: Any, token: str, proof: Proven) -> Held:
+    """Whose token this is; the proof is used up. Raises NotProven."""
+    access: Access = state.access_tokens.read(token, state.clock.now())
+    held = await still(state, access)
+    if held is None or not held.phone.key == access.key == proof.key:
         raise NotProven("invalid_token")
     state.proofs.spend(proof)
-    connection.state.phone, connection.state.standing = phone, standing
-    state.seen[actor.session_id] = now
-    return actor
+    state.seen[held.actor.session_id] = state.clock.now()
+    return held
+
+
+async def still(state: Any, access: Access) -> Held | None:
+    """The same, asked anew of what was good once: None where the sign-in ended or the phone was removed."""
+    async with state.database.glance() as session:
+        phone, actor, standing = await _holder(state, session, access, state.clock.now())
+    return Held(access, phone, actor, standing) if phone is not None and actor is not None else None
 
 
 async def _holder(state: Any, session: AsyncSession, access: Access,

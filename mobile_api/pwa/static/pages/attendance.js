@@ -2,27 +2,17 @@
 /** Which lessons a child was in, and for how long (RL9). */
 
 import { h } from "../dom.js";
-import { button, inset } from "../parts.js";
+import { inset } from "../parts.js";
+import { entries } from "./shared.js";
 
 /** @type {import("../routes.js").View} */
 export async function attendance(app, { child: id = "" }) {
   const { t } = app;
   const child = await app.child(id);
-  const list = h("ul", { class: "entries" });
-  const more = button(t("list.more"), { kind: "secondary", hidden: true });
-  let cursor = "";
-  const load = async () => {
-    const found = await app.client.read(`/children/${id}/attendance${cursor && `?cursor=${encodeURIComponent(cursor)}`}`);
-    list.append(...found.entries.map((/** @type {any} */ one) => entry(app, one)));
-    cursor = found.next ?? "";
-    more.hidden = !cursor;
-    return found.entries.length;
-  };
-  more.addEventListener("click", load);
-  const some = await load();
+  const list = await entries(app, `/children/${id}/attendance`, t("attendance.none"), (one) => entry(app, one));
   return {
     title: t("attendance.title", { name: child.name }), back: "/m/more", tab: "more",
-    parts: [inset(h("p", {}, t("attendance.not-register"))), some ? list : h("p", {}, t("attendance.none")), more],
+    parts: [inset(h("p", {}, t("attendance.not-register"))), ...list],
   };
 }
 

@@ -4,7 +4,7 @@
 import { h } from "../dom.js";
 import { button, card, link } from "../parts.js";
 
-const ABOUT = /** @type {const} */ (["lessons", "attendance", "data", "watched", "one-to-ones"]);
+const ABOUT = /** @type {const} */ (["lessons", "attendance", "data", "watched", "calls", "one-to-ones"]);
 
 /** @type {import("../routes.js").View} */
 export async function more(app) {

@@ -2,7 +2,7 @@
 /** Words that several pages say. */
 
 import { h } from "../dom.js";
-import { tag } from "../parts.js";
+import { button, tag } from "../parts.js";
 
 /** @param {import("../app.js").App} app @param {string} purpose @returns {string} */
 export const purposeTitle = (app, purpose) =>
@@ -57,4 +57,27 @@ export function standing(app, outcome, name) {
  */
 export async function nothing(app) {
   return h("p", {}, app.t("home.nothing", { office: await app.office() }));
+}
+
+/**
+ * A long list of the school's, a page at a time: the list, or words where there is nothing, and what asks for more of it.
+ * @param {import("../app.js").App} app
+ * @param {string} path
+ * @param {string} none
+ * @param {(one: any) => HTMLElement} entry
+ * @returns {Promise<HTMLElement[]>}
+ */
+export async function entries(app, path, none, entry) {
+  const list = h("ul", { class: "entries" });
+  const more = button(app.t("list.more"), { kind: "secondary", hidden: true });
+  let cursor = "";
+  const load = async () => {
+    const found = await app.client.read(path + (cursor && `?cursor=${encodeURIComponent(cursor)}`));
+    list.append(...found.entries.map(entry));
+    cursor = found.next ?? "";
+    more.hidden = !cursor;
+  };
+  more.addEventListener("click", load);
+  await load();
+  return list.childElementCount ? [list, more] : [h("p", {}, none)];
 }
