@@ -101,7 +101,8 @@ async def test_a_crowded_door_is_asked_again_by_the_page_and_pressing_on_changes
     await pupil.wait_for("publish")
     assert len(pupil.doors) == 3, "the first, and one for each time that the door said so"
     assert pupil.doors[0] == pupil.doors[2], "with what was answered, and nothing is asked again"
-    assert all(after - before >= 1 for before, after in zip(pupil.asked_at, pupil.asked_at[1:], strict=False)), "not before it said"
+    first, second, third = pupil.asked_at
+    assert min(second - first, third - second) >= 1, "not before it said"
     assert len(pupil.sockets) == 1
     assert [one for one in pupil.troubles if "503" not in one] == []
     pupil.troubles.clear()
