@@ -1,6 +1,6 @@
 """Telling families what happened, and keeping what they say. policy: IN2, RL11, RL1"""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from sqlmodel import col, select
@@ -96,10 +96,11 @@ async def families(session: AsyncSession, school_id: str, child_ids: Iterable[st
     return {(row.guardian_id, row.child_id) for row in rows.all() if may_be_told(people.flags_of(row))}
 
 
-async def _write(session: AsyncSession, actor: Actor, pairs: Iterable[tuple[str, str]], kind: News, lesson_id: str,
+async def _write(session: AsyncSession, actor: Actor, pairs: Collection[tuple[str, str]], kind: News, lesson_id: str,
                  about: str) -> None:
     had = set((await session.exec(select(FamilyMessage.person_id, FamilyMessage.child_id).where(
-        FamilyMessage.kind == kind, FamilyMessage.about == about))).all())
+        col(FamilyMessage.person_id).in_({person for person, _ in pairs}), FamilyMessage.kind == kind,
+        FamilyMessage.about == about))).all())
     now = session.info["clock"].now()
     session.add_all(
         FamilyMessage(school_id=actor.school_id, person_id=person, kind=kind, child_id=child, lesson_id=lesson_id, about=about,
