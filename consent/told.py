@@ -31,9 +31,9 @@ _RESPONSES: Any = select(  # type: ignore[call-overload]  # built once, and only
 ).outerjoin(_FLOOR, _FLOOR.c.purpose == ConsentResponse.purpose).where(
     ConsentResponse.school_id == bindparam("school"), col(ConsentResponse.child_id).in_(_CHILDREN),
     col(ConsentResponse.purpose).in_(bindparam("purposes", expanding=True)))
-_RESPONSIBLE = select(
+_RESPONSIBLE = select(  # without the school: for its links SQLite would look at all of them, and `_KNOWN` says whose they are
     Guardianship.child_id, Guardianship.guardian_id, Guardianship.parental_responsibility, Guardianship.court_order,
-).where(Guardianship.school_id == bindparam("school"), col(Guardianship.child_id).in_(_CHILDREN))
+).where(col(Guardianship.child_id).in_(_CHILDREN))
 _KNOWN: Any = select(Person.id, col(Person.born_on)).where(
     Person.school_id == bindparam("school"), Person.kind == "child", col(Person.id).in_(_CHILDREN))
 _CLOSED = select(ConsentResolution).where(

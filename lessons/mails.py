@@ -12,7 +12,7 @@ from lessons.attention.events import AttentionOver, AttentionTaken, LessonNeedsA
 from lessons.attention.rules import Reason
 from lessons.attention.tables import LessonAttention
 from lessons.attention.withdrawals import on_with
-from lessons.events import CoverArranged, LessonApproved, LessonRefused
+from lessons.events import CoverArranged, LessonApproved, LessonCancelled, LessonMoved, LessonRefused
 from lessons.guests import events as guests
 from lessons.guests import queries as passes
 from lessons.live.facts import LessonStopped
@@ -69,11 +69,11 @@ async def approve(session: AsyncSession, event: approvals.OneToOneApproved, acto
     await _write(session, actor, await _families(session, actor, [event.child_id]), "N2", event.request_id)
 
 
-async def news(session: AsyncSession, event: LessonStopped | CoverArranged, actor: Actor) -> None:
-    """N5: the families of a lesson that was stopped, or that another adult runs."""
+async def news(session: AsyncSession, event: LessonStopped | CoverArranged | LessonMoved | LessonCancelled, actor: Actor) -> None:
+    """N5: the families of a lesson that was stopped, moved or cancelled, or that another adult runs."""
     roster = await rosters.roster(session, event.lesson_id)
     told = await _families(session, actor, [pupil.id for pupil in roster.expected])
-    occasion = f"{event.kind} {getattr(event, 'person_id', '')}"
+    occasion = f"{event.kind} {getattr(event, 'person_id', '') or getattr(event, 'starts_at', '')}"
     await _write(session, actor, told, "N5", event.lesson_id, occasion)
 
 

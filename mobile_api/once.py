@@ -1,7 +1,8 @@
 """Every write once: what a request answered is kept with what it wrote, and answered again when it comes again.
 
-The answer is written in the transaction of the write itself, so there is never one without the other. Of a person, a key is
-used for one request; kept for a day (IETF draft “The Idempotency-Key HTTP Header Field”).
+The answer is written in the transaction of the write itself, so there is never one without the other, and sealed: who holds the
+database reads neither what a family was told nor, by guessing, what it sent (policy: AC4). Of a person, a key is used for one
+request; kept for a day (IETF draft “The Idempotency-Key HTTP Header Field”).
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
+from cryptography.exceptions import InvalidTag
 from fastapi import Depends, Header, Request
 from fastapi.responses import Response
 from sqlalchemy import UniqueConstraint
@@ -21,8 +23,10 @@ from service.foundation.db import Database, IdField
 from service.foundation.errors import Conflict, Invalid, NotSignedIn
 from service.foundation.web import Closing, Writing, actor_of
 from service.people import family
+from service.people.hashing import Pepper
 
 KEPT = timedelta(hours=24)
+PURPOSE = "api-answer"
 KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -35,10 +39,10 @@ class ApiAnswer(SQLModel, table=True):
     school_id: str = Field(foreign_key="school.id", index=True)
     person_id: str = Field(foreign_key="person.id", index=True)
     key: str = Field(max_length=64)
-    request: str = Field(max_length=64, description="SHA-256 of the method, the address and what was sent.")
+    request: str = Field(max_length=64, description="Keyed hash of the method, the address and what was sent.")
     family: str = Field(max_length=64, description="SHA-256 of the children whom this person might be told of then.")
     status: int = 0
-    body: str = ""
+    body: str = Field(default="", description="Sealed for this row; empty for no content.")
     made_at: datetime = Field(index=True)
 
 
@@ -54,12 +58,22 @@ class UnderWay(Conflict):
     code = "under-way"
 
 
-class Replayed(Exception):  # not an error: the answer is known
-    """The request was done before: `answer` is what it answered."""
+class AnswerLost(Conflict):
+    """This was done before, but what was answered cannot be read any more. Look at what is there now."""
 
-    def __init__(self, answer: ApiAnswer):
+    code = "answer-lost"
+
+
+class Replayed(Exception):  # not an error: the answer is known
+    """The request was done before: `answer` is what it answered. Raises AnswerLost when it was sealed under another key."""
+
+    def __init__(self, answer: ApiAnswer, pepper: Pepper):
         super().__init__(answer.id)
-        self.response = Response(answer.body, answer.status, media_type="application/json" if answer.body else None)
+        try:
+            body = pepper.unseal(PURPOSE, answer.id, answer.body) if answer.body else ""
+        except (InvalidTag, ValueError) as error:
+            raise AnswerLost() from error
+        self.response = Response(body, answer.status, media_type="application/json" if body else None)
         self.response.headers["Idempotency-Replayed"] = "true"
 
 
@@ -83,14 +97,15 @@ async def _begin(request: Request, session: AsyncSession, key: str) -> AsyncSess
     actor = await actor_of(request)
     if actor is None:
         raise NotSignedIn()
-    asked = hashlib.sha256(b"\0".join((
-        request.method.encode(), request.url.path.encode(), request.url.query.encode(), await request.body()))).hexdigest()
+    pepper: Pepper = request.app.state.pepper
+    asked = pepper.secret(PURPOSE, request.method, request.url.path, request.url.query,
+                          hashlib.sha256(await request.body()).hexdigest())
     now = session.info["clock"].now()
     known = hashlib.sha256(" ".join(one.id for one in await family.children(session, actor)).encode()).hexdigest()
     before = (await session.exec(select(ApiAnswer).where(
         ApiAnswer.person_id == actor.person_id, ApiAnswer.key == key))).first()
     if before is not None and now - before.made_at < KEPT and before.family == known:
-        raise Replayed(before) if before.request == asked else KeyReused()
+        raise Replayed(before, pepper) if before.request == asked else KeyReused()
     if before is not None:
         await session.delete(before)
         await session.flush()
@@ -109,7 +124,8 @@ def remember(request: Request, response: Response) -> None:
     """Keep what a write answered, in its own transaction, which is still open."""
     row: ApiAnswer | None = getattr(request.state, "answer", None)
     if row is not None:
-        row.status, row.body = response.status_code, bytes(response.body).decode()
+        body, pepper = bytes(response.body).decode(), request.app.state.pepper
+        row.status, row.body = response.status_code, pepper.seal(PURPOSE, row.id, body) if body else ""
 
 
 Once = Annotated[AsyncSession, Depends(_once, scope="function")]

@@ -346,8 +346,8 @@ class Message(BaseModel):
     """Something that a family is told. `words` are English; `kind` lets a phone say it in its own language."""
 
     id: str
-    kind: Literal["lesson-stopped", "adult-changed", "lesson-moved", "lesson-cancelled", "permission-ended", "one-to-one",
-                  "one-to-one-ended", "incident", "new-phone", "signed-out"]
+    kind: Literal["lesson-stopped", "adult-changed", "lesson-moved", "lesson-cancelled", "not-joined", "watched",
+                  "permission-ended", "one-to-one", "one-to-one-ended", "incident", "new-phone", "signed-out"]
     words: str
     child_id: str | None = None
     lesson_id: str | None = None

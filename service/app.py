@@ -60,6 +60,7 @@ from consent.documents.commands import seed_all as seed_texts
 from lessons.attention import sweep
 from lessons.engagement.commands import tell_leadership
 from lessons.engagement.queries import has_lessons_with
+from lessons.family import sweep as family_sweep
 from lessons.live.reading import DECIDES_NOTHING, Rosters
 from lessons.live.registry import open_registry
 from lessons.media.plane import Plane
@@ -347,6 +348,7 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     yield "teaching practice", lambda: jobs.every(60, practise)
     yield "recordings to the store", lambda: jobs.every(60, state.mover.move_sealed)
     yield "reminders", lambda: jobs.every(3_600, lambda: remind(state))
+    yield "families", lambda: jobs.every(family_sweep.EVERY, lambda: family_sweep.sweep(state.database, state.clock))
     yield "leadership", lambda: jobs.every(3_600, lambda: tell_leadership(state))
     yield "old mails", lambda: jobs.every(86_400, lambda: mail.clear(state.database, state.clock))
     yield "old answers", lambda: jobs.every(3_600, lambda: mobile_once.clear(state.database, state.clock))

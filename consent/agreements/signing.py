@@ -1,11 +1,13 @@
 """Everybody's own page for the agreement that is in force for them, and a parent's for a young child (screens 1.5; policy: CO1,
 CO5, CO6). Until it is signed nothing else opens: `web.enter` sends everybody here."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent.agreements import commands, queries, rules
@@ -22,6 +24,17 @@ router = APIRouter(prefix="/agreement")
 Anybody = Annotated[Actor, Depends(Audience(EVERYBODY, before_signing=True))]
 Parent = Annotated[Actor, Depends(Audience(Role.PARENT))]
 Text = Annotated[str, Form()]
+KEPT = "kept-"
+SECRETS = ("step_up_", "password", "pin")
+"""Beginnings of fields that are not kept: they are typed again."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A form that was sent when the agreement had ended: where to, and what was in it."""
+
+    to: str
+    fields: tuple[tuple[str, str], ...]
 
 
 @router.get("")
@@ -37,7 +50,7 @@ def _onward(path: str) -> str:
 @router.post("")
 async def sign(
     request: Request, actor: Anybody, session: Reading, now: Now, agree: Text = "", name: Text = "", seen: Text = "",
-    next: Text = "",
+    next: Text = "", kept_to: Text = "",
 ) -> Response:
     person = await people.person(session, actor.school_id, actor.person_id)
     onward = _onward(next)
@@ -46,8 +59,25 @@ async def sign(
         await saved(request, lambda writing: commands.record_signature(
             writing, actor, person_id=actor.person_id, route=Route.WEB, signed_on=now.date(), now=now, seen=seen))
     except Invalid as error:
-        return await _page(request, actor, session, {"agree": agree, "name": name, "next": onward}, error.fields)
+        return await _page(request, actor, session, {"agree": agree, "name": name, "next": onward}, error.fields,
+                           await _kept(request, kept_to))
+    if kept_to:
+        return RedirectResponse(f"/agreement/kept?to={quote(_onward(kept_to))}", 307)
     return see_other(f"/agreement?next={onward}" if onward else "/agreement")
+
+
+@router.post("/kept")
+async def keep(request: Request, actor: Anybody, session: Reading, to: str = "") -> Response:
+    """What somebody had filled in when they were sent here. It waits on the page, nowhere else, and one more press sends it."""
+    return await _page(request, actor, session, {"agree": "", "name": "", "next": ""}, kept=await _kept(request, to))
+
+
+async def _kept(request: Request, to: str) -> Kept | None:
+    """From the form itself, or from the agreement's own form, where its fields have another name."""
+    given = [(name, value) for name, value in (await request.form()).multi_items() if isinstance(value, str)]
+    carried = [(name.removeprefix(KEPT), value) for name, value in given if name.startswith(KEPT)]
+    fields = carried if "kept_to" in dict(given) else given
+    return Kept(_onward(to), tuple(one for one in fields if not one[0].startswith(SECRETS))) if _onward(to) else None
 
 
 @router.get("/no")
@@ -64,6 +94,7 @@ async def _in_force(session: AsyncSession, school_id: str, person_id: str) -> tu
 
 async def _page(
     request: Request, actor: Actor, session: AsyncSession, given: dict[str, str], errors: dict[str, str] | None = None,
+    kept: Kept | None = None,
 ) -> Response:
     line, found = await _in_force(session, actor.school_id, actor.person_id)
     if line is None:
@@ -74,7 +105,7 @@ async def _page(
     is_signed = line.signing is rules.Signing.SIGNED
     return await render(
         request, "agreements/agreement.html", 422 if errors else 200, title=rules.TITLES[line.audience], given=given,
-        errors=errors, signed_until=line.renew_on if is_signed else None, is_pupil=Role.PUPIL in actor.roles,
+        errors=errors, kept=kept, signed_until=line.renew_on if is_signed else None, is_pupil=Role.PUPIL in actor.roles,
         children=await queries.young_children(session, actor) if is_signed and Role.PARENT in actor.roles else [],
         **await _words(session, actor, line, found),
     )

@@ -1,6 +1,6 @@
 """Telling families what happened, and keeping what they say. policy: IN2, RL11, RL1"""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from sqlmodel import col, select
@@ -18,7 +18,7 @@ from lessons.tables import Lesson
 from service.foundation import mail
 from service.foundation.bus import publish
 from service.foundation.errors import NotFound
-from service.foundation.events import Actor
+from service.foundation.events import Actor, system
 from service.people import family
 from service.people import queries as people
 from service.people.phones.events import PhoneAdded, RefreshReused
@@ -39,7 +39,7 @@ async def tell_of_lesson(session: AsyncSession, event: OfALesson, actor: Actor) 
     """The families of a lesson that was stopped, moved or cancelled, or that another adult takes."""
     roster = await rosters.roster(session, event.lesson_id)
     occasion = f"{event.kind} {getattr(event, 'person_id', '') or getattr(event, 'starts_at', '')}"
-    pairs = await _families(session, actor, [pupil.id for pupil in roster.expected])
+    pairs = await families(session, actor.school_id, [pupil.id for pupil in roster.expected])
     await _write(session, actor, pairs, OF_A_LESSON[type(event)], event.lesson_id, f"{event.lesson_id} {occasion}"[:80])
 
 
@@ -51,6 +51,23 @@ async def tell_of_one_to_one(session: AsyncSession, event: OneToOneApproved | On
     told = await _tell(session, actor, News.ONE_TO_ONE_ENDED, event.child_id, event.lesson_id, event.approval_id)
     await mail.queue(session, school_id=actor.school_id, people=told, text="N7", about=event.approval_id,
                      now=session.info["clock"].now(), zone=(await people.school(session, actor.school_id)).zone)
+
+
+async def tell_of_absence(session: AsyncSession, school_id: str, lesson_id: str, child_id: str) -> int:
+    """The child's family, once a lesson: nobody has seen the child in it yet (N5). Returns how many adults."""
+    return await _news(session, system(school_id), News.NOT_JOINED, child_id, lesson_id, lesson_id)
+
+
+async def tell_of_views(session: AsyncSession, school_id: str, recording_id: str, child_id: str, day: str) -> int:
+    """The child's family, once for each day on which a recording was watched (N5). Returns how many adults."""
+    return await _news(session, system(school_id), News.WATCHED, child_id, "", f"{recording_id} {day}")
+
+
+async def _news(session: AsyncSession, actor: Actor, kind: News, child_id: str, lesson_id: str, about: str) -> int:
+    told = await _tell(session, actor, kind, child_id, lesson_id, about)
+    await mail.queue(session, school_id=actor.school_id, people=told, text="N5", about=child_id, occasion=f"{kind} {about}",
+                     now=session.info["clock"].now(), zone=(await people.school(session, actor.school_id)).zone)
+    return len(told)
 
 
 async def tell_of_permission(session: AsyncSession, event: consents.ConsentWithdrawn, actor: Actor) -> None:
@@ -73,24 +90,25 @@ async def tell_of_phone(session: AsyncSession, event: PhoneAdded | RefreshReused
 
 async def _tell(session: AsyncSession, actor: Actor, kind: News, child_id: str, lesson_id: str, about: str) -> frozenset[str]:
     """Each adult who may be told of the child. Returns whom."""
-    pairs = await _families(session, actor, [child_id])
+    pairs = await families(session, actor.school_id, [child_id])
     await _write(session, actor, pairs, kind, lesson_id, about)
     return frozenset(adult for adult, _ in pairs)
 
 
-async def _families(session: AsyncSession, actor: Actor, child_ids: Iterable[str]) -> set[tuple[str, str]]:
+async def families(session: AsyncSession, school_id: str, child_ids: Iterable[str]) -> set[tuple[str, str]]:
     """(adult, child) for each adult who may be told of the child; none of a child whose family is not safe to tell."""
     children = set(child_ids)
-    children -= await approved.not_to_be_told(session, actor.school_id, children)
+    children -= await approved.not_to_be_told(session, school_id, children)
     rows = await session.exec(select(Guardianship).where(
-        Guardianship.school_id == actor.school_id, col(Guardianship.child_id).in_(sorted(children))))
+        Guardianship.school_id == school_id, col(Guardianship.child_id).in_(sorted(children))))
     return {(row.guardian_id, row.child_id) for row in rows.all() if may_be_told(people.flags_of(row))}
 
 
-async def _write(session: AsyncSession, actor: Actor, pairs: Iterable[tuple[str, str]], kind: News, lesson_id: str,
+async def _write(session: AsyncSession, actor: Actor, pairs: Collection[tuple[str, str]], kind: News, lesson_id: str,
                  about: str) -> None:
     had = set((await session.exec(select(FamilyMessage.person_id, FamilyMessage.child_id).where(
-        FamilyMessage.kind == kind, FamilyMessage.about == about))).all())
+        col(FamilyMessage.person_id).in_({person for person, _ in pairs}), FamilyMessage.kind == kind,
+        FamilyMessage.about == about))).all())
     now = session.info["clock"].now()
     session.add_all(
         FamilyMessage(school_id=actor.school_id, person_id=person, kind=kind, child_id=child, lesson_id=lesson_id, about=about,

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 from lessons.rules import PICTURE_MB_A_MINUTE
 from service.foundation.errors import Invalid
 
+LATE, STILL_NEWS = timedelta(minutes=5), timedelta(minutes=20)
+"""How long a lesson has been on when the family of a child who has not come is told, and until when that helps anybody."""
 CHOICES_MB = (500, 1000, 2000)
 PURPOSES = {"attend": "live lessons", "be_recorded": "recording", "camera": "the camera", "microphone": "the microphone",
             "chat": "chat", "one_to_one": "one-to-one lessons"}
@@ -20,6 +22,8 @@ class News(StrEnum):
     ADULT_CHANGED = "adult-changed"
     LESSON_MOVED = "lesson-moved"
     LESSON_CANCELLED = "lesson-cancelled"
+    NOT_JOINED = "not-joined"
+    WATCHED = "watched"
     PERMISSION_ENDED = "permission-ended"
     ONE_TO_ONE = "one-to-one"
     ONE_TO_ONE_ENDED = "one-to-one-ended"
@@ -33,6 +37,8 @@ WORDS = {
     News.ADULT_CHANGED: "Another teacher takes {child}’s lesson.",
     News.LESSON_MOVED: "{child}’s lesson was moved.",
     News.LESSON_CANCELLED: "{child}’s lesson will not take place.",
+    News.NOT_JOINED: "{child} did not join a lesson in its first minutes.",
+    News.WATCHED: "Somebody at the school watched a recording of {child}’s lesson.",
     News.PERMISSION_ENDED: "A permission for {child} changed.",
     News.ONE_TO_ONE: "A one-to-one lesson for {child} was approved. It needs your answer.",
     News.ONE_TO_ONE_ENDED: "The approval for {child}’s one-to-one lesson has ended.",
@@ -44,6 +50,12 @@ WORDS = {
 
 def words(kind: str, child: str) -> str:
     return WORDS[News(kind)].format(child=child or "Your child")
+
+
+def is_late(starts_at: datetime, started_at: datetime, now: datetime) -> bool:
+    """Whether families are told now who has not come: from when it was both planned and on, so that nobody is late for a teacher
+    who is (screens 9, N5)."""
+    return LATE <= now - max(starts_at, started_at) < STILL_NEWS
 
 
 def month_of(now: datetime, zone: str) -> date:

@@ -21,6 +21,7 @@ export class Door {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #metering;
   #closed = false;
+  #busy = false;
 
   /**
    * @param {{media: OwnMedia, may: Set<string>, office: string, enter: (answers: Answers) => void,
@@ -34,7 +35,10 @@ export class Door {
     show(this.#form, true);
     const trying = maybe("[data-try]");
     if (trying) trying.onclick = () => void this.tryDevices();
-    this.#form.addEventListener("submit", (event) => { event.preventDefault(); enter(this.answers()); });
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (!this.#busy) enter(this.answers());
+    });
     for (const select of all("select", this.#form)) select.onchange = () => void this.#choose(select);
     if (this.#browserAble()) void this.#checkNetwork();
     void this.#ifAllowedBefore();
@@ -57,7 +61,8 @@ export class Door {
   /** @param {boolean} busy @param {string} [words] */
   setBusy(busy, words = "") {
     const go = find(".x-go", this.#form);
-    go.toggleAttribute("aria-disabled", busy);
+    this.#busy = busy;
+    go.setAttribute("aria-disabled", String(busy));
     write(find("[data-door-words]"), words);
   }
 

@@ -83,7 +83,7 @@
  * @property {Rooms} rooms
  * @property {Move} move this person is on the way to another room of the lesson
  * @property {{reason: string, problem?: Problem}} over nothing more will come; why
- * @property {{status: "connecting" | "connected" | "lost", since: number}} connection
+ * @property {{status: "connecting" | "crowded" | "connected" | "lost", since: number}} connection
  * @property {Stream[]} streams everything that may be shown or played now
  */
 

@@ -43,12 +43,15 @@ function sentTo(error) {
 }
 
 /**
- * Ask the door for a ticket (good once, for 60 seconds).
+ * Ask the door for a ticket (good once, for 60 seconds). A crowded door says when to come again: nothing was refused, and nobody
+ * has to press again.
  * @param {string} address
  * @param {Answers} answers
+ * @param {() => boolean} wanted whether this ticket is still what is wanted: an admission that was given up asks no more
+ * @param {() => void} crowded the door says so for the first time
  * @returns {Promise<string>}
  */
-async function askDoor(address, answers) {
+async function askDoor(address, answers, wanted = () => true, crowded = () => {}) {
   for (let tries = 1; ; tries++) {
     const response = await fetch(address, {
       method: "POST",
@@ -57,9 +60,10 @@ async function askDoor(address, answers) {
       cache: "no-store",
     });
     const seconds = Number(response.headers.get("Retry-After"));
-    if (seconds && tries < MOST_TRIES) { // many are at the door: nothing was refused, and nobody has to press again
-      await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-      continue;
+    if (seconds && tries < MOST_TRIES && wanted()) {
+      if (tries === 1) crowded();
+      await new Promise((resolve) => setTimeout(resolve, seconds * 1000 * (1 + Math.random() / 2))); // not all at once again
+      if (wanted()) continue;
     }
     const body = await response.json().catch(() => ({}));
     if (!response.ok) {
@@ -127,7 +131,8 @@ export class RoomConnection {
     this.#tell("connection", { status: "connecting", since: 0 });
     for (;;) {
       try {
-        return this.#open(await askDoor(this.#addresses.door, answers));
+        return this.#open(await askDoor(this.#addresses.door, answers, () => !this.#over,
+          () => this.#tell("connection", { status: "crowded", since: 0 })));
       } catch (error) {
         const place = sentTo(error);
         if (!place || !this.#turnTo(place)) throw error;
@@ -322,7 +327,7 @@ export class RoomConnection {
     const round = ++this.#round;
     this.#hangUp();
     try {
-      const ticket = await askDoor(this.#addresses.door, {});
+      const ticket = await askDoor(this.#addresses.door, {}, () => round === this.#round && !this.#over);
       if (round === this.#round && !this.#over) this.#open(ticket);
     } catch (error) {
       if (round !== this.#round || this.#over) return;

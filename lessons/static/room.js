@@ -292,11 +292,12 @@ function timeLeft({ minutes }) {
 
 // ---- losing the connection, and the end ---------------------------------------------------------------------------------
 
-/** @param {{status: "connecting" | "connected" | "lost", since: number}} connection */
+/** @param {{status: "connecting" | "crowded" | "connected" | "lost", since: number}} connection */
 function connectionChanged({ status, since }) {
   clearTimeout(longLost);
   if (status === "connected") return lostSince ? connectedAgain() : undefined;
-  if (status === "connecting") return undefined;
+  if (status === "crowded") door?.setBusy(true, "Many people are coming in at once. Wait here: we keep trying, and you do not need to press again.");
+  if (status !== "lost") return undefined;
   lostSince ||= since;
   chat.lost();
   bar.setConnection("Connection lost");

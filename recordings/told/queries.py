@@ -14,7 +14,7 @@ from recordings.practice.tables import PracticeView
 from recordings.tables import Recording, RecordingParticipant, RecordingView
 from recordings.told import rules
 from recordings.told.tables import ViewRelease
-from service.foundation.events import Actor
+from service.foundation.events import Actor, Role
 from service.people import family
 from service.people import queries as people
 from service.safeguarding.concerns.tables import Concern
@@ -69,6 +69,22 @@ async def _for_practice(session: AsyncSession, child_id: str, after: tuple[datet
 
 def _minutes(granted: RecordingGrant | None) -> int | None:
     return round((granted.ends_at - granted.starts_at).total_seconds() / 60) if granted is not None else None
+
+
+async def told_between(session: AsyncSession, school_id: str, since: datetime, until: datetime) -> list[
+        tuple[str, str, datetime]]:
+    """(recording, child, when) for each child in a recording and each view of it that families were first told of then."""
+    views = await _views(session, school_id, col(RecordingView.granted_at) < until, or_(
+        col(RecordingView.granted_at) >= since, col(RecordingView.id).in_(
+            select(ViewRelease.view_id).where(ViewRelease.school_id == school_id, ViewRelease.released_at >= since))))
+    at = {view.id: view.granted_at for view, _, _, judged in views if rules.is_told(judged)}
+    at |= {row.view_id: row.released_at for row in (await session.exec(select(ViewRelease).where(
+        col(ViewRelease.view_id).in_(list(at))))).all()}
+    children = (await session.exec(select(RecordingParticipant.recording_id, RecordingParticipant.person_id).where(
+        col(RecordingParticipant.recording_id).in_({view.recording_id for view, *_ in views}),
+        RecordingParticipant.role == Role.PUPIL))).all()
+    return [(recording, child, at[view.id]) for view, *_ in views if since <= at.get(view.id, until) < until
+            for recording, child in children if recording == view.recording_id]
 
 
 async def hidden(session: AsyncSession, actor: Actor, limit: int = 100) -> list[HiddenView]:

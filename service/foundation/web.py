@@ -312,7 +312,7 @@ async def _answer(request: Request, status: int, message: str, code: str, fields
 async def on_safeguard_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.SafeguardError)
     if isinstance(error, errors.SignFirst) and not wants_json(request):
-        return see_other(f"/agreement?next={quote(request.url.path)}" if request.method == "GET" else "/agreement")
+        return _to_sign(request)
     status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
     answer = await _answer(request, status, error.message, error.code, error.fields)
     if isinstance(error, errors.Unavailable) and error.retry_after:
@@ -320,6 +320,15 @@ async def on_safeguard_error(request: Request, error: Exception) -> Response:
         if request.method == "GET":  # browsers heed `Retry-After` of no page
             answer.headers["Refresh"] = str(error.retry_after)
     return answer
+
+
+def _to_sign(request: Request) -> Response:
+    """To the agreement, from where people go on to what they wanted; 307 takes along what they had filled in."""
+    path = quote(request.url.path)
+    if request.method == "GET":
+        return see_other(f"/agreement?next={path}")
+    is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    return RedirectResponse(f"/agreement/kept?to={path}", 307) if is_form else see_other("/agreement")
 
 
 async def on_malformed(request: Request, error: Exception) -> Response:

@@ -1,12 +1,14 @@
 """Replaying any write is harmless, and two phones at once never lose an answer (issue 5, step 4)."""
 
 import asyncio
+import hashlib
 from typing import Any
 
 import pytest
 from sqlmodel import SQLModel, func, select
 
 from consent.tables import ConsentResponse
+from mobile_api.once import ApiAnswer
 from mobile_api.routes import described
 from service.foundation.db import new_id
 from service.people.tables import Person
@@ -107,6 +109,28 @@ async def test_a_new_key_is_a_new_wish(school: Running) -> None:
     other = await phone.ask("POST", "/concerns", worry | {"words": "Another"}, key="one")
     assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
     assert (await phone.ask("POST", "/concerns", worry, headers={"Idempotency-Key": "a b"}, key="a b")).status_code == 422
+
+
+async def test_what_is_kept_of_an_answer_says_nothing_to_who_holds_the_database(school: Running) -> None:
+    phone, child = await signed_in(school), school.lesson()["pupil_ids"][0]
+    tag = (await phone.ask("GET", f"/children/{child}/data")).headers["ETag"]
+    path, body, sent = f"/children/{child}/data", {"limit_mb": 500}, {"If-Match": tag}
+    told = await phone.ask("PUT", path, body, key="limit", headers=sent)
+    assert told.json()["limit_mb"] == 500
+    async with school.database.writing() as session:
+        [row] = (await session.exec(select(ApiAnswer).where(ApiAnswer.key == "limit"))).all()
+        assert told.text not in row.body
+        assert "limit_mb" not in row.body
+        bare = b"\0".join((b"PUT", f"/api/v1{path}".encode(), b"", b'{"limit_mb":500}'))
+        assert row.request != hashlib.sha256(bare).hexdigest(), "a guess at what was sent cannot be tried"
+    assert (await phone.ask("PUT", path, body, key="limit", headers=sent)).content == told.content, "its own phone is told again"
+    async with school.database.writing() as session:
+        other = (await session.exec(select(ApiAnswer).where(ApiAnswer.key == "limit"))).one()
+        other.body = school.app.state.pepper.seal("api-answer", "another row", "{}")
+    before = await counted(school)
+    lost = await phone.ask("PUT", path, body, key="limit", headers=sent)
+    assert (lost.status_code, lost.json()["code"]) == (409, "answer-lost")
+    assert await counted(school) == before, "and done it was, once"
 
 
 async def test_what_was_refused_may_be_sent_again_with_the_same_key(school: Running) -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from playwright.async_api import Browser, Error, Page, Route, WebSocketRoute, as
 
 from service.app import TEMPLATES as PACKAGES
 from service.foundation import web
+from service.foundation.crowd import Crowded
 from service.foundation.events import Role
 
 TEMPLATES = web.templates(PACKAGES)
@@ -67,7 +69,8 @@ def state(room: str, people: list[dict[str, Any]], **changes: Any) -> dict[str, 
 
 
 class ScriptedRoom:
-    """One page and the server it believes it talks to. `heard`: what the page has said on its sockets."""
+    """One page and the server it believes it talks to. `heard`: what the page has said on its sockets; `crowded`: how often the
+    door still says to come again in a second; `asked_at`: when it was asked."""
 
     def __init__(self, page: Page, role: str, given: dict[str, Any]):
         self.page = page
@@ -75,9 +78,11 @@ class ScriptedRoom:
         self.given = given
         self.heard: list[dict[str, Any]] = []
         self.doors: list[dict[str, Any]] = []
+        self.asked_at: list[float] = []
         self.worries: list[dict[str, Any]] = []
         self.sockets: list[WebSocketRoute] = []
         self.door_answer: tuple[int, dict[str, Any]] = (200, {"ticket": "t1", "expires_in": 60})
+        self.crowded = 0
         self.worried_online = True
         self.troubles: list[str] = []
         self._version = 0
@@ -154,8 +159,12 @@ class ScriptedRoom:
             await route.fulfill(body=body, content_type="text/html", headers=web.HEADERS)
         elif path == "/lessons/demo/door":
             self.doors.append(route.request.post_data_json)
+            self.asked_at.append(monotonic())
             status, answer = self.door_answer
-            await route.fulfill(status=status, json=answer)
+            if self.crowded:
+                self.crowded -= 1
+                status, answer = 503, {"title": "Not available just now", "detail": Crowded().message, "code": Crowded.code}
+            await route.fulfill(status=status, json=answer, headers={"Retry-After": "1"} if status == 503 else {})
         elif path == "/lessons/demo/alone":
             await route.fulfill(json={"child": {"id": "p0", "name": "Ali"}, "asked": None, "invited": [],
                                       "colleagues": [{"id": "c0", "name": "Ms Cole", "signed_in": True}]})

@@ -88,6 +88,36 @@ async def test_a_refusal_at_the_door_is_said_in_the_servers_words(pupil: Scripte
     assert pupil.troubles.pop().startswith("Failed to load resource")
 
 
+CROWDED = "Many people are coming in at once. Wait here: we keep trying, and you do not need to press again."
+
+
+async def test_a_crowded_door_is_asked_again_by_the_page_and_pressing_on_changes_nothing(pupil: ScriptedRoom) -> None:
+    pupil.crowded = 2
+    await press(pupil, "Join the lesson")
+    await expect(pupil.page.get_by_role("status").filter(has_text=CROWDED)).to_be_visible()
+    assert await pupil.page.evaluate("document.activeElement.innerText") == "Join the lesson"
+    for _ in range(5):
+        await pupil.page.keyboard.press("Enter")
+    await pupil.wait_for("publish")
+    assert len(pupil.doors) == 3, "the first, and one for each time that the door said so"
+    assert pupil.doors[0] == pupil.doors[2], "with what was answered, and nothing is asked again"
+    first, second, third = pupil.asked_at
+    assert min(second - first, third - second) >= 1, "not before it said"
+    assert len(pupil.sockets) == 1
+    assert [one for one in pupil.troubles if "503" not in one] == []
+    pupil.troubles.clear()
+
+
+async def test_a_door_that_stays_crowded_is_left_alone_and_can_be_tried_again(pupil: ScriptedRoom) -> None:
+    pupil.crowded = 5
+    await press(pupil, "Join the lesson")
+    await expect(pupil.page.get_by_text("Try again in a moment.")).to_be_visible(timeout=15_000)
+    assert len(pupil.doors) == 5
+    await pupil.enter()
+    assert len(pupil.doors) == 6
+    pupil.troubles.clear()
+
+
 async def test_presence_is_proved_from_the_waiting_room_on_and_no_camera_is_sent(pupil: ScriptedRoom) -> None:
     await pupil.enter()
     await until(pupil, "0")

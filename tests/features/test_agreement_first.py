@@ -1,8 +1,10 @@
 """Nothing opens before the agreement is signed: no page, no address of the API, no room (policy: CO1)."""
 
+import html
 import re
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import DatabaseError
@@ -23,12 +25,14 @@ from service.people import sessions
 from service.people.tables import Person, PersonRole, School
 from tests.features.test_agreements import renewed
 from tests.features.test_permissions import office
+from tests.features.test_planning import FORM, group, lessons
 from tests.guests import invited
 from tests.home_calls import family
 from tests.school import Running, seen
 
 FIRST = {
-    ("GET", "/agreement"), ("POST", "/agreement"), ("GET", "/agreement/no"), ("POST", "/sign-out"),
+    ("GET", "/agreement"), ("POST", "/agreement"), ("GET", "/agreement/no"), ("POST", "/agreement/kept"),
+    ("POST", "/sign-out"),
     ("POST", "/account/sign-out-everywhere"), ("GET", "/session"), ("POST", "/worried"), ("GET", "/banners"),
     ("GET", "/agreements/{part}/new"), ("POST", "/agreements/{part}/new"),
     ("GET", "/api/v1/me"), ("PUT", "/api/v1/me/language"), ("GET", "/api/v1/agreement"), ("POST", "/api/v1/agreement"),
@@ -111,6 +115,53 @@ async def test_what_calls_the_safeguarding_team_is_shown_where_they_sign(school:
         shown = seen(page)
         await client.post("/agreement", data={"agree": "yes", "name": "Ruth Okafor", "seen": shown, "next": href})
         assert (await client.get(href)).status_code == 200
+
+
+# -- what was filled in meanwhile -----------------------------------------------------------------------------------------
+
+
+def fields(page: httpx.Response) -> dict[str, str]:
+    """The hidden fields of the page, as a browser sends them."""
+    return {html.unescape(name): html.unescape(value) for name, value in
+            re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', page.text)}
+
+
+async def test_a_form_that_was_sent_after_the_agreement_ended_waits_until_it_is_signed(school: Running) -> None:
+    await renewed(school)
+    form = FORM | {"group": await group(school, "5 Oak"), "name": "not the signer's", "step_up_password": "plum-tractor"}
+    async with school.client(await school.cookie(school.person("teacher"), signs=False)) as teacher:
+        sent = await teacher.post("/lessons/plan", data=form)
+        assert (sent.status_code, sent.headers["location"]) == (307, "/agreement/kept?to=/lessons/plan")
+        page = await teacher.post(sent.headers["location"], data=form)
+        assert "It is kept on this page" in page.text
+        assert "plum-tractor" not in page.text, "a secret is typed again"
+        wrong = await teacher.post("/agreement", data={**fields(page), "agree": "yes", "name": "Somebody Else"})
+        assert wrong.status_code == 422
+        signing = {**fields(wrong), "agree": "yes", "name": await full_name(school, school.person("teacher"))}
+        signed = await teacher.post("/agreement", data=signing)
+        assert (signed.status_code, signed.headers["location"]) == (307, "/agreement/kept?to=/lessons/plan")
+        assert await lessons(school) == [], "nothing is sent by signing"
+        page = await teacher.post(signed.headers["location"], data=signing)
+        assert "What you filled in before has not been sent yet." in page.text
+        assert fields(page) == {name: value for name, value in form.items() if name != "step_up_password"}
+        assert (await teacher.post("/lessons/plan", data=fields(page))).status_code == 303
+    assert len(await lessons(school)) == 1
+
+
+@pytest.mark.parametrize("to", ["https://elsewhere.example/x", "//elsewhere.example", "/agreement", "javascript:alert(1)", ""])
+async def test_what_is_kept_can_be_sent_to_no_other_place(school: Running, to: str) -> None:
+    async with await school.signed_in("teacher") as teacher:
+        page = await teacher.post("/agreement/kept", params={"to": to}, data={"title": "<script>"})
+        assert page.status_code == 200
+        assert "Send what I filled in" not in page.text
+        kept = await teacher.post("/agreement/kept", params={"to": "/lessons/plan"}, data={"title": "<script>"})
+        assert 'value="&lt;script&gt;"' in kept.text
+
+
+async def full_name(school: Running, person_id: str) -> str:
+    async with school.database.reading() as session:
+        person = await session.get_one(Person, person_id)
+    return f"{person.given_name} {person.family_name}"
 
 
 # -- the room ---------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,17 @@ from consent import commands as consents
 from consent.documents import queries as documents
 from consent.rules import Purpose, Route
 from lessons.events import CoverArranged
+from lessons.family import rules, sweep
 from lessons.live.facts import LessonStopped
 from lessons.tables import JournalEntry, Lesson
+from recordings.tables import Recording, RecordingParticipant, RecordingView
+from recordings.told.tables import ViewRelease
 from service.foundation.bus import publish
 from service.people import queries as people
-from service.people.tables import Guardianship, Person
+from service.people.tables import Guardianship, Person, SignIn
 from service.safeguarding.incidents.events import FamilyToldOfIncident
 from tests import one_to_one
+from tests.features.test_planning import MOVE, events, lessons, plan
 from tests.push import PushService, notices_on, push_service, quiet_school, send
 from tests.school import Running
 
@@ -149,3 +154,114 @@ async def test_without_a_place_that_ends_nothing_is_urgent(school: Running, phon
     await takes_back(school, mother, child, purpose)
     await send(school)
     assert phones.to(hers) == []
+
+
+@pytest.mark.parametrize("what", ["move", "cancel"])
+async def test_a_series_that_moves_or_is_cancelled_is_one_piece_of_news(school: Running, phones: PushService, what: str) -> None:
+    phone = await notices_on(school, phones, (await adults_of(school, school.lesson()["pupil_ids"][0]))[0])
+    async with await school.signed_in("teacher") as teacher:
+        await plan(school, teacher, repeat="weekly", **{"until-day": "14", "until-month": "12", "until-year": "2026"})
+        series = await lessons(school)
+        assert len(series) > 1
+        answer = await teacher.post(f"/lessons/{series[0].id}/{what}", data={**MOVE, "on-day": "30", "because": "Illness",
+                                                                             "scope": "later"})
+        assert answer.status_code == 303, answer.text
+    assert await events(school, {"move": "LessonMoved", "cancel": "LessonCancelled"}[what]) == len(series)
+    await send(school)
+    assert phones.to(phone) == ["N5"]
+    await nothing_names_anybody(school, phones, phone)
+
+
+async def starts(school: Running, minutes_ago: float, *, in_it: int = 0) -> list[str]:
+    """The lesson that is on was opened by its teacher so many minutes ago; the first pupils are in it. Returns its pupils."""
+    pupils = school.lesson()["pupil_ids"]
+    async with school.database.writing() as session:
+        lesson = await session.get_one(Lesson, school.lesson()["id"])
+        lesson.started_at = school.clock.now() - timedelta(minutes=minutes_ago)
+        session.add_all(JournalEntry(school_id=lesson.school_id, lesson_id=lesson.id, seq=9_000 + number, kind="joined",
+                                     at=school.clock.now(), person_id=child) for number, child in enumerate(pupils[:in_it]))
+    return list(pupils)
+
+
+async def test_a_child_who_has_not_come_after_five_minutes_is_told_to_their_family_once(
+        school: Running, phones: PushService) -> None:
+    here, away, *_ = await starts(school, 1, in_it=1)
+    phone = await notices_on(school, phones, (await adults_of(school, away))[0])
+    others = await notices_on(school, phones, (await adults_of(school, here))[0], "phone-2")
+    await sweep.sweep(school.database, school.clock)
+    await send(school)
+    assert phones.to(phone) == [], "nobody is late for a teacher who has just come"
+    school.clock.advance(5 * 60)
+    for _ in range(3):
+        await sweep.sweep(school.database, school.clock)
+        await send(school)
+    assert phones.to(phone) == ["N5"]
+    assert phones.to(others) == []
+    await nothing_names_anybody(school, phones, phone)
+
+
+async def test_who_must_not_be_told_is_not_told_of_an_absence(school: Running, phones: PushService) -> None:
+    away, *_ = await starts(school, 6)
+    adult = (await adults_of(school, away))[0]
+    phone = await notices_on(school, phones, adult)
+    async with school.database.writing() as session:
+        for row in (await session.exec(select(Guardianship).where(Guardianship.guardian_id == adult))).all():
+            row.do_not_contact = True
+    await sweep.sweep(school.database, school.clock)
+    await send(school)
+    assert phones.to(phone) == []
+
+
+@pytest.mark.parametrize(("minutes", "late"), [(4.9, False), (5, True), (19.9, True), (20, False)])
+def test_late_begins_when_a_lesson_was_both_planned_and_on_for_five_minutes(minutes: float, late: bool) -> None:
+    now = datetime(2026, 11, 24, 10, tzinfo=UTC)
+    begun = now - timedelta(minutes=minutes)
+    assert rules.is_late(begun, begun - timedelta(minutes=3), now) is late
+    assert rules.is_late(begun - timedelta(minutes=3), begun, now) is late
+
+
+async def watches(school: Running, child: str, why: str = "flag") -> str:
+    """The safeguarding lead watched a recording with this child in it. Returns the view."""
+    now = school.clock.now()
+    async with school.database.writing() as session:
+        actor = await people.actor(session, school.person("dsl"))
+        assert actor is not None
+        row = Recording(school_id=actor.school_id, lesson_id=f"watched-{why}", title="Maths", class_name="5 Oak", starts_at=now,
+                        ends_at=now, started_at=now, ended_at=now, outcome="complete", kept_until=date(2027, 1, 1))
+        sign_in = (await session.exec(select(SignIn.id))).first() or ""
+        view = RecordingView(school_id=actor.school_id, recording_id=row.id, person_id=actor.person_id, session_id=sign_in,
+                             why=why, granted_at=now, expires_at=now + timedelta(hours=1))
+        session.add_all([row, view, RecordingParticipant(recording_id=row.id, person_id=child, school_id=actor.school_id,
+                                                         role="pupil", admitted_at=now)])
+    return view.id
+
+
+async def test_a_view_is_told_the_morning_after_and_a_hidden_one_once_it_is_released(
+        school: Running, phones: PushService) -> None:
+    await school.cookie(school.person("dsl"))
+    child, other, *_ = school.lesson()["pupil_ids"]
+    phone = await notices_on(school, phones, (await adults_of(school, child))[0])
+    hidden = await notices_on(school, phones, (await adults_of(school, other))[0], "phone-2")
+    await watches(school, child)
+    view = await watches(school, other, "concern")
+
+    async def next_morning() -> None:
+        school.clock.advance(24 * 3600)
+        await sweep.sweep(school.database, school.clock)
+        await sweep.sweep(school.database, school.clock)
+        await send(school)
+
+    await sweep.sweep(school.database, school.clock)
+    await send(school)
+    assert phones.to(phone) == [], "a concern that the view leads to hides it first"
+    await next_morning()
+    assert phones.to(phone) == ["N5"]
+    assert phones.to(hidden) == [], "nobody learns from a notice that a concern exists"
+    async with school.database.writing() as session:
+        actor = await people.actor(session, school.person("dsl"))
+        assert actor is not None
+        session.add(ViewRelease(view_id=view, school_id=actor.school_id, released_by=actor.person_id,
+                                released_at=school.clock.now()))
+    await next_morning()
+    assert (phones.to(phone), phones.to(hidden)) == (["N5"], ["N5"])
+    await nothing_names_anybody(school, phones, phone, hidden)

@@ -8,6 +8,7 @@ from sqlmodel import select
 
 from consent.agreements.tables import AgreementSignature
 from service.people import queries as people
+from service.people.phones.tables import Phone as PhoneRow
 from service.people.phones.tables import PhoneInvitation
 from service.people.tables import Person
 from tests.pwa.conftest import Parents
@@ -115,6 +116,42 @@ async def test_a_passkey_that_is_stopped_can_be_tried_again(browser: Browser, pa
         async with parents.school.database.reading() as session:
             used = (await session.exec(select(PhoneInvitation).where(PhoneInvitation.ended_why == "used"))).all()
         assert used
+
+
+async def test_an_app_on_an_iphones_home_screen_opens_with_the_passkey_of_the_browser(browser: Browser, parents: Parents) -> None:
+    """There it has a storage of its own, but the same passkeys; it is a phone of its own, and rests like every later one."""
+    parent = parents.school.person("parent", 4)
+    letter = await invited(parents.school, parent)
+    async with phone(browser, parents.url) as mine:
+        await mine.join(letter)
+        await mine.sees("Hello")
+        await mine.page.evaluate(FORGOTTEN)
+        await mine.goto("/m/")
+        await mine.sees("Choose your language")  # negative control: in a browser that knows nothing, the letter is what helps
+        await mine.page.add_init_script("Object.defineProperty(navigator, 'standalone', { value: true })")
+        await mine.goto("/m/")
+        await mine.sees("Sign in")
+        await expect(mine.page.get_by_text("If you have made your passkey in the browser, it opens this too.")).to_be_visible()
+        await mine.sound("home-screen")
+        await mine.press("Open Chaperone")
+        await mine.sees("Can we send you notices?")
+        await mine.press("Not now")
+        await mine.sees("Hello")
+    async with parents.school.database.reading() as session:
+        phones = (await session.exec(select(PhoneRow).where(PhoneRow.person_id == parent))).all()
+    first, second = sorted(phones, key=lambda row: row.added_at)
+    assert (first.rests_until, second.rests_until is not None) == (None, True)
+    assert first.passkey_id == second.passkey_id
+
+
+FORGOTTEN = """async () => {
+  for (const { name } of await indexedDB.databases()) await new Promise(done => {
+    const asked = indexedDB.deleteDatabase(name);
+    asked.onsuccess = asked.onblocked = done;
+  });
+  localStorage.clear();
+}"""
+"""What is stored is gone, as for an app that shares no storage with the browser."""
 
 
 async def test_nothing_else_opens_before_the_agreement_is_signed(browser: Browser, parents: Parents) -> None:

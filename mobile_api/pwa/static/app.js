@@ -4,6 +4,7 @@
 import { Answers } from "./answers.js";
 import { watchCalls } from "./incoming.js";
 import { frame } from "./frame.js";
+import { isInstalled } from "./phone.js";
 import { Client, Offline, Problem, SignedOut } from "./protocol.js";
 import { found } from "./routes.js";
 import { Store } from "./store.js";
@@ -111,7 +112,8 @@ export class App {
   /** @returns {Promise<Page>} */
   async signIn() {
     this.me = null;
-    return found((await this.store.get("phone")) ? "/m/sign-in" : "/m/welcome").view(this, {});
+    const known = isInstalled() || (await this.store.get("phone")); // put on a home screen: the passkey is there already
+    return found(known ? "/m/sign-in" : "/m/welcome").view(this, {});
   }
 
   /** @param {any} me @param {string} path */

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.bus import publish
 from service.foundation.events import Actor
-from service.foundation.mail import Notice
+from service.foundation.mail import SAID_BY, Notice, unsent
 from service.people.push import rules
 from service.people.push.events import NoticesTurnedOff, NoticesTurnedOn
 from service.people.push.tables import Push, PushSubscription
@@ -62,8 +62,10 @@ async def queue(session: AsyncSession, notice: Notice) -> frozenset[str]:
     """A push for every phone of these people that takes notices, once. Returns who needs no mail of it besides."""
     phones = (await session.exec(select(PushSubscription).where(
         PushSubscription.school_id == notice.school_id, col(PushSubscription.person_id).in_(sorted(notice.people))))).all()
+    same = (Push.about == notice.about) & (Push.occasion == notice.occasion) & (Push.text == notice.text)
     had = set((await session.exec(select(Push.subscription_id).where(
-        Push.about == notice.about, Push.occasion == notice.occasion, Push.text == notice.text))).all()) if phones else set()
+        col(Push.subscription_id).in_([phone.id for phone in phones]),
+        or_(same, unsent(Push) & col(Push.text).in_(SAID_BY.get(notice.text, ())))))).all()) if phones else set()
     session.add_all(
         Push(school_id=notice.school_id, person_id=phone.person_id, subscription_id=phone.id, text=notice.text,
              about=notice.about, occasion=notice.occasion, made_at=notice.now, due_at=notice.due, next_at=notice.due)
@@ -74,7 +76,5 @@ async def queue(session: AsyncSession, notice: Notice) -> frozenset[str]:
 
 async def call_off(session: AsyncSession, *, about: str, now: datetime, person_id: str = "") -> None:
     """What nobody needs to be told any more."""
-    wanted = update(Push).where(
-        col(Push.about) == about, col(Push.sent_at).is_(None), col(Push.gave_up_at).is_(None), col(Push.called_off_at).is_(None)
-    ).values(called_off_at=now)
+    wanted = update(Push).where(col(Push.about) == about, unsent(Push)).values(called_off_at=now)
     await session.exec(wanted.where(col(Push.person_id) == person_id) if person_id else wanted)

@@ -49,6 +49,7 @@ export async function oneToOne(app, { child: id = "", lesson: lessonId = "" }) {
         when],
         [t("one-to-one.why"), one.alone.why], [t("one-to-one.who"), one.alone.approver]]),
       shown ? listen(app, text.language, () => shown.textContent ?? "", () => { listened = true; }) : null, shown,
+      h("p", {}, t("one-to-one.all", { name: child.name })),
       one.status === "planned" || one.status === "open" ? form(app, {
         fields: [answer, there], send: t("save"), check: (values) => (values.answer ? {} : { answer: t("question.error") }),
         act: async (values) => {

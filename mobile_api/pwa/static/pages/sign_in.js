@@ -2,8 +2,10 @@
 /** Locked, or not signed in: the phone's own lock opens it again. */
 
 import { h } from "../dom.js";
+import { canNotify } from "../notices.js";
 import { button, form, inset } from "../parts.js";
 import { prove, supported } from "../passkeys.js";
+import { isInstalled } from "../phone.js";
 import { waitingList } from "./no.js";
 import { thisPhone } from "./welcome.js";
 
@@ -15,7 +17,7 @@ export async function signIn(app) {
   return {
     title: t(locked ? "locked.title" : "sign-in.title"), alone: true, name: "sign-in",
     parts: [
-      h("p", { class: "lead" }, t("locked.text")), ...(await waitingList(app, await app.answers.waiting())),
+      h("p", { class: "lead" }, t(locked || !isInstalled() ? "locked.text" : "sign-in.installed")), ...(await waitingList(app, await app.answers.waiting())),
       supported ? form(app, { fields: [], send: t("locked.open"), act: async () => {
         try {
           await unlock(app);
@@ -25,7 +27,8 @@ export async function signIn(app) {
         }
         await app.store.set("seen", Date.now());
         await app.answers.flush();
-        if (location.pathname === "/m/sign-in" || location.pathname === "/m/welcome") await app.go("/m/", true);
+        if (!locked && (await canNotify(app))) await app.go("/m/welcome/notices", true);
+        else if (location.pathname === "/m/sign-in" || location.pathname === "/m/welcome") await app.go("/m/", true);
         else await app.show();
       } }) : inset(h("p", {}, t("passkey.cannot", { office }))),
       h("p", {}, t("locked.lost", { office })),
