@@ -229,6 +229,7 @@ def test_every_row_belongs_to_a_school() -> None:
     assert set(without) == shared
 
 
+@pytest.mark.sqlite
 async def test_a_quick_statement_stays_on_the_loop_and_an_unknown_or_slow_one_goes_to_the_thread(
     school: Running, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -258,6 +259,7 @@ async def test_a_quick_statement_stays_on_the_loop_and_an_unknown_or_slow_one_go
         raw._connection._execute = visits
 
 
+@pytest.mark.sqlite
 async def test_a_writer_that_gives_up_while_another_process_writes_leaves_nothing_locked(school: Running) -> None:
     path = school.database.engine.url.database
     assert path is not None
