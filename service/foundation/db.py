@@ -1,16 +1,15 @@
 """The database: one engine, one transaction a request, durable before it is seen.
 
 SQLite is the embedded default (WAL, synchronous=FULL: an acknowledged row survives a power cut); PostgreSQL is the same
-code by one setting. A writing session takes SQLite's write lock when it begins, so that a reader can never be refused in
-the middle of becoming a writer. docs/decisions: 2, 94 and 99.
+code by one setting. On both a writing session is the only one from its begin to its commit, so that what a command read is
+still true when it writes; a reading one is one consistent view. docs/decisions: 2, 94, 99 and 192.
 """
 
-import asyncio
 import secrets
 import time
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from prometheus_client import Histogram
@@ -19,9 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async
 from sqlmodel import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.foundation.errors import Unavailable
 from service.foundation.kept import Memory
-from service.foundation.sqlite import COMPILED, PATIENCE, Nearby
+from service.foundation.postgresql import SETTLES, Serving, open_postgresql
+from service.foundation.sqlite import COMPILED, Nearby
+from service.foundation.turn import PATIENCE, Turn
 
 WRITE_SECONDS = Histogram(
     "chaperone_write_transaction_seconds", "How long a write transaction held the database's one writer",
@@ -38,11 +38,9 @@ def IdField(**kwargs: Any) -> Any:
     return Field(default_factory=new_id, primary_key=True, max_length=32, **kwargs)
 
 
-def open_engine(url: str, *, reads_only: bool = False) -> AsyncEngine:
-    """An engine for `url`. SQLite gets WAL, synchronous=FULL, foreign keys and secure deletion on every connection."""
+def open_sqlite(url: str, *, reads_only: bool = False) -> AsyncEngine:
+    """WAL, synchronous=FULL, foreign keys and secure deletion on every connection."""
     # An error of SQL is logged with what went wrong, never with the values: they are children's names (policy: CO4).
-    if not url.startswith("sqlite"):
-        return create_async_engine(url, hide_parameters=True)
     engine = create_async_engine(
         make_url(url).set(drivername="sqlite+nearby"), hide_parameters=True, module=Nearby(WRITE_SECONDS.observe),
         connect_args={"timeout": PATIENCE}, execution_options={"compiled_cache": COMPILED})
@@ -80,9 +78,11 @@ class Database:
     """
 
     def __init__(self, url: str, info: dict[str, Any]):
-        self.engine = open_engine(url)
-        self._readers, self._lookups = open_engine(url, reads_only=True), open_engine(url, reads_only=True)
-        self._turn = Turn() if url.startswith("sqlite") else None
+        self._serving = None if url.startswith("sqlite") else Serving(url)
+        opened = partial(open_postgresql, serving=self._serving) if self._serving else open_sqlite
+        self.engine = opened(url)
+        self._readers, self._lookups = opened(url, reads_only=True), opened(url, reads_only=True)
+        self._turn = Turn()
         self.memory = Memory(info.get("decides_nothing", ()))
         self._sessions, self._readings, self._glances = (
             async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False, info=info)
@@ -96,7 +96,7 @@ class Database:
         or ends access, or proves who wants to, waits for the transaction that is under way and for no other (security G3).
         What `decides` nothing changes nothing that a view may have been told before (`kept`).
         """
-        async with self._turn.taken(first=closes) if self._turn else nullcontext(), self._sessions() as session:
+        async with self._turn.taken(first=closes), self._sessions() as session:
             with self.memory.transaction() as transaction:
                 async with session.begin():
                     await session.connection()
@@ -104,7 +104,7 @@ class Database:
                     yield session
                     if decides:
                         transaction.commits(session.info.get("kinds", ()))
-            if not self._turn:  # where there are turns, the connection says when it let go of the writer
+            if self._serving:  # a connection to SQLite says itself when it let go of the writer
                 WRITE_SECONDS.observe(time.perf_counter() - began)
             if session.info.get("published"):
                 session.info["outbox"].set()
@@ -123,54 +123,15 @@ class Database:
             session.info["view"] = self.memory.view()
             yield session
 
+    @asynccontextmanager
+    async def served(self, *, settles: float = SETTLES) -> AsyncIterator[None]:
+        """While the block runs, this process serves and no other does. On SQLite the lock of the data folder says so already.
+
+        Raises AlreadyServed.
+        """
+        async with self._serving.held(settles) if self._serving else nullcontext():
+            yield
+
     async def close(self) -> None:
         for engine in (self.engine, self._readers, self._lookups):
             await engine.dispose()
-
-
-class WriterBusy(Unavailable):
-    """This is not available just now. Nothing has been saved. Try again in a minute."""
-
-    retry_after = 3
-
-
-class Turn:
-    """SQLite has one writer. Waiting here is first come, first served, but for what closes, which goes before the others;
-    waiting inside SQLite is by luck, and starves."""
-
-    def __init__(self) -> None:
-        self._is_taken = False
-        self._closing, self._waiting = deque[asyncio.Future[None]](), deque[asyncio.Future[None]]()
-
-    @asynccontextmanager
-    async def taken(self, *, first: bool = False) -> AsyncIterator[None]:
-        """Raises WriterBusy after ten seconds."""
-        if self._is_taken:
-            await self._come(self._closing if first else self._waiting)
-        self._is_taken = True
-        try:
-            yield
-        finally:
-            self._pass_on()
-
-    async def _come(self, queue: deque[asyncio.Future[None]]) -> None:
-        mine = asyncio.get_running_loop().create_future()
-        queue.append(mine)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await mine
-        except BaseException as error:
-            if not mine.cancelled():
-                self._pass_on()  # it was given to somebody who could not wait any longer
-            if isinstance(error, TimeoutError):
-                raise WriterBusy() from error
-            raise
-
-    def _pass_on(self) -> None:
-        """To the next who still waits: the turn stays taken, so nobody who comes just then slips in between."""
-        for queue in (self._closing, self._waiting):
-            while queue:
-                if not (following := queue.popleft()).done():
-                    following.set_result(None)
-                    return
-        self._is_taken = False

@@ -115,11 +115,8 @@ async def test_a_call_is_written_down_before_anybody_is_rung(home: Family) -> No
     seen: list[Any] = []
 
     def look(order: Any) -> None:
-        import sqlite3
-
-        path = home.school.app.state.settings.data / "chaperone.sqlite3"
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as other:  # nobody sees what is not committed
-            seen.extend(other.execute("SELECT placed_at, ended_at FROM call WHERE id = ?", [order.call_id]).fetchall())
+        with home.school.beside() as other:  # nobody sees what is not committed
+            seen.extend(other.execute(f"SELECT placed_at, ended_at FROM call WHERE id = '{order.call_id}'").fetchall())
 
     home.way.before_place = look
     await placed(home)
@@ -329,6 +326,7 @@ async def test_a_leader_sees_every_call_that_is_on_and_ends_one(home: Family) ->
     assert page.words == "A leader ended the call"
 
 
+@pytest.mark.postgresql
 async def test_a_person_is_in_one_call_at_a_time_on_either_side(home: Family) -> None:
     first = await home.asked()
     second = await home.asked(adult=home.dad)
@@ -342,6 +340,7 @@ async def test_a_person_is_in_one_call_at_a_time_on_either_side(home: Family) ->
     assert [call for step, call in home.way.steps if step == "place"] == [first]
 
 
+@pytest.mark.postgresql
 async def test_two_calls_in_the_same_moment_are_one(home: Family, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were the rule blind to it, the database is not."""
     from service.calls import rules
