@@ -98,15 +98,11 @@ Tell = Callable[[News], Awaitable[None]]
 
 
 class Way(Protocol):
-    """A connection to the telephone network."""
+    """What carries calls."""
 
     @property
     def number(self) -> Number | None:
         """The one number that it shows; None where it shows any that it is told."""
-
-    @property
-    def by(self) -> frozenset[By]:
-        """What a caller can speak by here."""
 
     async def faults(self) -> tuple[str, ...]:
         """Why no call could be placed just now, in words for a technician; none while all is well. Answers within 2 s."""
@@ -135,6 +131,17 @@ class Way(Protocol):
         Raises Unavailable where the school has recorded none; then nothing changes.
         """
 
+    async def close(self) -> None:
+        """End every call, and let go of everything."""
+
+
+class Network(Way, Protocol):
+    """A connection to the telephone network, where the school's number is: it may carry texts as well."""
+
+    @property
+    def by(self) -> frozenset[By]:
+        """What a caller can speak by here."""
+
     @property
     def texts(self) -> bool:
         """Whether it carries texts."""
@@ -145,10 +152,7 @@ class Way(Protocol):
     def heard_text(self, path: str, body: bytes, signature: str) -> dict[str, str]:
         """What is said to us of texts, at this path of ours, if it is to be believed. Raises NotFound, NotAllowed."""
 
-    async def close(self) -> None:
-        """End every call, and let go of everything."""
 
-
-def offered(way: Way | None) -> frozenset[By]:
+def offered(way: Network | None) -> frozenset[By]:
     """What callers are offered to speak by: all of it while nothing is connected."""
     return way.by if way is not None else frozenset(By)

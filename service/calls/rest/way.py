@@ -1,4 +1,4 @@
-"""Two telephones, bridged by a hosted provider: `service.calls.way.Way` over its REST interface (policy: CM3, CM4).
+"""Two telephones, bridged by a hosted provider: `service.calls.way.Network` over its REST interface (policy: CM3, CM4).
 
 The caller's own telephone is rung first, then the family's, each by itself and from the school's number. Each waits alone and in
 silence; `connect` moves both into one room, and nothing else does. Whatever is not certain ends the call.

@@ -1,4 +1,4 @@
-"""Through the school's SIP trunk: `service.calls.way.Way` over our relay and kamailio (policy: CM4).
+"""Through the school's SIP trunk: `service.calls.way.Network` over our relay and kamailio (policy: CM4).
 
 From a browser by Janus; from the caller's own telephone by a bridge of two.
 """

@@ -250,7 +250,7 @@ async def is_open_about(session: AsyncSession, school_id: str, lesson_ids: Colle
     """Whether a concern that names one of these lessons is open, whoever may read it."""
     ids = (await session.exec(select(Concern.id).where(
         Concern.school_id == school_id, col(Concern.lesson_id).in_(lesson_ids)))).all()
-    return any(not rules.standing(entries).is_closed for entries in (await entries_of(session, ids)).values())
+    return any(not standing(entries).is_closed for entries in (await entries_of(session, ids)).values())
 
 
 async def subjects(session: AsyncSession, school_id: str, lesson_ids: Collection[str], participants: Collection[str],
