@@ -548,7 +548,8 @@ async def test_only_what_the_schools_way_can_carry_is_offered(home: Family) -> N
     page, teacher = await granted(home), await home.as_("teacher")
     await approved(home, page)
     form = f"/calls/new?child={home.child}"
-    assert all(words in (await teacher.get(form)).text for words in ("By this computer", "By your own phone. We ring it first"))
+    shown = (await teacher.get(form)).text
+    assert all(words in shown for words in ("By this computer", "By your own phone. We ring it first"))
     home.way.by = frozenset({By.COMPUTER})
     assert "By your own phone" not in (await teacher.get(form)).text
     assert "cannot be made so" in (await home.ask(by="telephone")).text
