@@ -1,6 +1,6 @@
 """What a process forgets of a recording that another process destroys: two applications on one database.
 
-policy: RE2. `tests/threats/test_t22_nothing_is_left.py` searches the memory of a process for the key.
+policy: RE2
 """
 
 from collections.abc import AsyncIterator, Callable

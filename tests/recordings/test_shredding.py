@@ -54,11 +54,10 @@ class Attacker:
             records |= {file.read_bytes() for file in copy.rglob(part.file)}
             bundles |= {_raw(file) for file in copy.rglob("bundle.key")}
             wraps |= {_raw(file) for file in copy.rglob("wrap/*.key")}
-        [school_id] = {folder.parent.name for copy in self.copies for folder in copy.glob("*/wrap")}
-        store = KeyStore(self.copies[0] / school_id, school_id)
+        stores = [KeyStore(copy / "school-1", "school-1") for copy in self.copies]
         for sealed in records:
-            for record in self._records(store, sealed, bundles, part):
-                yield from self._keys(store, record, wraps, part)
+            for record in self._records(stores[0], sealed, bundles, part):
+                yield from self._keys(stores[0], record, wraps, part)
 
     def _records(self, store: KeyStore, sealed: bytes, bundles: set[bytes], part: Part) -> Iterator[dict]:
         places = (store._day(part.kept_until), store._hold(part.recording_id))

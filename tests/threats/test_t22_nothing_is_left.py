@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pyrage
 
-from recordings import forgetting, review
+from recordings import review
 from recordings.preparation import sandbox
 from service.backup.saving import save
 from service.backup.target import Target
@@ -31,7 +31,7 @@ from tests.recordings.media import real_vp8
 from tests.recordings.test_preparation import opened, prepare
 from tests.school import running
 from tests.storage.backups import files, quiet
-from tests.threats.serving_child import destroy, in_store
+from tests.threats.serving_child import in_store
 
 MAY_RESTORE = pyrage.x25519.Identity.generate()
 SECONDS = 3
@@ -201,21 +201,3 @@ async def test_of_a_destroyed_recording_nothing_is_left_anywhere(tmp_path: Path,
     back_up(tmp_path, held.clock.now() + timedelta(days=7, hours=1))
     assert not old_keys & set(files(str(tmp_path / "keys-copy")))
     assert old_data <= set(files(str(tmp_path / "data-copy/data/pieces")))
-
-
-async def test_a_process_forgets_the_key_of_what_another_process_destroys(tmp_path: Path, template: Path) -> None:
-    canaries = Canaries()
-    held = await hold(tmp_path, template, canaries)
-    recorded, data = held.recorded, tmp_path / "data"
-    same = {"database_url": Settings(data=data).url, "keys_folder": data / "keys"}
-    async with serving(tmp_path, held) as (child, address), \
-            httpx.AsyncClient(base_url=address, cookies={COOKIE: held.cookie}, timeout=60) as dsl:
-        assert [(await dsl.get(path)).status_code for path in held.watched] == [200] * 3
-        async with running(tmp_path / "here", clock=held.clock, **same) as here:
-            in_store(here, tmp_path / "store")
-            assert in_memory(child.pid, canaries.of_the_key) >= {"key"}, "negative control: it holds the key"
-            await destroy(here, recorded.school_id, recorded.recording_id)
-            assert (await dsl.get(held.watched[1])).status_code == 404
-        async with asyncio.timeout(10 * forgetting.EVERY):
-            while in_memory(child.pid, canaries.of_the_key):  # noqa: ASYNC110 - nothing tells when it has looked
-                await asyncio.sleep(0)
