@@ -26,6 +26,7 @@ from service.people import profile_changes, queries, sessions
 from service.people.profile import Profile
 from service.people.tables import Person, PersonRole, ProfileChange, ProfileVersion, RoleRequest
 from service.safeguarding.impact.tables import ImpactReview
+from tests import cluster
 from tests.fakes import FakeClock
 
 MORNING = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)  # a Tuesday in term; seeded lessons are around it
@@ -141,6 +142,8 @@ async def running(folder: Path, *, template: Path | None = None, clock: FakeCloc
     """The whole application on `folder`, seeded (or a copy of `template`, which was)."""
     if template is not None:
         shutil.copytree(template, folder, dirs_exist_ok=True)
+    if cluster.EVERYWHERE:
+        settings = {"database_url": cluster.url_for(folder, template), **settings}
     clock = clock or FakeClock(MORNING)
     app = create_app(Settings(**{"data": folder, "dev": True, "media_addresses": "127.0.0.1", **settings}), clock=clock)
     async with app.router.lifespan_context(app):

@@ -156,7 +156,7 @@ async def append(session: AsyncSession, event: Event, actor: Actor) -> int:
 
 
 EDGE = text(f"""
-WITH tree (size) AS (SELECT coalesce(max(seq), -1) + 1 FROM audit_leaf),
+WITH tree (size) AS (SELECT CAST(coalesce(max(seq), -1) + 1 AS BIGINT) FROM audit_leaf),
      step (level) AS (VALUES {", ".join(f"({level})" for level in range(48))})
 SELECT tree.size, node.level, node.hash FROM tree CROSS JOIN step
 LEFT JOIN audit_node AS node ON node.level = step.level AND node.position = (tree.size >> step.level) - 1
@@ -165,10 +165,7 @@ LEFT JOIN audit_node AS node ON node.level = step.level AND node.position = (tre
 
 async def _edge(session: AsyncSession) -> tuple[int, dict[int, bytes]]:
     """How many entries there are, and the hash of the last complete subtree of each level, in one look."""
-    connection = await session.connection()
-    if connection.dialect.name == "postgresql":
-        await connection.execute(text("SELECT pg_advisory_xact_lock(6962)"))  # SQLite's writer is already alone
-    rows = (await connection.execute(EDGE)).all()
+    rows = (await (await session.connection()).execute(EDGE)).all()
     return rows[0][0], {level: bytes.fromhex(node) for _size, level, node in rows if node is not None}
 
 

@@ -1,8 +1,8 @@
 """The database: one engine, one transaction a request, durable before it is seen.
 
 SQLite is the embedded default (WAL, synchronous=FULL: an acknowledged row survives a power cut); PostgreSQL is the same
-code by one setting. A writing session takes SQLite's write lock when it begins, so that a reader can never be refused in
-the middle of becoming a writer. docs/decisions: 2, 94 and 99.
+code by one setting. On both a writing session is the only one from its begin to its commit, so that what a command read is
+still true when it writes; a reading one is one consistent view. docs/decisions: 2, 94, 99 and 192.
 """
 
 import asyncio
@@ -10,11 +10,13 @@ import secrets
 import time
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from prometheus_client import Histogram
-from sqlalchemy import event, make_url
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -39,13 +41,21 @@ def IdField(**kwargs: Any) -> Any:
 
 
 def open_engine(url: str, *, reads_only: bool = False) -> AsyncEngine:
-    """An engine for `url`. SQLite gets WAL, synchronous=FULL, foreign keys and secure deletion on every connection."""
-    # An error of SQL is logged with what went wrong, never with the values: they are children's names (policy: CO4).
-    if not url.startswith("sqlite"):
-        return create_async_engine(url, hide_parameters=True)
-    engine = create_async_engine(
-        make_url(url).set(drivername="sqlite+nearby"), hide_parameters=True, module=Nearby(WRITE_SECONDS.observe),
-        connect_args={"timeout": PATIENCE}, execution_options={"compiled_cache": COMPILED})
+    """An engine for `url` whose writing transactions are alone, and whose reading ones are one view and write nothing."""
+    return (_sqlite if is_sqlite(url) else _postgresql)(url, reads_only)
+
+
+def is_sqlite(url: str) -> bool:
+    return url.startswith("sqlite")
+
+
+# An error of SQL is logged with what went wrong, never with the values: they are children's names (policy: CO4).
+_open = partial(create_async_engine, hide_parameters=True)
+
+
+def _sqlite(url: str, reads_only: bool) -> AsyncEngine:
+    """WAL, synchronous=FULL, foreign keys and secure deletion on every connection."""
+    engine = _open(url, connect_args={"timeout": PATIENCE}, module=Nearby(WRITE_SECONDS.observe))
     event.listen(engine.sync_engine, "connect", _reads_only if reads_only else _prepare)
     if not reads_only:  # a reading connection says it with its first statement
         event.listen(engine.sync_engine, "begin", _begin_writing)
@@ -72,6 +82,32 @@ def _begin_writing(connection: Any) -> None:
     connection.connection.dbapi_connection.begin_writing()
 
 
+WRITER = 6962
+"""The advisory lock of PostgreSQL that makes a writing session the only one, of every process on this database."""
+SESSION = f"-c TimeZone=UTC -c synchronous_commit=on -c lock_timeout={PATIENCE * 1000:.0f}"
+"""What every connection to PostgreSQL asks of the server, whatever its own configuration says."""
+
+
+def _postgresql(url: str, reads_only: bool) -> AsyncEngine:
+    engine = _open(
+        url, connect_args={"options": SESSION, "connect_timeout": int(PATIENCE)}, pool_pre_ping=True,
+        isolation_level="REPEATABLE READ" if reads_only else "READ COMMITTED",
+        execution_options={"postgresql_readonly": reads_only})
+    if not reads_only:
+        event.listen(engine.sync_engine, "begin", _be_the_writer)
+    return engine
+
+
+def _be_the_writer(connection: Connection) -> None:
+    """Each statement from here on sees all that was committed, and nobody else commits. Raises WriterBusy."""
+    try:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER})")
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", "") == "55P03":  # lock_not_available
+            raise WriterBusy() from error
+        raise
+
+
 class Database:
     """The engines and what every session carries: `info` is where `bus.publish` finds its clock and its subscribers.
 
@@ -82,7 +118,7 @@ class Database:
     def __init__(self, url: str, info: dict[str, Any]):
         self.engine = open_engine(url)
         self._readers, self._lookups = open_engine(url, reads_only=True), open_engine(url, reads_only=True)
-        self._turn = Turn() if url.startswith("sqlite") else None
+        self._turn, self._is_timed = Turn(), is_sqlite(url)
         self.memory = Memory(info.get("decides_nothing", ()))
         self._sessions, self._readings, self._glances = (
             async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False, info=info)
@@ -96,7 +132,7 @@ class Database:
         or ends access, or proves who wants to, waits for the transaction that is under way and for no other (security G3).
         What `decides` nothing changes nothing that a view may have been told before (`kept`).
         """
-        async with self._turn.taken(first=closes) if self._turn else nullcontext(), self._sessions() as session:
+        async with self._turn.taken(first=closes), self._sessions() as session:
             with self.memory.transaction() as transaction:
                 async with session.begin():
                     await session.connection()
@@ -104,7 +140,7 @@ class Database:
                     yield session
                     if decides:
                         transaction.commits(session.info.get("kinds", ()))
-            if not self._turn:  # where there are turns, the connection says when it let go of the writer
+            if not self._is_timed:  # a connection to SQLite says itself when it let go of the writer
                 WRITE_SECONDS.observe(time.perf_counter() - began)
             if session.info.get("published"):
                 session.info["outbox"].set()
@@ -135,7 +171,7 @@ class WriterBusy(Unavailable):
 
 
 class Turn:
-    """SQLite has one writer. Waiting here is first come, first served, but for what closes, which goes before the others;
+    """There is one writer. Waiting here is first come, first served, but for what closes, which goes before the others;
     waiting inside SQLite is by luck, and starves."""
 
     def __init__(self) -> None:

@@ -3,6 +3,8 @@
 import importlib
 
 from alembic import context
+from sqlalchemy import ForeignKeyConstraint
+from sqlalchemy.ext.compiler import compiles
 from sqlmodel import SQLModel
 
 TABLES = (
@@ -20,6 +22,14 @@ TABLES = (
 )
 for module in TABLES:
     importlib.import_module(module)
+
+
+@compiles(ForeignKeyConstraint, "postgresql")
+def _checked_at_the_commit(constraint, compiler, **named):  # type: ignore[no-untyped-def]
+    """Rows may arrive in any order, as SQLite is told when a transaction begins."""
+    constraint.deferrable, constraint.initially = True, "DEFERRED"
+    return compiler.visit_foreign_key_constraint(constraint, **named)
+
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=SQLModel.metadata, render_as_batch=True,

@@ -10,8 +10,8 @@ def refuse(name: str, verb: str, table: str, when: str, words: str) -> None:
         return
     row = "OLD" if verb == "DELETE" else "NEW"
     op.execute(
-        f"CREATE FUNCTION {name}() RETURNS trigger AS $$ BEGIN IF {when} THEN RAISE EXCEPTION '{words}'; END IF; RETURN {row}; "
-        f"END $$ LANGUAGE plpgsql"
+        f"CREATE FUNCTION {name}() RETURNS trigger AS $$ BEGIN IF {when} THEN RAISE EXCEPTION '{words}' "
+        f"USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN {row}; END $$ LANGUAGE plpgsql"
     )
     op.execute(f"CREATE TRIGGER {name} BEFORE {verb} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()")
 

@@ -30,7 +30,8 @@ def _trigger(table: str, verb: str) -> str:
     name = f"{table}_no_{verb.lower()}"
     if op.get_bind().dialect.name == "postgresql":
         return (
-            "CREATE OR REPLACE FUNCTION append_only() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'append-only'; END $$ "
+            "CREATE OR REPLACE FUNCTION append_only() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'append-only' "
+            "USING ERRCODE = 'integrity_constraint_violation'; END $$ "
             f"LANGUAGE plpgsql; CREATE TRIGGER {name} BEFORE {verb} ON {table} FOR EACH ROW EXECUTE FUNCTION append_only()"
         )
     return f"CREATE TRIGGER {name} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, 'append-only'); END"

@@ -1,0 +1,100 @@
+"""A PostgreSQL server of the tests' own, in a temporary folder and on a socket there; one for a run, a database for each test.
+
+`CHAPERONE_TESTS_ON=postgresql` has every test use it that would use SQLite. PostgreSQL refuses to run as root: root lends it to
+the user that Debian made for it.
+"""
+
+import atexit
+import functools
+import hashlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import psycopg
+
+EVERYWHERE = os.environ.get("CHAPERONE_TESTS_ON") == "postgresql"
+SERVER = {
+    "listen_addresses": "", "fsync": "off", "full_page_writes": "off", "autovacuum": "off", "shared_buffers": "64MB",
+    "max_connections": "200", "max_wal_size": "4GB", "timezone": "Asia/Tokyo",  # what we rely on, we ask for ourselves
+}
+
+
+class Cluster:
+    """Ends with the process that made it, however that ends."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="chaperone-pg-"))
+        self._as = {"user": _lent_to(), "group": pwd.getpwnam(_lent_to()).pw_gid, "extra_groups": []} if os.getuid() == 0 else {}
+        if self._as:
+            os.chown(self.folder, pwd.getpwnam(_lent_to()).pw_uid, -1)
+        subprocess.run([_program("initdb"), "-D", self.folder / "data", "-U", "chaperone", "--auth=trust", "--no-sync",
+                        "--encoding=UTF8", "--locale=C.UTF-8"], check=True, capture_output=True, cwd="/", **self._as)
+        words = [word for name, value in SERVER.items() for word in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("wb") as log:
+            self._server = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "INT", _program("postgres"), "-D", self.folder / "data", "-k", self.folder, *words],
+                stdout=log, stderr=log, cwd="/", start_new_session=True, **self._as)
+        atexit.register(self.stop)
+        self._wait()
+
+    def _wait(self) -> None:
+        subprocess.run([_program("pg_ctl"), "-D", self.folder / "data", "-w", "-t", "60", "status"], check=False,
+                       capture_output=True, cwd="/", **self._as)
+        while True:
+            assert self._server.poll() is None, (self.folder / "log").read_text()
+            if "ready to accept connections" in (self.folder / "log").read_text():
+                return
+
+    def url(self, name: str) -> str:
+        return f"postgresql+psycopg://chaperone@/{name}?host={self.folder}"
+
+    def create(self, name: str, template: str = "template0") -> str:
+        """The URL of a database: a new one, a copy, or the one that has this name already."""
+        with self.connect("postgres") as connection:
+            there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+            if not there:
+                connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        return self.url(name)
+
+    def connect(self, name: str) -> psycopg.Connection:
+        """For what only a test asks."""
+        return psycopg.connect(dbname=name, user="chaperone", host=str(self.folder), autocommit=True)
+
+    def stop(self) -> None:
+        if self._server.poll() is None:
+            self._server.send_signal(signal.SIGQUIT)
+            self._server.wait(30)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@functools.cache
+def cluster() -> Cluster:
+    return Cluster()
+
+
+def name_of(folder: Path) -> str:
+    """The database that stands for the one in this data folder."""
+    return "t" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+
+
+def url_for(folder: Path, template: Path | None = None) -> str:
+    """A database for a data folder: the one it had before, a copy of its template's, or a new one."""
+    return cluster().create(name_of(folder), name_of(template) if template else "template0")
+
+
+def _lent_to() -> str:
+    return next(name for name in ("postgres", "nobody") if name in {user.pw_name for user in pwd.getpwall()})
+
+
+@functools.cache
+def _program(name: str) -> str:
+    """Debian keeps them beside each other by version, outside the path."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
+    found = shutil.which(name, path=":".join(map(str, folders))) or shutil.which(name)
+    assert found, "PostgreSQL is not installed: `make browsers`"
+    return found
