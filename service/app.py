@@ -227,6 +227,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             "state": state, "decides_nothing": DECIDES_NOTHING,
         })
         stack.push_async_callback(state.database.close)
+        await stack.enter_async_context(state.database.served(**({"settles": 0.0} if state.settings.dev else {})))
         await upgrade.to_newest(state.database, state.keys)
         await seed_texts(state.database, state.clock)
         state.vault = Vault(state.settings.data, storage_of(state.settings), state.keys)

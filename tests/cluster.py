@@ -1,7 +1,7 @@
 """A PostgreSQL server of the tests' own, in a temporary folder and on a socket there; one for a run, a database for each test.
 
-`CHAPERONE_TESTS_ON=postgresql` has every test use it that would use SQLite. PostgreSQL refuses to run as root: root lends it to
-the user that Debian made for it.
+What is marked `postgresql` runs on both databases; `CHAPERONE_TESTS_ON=postgresql` has every test run on this one. PostgreSQL
+refuses to run as root, so that root lends it to the user that Debian made for it.
 """
 
 import atexit
@@ -18,6 +18,8 @@ from pathlib import Path
 import psycopg
 
 EVERYWHERE = os.environ.get("CHAPERONE_TESTS_ON") == "postgresql"
+used = EVERYWHERE
+"""Whether the test that runs now is on PostgreSQL (`tests/conftest.py`)."""
 SERVER = {
     "listen_addresses": "", "fsync": "off", "full_page_writes": "off", "autovacuum": "off", "shared_buffers": "64MB",
     "max_connections": "200", "max_wal_size": "4GB", "timezone": "Asia/Tokyo",  # what we rely on, we ask for ourselves
@@ -53,11 +55,14 @@ class Cluster:
     def url(self, name: str) -> str:
         return f"postgresql+psycopg://chaperone@/{name}?host={self.folder}"
 
+    def has(self, name: str) -> bool:
+        with self.connect("postgres") as connection:
+            return connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
+
     def create(self, name: str, template: str = "template0") -> str:
         """The URL of a database: a new one, a copy, or the one that has this name already."""
-        with self.connect("postgres") as connection:
-            there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
-            if not there:
+        if not self.has(name):
+            with self.connect("postgres") as connection:
                 connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return self.url(name)
 
@@ -80,6 +85,10 @@ def cluster() -> Cluster:
 def name_of(folder: Path) -> str:
     """The database that stands for the one in this data folder."""
     return "t" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+
+
+def is_there(folder: Path) -> bool:
+    return cluster().has(name_of(folder))
 
 
 def url_for(folder: Path, template: Path | None = None) -> str:

@@ -7,7 +7,30 @@ import pytest_asyncio
 from lessons.live.host import Host
 from lessons.live.monitor import Forbidden
 from recordings.preparation import sandbox
+from tests import cluster
 from tests.school import Running, running
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marked = metafunc.definition.get_closest_marker("postgresql")
+    if marked and not cluster.EVERYWHERE:
+        names = ["postgresql"] if marked.kwargs.get("only") else ["sqlite", "postgresql"]
+        metafunc.parametrize("on_postgresql", [name == "postgresql" for name in names], ids=names, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is about SQLite itself has nothing to say of PostgreSQL."""
+    if cluster.EVERYWHERE:
+        other = [item for item in items if item.get_closest_marker("sqlite")]
+        config.hook.pytest_deselected(items=other)
+        items[:] = [item for item in items if item not in other]
+
+
+@pytest.fixture(autouse=True)
+def on_postgresql(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Which database the test runs on (`tests/cluster.py`)."""
+    monkeypatch.setattr(cluster, "used", getattr(request, "param", cluster.EVERYWHERE))
+    return cluster.used
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,12 @@
 The database is migrated and seeded once a test run, and copied for each test.
 """
 
+import asyncio
 import re
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,6 +54,16 @@ class Running:
         """A seeded lesson; the one that is on now when its title is left out."""
         found: dict[str, Any] = next(lesson for lesson in self.made["lessons"] if lesson["title"] == title)
         return found
+
+    @contextmanager
+    def beside(self) -> Iterator[Any]:
+        """A connection to the same database that is not the service's: SQL by `execute`, each statement committed."""
+        if cluster.used:
+            connection: Any = cluster.cluster().connect(self.database.engine.url.database)
+        else:
+            connection = sqlite3.connect(self.database.engine.url.database, isolation_level=None)
+        with closing(connection):
+            yield connection
 
     def client(self, cookie: str = "") -> httpx.AsyncClient:
         transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
@@ -142,8 +154,12 @@ async def running(folder: Path, *, template: Path | None = None, clock: FakeCloc
     """The whole application on `folder`, seeded (or a copy of `template`, which was)."""
     if template is not None:
         shutil.copytree(template, folder, dirs_exist_ok=True)
-    if cluster.EVERYWHERE:
-        settings = {"database_url": cluster.url_for(folder, template), **settings}
+    if cluster.used:
+        if template is not None and not cluster.is_there(template):
+            async with running(template):  # the same keys, and the same school on the other database
+                pass
+        url = await asyncio.to_thread(cluster.url_for, folder, template)  # whoever is still going from the template goes meanwhile
+        settings = {"database_url": url, **settings}
     clock = clock or FakeClock(MORNING)
     app = create_app(Settings(**{"data": folder, "dev": True, "media_addresses": "127.0.0.1", **settings}), clock=clock)
     async with app.router.lifespan_context(app):

@@ -23,12 +23,12 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
 from sqlalchemy.util import EMPTY_DICT, LRUCache
 from sqlalchemy.util.concurrency import await_
 
+from service.foundation.turn import PATIENCE
+
 QUICK = 0.002
 """Seconds. A statement that took longer the last time goes to the thread: the loop has media to pass on."""
 STAY, STAY_WRITING = 0.03, 0.05
 """Seconds of one round of the loop after which statements go to the thread; and of a transaction that others wait for."""
-PATIENCE = 10.0
-"""Seconds for which a writer waits: for its turn, and for another process that writes."""
 KNOWN, FEW = 4096, 20
 """Statements that are remembered; rows of one that are written at once."""
 

@@ -1,8 +1,6 @@
 """The audit proves itself, and shows every kind of tampering."""
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
@@ -37,7 +35,7 @@ async def faults(school: Running, kept: str | None = None) -> list[str]:
 
 def _tamper(school: Running, statement: str) -> None:
     """As somebody with the database file in hand would: no foreign keys, and the guards go first."""
-    with closing(sqlite3.connect(school.app.state.settings.data / "chaperone.sqlite3")) as connection, connection:
+    with school.beside() as connection:
         for table in ("audit_leaf", "audit_node", "audit_checkpoint"):
             for verb in ("update", "delete"):
                 connection.execute(f"DROP TRIGGER IF EXISTS {table}_no_{verb}")

@@ -115,11 +115,8 @@ async def test_a_call_is_written_down_before_anybody_is_rung(home: Family) -> No
     seen: list[Any] = []
 
     def look(order: Any) -> None:
-        import sqlite3
-
-        path = home.school.app.state.settings.data / "chaperone.sqlite3"
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as other:  # nobody sees what is not committed
-            seen.extend(other.execute("SELECT placed_at, ended_at FROM call WHERE id = ?", [order.call_id]).fetchall())
+        with home.school.beside() as other:  # nobody sees what is not committed
+            seen.extend(other.execute(f"SELECT placed_at, ended_at FROM call WHERE id = '{order.call_id}'").fetchall())
 
     home.way.before_place = look
     await placed(home)

@@ -15,9 +15,10 @@ from sqlmodel import SQLModel, literal, select, text
 
 from service.foundation import bus, web
 from service.foundation import sqlite as nearby
-from service.foundation.db import Database, Turn
+from service.foundation.db import Database
 from service.foundation.errors import Conflict, Unavailable
 from service.foundation.events import Event, system
+from service.foundation.turn import Turn
 from tests.school import Running
 
 
@@ -106,7 +107,6 @@ async def test_news_do_not_wait_for_earlier_news_to_be_written_down(school: Runn
     database = Database(school.app.state.settings.url, {"clock": school.clock, "subscribers": subscribers, "outbox": wake})
     async with database.writing() as session:
         await bus.publish(session, Renamed(school_id="s", name="first"), system("s"))
-    assert database._turn is not None
     async with database._turn.taken():  # somebody else's turn, and the note about the first waits behind it
         delivering = asyncio.create_task(bus.run(database, None, subscribers, wake))
         await asyncio.wait_for(told["first"].wait(), timeout=5)
@@ -158,7 +158,7 @@ async def test_a_writer_that_gives_up_keeps_nobody_waiting(late: bool) -> None:
 
 
 async def test_a_writer_whose_turn_does_not_come_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.foundation.db.PATIENCE", 0.01)
+    monkeypatch.setattr("service.foundation.turn.PATIENCE", 0.01)
     turn = Turn()
     async with turn.taken():
         with pytest.raises(Unavailable):

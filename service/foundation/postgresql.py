@@ -1,0 +1,136 @@
+"""PostgreSQL: one writer among all processes, and one process that serves. docs/decisions: 192 and 193."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+import structlog
+from sqlalchemy import Connection, NullPool, event, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from service.foundation.errors import Unavailable
+from service.foundation.turn import PATIENCE, WriterBusy
+
+log = structlog.get_logger(__name__)
+
+WRITER, SERVES = 6962, 6963
+"""Advisory locks: of the one that writes, for a transaction; of the process that serves, for life."""
+SETTLES = 4.0
+"""Seconds after which whatever another process proved before it lost the lock has run out (three, see `deadlines`)."""
+LOOKS, WAITS = 1.0, 2.0
+"""Seconds between two looks at whether we still hold it; for which one waits for who served before to be gone."""
+LOCK_NOT_AVAILABLE = "55P03"
+
+
+def _session(patience: float) -> str:
+    """What each connection asks of the server, whatever its configuration says. Who is gone is noticed in half a minute."""
+    return (f"-c TimeZone=UTC -c synchronous_commit=on -c lock_timeout={patience * 1000:.0f} "
+            "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4")
+
+
+_open = partial(create_async_engine, hide_parameters=True)
+
+
+_pause = asyncio.sleep
+
+
+class AlreadyServed(Unavailable):
+    """Another Chaperone is already using this database. Stop it first."""
+
+
+class NotServing(Unavailable):
+    """This is not available just now. Nothing has been saved. Try again in a minute."""
+
+    retry_after = 3
+
+
+def open_postgresql(url: str, *, serving: "Serving", reads_only: bool = False) -> AsyncEngine:
+    """An engine whose writing transactions are alone, and whose reading ones are one view and write nothing."""
+    engine = _open(
+        url, connect_args={"options": _session(PATIENCE), "connect_timeout": int(PATIENCE)}, pool_pre_ping=True,
+        isolation_level="REPEATABLE READ" if reads_only else "READ COMMITTED",
+        execution_options={"postgresql_readonly": reads_only})
+    if not reads_only:
+        event.listen(engine.sync_engine, "begin", _be_the_writer)
+    event.listen(engine.sync_engine, "begin", serving.check)
+    return engine
+
+
+def _be_the_writer(connection: Connection) -> None:
+    """Each statement from here on sees all that was committed, and nobody else commits. Raises WriterBusy."""
+    try:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER})")
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", "") == LOCK_NOT_AVAILABLE:
+            raise WriterBusy() from error
+        raise
+
+
+class Serving:
+    """That this process is the one that serves. A connection of its own holds the lock, and with it a second one under a number
+    that no other process knows. Every transaction asks first whether that is still held: when the connection is gone, nothing is
+    read or written any more, and rooms, whose proofs come from reading, shut by themselves (invariant I8).
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _open(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args={
+            "options": _session(WAITS), "connect_timeout": int(PATIENCE)})
+        self._number = secrets.randbelow(2**31)
+        self._serves = False
+        self._connection: AsyncConnection | None = None
+
+    def check(self, connection: Connection) -> None:
+        """Raises NotServing in a process that serves, or did. A command beside the service has nothing to lose."""
+        if self._serves and connection.exec_driver_sql(
+                f"SELECT pg_try_advisory_xact_lock_shared({SERVES}, {self._number})").scalar():
+            raise NotServing()
+
+    @asynccontextmanager
+    async def held(self, settles: float) -> AsyncIterator[None]:
+        """Raises AlreadyServed. `settles`: seconds from the lock until this process serves."""
+        await self._take(settles)
+        self._serves = True
+        keeping = asyncio.create_task(self._keep(settles), name="serving")
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            await self._let_go()
+
+    async def _take(self, settles: float) -> None:
+        self._connection = await self._engine.connect()
+        try:
+            await self._connection.execute(text(f"SELECT pg_advisory_lock({SERVES})"))
+            await asyncio.sleep(settles)
+            await self._connection.execute(text(f"SELECT pg_advisory_lock({SERVES}, {self._number})"))
+        except BaseException as error:
+            await self._let_go()
+            if isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", "") == LOCK_NOT_AVAILABLE:
+                raise AlreadyServed() from error
+            raise
+
+    async def _keep(self, settles: float) -> None:
+        """The database was started again, say: who comes first serves from then on."""
+        while True:
+            await _pause(LOOKS)
+            try:
+                if self._connection is None:
+                    await self._take(settles)
+                    log.warning("serving.again")
+                else:
+                    await self._connection.execute(text("SELECT 1"))
+            except (AlreadyServed, DBAPIError):
+                log.warning("serving.lost")
+                await self._let_go()
+
+    async def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(DBAPIError):
+                await connection.execute(text("SELECT pg_advisory_unlock_all()"))  # the server would notice a moment later
+            with suppress(DBAPIError):
+                await connection.close()
