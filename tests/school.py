@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from sqlmodel import SQLModel
 
 from consent.agreements import queries as agreements
 from consent.agreements.rules import Signing, audience, text_hash
@@ -64,6 +65,12 @@ class Running:
             connection = sqlite3.connect(self.database.engine.url.database, isolation_level=None)
         with closing(connection):
             yield connection
+
+    def rows(self) -> Iterator[str]:
+        """Every row of every table, as a copied database would show them."""
+        with self.beside() as copy:
+            for table in SQLModel.metadata.sorted_tables:
+                yield from map(str, copy.execute(f'SELECT * FROM "{table.name}"').fetchall())
 
     def client(self, cookie: str = "") -> httpx.AsyncClient:
         transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
@@ -158,7 +165,7 @@ async def running(folder: Path, *, template: Path | None = None, clock: FakeCloc
         if template is not None and not cluster.is_there(template):
             async with running(template):  # the same keys, and the same school on the other database
                 pass
-        url = await asyncio.to_thread(cluster.url_for, folder, template)  # whoever is still going from the template goes meanwhile
+        url = await asyncio.to_thread(cluster.url_for, folder, template)  # who is still leaving the template goes
         settings = {"database_url": url, **settings}
     clock = clock or FakeClock(MORNING)
     app = create_app(Settings(**{"data": folder, "dev": True, "media_addresses": "127.0.0.1", **settings}), clock=clock)

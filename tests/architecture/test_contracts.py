@@ -8,6 +8,7 @@ import typing
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from fastapi.routing import APIRoute
 from sqlmodel import SQLModel
 
@@ -42,6 +43,7 @@ def test_a_route_that_says_nothing_would_be_found() -> None:
     assert declared_audience(APIRoute("/secret", nobody_said)) is False
 
 
+@pytest.mark.postgresql
 async def test_the_migrations_make_exactly_the_tables(school: Running) -> None:
     assert await upgrade.differences(school.database) == []
 

@@ -43,6 +43,7 @@ async def name_of(school: Running, person_id: str) -> str:
         return f"{row.preferred_name or row.given_name} {row.family_name}"
 
 
+@pytest.mark.postgresql
 async def test_a_lesson_shows_who_came_and_says_that_it_is_not_the_register(school: Running, lesson: str) -> None:
     async with await school.signed_in("teacher") as client:
         page = await client.get(f"/lessons/{lesson}/attendance")

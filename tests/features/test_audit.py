@@ -62,6 +62,7 @@ async def test_every_change_shows(school: Running, statement: str) -> None:
     assert bool(await faults(school)) == changed
 
 
+@pytest.mark.postgresql
 async def test_erasing_the_words_keeps_the_proof(school: Running) -> None:
     await filled(school)
     await tamper(school, "DELETE FROM audit_body WHERE seq = 4")
@@ -79,6 +80,7 @@ async def test_a_checkpoint_kept_elsewhere_shows_what_was_cut_off(school: Runnin
     assert await faults(school, kept) != []
 
 
+@pytest.mark.postgresql
 async def test_the_database_refuses_to_change_what_is_append_only(school: Running) -> None:
     await filled(school)
     with pytest.raises(IntegrityError, match="append-only"):
@@ -86,6 +88,7 @@ async def test_the_database_refuses_to_change_what_is_append_only(school: Runnin
             await session.exec(text("UPDATE audit_leaf SET kind = 'x'"))  # type: ignore[call-overload]
 
 
+@pytest.mark.postgresql
 async def test_a_change_that_fails_leaves_no_entry(school: Running) -> None:
     async def fail() -> None:
         async with school.database.writing() as session:

@@ -334,7 +334,7 @@ async def refused(school: Running, statement: str, **values: object) -> bool:
     return False
 
 
-APPROVE = "UPDATE guest_pass SET approved = 1, decided_by = :by, decided_at = asked_at WHERE id = :id"
+APPROVE = "UPDATE guest_pass SET approved = true, decided_by = :by, decided_at = asked_at WHERE id = :id"
 
 
 async def test_the_database_lets_neither_sponsor_nor_guest_nor_nobody_approve(school: Running) -> None:
@@ -342,7 +342,7 @@ async def test_the_database_lets_neither_sponsor_nor_guest_nor_nobody_approve(sc
     for by in (school.person("teacher"), guest.guest_id, "", "system"):
         assert await refused(school, APPROVE, by=by, id=guest.pass_id), by
     assert not await refused(school, APPROVE, by=school.person("headteacher"), id=guest.pass_id)
-    for statement in ("UPDATE guest_pass SET approved = 0", "UPDATE guest_pass SET decided_by = sponsor_id",
+    for statement in ("UPDATE guest_pass SET approved = false", "UPDATE guest_pass SET decided_by = sponsor_id",
                       "UPDATE guest_pass SET decided_at = NULL, approved = NULL"):
         assert await refused(school, statement), statement
 

@@ -15,6 +15,7 @@ from recordings.vault import Vault, key_id
 from service.foundation.db import Database
 from service.migrations import upgrade
 
+pytestmark = pytest.mark.sqlite  # no other database is old enough
 IDS = {name: character * 32 for name, character in (("school", "a"), ("recording", "b"), ("part", "c"))}
 OLD = b"\x00".join((b"chaperone-recording-key/1", IDS["school"].encode(), IDS["recording"].encode(), b"1"))
 

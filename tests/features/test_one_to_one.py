@@ -80,8 +80,7 @@ async def test_it_is_measured_by_the_rules_of_every_lesson(
 
 
 async def test_the_notice_is_the_school_s_own(school: Running) -> None:
-    await change(school, "DROP TRIGGER profile_version_no_update")
-    await change(school, "UPDATE profile_version SET profile = json_set(profile, '$.one_to_one_notice_hours', 0)")
+    await school.set_profile(one_to_one_notice_hours=0)
     assert await ask(school, starts=(school.clock.now() + timedelta(hours=1),))
 
 

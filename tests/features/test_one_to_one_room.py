@@ -7,7 +7,7 @@ import pytest
 from consent.events import ConsentWithdrawn
 from service.foundation.bus import publish
 from service.safeguarding.approvals.tables import Approval
-from tests.features.test_planning_roster import change, withdraw
+from tests.features.test_planning_roster import change, drop_trigger, withdraw
 from tests.one_to_one import OneToOne, actor, approved_lesson, revoke, set_roles
 from tests.room.pages import DOOR, Page
 from tests.school import Running
@@ -57,7 +57,7 @@ async def test_both_are_told_until_when_they_are_approved_and_not_once_a_leader_
 
 async def test_without_its_approval_the_same_room_stays_shut(school: Running, room: Room) -> None:
     lesson, _ = room
-    await change(school, "DROP TRIGGER approval_no_delete")
+    await drop_trigger(school, "approval_no_delete", "approval")
     await change(school, "DELETE FROM approval")
     await lesson.teacher()
     await lesson.pupil()

@@ -17,6 +17,7 @@ from lessons.live.supervision import Kind
 from service.foundation.errors import NotFound
 from service.people import commands
 from service.people import queries as people
+from tests import cluster
 from tests.guests import invited
 from tests.school import Running
 
@@ -36,6 +37,11 @@ def startable(school: Running) -> dict[str, Any]:
 async def change(school: Running, statement: str, **values: object) -> None:
     async with school.database.writing() as session:
         await session.exec(text(statement).bindparams(**values))
+
+
+async def drop_trigger(school: Running, name: str, table: str) -> None:
+    """As somebody would who holds the database."""
+    await change(school, f"DROP TRIGGER {name}" + (f" ON {table}" if cluster.used else ""))
 
 
 async def withdraw(school: Running, child_id: str, purpose: str) -> None:

@@ -236,7 +236,7 @@ async def refused_by_the_database(school: Running, statement: str, **values: Any
 VERSION = ("INSERT INTO profile_version (id, school_id, version, profile, reason, review_on, change_id, asked_by, decided_by, "
            "in_force_at) SELECT 'v', school_id, :version, :profile, 'x', :review, :change, :one, :two, in_force_at "
            "FROM profile_version WHERE version = 1")
-DECIDE = "UPDATE profile_change SET decided_by = :by, decided_at = asked_at, agreed = 1 WHERE id = :id"
+DECIDE = "UPDATE profile_change SET decided_by = :by, decided_at = asked_at, agreed = true WHERE id = :id"
 
 
 async def test_the_database_lets_no_version_in_that_two_people_did_not_agree(school: Running) -> None:

@@ -7,7 +7,6 @@ refused and fails; what was answered, logged, kept and measured is searched. A s
 import asyncio
 import os
 import re
-import sqlite3
 from collections import deque
 from collections.abc import Iterable, Iterator
 from html import unescape
@@ -96,12 +95,6 @@ def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture)
     yield from (out.out, out.err, caplog.text, *(str(record.__dict__) for record in caplog.records))
 
 
-def kept(school: Running) -> Iterator[str]:
-    """Every row of every table, as a copied database would show them."""
-    with sqlite3.connect(f"file:{school.app.state.settings.data / 'chaperone.sqlite3'}?mode=ro", uri=True) as copy:
-        yield from copy.iterdump()
-
-
 async def test_no_number_of_a_family_leaves_the_service(
     school_with_numbers: Running, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -113,13 +106,13 @@ async def test_no_number_of_a_family_leaves_the_service(
                 leaks += [(f"{role} {path}", one) for one in search.found(text)]
     for path, text in [await a_call(home), await a_refusal(home), *await errors(school)]:
         leaks += [(path, one) for one in search.found(text)]
-    for number, text in enumerate((*kept(school), *logged(capsys, caplog))):
+    for number, text in enumerate((*school.rows(), *logged(capsys, caplog))):
         leaks += [(f"row or line {number}: {text[:60]}", one) for one in search.found(text)]
     assert leaks == []
     page = await confirmed_post(school, await school.signed_in("office"), school.person("office"), f"/people/{home.mum}/contact",
                                 {"reason": "The family asked us"})
     assert search.found(page.text) == {national(0)}, "the office's page, and by it: the search finds"
-    assert search.found("".join(kept(school))) == set(), "also after it was read"
+    assert search.found("".join(school.rows())) == set(), "also after it was read"
 
 
 async def family_of(school: Running) -> Family:
@@ -208,4 +201,4 @@ async def test_a_number_that_did_leak_is_found(school_with_numbers: Running) -> 
         answers.append(("/people?q=Family0", (await client.get("/people?q=Family0")).text))
     search = Search(range(FAMILIES))
     assert {one for _, text in answers for one in search.found(text)} == {national(5)}
-    assert search.found("".join(kept(school))) == {national(5)}
+    assert search.found("".join(school.rows())) == {national(5)}

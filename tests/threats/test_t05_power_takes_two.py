@@ -14,7 +14,7 @@ from service.people import commands, power, queries, rules
 from service.people.rules import role_action
 from service.people.step_up import NotConfirmed, Proof
 from service.people.tables import Person, PersonRole, RoleRequest, School
-from tests import one_to_one
+from tests import cluster, one_to_one
 from tests.proofs import confirmed_post
 from tests.school import Running
 from tests.threats.attack import Guard, guarded_by, harm
@@ -39,7 +39,7 @@ async def without_the_trigger(school: Running) -> None:
     """The control takes the rule away; the database would still hold, which has a test of its own."""
     if not DATABASE_HOLDS:
         async with school.database.engine.begin() as connection:
-            await connection.exec_driver_sql("DROP TRIGGER person_role_agreed")
+            await connection.exec_driver_sql("DROP TRIGGER person_role_agreed" + (" ON person_role" if cluster.used else ""))
 
 
 async def gives(school: Running, by: Actor, person: str, *roles: Role) -> None:
