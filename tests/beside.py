@@ -14,8 +14,9 @@ from service.foundation.events import Event, system
 
 @dataclass(frozen=True)
 class WrittenBeside(Event):
-    name: str
-    number: int
+    subject = "thing_id"
+    thing_id: str
+    by: str
 
 
 def database(url: str, keys: Path, subscribers: Subscribers | None = None) -> Database:
@@ -27,7 +28,7 @@ def database(url: str, keys: Path, subscribers: Subscribers | None = None) -> Da
 async def write(found: Database, name: str, count: int) -> None:
     for number in range(count):
         async with found.writing() as session:
-            await publish(session, WrittenBeside(f"thing-{number}", name, number), system("s"))
+            await publish(session, WrittenBeside(f"thing-{number}", name), system("s"))
 
 
 async def main(url: str, keys: str, name: str, count: str) -> None:

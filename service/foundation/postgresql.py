@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 from sqlalchemy import Connection, NullPool, event, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from service.foundation.errors import Unavailable
@@ -123,14 +123,14 @@ class Serving:
                     log.warning("serving.again")
                 else:
                     await self._connection.execute(text("SELECT 1"))
-            except (AlreadyServed, DBAPIError):
-                log.warning("serving.lost")
+            except (AlreadyServed, SQLAlchemyError) as error:
+                log.warning("serving.lost", error=type(error).__name__)
                 await self._let_go()
 
     async def _let_go(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(DBAPIError):
+            with suppress(SQLAlchemyError):  # it may be broken, and is let go for that
                 await connection.execute(text("SELECT pg_advisory_unlock_all()"))  # the server would notice a moment later
-            with suppress(DBAPIError):
+            with suppress(SQLAlchemyError):
                 await connection.close()

@@ -99,7 +99,7 @@ async def test_a_writer_waits_for_the_writer_of_another_process(
 
     async def first() -> None:
         async with one.writing() as session:
-            await publish(session, beside.WrittenBeside("thing", "first", 1), system("s"))
+            await publish(session, beside.WrittenBeside("thing", "first"), system("s"))
             begun.set()
             await go.wait()
 
