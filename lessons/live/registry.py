@@ -1,5 +1,5 @@
-"""The live lessons of this process: found, begun, refreshed, ended. A lesson has one host; the data folder's lock, held for
-life, keeps every other process away (invariant I8)."""
+"""The live lessons of this process: found, begun, refreshed, ended. A lesson has one host; a lock that is
+held for life keeps every other process away (invariant I8; docs/decisions: 193)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator

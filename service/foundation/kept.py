@@ -1,6 +1,6 @@
 """What a view was told before and what is true still: a school's name, its rules, its adults. Read once, not by every page.
 
-This process is the only one that serves (the data folder's lock), and every change goes through `Database.writing`. So nothing
+This process is the only one that serves (decision 193), and every change goes through `Database.writing`. So nothing
 is believed across a transaction of ours that may have decided something: not while it is being committed, nor after. What other
 processes write beside us (`chaperone chair`) is seen ten seconds later at the latest. docs/decisions: 103.
 """

@@ -11,7 +11,7 @@ class Settings(BaseSettings):
 
     data: Path = Field(Path("var"), description="Folder for the database, keys and recordings.")
     keys_folder: Path | None = Field(None, description="Folder for the keys, best on a volume of its own; empty: in `data`.")
-    database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite inside the data folder.")
+    database_url: str = Field("", description="PostgreSQL (postgresql+psycopg://…); empty: SQLite inside the data folder.")
     recordings: str = Field("", description="Where sealed recordings are kept: s3://bucket/folder; empty: in the data folder.")
     s3_access_file: Path | None = Field(None, description="File with the endpoint and the access keys of S3 stores.")
     backup_recipients: str = Field("", description="Public age keys of who may restore a back-up, comma-separated.")
