@@ -13,14 +13,14 @@ from functools import partial
 from typing import Any
 
 from prometheus_client import Histogram
-from sqlalchemy import event
+from sqlalchemy import event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.kept import Memory
 from service.foundation.postgresql import SETTLES, Serving, open_postgresql
-from service.foundation.sqlite import Nearby
+from service.foundation.sqlite import COMPILED, Nearby
 from service.foundation.turn import PATIENCE, Turn
 
 WRITE_SECONDS = Histogram(
@@ -41,8 +41,9 @@ def IdField(**kwargs: Any) -> Any:
 def open_sqlite(url: str, *, reads_only: bool = False) -> AsyncEngine:
     """WAL, synchronous=FULL, foreign keys and secure deletion on every connection."""
     # An error of SQL is logged with what went wrong, never with the values: they are children's names (policy: CO4).
-    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": PATIENCE},
-                                 module=Nearby(WRITE_SECONDS.observe))
+    engine = create_async_engine(
+        make_url(url).set(drivername="sqlite+nearby"), hide_parameters=True, module=Nearby(WRITE_SECONDS.observe),
+        connect_args={"timeout": PATIENCE}, execution_options={"compiled_cache": COMPILED})
     event.listen(engine.sync_engine, "connect", _reads_only if reads_only else _prepare)
     if not reads_only:  # a reading connection says it with its first statement
         event.listen(engine.sync_engine, "begin", _begin_writing)

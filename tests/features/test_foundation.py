@@ -262,6 +262,20 @@ async def test_a_quick_statement_stays_on_the_loop_and_an_unknown_or_slow_one_go
         raw._connection._execute = visits
 
 
+async def test_a_statement_is_written_out_once_for_all_engines(tmp_path: Path) -> None:
+    known: list[bool] = []
+    for name in ("first", "second"):
+        database = Database(f"sqlite+aiosqlite:///{tmp_path / name}", {})
+        event.listen(Engine, "before_cursor_execute", hears := (
+            lambda _connection, _cursor, _statement, _parameters, context, _many:
+                known.append(context.cache_hit is CacheStats.CACHE_HIT)))
+        async with database.writing() as session:
+            await session.exec(select(literal("a statement that no other test says")))
+        event.remove(Engine, "before_cursor_execute", hears)
+        await database.close()
+    assert known == [False, True]
+
+
 @pytest.mark.sqlite
 async def test_a_writer_that_gives_up_while_another_process_writes_leaves_nothing_locked(school: Running) -> None:
     path = school.database.engine.url.database
