@@ -1,6 +1,7 @@
 """Alembic's environment. Every tables module is named here, or its tables would be missed."""
 
 import importlib
+from typing import Any
 
 from alembic import context
 from sqlalchemy import ForeignKeyConstraint
@@ -25,10 +26,11 @@ for module in TABLES:
 
 
 @compiles(ForeignKeyConstraint, "postgresql")
-def _checked_at_the_commit(constraint, compiler, **named):  # type: ignore[no-untyped-def]
+def _checked_at_the_commit(constraint: ForeignKeyConstraint, compiler: Any, **named: Any) -> str:
     """Rows may arrive in any order, as SQLite is told when a transaction begins."""
     constraint.deferrable, constraint.initially = True, "DEFERRED"
-    return compiler.visit_foreign_key_constraint(constraint, **named)
+    said: str = compiler.visit_foreign_key_constraint(constraint, **named)
+    return said
 
 
 context.configure(
