@@ -3,7 +3,6 @@
 The database is migrated and seeded once a test run, and copied for each test.
 """
 
-import asyncio
 import re
 import shutil
 import sqlite3
@@ -165,8 +164,7 @@ async def running(folder: Path, *, template: Path | None = None, clock: FakeCloc
         if template is not None and not cluster.is_there(template):
             async with running(template):  # the same keys, and the same school on the other database
                 pass
-        url = await asyncio.to_thread(cluster.url_for, folder, template)  # who is still leaving the template goes
-        settings = {"database_url": url, **settings}
+        settings = {"database_url": cluster.url_for(folder, template), **settings}
     clock = clock or FakeClock(MORNING)
     app = create_app(Settings(**{"data": folder, "dev": True, "media_addresses": "127.0.0.1", **settings}), clock=clock)
     async with app.router.lifespan_context(app):
