@@ -63,7 +63,6 @@ prove: setup browsers ## Run the long proofs at full size
 	$(PY) -m tests.room.explore
 	$(PY) -m tests.mutants
 	CHAPERONE_PROOF=full $(PY) -m pytest -n $(WORKERS) -m proof
-	CHAPERONE_TESTS_ON=postgresql $(PY) -m pytest -n $(WORKERS) tests/features tests/access
 
 setup: ## Install everything that running, checking and testing need
 	+@$(ALONE) install-dev

@@ -326,7 +326,6 @@ async def test_a_leader_sees_every_call_that_is_on_and_ends_one(home: Family) ->
     assert page.words == "A leader ended the call"
 
 
-@pytest.mark.postgresql
 async def test_a_person_is_in_one_call_at_a_time_on_either_side(home: Family) -> None:
     first = await home.asked()
     second = await home.asked(adult=home.dad)
@@ -340,7 +339,6 @@ async def test_a_person_is_in_one_call_at_a_time_on_either_side(home: Family) ->
     assert [call for step, call in home.way.steps if step == "place"] == [first]
 
 
-@pytest.mark.postgresql
 async def test_two_calls_in_the_same_moment_are_one(home: Family, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were the rule blind to it, the database is not."""
     from service.calls import rules

@@ -64,7 +64,6 @@ async def rows(school: Running, **where: Any) -> list[ConsentResponse]:
         return list((await session.exec(found)).all())
 
 
-@pytest.mark.postgresql
 async def test_with_each_answer_is_kept_what_was_read_and_how(school: Running) -> None:
     child, mother, _ = await family(school)
     done = await answer(school, mother, child, False, reason=" belief ", listened=True, declared_relationship="mother",
@@ -103,7 +102,6 @@ async def test_a_yes_from_a_new_phone_rests_a_day_and_then_counts_without_anybod
     assert "camera" in await may(school, child)
 
 
-@pytest.mark.postgresql
 async def test_an_answer_that_is_sent_twice_is_kept_once_and_another_under_its_id_is_refused(school: Running) -> None:
     child, mother, father = await family(school)
     first = await answer(school, mother, child, False, client_id="c-1")

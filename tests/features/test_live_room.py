@@ -48,7 +48,6 @@ async def journal(lesson: Lesson) -> list[tuple[str, str]]:
 # Opening and holding
 
 
-@pytest.mark.postgresql
 async def test_the_room_opens_for_all_at_once_when_two_pupils_and_a_recording_are_there(lesson: Lesson) -> None:
     teacher, ali = await lesson.teacher(), await lesson.pupil(0)
     await lesson.settle(3)
@@ -425,7 +424,6 @@ async def test_publishing_is_answered_and_a_room_that_is_not_yours_hears_nothing
 # The end, and what is left of it
 
 
-@pytest.mark.postgresql
 async def test_the_end_for_everyone_seals_the_recording_and_writes_the_register(lesson: Lesson) -> None:
     teacher, ali, bea = await three(lesson)
     teacher.say("end")

@@ -141,7 +141,6 @@ async def test_a_clash_names_the_class_the_lesson_and_the_times(school: Running,
     assert (await plan(school, teacher, "8 Maths B", start="10:55")).status_code == 303  # back to back
 
 
-@pytest.mark.postgresql
 async def test_of_two_plans_for_one_teacher_and_time_exactly_one_is_made(school: Running) -> None:
     oak, maths = await group(school, "5 Oak"), await group(school, "8 Maths B")
     async with school.database.reading() as session:

@@ -1,4 +1,4 @@
-"""What holds on PostgreSQL as on SQLite: one writer, one view, one process that serves, and what others write is noticed."""
+"""What holds on PostgreSQL as on SQLite: one writer, one view, one process that serves."""
 
 import asyncio
 import sqlite3
@@ -6,14 +6,12 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import text
 
-from consent.rules import Purpose
 from service.foundation import audit, postgresql
 from service.foundation.bus import publish
 from service.foundation.db import Database
@@ -22,9 +20,6 @@ from service.foundation.postgresql import AlreadyServed, NotServing, Serving
 from service.foundation.turn import WriterBusy
 from service.wiring import SUBSCRIBERS
 from tests import beside, cluster
-from tests.features.test_consent_answers import answer
-from tests.features.test_consent_in_room import opened, parent
-from tests.room.pages import Lesson
 from tests.school import Running
 
 COUNT = 20
@@ -212,17 +207,3 @@ async def test_when_nobody_else_took_it_the_same_process_serves_again(served: Da
                 break
             except NotServing:
                 await asyncio.sleep(0)
-
-
-# What other processes write
-
-
-async def test_a_room_obeys_within_a_second_what_another_process_wrote(school: Running, other: Database) -> None:
-    lesson = Lesson(school)
-    _, _, ali = await opened(lesson)
-    from_outside = Running(SimpleNamespace(state=SimpleNamespace(database=other)), school.clock, school.made)  # type: ignore[arg-type]
-    await answer(from_outside, await parent(lesson, ali.person), ali.person, False, Purpose.ATTEND)
-    await lesson.settle(1.0)
-    await ali.until(lambda: ali.state["hold"] == ["not-permitted"], 2.0)
-    assert lesson.media.delivers(ali.person) == frozenset()
-    await lesson.end()

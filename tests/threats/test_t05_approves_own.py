@@ -118,7 +118,6 @@ SAME = ("approved_by <> adult_id", "approved_by <> requested_by", "approved_by <
 
 
 @pytest.mark.parametrize(("one", "other"), [check.split(" <> ") for check in SAME], ids=SAME)
-@pytest.mark.postgresql
 async def test_no_two_of_the_persons_are_one(school: Running, one: str, other: str) -> None:
     fields = await row(school)
     fields[one] = fields[other]
@@ -166,7 +165,6 @@ async def test_sql_cannot_write_an_approval_that_the_rules_would_not(
 @pytest.mark.parametrize(("name", "role", "refused"), [
     ("Mrs Khan", "headteacher", False), ("Mrs Frost", "chair", False), ("Ms Cole", "dsl", True),
 ])
-@pytest.mark.postgresql
 async def test_the_role_counts_at_that_moment(school: Running, name: str, role: str, refused: bool) -> None:
     fields = await row(school)
     fields["approved_by"] = (await named(school, name)).person_id
@@ -234,7 +232,6 @@ async def test_what_was_decided_is_never_changed(school: Running, statement: str
         await change(school, statement, **values)
 
 
-@pytest.mark.postgresql
 async def test_it_ends_once_and_is_never_given_again(school: Running) -> None:
     fields = await row(school)
     await insert(school, fields)
