@@ -64,7 +64,6 @@ prove: setup browsers ## Run the long proofs at full size (some hours); each par
 	$(PY) -m tests.room.explore
 	$(PY) -m tests.mutants
 	CHAPERONE_PROOF=full $(PY) -m pytest -n $(WORKERS) --maxschedchunk 1 -m proof
-	CHAPERONE_TESTS_ON=postgresql $(PY) -m pytest -n $(WORKERS) tests/features tests/access
 
 setup: ## Install everything that running, checking and testing need
 	+@$(ALONE) install-dev

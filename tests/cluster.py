@@ -62,7 +62,8 @@ class Cluster:
     def create(self, name: str, template: str = "template0") -> str:
         """The URL of a database: a new one, a copy, or the one that has this name already."""
         if not self.has(name):
-            with self.connect("postgres") as connection:
+            with self.connect("postgres") as connection:  # nobody may be in what is copied, not even who is just leaving
+                connection.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [template])
                 connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return self.url(name)
 

@@ -13,12 +13,10 @@ TABLES = (
     "service.people.tables", "service.people.push.tables", "service.people.phones.tables",
     "service.safeguarding.tables",
     "service.safeguarding.approvals.tables", "service.safeguarding.concerns.tables",
-    "service.safeguarding.incidents.tables",
     "service.safeguarding.impact.tables", "service.safeguarding.breaches.tables",
     "consent.tables", "consent.agreements.tables", "consent.documents.tables", "consent.requests.tables",
     "recordings.tables", "recordings.ending.tables", "recordings.preparation.tables", "recordings.marks.tables",
-    "recordings.grants.tables", "recordings.erasure.tables", "recordings.practice.tables", "recordings.told.tables",
-    "service.calls.tables", "service.calls.texts.tables",
+    "recordings.grants.tables", "recordings.told.tables", "service.calls.tables",
     "lessons.tables", "lessons.guests.tables",
     "lessons.attention.tables", "lessons.family.tables", "lessons.engagement.tables",
     "mobile_api.once",
@@ -28,10 +26,11 @@ for module in TABLES:
 
 
 @compiles(ForeignKeyConstraint, "postgresql")
-def _checked_at_the_commit(constraint: Any, compiler: Any, **named: Any) -> Any:
+def _checked_at_the_commit(constraint: ForeignKeyConstraint, compiler: Any, **named: Any) -> str:
     """Rows may arrive in any order, as SQLite is told when a transaction begins."""
     constraint.deferrable, constraint.initially = True, "DEFERRED"
-    return compiler.visit_foreign_key_constraint(constraint, **named)
+    said: str = compiler.visit_foreign_key_constraint(constraint, **named)
+    return said
 
 
 context.configure(

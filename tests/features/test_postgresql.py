@@ -1,31 +1,25 @@
-"""What holds on PostgreSQL as on SQLite: one writer, one view, one process that serves, and what others write is noticed."""
+"""What holds on PostgreSQL as on SQLite: one writer, one view, one process that serves."""
 
 import asyncio
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import text
 
-from consent.rules import Purpose
-from service.app import create_app
 from service.foundation import audit, postgresql
 from service.foundation.bus import publish
 from service.foundation.db import Database
 from service.foundation.events import system
 from service.foundation.postgresql import AlreadyServed, NotServing, Serving
-from service.foundation.settings import Settings
 from service.foundation.turn import WriterBusy
 from service.wiring import SUBSCRIBERS
-from tests import beside
-from tests.features.test_consent_answers import answer
-from tests.features.test_consent_in_room import opened, parent
-from tests.room.pages import Lesson
+from tests import beside, cluster
 from tests.school import Running
 
 COUNT = 20
@@ -144,9 +138,32 @@ async def test_a_view_is_of_one_moment_and_writes_nothing(school: Running, other
 # One process that serves
 
 
-def terminate(school: Running) -> None:
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Nobody waits long for the lock, and who has it looks whether they still have it when told."""
+    monkeypatch.setattr(postgresql, "WAITS", 0.05)
+    now = asyncio.Event()
+
+    async def when_told(_seconds: float) -> None:
+        await now.wait()
+        now.clear()
+
+    monkeypatch.setattr(postgresql, "_pause", when_told)
+    return now
+
+
+@pytest.fixture
+async def served(hurried: asyncio.Event, tmp_path: Path) -> AsyncIterator[Database]:
+    """An empty database that a process serves: this one."""
+    found = beside.database(cluster.url_for(tmp_path), tmp_path / "keys")
+    async with found.served(settles=0):
+        yield found
+    await found.close()
+
+
+def terminate(database: Database) -> None:
     """The connection that holds the lock ends, as when the database is started again."""
-    with school.beside() as connection:
+    with cluster.cluster().connect(str(database.engine.url.database)) as connection:
         gone = connection.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND objid = "
             f"{postgresql.SERVES} AND classid = 0 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -154,76 +171,39 @@ def terminate(school: Running) -> None:
     assert gone == [(True,)]
 
 
-@pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Nobody waits long for the lock, and nobody looks by themselves whether they still have it."""
-    monkeypatch.setattr(postgresql, "WAITS", 0.05)
-    looks = SimpleNamespace(now=asyncio.Event())
-
-    async def when_told(_seconds: float) -> None:
-        await looks.now.wait()
-        looks.now.clear()
-
-    monkeypatch.setattr(postgresql, "_pause", when_told)
-    return looks
+def another(database: Database) -> Serving:
+    return Serving(database.engine.url.render_as_string(hide_password=False))
 
 
-@pytest.mark.usefixtures("hurried")
-async def test_a_second_process_on_the_same_database_does_not_start(school: Running, tmp_path: Path) -> None:
-    app = create_app(Settings(data=tmp_path / "other", dev=True, media_addresses="127.0.0.1", database_url=url(school)))
+async def test_a_second_process_does_not_serve_beside_the_first(served: Database) -> None:
+    assert await ask(served, "SELECT 1") == [(1,)]
     with pytest.raises(AlreadyServed):
-        async with app.router.lifespan_context(app):
+        async with another(served).held(0):
             pass
 
 
 @pytest.mark.parametrize("is_fenced", [True, False], ids=["fenced", "without the fence"])
-async def test_whoever_lost_the_lock_reads_and_writes_nothing_and_its_rooms_shut(
-    hurried: SimpleNamespace, school: Running, is_fenced: bool,
-) -> None:
-    lesson = Lesson(school)
-    teacher, bea, ali = await opened(lesson)
-    teacher.say("microphone", on=True)
-    await ali.until(lambda: any(person["microphone"] for person in ali.state["people"]))
-    assert lesson.media.delivers(teacher.person) == {bea.person, ali.person} | lesson.media.delivers(teacher.person)
-    terminate(school)
+async def test_whoever_lost_the_lock_reads_and_writes_nothing(served: Database, is_fenced: bool) -> None:
+    """Nor can a room prove that its plan is current: `test_lease_ends_by_itself` shows that it shuts."""
     if not is_fenced:
-        school.database._serving._serves = False
-    async with Serving(url(school)).held(0):  # somebody else serves by now
-        if is_fenced:
-            for session in (school.database.reading, school.database.glance, school.database.writing):
-                with pytest.raises(NotServing):
-                    async with session() as opened_now:
-                        await opened_now.connection()
-        for _ in range(13):
-            await lesson.settle(0.25, current=False)
-            await asyncio.gather(lesson.host.confirm(), return_exceptions=True)
-        assert bool(lesson.media.delivers(teacher.person)) is not is_fenced
-    await lesson.end()
+        served._serving._serves = False  # type: ignore[union-attr]
+    terminate(served)
+    async with another(served).held(0):  # somebody else serves by now
+        for session in (served.reading, served.glance, served.writing):
+            with pytest.raises(NotServing) if is_fenced else nullcontext():
+                async with session() as begun:
+                    await begun.connection()
 
 
-async def test_when_nobody_else_took_it_the_same_process_serves_again(hurried: SimpleNamespace, school: Running) -> None:
-    terminate(school)
+async def test_when_nobody_else_took_it_the_same_process_serves_again(served: Database, hurried: asyncio.Event) -> None:
+    terminate(served)
     with pytest.raises(NotServing):
-        await ask(school.database, "SELECT 1")
-    async with asyncio.timeout(10):
+        await ask(served, "SELECT 1")
+    async with asyncio.timeout(20):
         while True:
-            hurried.now.set()
+            hurried.set()
             try:
-                assert await ask(school.database, "SELECT 1") == [(1,)]
+                assert await ask(served, "SELECT 1") == [(1,)]
                 break
             except NotServing:
                 await asyncio.sleep(0)
-
-
-# What other processes write
-
-
-async def test_a_room_obeys_within_a_second_what_another_process_wrote(school: Running, other: Database) -> None:
-    lesson = Lesson(school)
-    _, _, ali = await opened(lesson)
-    from_outside = Running(SimpleNamespace(state=SimpleNamespace(database=other)), school.clock, school.made)  # type: ignore[arg-type]
-    await answer(from_outside, await parent(lesson, ali.person), ali.person, False, Purpose.ATTEND)
-    await lesson.settle(1.0)
-    await ali.until(lambda: ali.state["hold"] == ["not-permitted"], 2.0)
-    assert lesson.media.delivers(ali.person) == frozenset()
-    await lesson.end()
