@@ -207,7 +207,7 @@ async def test_no_line_of_a_call_opens_before_signing(school: Running) -> None:
 
 def test_there_is_no_other_socket() -> None:
     sockets = [route.path for router in ROUTERS for route in router.routes if not isinstance(route, APIRoute)]
-    assert sockets == ["/lessons/{lesson_id}/socket", "/calls/{call_id}/line"]
+    assert sockets == ["/lessons/{lesson_id}/socket", "/calls/{call_id}/line", "/api/v1/line"]
 
 
 # -- closed when in doubt ---------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from service.calls.progress import Stage
 from service.calls.way import End, Kind
 from service.people.phones.tables import Phone
+from tests.features.test_agreements import renewed
 from tests.features.test_calls import Page, over, placed
 from tests.home_calls import Family, family, until
 from tests.phones import NativePhone, signed_in
@@ -95,6 +96,14 @@ async def test_a_proof_that_opened_a_line_opens_no_second(home: Family) -> None:
         assert await mine.heard() == {"type": "open"}
         await thiefs.say(hello)
         assert await thiefs.heard() == 4403
+
+
+async def test_whoever_has_not_signed_the_agreement_of_now_gets_no_line(home: Family) -> None:
+    phone = await moms_phone(home)
+    async with served(home.school) as url:
+        await renewed(home.school, "parents")
+        async with line(url) as mine:
+            assert await mine.hello(phone) == 4403
 
 
 async def test_signing_out_closes_the_line(home: Family) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from service.foundation import audit
 from service.foundation.bus import publish
 from service.foundation.events import Event, system
+from tests import cluster
 from tests.school import Running
 
 
@@ -38,7 +39,7 @@ def _tamper(school: Running, statement: str) -> None:
     with school.beside() as connection:
         for table in ("audit_leaf", "audit_node", "audit_checkpoint"):
             for verb in ("update", "delete"):
-                connection.execute(f"DROP TRIGGER IF EXISTS {table}_no_{verb}")
+                connection.execute(f"DROP TRIGGER IF EXISTS {table}_no_{verb}" + (f" ON {table}" if cluster.used else ""))
         connection.execute(statement)
 
 
