@@ -25,7 +25,7 @@ Anybody = Annotated[Actor, Depends(Audience(EVERYBODY, before_signing=True))]
 Parent = Annotated[Actor, Depends(Audience(Role.PARENT))]
 Text = Annotated[str, Form()]
 KEPT = "kept-"
-SECRETS = ("step_up_", "password", "pin")
+SECRETS = ("step_up_", "password", "pin", "old", "code")
 """Beginnings of fields that are not kept: they are typed again."""
 
 

@@ -29,7 +29,7 @@ class Hello(BaseModel):
 
     type: Literal["hello"]
     token: str = Field(max_length=2_000)
-    proof: str = Field(max_length=2_000)
+    proof: str = Field(max_length=2_000, pattern=r"^[!-~]+$")
 
 
 class Ringing(BaseModel):

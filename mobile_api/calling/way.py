@@ -129,8 +129,9 @@ class AppWay:
         except BadOffer as unreadable:
             raise NoWay from unreadable
         self._calls[order.call_id] = call
-        for line in apps:
-            if await self._may_ring(line) and not call.over and call.family is None:
+        asked = await asyncio.gather(*map(self._may_ring, apps))  # all within the second in which it has to be known
+        for line, may_ring in zip(apps, asked, strict=True):
+            if may_ring and not call.over and call.family is None:
                 call.rings_at(line)
         if not call.lines:
             self._calls.pop(order.call_id)

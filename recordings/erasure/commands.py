@@ -30,7 +30,7 @@ async def check_decide(session: AsyncSession, found: Asked, wish: Wish, now: dat
 
 
 async def _check_can_be_erased(session: AsyncSession, found: Asked, now: datetime) -> None:
-    needed = await queries.is_needed(session, found.recording, now)
+    needed = await queries.is_needed(session, found.recording, found.involved.participants, now)
     rules.check_can_be_erased(is_gone=found.destruction is not None, is_needed=needed)
 
 
@@ -70,11 +70,12 @@ async def agree(session: AsyncSession, actor: Actor, lesson_id: str, *, proof: P
 
 
 async def refuse(session: AsyncSession, actor: Actor, lesson_id: str, *, words: str, now: datetime) -> None:
-    """The second person does not agree, or who decided it takes it back, with a reason."""
+    """Somebody who may decide does not agree, or who decided it takes it back, with a reason: it takes nothing away, and whoever
+    could be the second person may have left."""
     found = await queries.asked(session, actor, lesson_id, lock=True)
     request = found.waiting
-    if request is None or actor.person_id != request.decided_by:
-        request = await check_answer(session, actor, found)
+    if request is None:
+        raise HoldChanged()
     await _answer(session, actor, found, request, agreed=False, words=check_reason(words, "why"), grant="", now=now)
 
 

@@ -1,6 +1,6 @@
 """Reading requests to erase a recording early, always within one school."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from recordings.ending.tables import Destruction
 from recordings.erasure import rules
 from recordings.erasure.rules import Asker, Request
 from recordings.erasure.tables import RecordingErasure
+from recordings.grants.tables import RecordingGrant
 from recordings.rules import Kind
 from recordings.tables import Recording
 from service.foundation.errors import NotAllowed, NotFound
@@ -21,6 +22,7 @@ from service.foundation.events import Actor
 from service.people import queries as people
 from service.safeguarding import queries as safeguarding
 from service.safeguarding.concerns import queries as concerns
+from service.safeguarding.incidents import queries as incidents
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,9 @@ def _request(row: RecordingErasure) -> Request:
                    row.second_at, row.second_words)
 
 
-async def is_needed(session: AsyncSession, row: Recording, now: datetime) -> bool:
-    """Whether a hold, an open concern or an open alert stands, about this recording or another room of its lesson."""
+async def is_needed(session: AsyncSession, row: Recording, participants: Collection[str], now: datetime) -> bool:
+    """Whether this recording, or that of another room of its lesson, is held or somebody may still watch it for an inquiry, or
+    an alert, a concern or an incident is open, or a concern about an adult in it that names no lesson."""
     main_id = row.main_id or row.lesson_id
     rooms = (await session.exec(select(Recording.id, Recording.lesson_id).where(
         Recording.school_id == row.school_id,
@@ -65,9 +68,20 @@ async def is_needed(session: AsyncSession, row: Recording, now: datetime) -> boo
     steps = await endings.steps_of(session, row.school_id)
     if any(ending.in_force(steps.get(recording_id, []), now) for recording_id, _ in rooms):
         return True
-    lessons = [main_id, *(lesson_id for _, lesson_id in rooms)]
-    return await concerns.is_open_about(session, row.school_id, lessons) \
-        or await safeguarding.is_open_about(session, row.school_id, lessons)
+    watched = select(RecordingGrant.id).where(
+        col(RecordingGrant.recording_id).in_([recording_id for recording_id, _ in rooms]), col(RecordingGrant.ended_at).is_(None),
+        or_(col(RecordingGrant.allowed).is_(None), col(RecordingGrant.allowed) & (col(RecordingGrant.expires_at) > now))).limit(1)
+    if (await session.exec(watched)).first() is not None:
+        return True
+    return await is_open_about(session, row.school_id, [main_id, *(lesson_id for _, lesson_id in rooms)], participants)
+
+
+async def is_open_about(session: AsyncSession, school_id: str, lesson_ids: Collection[str], participants: Collection[str],
+                        ) -> bool:
+    """Whether anything that is open touches these rooms of one lesson, or an adult in it, whoever may read of it."""
+    return (await safeguarding.is_open_about(session, school_id, lesson_ids)
+            or await incidents.is_open_about(session, school_id, lesson_ids)
+            or await concerns.is_open_about(session, school_id, lesson_ids, participants))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ class RecordingErasure(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("asker IN ('parent', 'pupil', 'staff', 'other')", name="recording_erasure_asker"),
         CheckConstraint("second_by <> decided_by", name="recording_erasure_two_people"),
+        CheckConstraint("NOT coalesce(agreed, false) OR second_by <> ''", name="recording_erasure_agreed_by_a_second"),
         CheckConstraint("(agreed IS NULL) = (second_at IS NULL)", name="recording_erasure_second"),
         CheckConstraint("agreed IS NULL OR erases", name="recording_erasure_refused_by_one"),
     )

@@ -12,6 +12,7 @@ from consent.rules import Purpose, Status
 from recordings.ending import queries as endings
 from recordings.ending import rules as ending
 from recordings.ending.tables import Destruction
+from recordings.erasure import queries as erasures
 from recordings.grants import queries as granted
 from recordings.practice import rules
 from recordings.practice.rules import Plan, Shown, Verdict
@@ -104,19 +105,25 @@ async def judged(session: AsyncSession, found: Plan, now: datetime) -> Verdict:
     """Whether it may be made and kept, by everything that is true now."""
     there = await shown(session, found)
     yes = await allowed(session, found.school_id, there.children)
-    return rules.verdict(found, there, yes, is_clear=await _is_clear(session, found, there, now), now=now)
+    rooms = await _rooms(session, found)
+    is_open = await erasures.is_open_about(session, found.school_id, [found.lesson_id, *rooms.values()], there.adults)
+    return rules.verdict(found, there, yes, is_clear=await _is_clear(session, found, there, rooms, now), is_open=is_open, now=now)
 
 
-async def _is_clear(session: AsyncSession, found: Plan, there: Shown, now: datetime) -> bool:
+async def _rooms(session: AsyncSession, found: Plan) -> dict[str, str]:
+    """The recordings of the lesson and of its rooms, with which of them each is."""
+    return dict((await session.exec(select(Recording.id, Recording.lesson_id).where(
+        Recording.school_id == found.school_id,
+        or_(col(Recording.lesson_id) == found.lesson_id, col(Recording.main_id) == found.lesson_id)))).all())
+
+
+async def _is_clear(session: AsyncSession, found: Plan, there: Shown, recordings: dict[str, str], now: datetime) -> bool:
     """Whether nothing keeps the lesson's recording, or that of one of its rooms, for an inquiry. A copy of evidence is what must
     not exist (decision 81), and nobody looks for lessons in teaching at what a concern is about."""
-    rows = (await session.exec(select(Recording.id, Recording.lesson_id).where(
-        Recording.school_id == found.school_id,
-        or_(col(Recording.lesson_id) == found.lesson_id, col(Recording.main_id) == found.lesson_id)))).all()
     steps = await endings.steps_of(session, found.school_id)
-    if any(ending.in_force(steps.get(recording_id, []), now) for recording_id, _ in rows):
+    if any(ending.in_force(steps.get(recording_id, []), now) for recording_id in recordings):
         return False
-    rooms = [found.lesson_id, *(lesson_id for _, lesson_id in rows)]
+    rooms = [found.lesson_id, *recordings.values()]
     if await granted.subjects_of(session, found.school_id, rooms, there.children | there.adults):
         return False
     concerned = select(Concern.id).where(Concern.school_id == found.school_id, col(Concern.lesson_id).in_(rooms)).limit(1)

@@ -19,6 +19,8 @@ MENTORS = frozenset({Role.TEACHER, Role.SENIOR_LEADER, Role.HEADTEACHER})
 OVERSEERS = frozenset({Role.HEADTEACHER, Role.DPO})
 """Who sees which lessons are kept for teaching practice, and may end any. That lets them watch nothing."""
 ENDERS = OVERSEERS | SAFEGUARDING
+FEWEST = 2
+"""Children who came: a recording of one alone with adults is kept for nobody to learn from."""
 WAITS = timedelta(days=7)
 """So long after the lesson began a recording is still made, while somebody who was in it has not agreed yet."""
 
@@ -79,19 +81,26 @@ class Shown:
     adults: frozenset[str] = frozenset()
 
 
-def verdict(plan: Plan, shown: Shown, yes: Collection[str], *, is_clear: bool, now: datetime) -> Verdict:
+def verdict(plan: Plan, shown: Shown, yes: Collection[str], *, is_clear: bool, is_open: bool,
+            now: datetime) -> Verdict:
     """Whether the recording may be made, and whether one that was made may stay.
 
     `yes`: the children of `shown` whose family allows it. `is_clear`: nothing keeps the lesson's own recording for an inquiry.
+    `is_open`: an alert or an incident of the lesson is: nobody makes or watches it before somebody has looked. A lesson to which
+    one pupil came is not kept: it shows that pupil alone with adults.
     """
     if plan.state is State.GONE or not is_clear or not shown.children <= set(yes):
         return Verdict.NO
+    if plan.is_made and not shown.adults <= plan.agreed:
+        return Verdict.NO
+    if is_open:
+        return Verdict.WAITS
     if plan.is_made:
-        return Verdict.YES if shown.adults <= plan.agreed else Verdict.NO
+        return Verdict.YES
     if now >= plan.starts_at + WAITS:
         return Verdict.NO
     everybody = shown.adults | {plan.teacher_id}
-    return Verdict.YES if shown.children and everybody <= plan.agreed else Verdict.WAITS
+    return Verdict.YES if len(shown.children) >= FEWEST and everybody <= plan.agreed else Verdict.WAITS
 
 
 # -- asking ---------------------------------------------------------------------------------------------------------------

@@ -1,15 +1,21 @@
 """Erasing a recording before its day takes two people, and never erases what is or may be needed (policy: RE2, RE3)."""
 
+from datetime import timedelta
+
 import httpx
 import pytest
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select, update
+from sqlmodel import col, delete, select, update
 
 from recordings.ending import destruction
 from recordings.ending.tables import Destruction
 from recordings.erasure.tables import RecordingErasure
+from recordings.grants.tables import RecordingGrant
+from recordings.tables import RecordingParticipant
 from service.foundation.audit import AuditLeaf
+from service.people.tables import PersonRole
 from service.safeguarding.concerns.tables import Concern, ConcernEntry
+from service.safeguarding.incidents.tables import Incident
 from service.safeguarding.tables import Alert
 from tests.proofs import confirmed_post
 from tests.recordings.ends import Kept, ask, recordings
@@ -105,7 +111,36 @@ async def with_an_alert(school: Running, kept: Kept) -> None:
                           raised_at=now, routed_to="dsl", called_at=now))
 
 
-@pytest.mark.parametrize("needed", [held, with_a_concern, with_an_alert], ids=lambda each: each.__name__)
+async def with_an_incident(school: Running, kept: Kept) -> None:
+    now = school.clock.now()
+    async with school.database.writing() as session:
+        session.add(Incident(school_id=await school._school(session), number="I-9", recorded_by=school.person("dsl"),
+                             recorded_at=now, happened_on=now.date(), routed_to="headteacher", lesson_id=kept.lesson_id))
+
+
+async def with_a_concern_about_an_adult_in_it(school: Running, kept: Kept) -> None:
+    now, teacher = school.clock.now(), school.person("teacher")
+    async with school.database.writing() as session:
+        school_id = await school._school(session)
+        session.add(RecordingParticipant(
+            recording_id=kept.id, person_id=teacher, school_id=school_id, role="teacher", admitted_at=now))
+        session.add(Concern(school_id=school_id, number="C-8", raised_by=school.person("support"), raised_at=now,
+                            happened_on=now.date(), routed_to="headteacher", about_staff=True, about_id=teacher))
+
+
+async def asked_to_be_watched(school: Running, kept: Kept) -> None:
+    now = school.clock.now()
+    async with school.database.writing() as session:
+        session.add(RecordingGrant(
+            school_id=await school._school(session), recording_id=kept.id, person_id=school.person("headteacher"),
+            asked_by=school.person("dsl"), asked_at=now, why="complaint", words="A complaint",
+            starts_at=now - timedelta(minutes=9), ends_at=now))
+
+
+NEEDED = [held, with_a_concern, with_an_alert, with_an_incident, with_a_concern_about_an_adult_in_it, asked_to_be_watched]
+
+
+@pytest.mark.parametrize("needed", NEEDED, ids=lambda each: each.__name__)
 @pytest.mark.parametrize("when", ["before", "between"])
 async def test_what_is_or_may_be_needed_is_not_erased_and_the_dpo_is_not_told_what_for(
     school: Running, needed: object, when: str,
@@ -143,6 +178,18 @@ async def test_refusing_takes_one_person_and_taking_back_the_one_who_decided(sch
     assert not await gone(school, kept)
 
 
+async def test_a_request_whose_first_person_has_left_can_still_be_refused(school: Running) -> None:
+    [kept] = await recordings(school, 1, days_left=20)
+    await decided(school, kept)
+    async with school.database.writing() as session:
+        await session.exec(delete(PersonRole).where(col(PersonRole.person_id) == school.person("dpo")))
+    async with await school.signed_in("dsl") as dsl:
+        assert (await dsl.post(f"/endings/{kept.lesson_id}/erasure/answer", data=AGREE)).status_code == 422
+        refused = await dsl.post(f"/endings/{kept.lesson_id}/erasure/answer", data={"second": "refuse", "why": "Start anew"})
+        assert refused.status_code == 303
+    assert not await gone(school, kept)
+
+
 async def test_who_was_in_the_lesson_decides_nothing_about_its_end(school: Running) -> None:
     [kept] = await recordings(school, 1, days_left=20, participant=school.person("dsl"))
     async with await school.signed_in("dsl") as dsl:
@@ -157,7 +204,8 @@ async def test_who_was_in_the_lesson_decides_nothing_about_its_end(school: Runni
 async def test_the_database_takes_no_decision_back_and_no_person_twice(school: Running) -> None:
     [kept] = await recordings(school, 1, days_left=20)
     await decided(school, kept)
-    for change in ({"second_by": school.person("dpo"), "agreed": True, "second_at": school.clock.now()}, {"words": "Other"}):
+    for change in ({"second_by": school.person("dpo"), "agreed": True, "second_at": school.clock.now()}, {"words": "Other"},
+                   {"second_by": "", "agreed": True, "second_at": school.clock.now()}):
         with pytest.raises(IntegrityError):
             async with school.database.writing() as session:
                 await session.exec(update(RecordingErasure).values(**change))

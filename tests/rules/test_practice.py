@@ -20,8 +20,8 @@ LESSON = Lesson("l", "Maths", "5 Oak", NINE, ("hall",), frozenset({"hall", "bell
 
 
 def judged(plan: Plan = PLAN, shown: Shown = SHOWN, yes: frozenset[str] = SHOWN.children, *, is_clear: bool = True,
-           now: datetime = NINE) -> Verdict:
-    return rules.verdict(plan, shown, yes, is_clear=is_clear, now=now)
+           is_open: bool = False, now: datetime = NINE) -> Verdict:
+    return rules.verdict(plan, shown, yes, is_clear=is_clear, is_open=is_open, now=now)
 
 
 def test_every_combination_of_yes_and_no_is_a_no_but_one() -> None:
@@ -44,6 +44,17 @@ def test_it_waits_a_week_for_who_has_not_agreed_and_is_not_made_of_nobody() -> N
     assert judged(waiting, now=NINE + rules.WAITS - timedelta(seconds=1)) is Verdict.WAITS
     assert judged(waiting, now=NINE + rules.WAITS) is Verdict.NO
     assert judged(shown=Shown()) is Verdict.WAITS
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_nobody_makes_or_watches_it_while_an_alert_or_an_incident_of_the_lesson_is_open(made: bool) -> None:
+    plan = replace(PLAN, is_made=made)
+    assert judged(plan, is_open=True) is Verdict.WAITS
+    assert judged(plan) is Verdict.YES
+
+
+def test_a_lesson_to_which_one_pupil_came_is_not_kept() -> None:
+    assert judged(shown=replace(SHOWN, children=frozenset({"ali"}))) is Verdict.WAITS
 
 
 def actor(person: str, *roles: Role) -> Actor:

@@ -168,6 +168,6 @@ async def take_reply(session: AsyncSession, pepper: Pepper, said_id: str, sender
 
 async def show_reply(session: AsyncSession, actor: Actor, reply_id: str) -> None:
     """Audit that the office is about to read an answer. The page opens it after the commit (policy: CM5)."""
-    if not await queries.replies(session, actor.school_id, TextReply.id == reply_id):
+    if not await queries.replies(session, actor, TextReply.id == reply_id):
         raise NotFound()
     await publish(session, TextReplyShown(reply_id), actor)

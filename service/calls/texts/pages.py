@@ -129,12 +129,12 @@ async def _write(request: Request, actor: Actor, session: AsyncSession, key: str
 @router.get("/calls/replies")
 async def show_replies(request: Request, actor: Office, session: Reading) -> Response:
     return await render(request, "texts/replies.html", title="Answers to texts",
-                        found=await queries.replies(session, actor.school_id))
+                        found=await queries.replies(session, actor))
 
 
 @router.post("/calls/replies/{reply_id}")
 async def show_reply(request: Request, actor: Office, session: Reading, reply_id: str) -> Response:
     """That it is read is written and committed first."""
     await saved(request, lambda writing: commands.show_reply(writing, actor, reply_id))
-    one, said = await queries.reply(session, request.app.state.pepper, actor.school_id, reply_id)
+    one, said = await queries.reply(session, request.app.state.pepper, actor, reply_id)
     return await render(request, "texts/reply.html", title="An answer to a text", one=one, said=said)

@@ -16,6 +16,7 @@ from service.calls.tables import Call
 from service.calls.texts.rules import HOME, After
 from service.calls.texts.tables import TextMessage, TextReply, TextTemplate
 from service.foundation.errors import NotFound
+from service.foundation.events import Actor
 from service.people import queries as people
 from service.people import registers, telephones
 from service.people.hashing import Pepper
@@ -110,22 +111,26 @@ class Reply:
     came_at: datetime
 
 
-async def replies(session: AsyncSession, school_id: str, *where: Any, limit: int = 100) -> list[Reply]:
+async def replies(session: AsyncSession, actor: Actor, *where: Any, limit: int = 100) -> list[Reply]:
+    """The newest first. None of the reader's own family: it may be about the one who reads (policy: CM1)."""
+    school_id = actor.school_id
+    own = {link.id for link in await registers.guardians(session, school_id, guardian_id=actor.person_id)}
     rows = (await session.exec(select(TextReply).where(TextReply.school_id == school_id, *where).order_by(
         col(TextReply.came_at).desc()).limit(limit))).all()
     found = []
     for row in rows:
         links = await registers.guardians(session, school_id, guardian_id=row.adult_id) if row.adult_id else ()
+        if own & {link.id for link in links}:
+            continue
         named = await people.people(session, school_id, [row.adult_id])
         found.append(Reply(row.id, named[row.adult_id].name if row.adult_id in named else "",
                            tuple(sorted(link.name for link in links)), row.came_at))
     return found
 
 
-async def reply(session: AsyncSession, pepper: Pepper, school_id: str, reply_id: str) -> tuple[Reply, str]:
+async def reply(session: AsyncSession, pepper: Pepper, actor: Actor, reply_id: str) -> tuple[Reply, str]:
     """One answer, and its words; numbers in them are not shown, as everywhere else."""
-    row = await session.get(TextReply, reply_id)
-    if row is None or row.school_id != school_id:
+    row, shown = await session.get(TextReply, reply_id), await replies(session, actor, TextReply.id == reply_id)
+    if row is None or not shown:
         raise NotFound()
-    shown, = await replies(session, school_id, TextReply.id == reply_id)
-    return shown, telephones.without(pepper.unseal(REPLY, f"{school_id}/{row.said_id}", row.cipher))
+    return shown[0], telephones.without(pepper.unseal(REPLY, f"{row.school_id}/{row.said_id}", row.cipher))

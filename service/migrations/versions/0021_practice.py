@@ -75,6 +75,7 @@ def upgrade() -> None:
         moment("second_at", empty=True), word("second_words", 1000), word("second_grant", 64),
         sa.CheckConstraint("asker IN ('parent', 'pupil', 'staff', 'other')", name="recording_erasure_asker"),
         sa.CheckConstraint("second_by <> decided_by", name="recording_erasure_two_people"),
+        sa.CheckConstraint("NOT coalesce(agreed, false) OR second_by <> ''", name="recording_erasure_agreed_by_a_second"),
         sa.CheckConstraint("(agreed IS NULL) = (second_at IS NULL)", name="recording_erasure_second"),
         sa.CheckConstraint("agreed IS NULL OR erases", name="recording_erasure_refused_by_one"),
     )

@@ -246,10 +246,12 @@ async def officer(session: AsyncSession, school_id: str) -> Officer | None:
     return Officer(row.name, row.telephone) if row else None
 
 
-async def is_open_about(session: AsyncSession, school_id: str, lesson_ids: Collection[str]) -> bool:
-    """Whether a concern that names one of these lessons is open, whoever may read it."""
-    ids = (await session.exec(select(Concern.id).where(
-        Concern.school_id == school_id, col(Concern.lesson_id).in_(lesson_ids)))).all()
+async def is_open_about(session: AsyncSession, school_id: str, lesson_ids: Collection[str], participants: Collection[str],
+                        ) -> bool:
+    """Whether a concern is open, whoever may read it, that names one of these lessons, or none and one of the adults in it."""
+    ids = (await session.exec(select(Concern.id).where(Concern.school_id == school_id, or_(
+        col(Concern.lesson_id).in_(lesson_ids),
+        col(Concern.about_staff) & (Concern.lesson_id == "") & col(Concern.about_id).in_(participants))))).all()
     return any(not standing(entries).is_closed for entries in (await entries_of(session, ids)).values())
 
 

@@ -87,6 +87,13 @@ async def entries_of(session: AsyncSession, ids: Collection[str]) -> dict[str, l
     return found
 
 
+async def is_open_about(session: AsyncSession, school_id: str, lesson_ids: Collection[str]) -> bool:
+    """Whether an incident of one of these lessons is open, whoever may read it."""
+    ids = (await session.exec(select(Incident.id).where(
+        Incident.school_id == school_id, col(Incident.lesson_id).in_(lesson_ids)))).all()
+    return any(not rules.stands(entries).is_closed for entries in (await entries_of(session, ids)).values())
+
+
 async def listing(session: AsyncSession, actor: Actor, today: date, *, state: str = "", category: str = "",
                   words: str = "") -> list[Listed]:
     """The incidents that exist for this person, the newest first. `state`: one of `rules.STATE_WORDS`, or `late`."""
