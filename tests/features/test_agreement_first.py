@@ -2,6 +2,7 @@
 
 import html
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from sqlmodel import select, update
 from starlette.datastructures import Headers
 
 from consent.agreements import commands, rules
+from consent.agreements.signing import SECRETS
 from consent.agreements.tables import Agreement, AgreementSignature
 from consent.agreements.texts import DEFAULTS
 from lessons.live import protocol
@@ -156,6 +158,13 @@ async def test_what_is_kept_can_be_sent_to_no_other_place(school: Running, to: s
         assert "Send what I filled in" not in page.text
         kept = await teacher.post("/agreement/kept", params={"to": "/lessons/plan"}, data={"title": "<script>"})
         assert 'value="&lt;script&gt;"' in kept.text
+
+
+def test_no_password_waits_on_a_page() -> None:
+    fields = [found[1] for path in Path().glob("[a-z]*/**/templates/**/*.html") for found in
+              re.finditer(r'(?:input\(|name=)"(\w+)"[^>)]*type="password"', path.read_text())]
+    assert {"old", "password", "pin1", "step_up_password"} <= set(fields)
+    assert [name for name in fields if not name.startswith(SECRETS)] == []
 
 
 async def full_name(school: Running, person_id: str) -> str:

@@ -96,11 +96,13 @@ def test_a_text_is_as_many_messages_as_its_script_needs(words: str, many: int) -
     ({"title": ""}, "title"), ({"language": "E"}, "language"), ({"language": "<b>"}, "language"), ({"words": "Hello"}, "words"),
     ({"words": "a" * 460}, "words"), ({"words": "Ring 01632 960 123 now"}, "words"),
     ({"words": "See https://school.example now"}, "words"),
+    ({"words": "See bit.ly/x now, please"}, "words"),
     ({"words": "About amina rahman: please ring us"}, "words"),
+    ({"words": "About Sean O’Brien-Løvé: please ring us"}, "words"),
 ])
 def test_a_text_names_no_child_and_no_number_and_has_no_link(changes: dict[str, str], field: str) -> None:
     good = {"title": "We tried to ring", "language": "Bengali (Sylheti)",
             "words": "We tried to ring you. Please ring the office."}
-    children = frozenset({"Amina Rahman"})
+    children = frozenset({"Amina Rahman", "Seán O'Brien Løvé"})
     assert texts.problems(**good, children=children) == {}
     assert set(texts.problems(**good | changes, children=children)) == {field}

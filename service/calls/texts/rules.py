@@ -104,8 +104,8 @@ def parts(words: str) -> int:
 
 def _plain(words: str) -> str:
     """Letters and single spaces: however somebody writes an apostrophe, a hyphen or an accent."""
-    letters = unicodedata.normalize("NFKD", words).casefold()
-    return " ".join("".join(each if each.isalnum() or each.isspace() else "" for each in letters).split())
+    letters = re.sub(r"[-‐‑–]", " ", unicodedata.normalize("NFKD", words).casefold())
+    return " ".join("".join(each for each in letters if each.isalnum() or each.isspace()).split())
 
 
 def problems(title: str, language: str, words: str, children: frozenset[str]) -> dict[str, str]:
