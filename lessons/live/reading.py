@@ -27,7 +27,9 @@ from service.foundation.audit import AuditLeaf
 from service.people.events import SessionsEnded, SignedIn, SignedOut, SignInRefused, StepUpConfirmed, StepUpRefused
 from service.safeguarding.approvals.events import OneToOneApproved, OneToOneRevoked
 from service.safeguarding.approvals.rules import ENDED
+from service.safeguarding.concerns.events import ConcernOpened, ConcernsListed
 from service.safeguarding.events import AlertGrew, AlertNoted, AlertRaised
+from service.safeguarding.incidents.events import IncidentOpened, IncidentsListed
 from service.safeguarding.reopening import queries as reopening
 
 
@@ -51,9 +53,11 @@ class Read:
 
 DECIDES_NOTHING = frozenset(kind.__name__ for kind in (
     RoomJournalled, RoomOpened, DoorAnswered, SignedIn, SignInRefused, SignedOut, SessionsEnded, StepUpConfirmed, StepUpRefused,
-    RecordingStarted, RecordingSealed, RecordingEnded, AlertRaised, AlertNoted, AlertGrew, LessonNeedsAttention))
-"""What the audit is full of while lessons are on. Any other entry may have changed a plan. Who is still signed in is no part of
-a plan: hosts ask for it at every check. What somebody confirmed has an entry of its own; an alert bars nobody from a lesson."""
+    RecordingStarted, RecordingSealed, RecordingEnded, AlertRaised, AlertNoted, AlertGrew, LessonNeedsAttention,
+    ConcernsListed, ConcernOpened, IncidentsListed, IncidentOpened))
+"""What the audit is full of while lessons are on, and what somebody only read. Any other entry may have changed a plan. Who is still
+signed in is no part of a plan: hosts ask for it at every check. What somebody confirmed has an entry of its own; an alert bars
+nobody from a lesson."""
 ABOUT_ONE_CHILD = frozenset(kind.__name__ for kind in (
     consents.ConsentRecorded, consents.ConsentWithdrawn, consents.ConsentCorrected, consents.CourtOrderRecorded,
     consents.ConsentConflictClosed, consents.ObjectionReceived, consents.ObjectionDecided))

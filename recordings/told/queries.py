@@ -18,6 +18,7 @@ from service.foundation.events import Actor, Role
 from service.people import family
 from service.people import queries as people
 from service.safeguarding.concerns.tables import Concern
+from service.safeguarding.incidents.tables import Incident
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,8 @@ async def _views(session: AsyncSession, school_id: str, *wanted: Any) -> list[
     held = set((await session.exec(select(HoldStep.recording_id).where(HoldStep.school_id == school_id).distinct())).all())
     concerned = set((await session.exec(select(Concern.lesson_id).where(
         Concern.school_id == school_id, Concern.lesson_id != "").distinct())).all())
+    concerned |= set((await session.exec(select(Incident.lesson_id).where(
+        Incident.school_id == school_id, col(Incident.about_staff), Incident.lesson_id != "").distinct())).all())
     released = set((await session.exec(select(ViewRelease.view_id).where(ViewRelease.school_id == school_id))).all())
     return [
         (view, recording, granted, rules.View(

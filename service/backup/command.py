@@ -12,7 +12,7 @@ from typing import Any
 import pyrage
 from sqlmodel import select
 
-from recordings import durable
+from recordings import durable, keycopies
 from service.backup import recovering, restoring, voiding
 from service.backup.box import Box
 from service.backup.events import BackupChecked, BackupMade
@@ -117,7 +117,12 @@ def _new_key(path: Path) -> int:
 
 
 def _beside(settings: Settings, clock: Clock) -> Database:
-    """The school's database, for a command beside the service: nobody reacts to what it publishes."""
+    """The school's database, for a command beside the service: nobody reacts to what it publishes.
+
+    What it writes is signed by the school's own key: another one, made here, would leave an audit that does not verify.
+    """
+    if not (settings.keys / "signing.pem").exists():
+        raise Invalid(f"The school's signing key is not in {settings.keys}. Set CHAPERONE_KEYS_FOLDER to where its keys are.")
     return Database(settings.url, {"clock": clock, "subscribers": Subscribers(), "outbox": asyncio.Event(),
                                    "signing_key": audit.signing_key(settings.keys)})
 
@@ -205,10 +210,12 @@ def recover(given: argparse.Namespace, settings: Settings, clock: Clock) -> int:
         print(error, file=sys.stderr)
         return 2
     missing = [part for school in found for part in school.missing]
+    is_all = not given.recording and {each.school_id for each in found}.issuperset(keycopies.schools(settings.keys))
     print("\n".join((
         f"Keys recovered: {sum(each.records for each in found)}. They are in {given.into}, under a new wrapping key.",
         *(f"No key that opens: {part}" for part in missing),
-        "Stop the service, set CHAPERONE_KEYS_FOLDER to that folder, start it, and look at a recording.",
+        "Stop the service, set CHAPERONE_KEYS_FOLDER to that folder, start it, and look at a recording." if is_all else
+        "Only for looking at these: never serve from this folder.",
     )))
     return 1 if missing else 0
 

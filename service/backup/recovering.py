@@ -23,7 +23,7 @@ from service.backup import restoring
 from service.backup.restoring import Opened
 from service.foundation.bus import publish
 from service.foundation.db import Database
-from service.foundation.errors import Conflict, NotAllowed
+from service.foundation.errors import Conflict, Invalid, NotAllowed
 from service.foundation.events import system
 
 
@@ -39,22 +39,30 @@ class FolderThere(Conflict):
     code = "folder-there"
 
 
+class NoSuchRecording(Invalid):
+    """There is no such recording, or it was destroyed. Nothing was recovered."""
+
+    code = "no-such-recording"
+
+
 @dataclass(frozen=True)
 class Recovered:
-    """What was done for one school: whose key, how many records, and which parts have no key that opens."""
+    """What was done for one school: whose key, how many records, and which parts have no key that opens. `known`: its recordings
+    that were not destroyed."""
 
     school_id: str
     recipient_id: str
     records: int
     missing: tuple[str, ...]
+    known: frozenset[str]
 
 
 async def recover(source: Opened, database: Database, keys: Path, identity: pyrage.x25519.Identity, into: Path,
                   only: Collection[str] = ()) -> list[Recovered]:
     """All of it, or nothing is there under the name `into`. `keys`: the folder of keys that the school has now.
 
-    `only`: the recordings that are wanted; all others' keys are left out. Raises `NotAgreed`, `FolderThere`, and what opening a
-    back-up raises.
+    `only`: the recordings that are wanted; all others' keys are left out. A school that did not agree to the recovery key is left
+    out whole. Raises `NotAgreed`, `NoSuchRecording`, `FolderThere`, and what opening a back-up raises.
     """
     aside = into.with_name(f"{into.name}.recovering")
     _new(into, aside)
@@ -65,6 +73,9 @@ async def recover(source: Opened, database: Database, keys: Path, identity: pyra
                      if (each := await _school(session, KeyStore(aside / school_id, school_id), identity, only))]
         if not found:
             raise NotAgreed()
+        if unknown := set(only).difference(*(each.known for each in found)):
+            raise NoSuchRecording(f"There is no recording {', '.join(sorted(unknown))} here, or it was destroyed. "
+                                  "Nothing was recovered.")
         async with database.writing() as session:
             for each in found:
                 await publish(session, RecoveryKeyUsed(each.recipient_id, source.key_state.id, each.records, len(each.missing)),
@@ -85,10 +96,11 @@ def _new(into: Path, aside: Path) -> None:
 async def _school(
     session: AsyncSession, store: KeyStore, identity: pyrage.x25519.Identity, only: Collection[str],
 ) -> Recovered | None:
-    """One school's keys under a new wrapping key. None, and all is as it was, where it did not agree to this recovery key."""
+    """One school's keys under a new wrapping key. None, and no key of it is left, where it did not agree to this recovery key."""
     agreed = await queries.recipients(session, store.school_id)
     mine = next((row for row in agreed if row.agreed and row.public_key == str(identity.to_public())), None)
     if mine is None:
+        restoring.forget(store.folder)
         return None
     kept = await _obeyed(session, store)
     if only:
@@ -96,7 +108,7 @@ async def _school(
     records = store.rotate(await queries.recovery_keys(session, store.school_id), identity=str(identity))
     missing = tuple(f"{part.recording_id}, part {part.part}" for part in kept
                     if (not only or part.recording_id in only) and not store.has(part))
-    return Recovered(store.school_id, mine.id, records, missing)
+    return Recovered(store.school_id, mine.id, records, missing, frozenset(part.recording_id for part in kept))
 
 
 async def _obeyed(session: AsyncSession, store: KeyStore) -> list[Part]:

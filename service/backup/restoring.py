@@ -36,7 +36,9 @@ from service.migrations import upgrade
 
 ASIDE = "restoring"
 READY, OF = "ready", "of"
-MAY_LIE_THERE = frozenset({"lock", "backup", "lost+found", ASIDE})
+GOING = ".going"
+"""What a folder's name ends with while it is removed."""
+MAY_LIE_THERE = frozenset({"lock", "backup", "lost+found", ASIDE, ASIDE + GOING})
 TICKETS = "tickets.pem"
 NAMES = re.compile(re.escape(DATABASE) + r"|recordings/[0-9a-z]{1,32}/[0-9]{1,4}\.rec")
 
@@ -51,6 +53,12 @@ class HalfRestored(Conflict):
     """A restore was begun here and not finished. Run “chaperone restore” again: it goes on, or begins again."""
 
     code = "half-restored"
+
+
+class OtherRestore(Conflict):
+    """Another back-up came back here, whole, and has only to be put in place."""
+
+    code = "other-restore"
 
 
 class NotSound(Conflict):
@@ -212,23 +220,29 @@ def database_of(folder: Path, clock: Clock, subscribers: Subscribers) -> Databas
 
 
 def refuse_half_restored(data: Path) -> None:
-    """Nothing is served from a folder that a restore was begun in and not finished."""
+    """Nothing is served from a folder that a restore was begun in and not finished. What one left that was ended is removed."""
     if (data / ASIDE).exists():
         raise HalfRestored()
+    forget(data / ASIDE)
 
 
 def begin(source: Opened, data: Path, keys: Path) -> Path | None:
     """A folder aside to restore into, empty but for what an earlier run brought of the same back-up.
 
-    None when all came back before and only has to be put in place.
+    None when all came back before and only has to be put in place. Raises `SchoolThere`, and `OtherRestore` where what came back
+    is of another back-up.
     """
     aside = data / ASIDE
+    of, name = aside / OF, f"{source.state.id} {source.state.signer}".encode()
     if (aside / READY).exists():
+        if of.exists() and of.read_bytes() != name:
+            state = of.read_text().partition(" ")[0]
+            raise OtherRestore(f"The back-up {state} came back here, whole, and has only to be put in place. Run this again with "
+                               f"--state {state}, or remove the folder {aside} first.")
         return None
     there = {each.name for each in data.glob("*")} - MAY_LIE_THERE if data.exists() else set()
     if there or (keys != data / "keys" and any(keys.glob("*"))):
         raise SchoolThere()
-    of, name = aside / OF, f"{source.state.id} {source.state.signer}".encode()
     if not of.exists() or of.read_bytes() != name:
         forget(aside)
         durable.write(of, name)
@@ -270,7 +284,19 @@ def _move(source: Path, place: Path) -> None:
 
 
 def forget(folder: Path) -> None:
-    """Remove what was restored aside; all that is not ciphertext is overwritten first."""
+    """Remove what was restored aside; all that is not ciphertext is overwritten first.
+
+    It loses its name before anything in it: nobody takes what is half removed for what is whole, nor goes on with it.
+    """
+    going = folder.with_name(f"{folder.name}{GOING}")
+    _remove(going)  # of one that died here
+    if folder.exists():
+        folder.rename(going)
+        durable.sync_folder(folder.parent)
+        _remove(going)
+
+
+def _remove(folder: Path) -> None:
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file.suffix != ".rec":
             durable.erase(file)

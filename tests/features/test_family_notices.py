@@ -236,6 +236,26 @@ async def watches(school: Running, child: str, why: str = "flag") -> str:
     return view.id
 
 
+async def test_a_view_of_a_lesson_with_an_incident_about_an_adult_is_hidden(school: Running) -> None:
+    await school.cookie(school.person("dsl"))
+    child, now = school.lesson()["pupil_ids"][0], school.clock.now()
+    await watches(school, child)
+
+    async def told_of(about_staff: bool) -> int:
+        async with school.database.writing() as session:
+            actor = await people.actor(session, school.person("teacher"))
+            assert actor is not None
+            session.add(Incident(
+                school_id=actor.school_id, number=f"I-2026-{about_staff:04}", recorded_by=actor.person_id, recorded_at=now,
+                happened_on=now.date(), routed_to="headteacher" if about_staff else "dsl", about_staff=about_staff,
+                lesson_id=LESSON))
+        async with school.database.reading() as session:
+            return len(await told.told_between(session, actor.school_id, now, now + timedelta(days=1)))
+
+    assert await told_of(about_staff=False) == 1, "negative control"
+    assert await told_of(about_staff=True) == 0
+
+
 async def test_a_view_is_told_the_morning_after_and_a_hidden_one_once_it_is_released(
         school: Running, phones: PushService) -> None:
     await school.cookie(school.person("dsl"))

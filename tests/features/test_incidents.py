@@ -18,7 +18,7 @@ from service.foundation.audit import AuditBody
 from service.foundation.events import Actor, Role
 from service.foundation.mail import Mail
 from service.people import queries as people
-from service.people.tables import Guardianship
+from service.people.tables import Guardianship, Person
 from service.safeguarding.approvals.tables import SafeguardingMark
 from service.safeguarding.concerns import queries as concerns
 from service.safeguarding.concerns.tables import Concern
@@ -187,6 +187,31 @@ async def test_one_press_makes_a_concern_with_the_same_people_and_whoever_presse
     assert row.number in (await read(school, f"/incidents/{number}", "dsl")).text
     assert row.number not in (await read(school, f"/incidents/{number}", "teacher")).text
     assert await add(school, number, "parents-told", child_id=school.person("pupil"), words="Rang") == 403
+
+
+async def test_one_press_makes_a_concern_also_when_whom_it_is_about_has_left(school: Running) -> None:
+    await send(school, "/incidents/new", "teacher", **SAID | {
+        "about_adult": "yes", "about_id": school.person("support"), "category": "adult"})
+    async with school.database.writing() as session:
+        number = (await session.exec(select(Incident.number))).one()
+        (await session.get_one(Person, school.person("support"))).left_on = school.clock.now().date()
+    made = await send(school, f"/incidents/{number}/concern", "headteacher")
+    assert made.headers["location"].startswith("/concerns/C-")
+    async with school.database.reading() as session:
+        assert (await session.exec(select(Concern.about_id))).one() == school.person("support")
+
+
+async def test_what_is_too_long_for_one_entry_of_a_concern_goes_on_in_a_note(school: Running) -> None:
+    number = await record(school, said="a" * 7_000 + " middle")
+    await add(school, number, "note", words="b" * 7_000 + " end")
+    await send(school, f"/incidents/{number}/concern", "dsl")
+    async with school.database.reading() as session:
+        concern = (await session.exec(select(Concern.number))).one()
+        entries = (await concerns.concern(session, await who(school, "dsl"), concern)).entries
+    assert [one.entry.kind for one in entries][:2] == ["said", "note"]
+    words = "".join(one.entry.words for one in entries[:2])
+    assert words.startswith(f"From incident {number}.")
+    assert all(each in words for each in ("a" * 7_000 + " middle", "b" * 7_000 + " end"))
 
 
 async def test_that_the_team_made_a_concern_of_it_is_nothing_that_whoever_recorded_it_reads(school: Running) -> None:

@@ -27,7 +27,9 @@ from service.people import queries, sessions
 from service.people.events import StepUpConfirmed
 from service.people.tables import SignIn
 from service.safeguarding.approvals.events import OneToOneApproved, OneToOneRevoked
+from service.safeguarding.concerns.events import ConcernOpened, ConcernsListed
 from service.safeguarding.events import AlertRaised
+from service.safeguarding.incidents.events import IncidentOpened, IncidentsListed
 from tests.school import Running
 
 
@@ -105,7 +107,9 @@ async def test_what_is_decided_about_one_approval_is_news_to_its_own_lesson_alon
     assert (its.changed, others.changed) == (True, False)
 
 
-@pytest.mark.parametrize("kind", [RecordingStarted, RecordingEnded, AlertRaised, StepUpConfirmed], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [
+    RecordingStarted, RecordingEnded, AlertRaised, StepUpConfirmed, ConcernsListed, ConcernOpened, IncidentsListed,
+    IncidentOpened], ids=lambda kind: kind.__name__)
 async def test_what_lessons_do_by_the_dozen_and_decides_nothing_is_news_to_no_lesson(school: Running, kind: Any) -> None:
     """Each begins a recording, and each paused one an alert: every one of those had the plans of all that are live read anew."""
     before = await stands(school)

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from sqlmodel import select
 
 from lessons.live import reading
-from recordings import proof, shredlist
+from recordings import durable, proof, shredlist
 from recordings.ending import destruction
 from recordings.keystore import KeyMissing
 from recordings.shredlist import What
@@ -28,7 +29,7 @@ from service.backup.events import BackupChecked, BackupMade
 from service.backup.target import Target
 from service.foundation.audit import AuditLeaf
 from service.foundation.bus import publish
-from service.foundation.errors import SafeguardError
+from service.foundation.errors import Invalid, SafeguardError
 from service.foundation.events import system
 from service.people.tables import Person, SignIn, StepUpGrant
 from service.safeguarding.approvals.tables import Approval
@@ -284,6 +285,54 @@ async def test_a_restore_never_overwrites_a_school_and_one_that_broke_off_is_not
         restoring.refuse_half_restored(tmp_path / "new")
     async with places.restored(tmp_path / "new", school.clock) as again:
         assert await faults(again) == []
+
+
+async def test_another_back_up_is_not_put_in_place_of_the_one_that_was_asked_for(
+    school: Running, places: Places, tmp_path: Path
+) -> None:
+    first = await asyncio.to_thread(places.save, school)
+    aside = restoring.begin(places.opened(), tmp_path / "new", tmp_path / "new/keys")
+    assert aside is not None
+    (aside / restoring.READY).touch()
+    school.clock.advance(3600)
+    await asyncio.to_thread(places.save, school)
+    with pytest.raises(restoring.OtherRestore, match=f"--state {first.data_id}"):
+        restoring.begin(places.opened(), tmp_path / "new", tmp_path / "new/keys")
+    assert restoring.begin(places.opened(first.data_id), tmp_path / "new", tmp_path / "new/keys") is None
+
+
+def test_a_restore_that_dies_while_it_tidies_up_leaves_a_school_that_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it dies: either it goes on, or nothing of it is there."""
+    aside, erase, left = tmp_path / restoring.ASIDE, durable.erase, 0
+
+    def dies(path: Path) -> None:
+        nonlocal left
+        if left == 0:
+            raise KeyboardInterrupt
+        left -= 1
+        erase(path)
+
+    monkeypatch.setattr(durable, "erase", dies)
+    for steps in range(3):
+        aside.mkdir(exist_ok=True)
+        for name in (restoring.OF, restoring.READY):
+            (aside / name).touch()
+        left = steps
+        with suppress(KeyboardInterrupt):
+            restoring.put_in_place(tmp_path, tmp_path / "keys")
+        left = 10
+        restoring.refuse_half_restored(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_command_makes_no_new_signing_key_where_the_schools_is_not(
+    school: Running, tmp_path: Path
+) -> None:
+    with pytest.raises(Invalid, match="CHAPERONE_KEYS_FOLDER"):
+        command._beside(school.app.state.settings.model_copy(update={"keys_folder": tmp_path / "empty"}), school.clock)
+    assert not (tmp_path / "empty").exists()
 
 
 DIES_IN_THE_MIDDLE = """

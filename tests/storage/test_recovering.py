@@ -13,11 +13,11 @@ import pyrage
 import pytest
 from sqlmodel import col, select
 
-from recordings import proof
+from recordings import keycopies, proof
 from recordings.commands import Begun
 from recordings.ending import recovery
 from recordings.ending.tables import RecoveryRecipient
-from recordings.keystore import KeyMissing
+from recordings.keystore import KeyMissing, Part
 from recordings.tables import Recording
 from recordings.vault import Vault
 from service.__main__ import main
@@ -167,6 +167,35 @@ async def test_only_the_named_recording_s_key_is_recovered(safe: Safe, school: R
         await safe.key(other)
 
 
+@pytest.mark.parametrize("is_destroyed", [False, True], ids=["mistyped", "destroyed"])
+async def test_an_id_that_is_no_recording_is_refused_and_leaves_no_folder(
+    is_destroyed: bool, safe: Safe, school: Running
+) -> None:
+    await safe.agreed()
+    lesson, gone = await record_lesson(school), "no-such-id"
+    await safe.lose_the_wrapping_key()
+    if is_destroyed:
+        await destroy(school, lesson)
+        gone = lesson.recording_id
+    with pytest.raises(recovering.NoSuchRecording, match=gone):
+        await safe.recover(gone)
+    assert not list(safe.folder.glob("new-keys*"))
+
+
+async def test_no_key_of_a_school_that_did_not_agree_is_handed_out(safe: Safe, school: Running) -> None:
+    """Its wrapping key is whole, and would open all of it."""
+    await safe.agreed()
+    await record_lesson(school)
+    other = school.app.state.vault.key_store("another-school")
+    other.put(Part("theirs", 1, school.clock.now().date()), bytes(32))
+    school.app.state.vault.keys("another-school")
+    await safe.back_up()
+    found = await safe.recover()
+    assert "another-school" in keycopies.schools(school.app.state.keys), "negative control"
+    assert [each.records for each in found] == [1]
+    assert [path.name for path in (safe.folder / "new-keys").iterdir() if path.is_dir()] == [found[0].school_id]
+
+
 async def test_what_was_destroyed_after_the_back_up_does_not_come_back(safe: Safe, school: Running) -> None:
     await safe.agreed()
     gone, kept = await record_lesson(school), await safe.second()
@@ -225,7 +254,14 @@ async def test_the_command_recovers_and_says_what_to_do_next(
              "--recovery-key", str(safe.folder / "recovery"), "--into", str(safe.folder / "new-keys"),
              "--data", str(school.app.state.settings.data)]
     assert await asyncio.to_thread(main, given) == 0
-    assert "Keys recovered: 1." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Keys recovered: 1." in said
+    assert "set CHAPERONE_KEYS_FOLDER" in said
     assert await safe.key(lesson.begun) == lesson.begun.key
+    some = [*given, "--into", str(safe.folder / "some"), "--recording", lesson.recording_id]  # the last `--into` counts
+    assert await asyncio.to_thread(main, some) == 0
+    said = capsys.readouterr().out
+    assert "never serve from this folder" in said
+    assert "CHAPERONE_KEYS_FOLDER" not in said
     assert await asyncio.to_thread(main, given) == 2
     assert "Choose one that does not exist yet." in capsys.readouterr().err

@@ -43,13 +43,14 @@ class Raised:
 
 
 async def raise_concern(session: AsyncSession, actor: Actor, new: New, *, present: Collection[str] = (),
-                        now: datetime) -> Raised:
+                        also: Collection[str] = (), now: datetime) -> Raised:
     """Record what was seen or heard, by any member of staff (policy: RC1). Those whose it is are alerted, but not the actor.
 
     present     the adults of the lesson that it comes from: it does not exist for them
+    also        whom it can be about although they have left: what it is made of was written before
     """
     alert = await alert_queries.alert(session, actor, new.alert_id, now) if new.alert_id else None
-    rules.check_new(new, now.date(), adults={one.id for one in await queries.adults(session, actor)})
+    rules.check_new(new, now.date(), adults={*also, *(one.id for one in await queries.adults(session, actor))})
     await check_children(session, actor, [one.child_id for one in new.children])
     about = await about_person(session, actor.school_id, new.about, new.about_id)
     holders = {one.id: one.roles for one in await people.holders(session, actor.school_id, INBOX)}
@@ -115,11 +116,16 @@ async def draw_number(session: AsyncSession, table: type[Numbered], letter: str,
 def _first_entries(new: New) -> list[Entry]:
     said = new.said.strip() + (f"\n\nPupils named: {new.by_name.strip()}" if new.by_name.strip() else "")
     return [
-        Entry(Kind.SAID, said[:LONGEST], on=new.on),
-        *([Entry(Kind.DONE, new.done.strip()[:LONGEST])] if new.done.strip() else []),
+        *_in_full(Kind.SAID, said, new.on), *_in_full(Kind.DONE, new.done.strip()),
         *(Entry(Kind.CATEGORY, each) for each in dict.fromkeys(new.categories)),
         *(Entry(Kind.CHILD, child_id=each.child_id, part=each.part) for each in new.children),
     ]
+
+
+def _in_full(kind: Kind, words: str, on: date | None = None) -> list[Entry]:
+    """What is too long for one entry goes on in notes."""
+    pieces = [words[at:at + LONGEST] for at in range(0, len(words), LONGEST)]
+    return [Entry(kind, pieces[0], on=on), *(Entry(Kind.NOTE, each) for each in pieces[1:])] if pieces else []
 
 
 async def list_concerns(session: AsyncSession, actor: Actor, today: date, *, words: str = "", closed: bool = False,

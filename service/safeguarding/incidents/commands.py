@@ -136,7 +136,7 @@ async def make_concern(session: AsyncSession, actor: Actor, number: str, *, pres
         tuple(dict.fromkeys(rules.CONCERN_CATEGORY.get(each, "online") for each in standing.categories)),
         tuple(concern_rules.Child(child, rules.IN_A_CONCERN[rules.Part(part)]) for child, part in standing.children.items()),
         by_name=row.by_name, about_adult="yes" if row.about_staff else "no", about_id=row.about_id, lesson_id=row.lesson_id,
-        place=row.place), present=present, now=now)
+        place=row.place), present=present, also={row.about_id} - {""}, now=now)
     if not row.about_staff and Role.DSL not in standing.escalated_to:
         await _write(session, actor, row, Entry(Kind.ESCALATED, "It is safeguarding", reference=Role.DSL), now)
     await _write(session, actor, row, Entry(Kind.CONCERN, reference=raised.id), now)
