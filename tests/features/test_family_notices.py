@@ -16,11 +16,13 @@ from lessons.family import rules, sweep
 from lessons.live.facts import LessonStopped
 from lessons.tables import JournalEntry, Lesson
 from recordings.tables import Recording, RecordingParticipant, RecordingView
+from recordings.told import queries as told
 from recordings.told.tables import ViewRelease
 from service.foundation.bus import publish
 from service.people import queries as people
 from service.people.tables import Guardianship, Person, SignIn
 from service.safeguarding.incidents.events import FamilyToldOfIncident
+from service.safeguarding.incidents.tables import Incident
 from tests import one_to_one
 from tests.features.test_planning import MOVE, events, lessons, plan
 from tests.push import PushService, notices_on, push_service, quiet_school, send
@@ -248,7 +250,7 @@ async def test_a_view_of_a_lesson_with_an_incident_about_an_adult_is_hidden(scho
             session.add(Incident(
                 school_id=actor.school_id, number=f"I-2026-{about_staff:04}", recorded_by=actor.person_id, recorded_at=now,
                 happened_on=now.date(), routed_to="headteacher" if about_staff else "dsl", about_staff=about_staff,
-                lesson_id=LESSON))
+                lesson_id="watched-flag"))
         async with school.database.reading() as session:
             return len(await told.told_between(session, actor.school_id, now, now + timedelta(days=1)))
 

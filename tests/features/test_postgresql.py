@@ -195,6 +195,31 @@ async def test_whoever_lost_the_lock_reads_and_writes_nothing(served: Database, 
                     await begun.connection()
 
 
+async def test_whoever_finds_that_another_served_meanwhile_ends_and_never_serves_again(
+    served: Database, hurried: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the other has ended by then: rooms of before are not those that the school has now."""
+    ended = asyncio.Event()
+    monkeypatch.setattr(postgresql, "_end", ended.set)
+    terminate(served)
+    async with another(served).held(0):
+        pass
+    async with asyncio.timeout(20):
+        while not ended.is_set():
+            hurried.set()
+            await asyncio.sleep(0)
+    with pytest.raises(NotServing):
+        await ask(served, "SELECT 1")
+
+
+async def test_a_server_that_is_gone_is_noticed_in_half_a_minute(served: Database) -> None:
+    async with served.reading() as session:
+        raw = (await (await session.connection()).get_raw_connection()).driver_connection
+    said = raw.info.get_parameters()
+    assert [said[each] for each in ("keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")] == [
+        "10", "5", "4", "10000"]
+
+
 async def test_when_nobody_else_took_it_the_same_process_serves_again(served: Database, hurried: asyncio.Event) -> None:
     terminate(served)
     with pytest.raises(NotServing):

@@ -187,7 +187,7 @@ async def test_no_key_of_a_school_that_did_not_agree_is_handed_out(safe: Safe, s
     await safe.agreed()
     await record_lesson(school)
     other = school.app.state.vault.key_store("another-school")
-    other.put(Part("theirs", 1, school.clock.now().date()), bytes(32))
+    other.put(Part("theirs", 1, school.clock.now().date()), b"k" * 32)
     school.app.state.vault.keys("another-school")
     await safe.back_up()
     found = await safe.recover()
