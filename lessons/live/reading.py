@@ -56,8 +56,8 @@ DECIDES_NOTHING = frozenset(kind.__name__ for kind in (
     RecordingStarted, RecordingSealed, RecordingEnded, AlertRaised, AlertNoted, AlertGrew, LessonNeedsAttention,
     ConcernsListed, ConcernOpened, IncidentsListed, IncidentOpened))
 """What the audit is full of while lessons are on, and what somebody only read. Any other entry may have changed a plan. Who
-is still signed in is no part of a plan: hosts ask for it at every check. What somebody confirmed has an entry of its own; an alert
-bars nobody from a lesson."""
+is still signed in is no part of a plan: hosts ask for it at every check. What somebody confirmed has an entry of its own; an
+alert bars nobody from a lesson."""
 ABOUT_ONE_CHILD = frozenset(kind.__name__ for kind in (
     consents.ConsentRecorded, consents.ConsentWithdrawn, consents.ConsentCorrected, consents.CourtOrderRecorded,
     consents.ConsentConflictClosed, consents.ObjectionReceived, consents.ObjectionDecided))

@@ -212,6 +212,16 @@ async def test_whoever_finds_that_another_served_meanwhile_ends_and_never_serves
         await ask(served, "SELECT 1")
 
 
+async def test_what_is_overtaken_ends_also_where_it_does_not_stop_as_it_is_told() -> None:
+    program = ("import asyncio, signal; from service.foundation import postgresql\n"
+               "signal.signal(signal.SIGTERM, signal.SIG_IGN); postgresql.ENDS = 0.01\n"
+               "async def main(): postgresql._end(); await asyncio.Event().wait()\n"
+               "asyncio.run(main())")
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+    async with asyncio.timeout(20):
+        assert await child.wait() == 1
+
+
 async def test_a_server_that_is_gone_is_noticed_in_half_a_minute(served: Database) -> None:
     async with served.reading() as session:
         raw = (await (await session.connection()).get_raw_connection()).driver_connection
