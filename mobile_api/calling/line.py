@@ -122,8 +122,9 @@ async def _entered(socket: WebSocket) -> Held | None:
     try:
         async with asyncio.timeout(HELLO_SECONDS):
             hello = Hello.model_validate_json(await socket.receive_text())
+            access = state.access_tokens.read(hello.token, state.clock.now())
             proof = state.proofs.check(Headers({"dpop": hello.proof}), "GET", bearer.address(socket), hello.token)
-            return await bearer.holder(state, hello.token, proof)
+            return await bearer.holder(state, access, proof)
     except (TimeoutError, ValidationError, NotProven, Unavailable):
         return None
 

@@ -54,7 +54,9 @@ async def _by_token(connection: HTTPConnection, given: list[str]) -> Actor:
     scheme, _, token = given[0].partition(" ")
     if len(given) != 1 or scheme.lower() != "dpop" or connection.scope["type"] != "http":
         raise NotProven("invalid_token")
-    held = await holder(connection.app.state, token, proven(connection, token))
+    state = connection.app.state
+    access: Access = state.access_tokens.read(token, state.clock.now())
+    held = await holder(state, access, proven(connection, token))
     connection.state.phone, connection.state.standing = held.phone, held.standing
     return held.actor
 
@@ -69,9 +71,8 @@ class Held:
     standing: Standing
 
 
-async def holder(state: Any, token: str, proof: Proven) -> Held:
+async def holder(state: Any, access: Access, proof: Proven) -> Held:
     """Whose token this is; the proof is used up. Raises NotProven."""
-    access: Access = state.access_tokens.read(token, state.clock.now())
     held = await still(state, access)
     if held is None or not held.phone.key == access.key == proof.key:
         raise NotProven("invalid_token")
