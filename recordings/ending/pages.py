@@ -38,16 +38,17 @@ LINKS = {Item.HOLDS: "#kept", Item.ROLES: "/people", Item.APPROVALS: "/safeguard
 @router.get("")
 async def endings(request: Request, actor: Reader, session: Reading, now: Now) -> Response:
     zone = (await people.school(session, actor.school_id)).zone
-    waits = await queries.waiting(session, actor, now)
+    waits, early = await queries.waiting(session, actor, now), await erasures.waiting(session, actor)
     if not actor.is_any(READERS):
-        return await render(request, "recordings/ending/list.html", title="Destroyed and due", found=None, waits=waits)
+        return await render(
+            request, "recordings/ending/list.html", title="Destroyed and due", found=None, waits=waits, erasures=early)
     found, tasks = await queries.endings(session, actor, now, zone), await queries.tasks(session, actor.school_id, now, zone)
     names = await people.people(session, actor.school_id, {task.done_by for task in tasks})
     return await render(
         request, "recordings/ending/list.html", title="Destroyed and due", found=found, waits=waits, tasks=tasks, names=names,
         late=sum(each.is_late for each in found), kinds=KIND_WORDS, items=ITEM_WORDS, links=LINKS, due_at=rules.due_at,
         year=rules.school_year(rules.today(now, zone)), zone=zone, knows=actor.is_any(CIRCLE),
-        erasures=await erasures.waiting(session, actor), may_erase=actor.is_any(DECIDERS),
+        erasures=early, may_erase=actor.is_any(DECIDERS),
     )
 
 
