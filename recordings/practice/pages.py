@@ -1,5 +1,6 @@
 """Lessons that are kept for teaching practice: whose they are, agreeing, watching, ending (policy: RE1, CO2)."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -40,17 +41,18 @@ async def show(request: Request, actor: Adult, session: Reading, now: Now, plan_
 
 @router.post("/{plan_id}/agree")
 async def agree(request: Request, actor: Adult, session: Reading, now: Now, plan_id: str) -> Response:
-    try:
-        await saved(request, lambda writing: commands.agree(writing, actor, plan_id, now))
-    except Conflict as refusal:
-        return await _page(request, actor, session, plan_id, now, words(refusal))
-    return see_other(f"/practice/{plan_id}")
+    return await _does(commands.agree, request, actor, session, now, plan_id)
 
 
 @router.post("/{plan_id}/end")
 async def end(request: Request, actor: Adult, session: Reading, now: Now, plan_id: str) -> Response:
+    return await _does(commands.end, request, actor, session, now, plan_id)
+
+
+async def _does(command: Callable[[AsyncSession, Actor, str, datetime], Awaitable[None]], request: Request, actor: Actor,
+                session: AsyncSession, now: datetime, plan_id: str) -> Response:
     try:
-        await saved(request, lambda writing: commands.end(writing, actor, plan_id, now))
+        await saved(request, lambda writing: command(writing, actor, plan_id, now))
     except Conflict as refusal:
         return await _page(request, actor, session, plan_id, now, words(refusal))
     return see_other(f"/practice/{plan_id}")
