@@ -199,17 +199,21 @@ def _flatten(dependant: Any) -> list[Any]:
 
 class Compiled(BytecodeCache):
     """Templates that this process has compiled, for every environment in it: the self-test's and each test's are others. Whether
-    text is escaped is compiled in."""
+    text is escaped and where files are (service/files.py) is compiled in."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, object], bytes] = {}
+        self._kept: dict[tuple[object, ...], bytes] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        if code := self._kept.get((bucket.key, bucket.environment.autoescape)):
+        if code := self._kept.get(_as(bucket)):
             bucket.bytecode_from_string(code)
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        self._kept[bucket.key, bucket.environment.autoescape] = bucket.bytecode_to_string()
+        self._kept[_as(bucket)] = bucket.bytecode_to_string()
+
+
+def _as(bucket: Bucket) -> tuple[object, ...]:
+    return bucket.key, bucket.environment.autoescape, getattr(bucket.environment, "edition", None)
 
 
 COMPILED = Compiled()

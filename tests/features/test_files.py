@@ -4,6 +4,9 @@ import re
 
 import pytest
 
+from service.app import TEMPLATES
+from service.files import Editions
+from service.foundation import web
 from tests.school import Running
 
 
@@ -25,3 +28,15 @@ async def test_a_file_of_another_edition_is_served_and_not_kept(school: Running,
         answer = await client.get(f"/static{edition}/lessons/protocol.js")
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_page_compiled_for_one_edition_is_compiled_anew_for_another() -> None:
+    """What a process keeps of templates names no files that are gone."""
+    def named(edition: str) -> set[str]:
+        environment = web.templates(TEMPLATES)
+        environment.edition = edition  # type: ignore[attr-defined]
+        environment.add_extension(Editions)
+        page = environment.get_template("error.html").render(school=None, actor=None, title="", message="", path="/", navigation=[])
+        return set(re.findall(r'="/static/([^/]+)/', page))
+
+    assert (named("one"), named("two")) == ({"~one"}, {"~two"})

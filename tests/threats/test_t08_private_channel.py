@@ -149,12 +149,14 @@ async def test_an_offer_of_anything_else_is_refused_whole(what: str, attempt: An
 
 SENDING = {
     "fan_out(": {"lessons/media/source.py"},
-    ".send_rtp(": {"lessons/media/source.py"},
+    ".send_rtp(": {"lessons/media/source.py", "lessons/media/pair.py"},
     ".send_text(": {"lessons/live/socket.py", "service/calls/line.py"},
-    "line.send(": {"lessons/live/host.py", "lessons/live/socket.py", "service/calls/desk.py", "service/calls/line.py"},
+    "line.send(": {"lessons/live/host.py", "lessons/live/socket.py", "service/calls/desk.py", "service/calls/line.py",
+                   "mobile_api/calling/call.py"},
 }
 """Every place that hands something to a person's socket: behind the gate and the wire monitor, or the room's own words; and how a
-call stands, to whoever placed it. The self-test is a client: what it sends comes in."""
+call stands, to whoever placed it or answers in the app, whose sound a pair carries between the two who may. The self-test is a
+client: what it sends comes in."""
 
 
 @pytest.mark.parametrize("call", SENDING)
