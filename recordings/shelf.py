@@ -25,6 +25,8 @@ class Shelf:
 
     async def get(self, place: Place, key: Key) -> Recording:
         """An open part, with a copy of `key` of its own. Raises `KeyForgotten` once its keys are destroyed."""
+        if self.is_gone(place.recording_id):
+            raise KeyForgotten()
         opened = self._opened.get(place)
         if opened is None:
             recording = await asyncio.to_thread(_opened, place, key)

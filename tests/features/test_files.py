@@ -36,7 +36,8 @@ def test_a_page_compiled_for_one_edition_is_compiled_anew_for_another() -> None:
         environment = web.templates(TEMPLATES)
         environment.edition = edition  # type: ignore[attr-defined]
         environment.add_extension(Editions)
-        page = environment.get_template("error.html").render(school=None, actor=None, title="", message="", path="/", navigation=[])
+        page = environment.get_template("error.html").render(
+            school=None, actor=None, title="", message="", path="/", navigation=[])
         return set(re.findall(r'="/static/([^/]+)/', page))
 
     assert (named("one"), named("two")) == ({"~one"}, {"~two"})
