@@ -202,6 +202,12 @@ class KeyStore:
             for file in sorted(self._day(kept_until).glob(f"{recording_id}.*.key")):
                 durable.erase(file)
 
+    def abandon(self, recording_id: str) -> None:
+        """Erase the records of what was begun and never became a recording, whatever day they were put under."""
+        with self.alone():
+            for file in sorted(self.folder.glob(f"days/*/{recording_id}.*.key")):
+                durable.erase(file)
+
     # -- rotating
 
     def rotate(self, recipients: Sequence[str] = (), *, identity: str = "") -> int:

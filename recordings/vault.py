@@ -135,6 +135,11 @@ class Vault:
         """Remove what is left in a recording's folder, and the folder, for good."""
         remove_folder(self.storage.folder / recording_id)
 
+    def abandon(self, school_id: str, recording_id: str) -> None:
+        """Remove the keys, then the files, of what was begun and never became a recording."""
+        self.key_store(school_id).abandon(recording_id)
+        self.remove_folder(recording_id)
+
     def path(self, recording_id: str, part: int) -> Path:
         """The file that one part is recorded into."""
         return self.storage.path(recording_id, part)

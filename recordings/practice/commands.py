@@ -128,9 +128,20 @@ async def look_again(session: AsyncSession, event: OfFamily, actor: Actor) -> No
 async def keep_up(database: Database, vault: Vault, clock: Clock, copying: Copying) -> int:
     """Each minute: end what may not stay, make what may be made. Returns how many were made. Safe to repeat."""
     async with copying.turn:
+        if not copying.is_tidy:
+            await _tidy(database, vault)
+            copying.is_tidy = True
         async with database.reading() as session:
             plans = await queries.open_plans(session)
         return sum([await _try(database, vault, clock, copying, plan) for plan in plans])
+
+
+async def _tidy(database: Database, vault: Vault) -> None:
+    """A process may have died between a copy's keys and its row, and somebody said no before the next one began."""
+    async with database.reading() as session:
+        plans = await queries.unmade_plans(session)
+    for plan in plans:
+        await asyncio.to_thread(vault.abandon, plan.school_id, plan.id)
 
 
 async def _try(database: Database, vault: Vault, clock: Clock, copying: Copying, plan: Plan) -> bool:
@@ -143,6 +154,7 @@ async def _try(database: Database, vault: Vault, clock: Clock, copying: Copying,
     except Exception as error:
         # Without the traceback: its variables are keys and plain sound. The next minute tries again, for a week.
         log.error("practice.failed", plan=plan.id, error=type(error).__name__)
+        copying.is_tidy = False
         return False
 
 
@@ -162,7 +174,7 @@ async def _make(database: Database, vault: Vault, clock: Clock, copying: Copying
         return False
     copies, is_kept = _copies(plan, details, vault), False
     try:
-        await asyncio.to_thread(vault.remove_folder, plan.id)  # what a process that died left
+        await asyncio.to_thread(vault.abandon, plan.school_id, plan.id)  # what a process that died left
         manifests = await asyncio.to_thread(_copy_all, vault, details, copies, there, clock.now(), copying)
         async with database.writing() as session:
             is_kept = await _keep(session, vault, plan, details, copies, manifests, clock.now())
@@ -170,7 +182,7 @@ async def _make(database: Database, vault: Vault, clock: Clock, copying: Copying
         copying.forget(details.id)
         wipe(*(each.key for each in copies.values()))
         if not is_kept:
-            await asyncio.to_thread(vault.remove_folder, plan.id)
+            await asyncio.to_thread(vault.abandon, plan.school_id, plan.id)
     return is_kept
 
 

@@ -28,9 +28,11 @@ TOGETHER, REST = 16, 0.001
 
 @dataclass
 class Copying:
-    """What this process copies, one at a time: the keys, so that a destruction overwrites them at once."""
+    """What this process copies, one at a time: the keys, so that a destruction overwrites them at once. `is_tidy`: nothing is
+    left of what a process was making when it died."""
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_tidy: bool = False
     _keys: dict[str, list[bytearray]] = field(default_factory=dict, repr=False)
 
     @property

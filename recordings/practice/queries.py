@@ -44,6 +44,11 @@ async def open_plans(session: AsyncSession, school_id: str = "") -> list[Plan]:
     return await _plans(session, col(PracticePlan.ended_at).is_(None), *mine)
 
 
+async def unmade_plans(session: AsyncSession) -> list[Plan]:
+    """What has ended, of every school, without a recording."""
+    return await _plans(session, col(PracticePlan.ended_at).is_not(None), col(Recording.id).is_(None))
+
+
 async def open_with(session: AsyncSession, school_id: str, child_id: str) -> list[Plan]:
     """What has not ended and shows this child."""
     shows = select(Recording.lesson_id).join(

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -198,6 +200,29 @@ async def test_a_no_between_the_lesson_and_the_making_keeps_it_from_being_made(p
     await planned.says(recorded.pupils[1], False)
     await planned.says(recorded.pupils[1], True)
     assert await planned.minute() == 0
+    assert await planned.copy() is None
+
+
+async def test_what_a_dying_process_had_made_of_it_is_erased_though_a_family_says_no_before_the_next_one_begins(
+    planned: Practice, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorded, vault = await record_lesson(planned.school), planned.school.app.state.vault
+
+    def left() -> list[Path]:
+        keys = vault.key_store(recorded.school_id).folder.glob(f"days/*/{planned.id}.*")
+        return [*keys, *vault.storage.folder.glob(planned.id)]
+
+    def die(*_: Any, **__: Any) -> None:
+        raise SystemError
+
+    with monkeypatch.context() as death:
+        death.setattr(commands, "seal_part", die)
+        death.setattr(vault, "abandon", lambda *_: None)
+        assert await planned.minute() == 0
+    assert len(left()) == 2, "negative control: the keys and the files are there"
+    await planned.says(recorded.pupils[1], False)
+    await planned.minute()
+    assert left() == []
     assert await planned.copy() is None
 
 
