@@ -46,6 +46,7 @@ import service.calls.line as call_line
 import service.calls.pages as calls_pages
 import service.calls.texts.hooks as text_hooks
 import service.calls.texts.pages as text_pages
+import service.governance.pages as governance_pages
 import service.people.pages as people_pages
 import service.people.phones.pages as phones_pages
 import service.safeguarding.breaches.pages as breaches_pages
@@ -146,6 +147,7 @@ ROUTERS = (
     lesson_practice.router,
     attendance_pages.router,
     engagement_pages.router,
+    governance_pages.router,
     selftest_pages.router,
     guests_pages.router,
     text_pages.router,
@@ -178,6 +180,7 @@ TEMPLATES = {
     "calls": "service.calls",
     "texts": "service.calls.texts",
     "lessons": "lessons",
+    "governance": "service.governance",
     "selftest": "service.selftest",
 }
 HERE = Path(__file__).parent

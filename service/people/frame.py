@@ -20,7 +20,7 @@ NAVIGATION = (
     ("/views", "Who watched"), ("/views/families", "Hidden views"),
     ("/people", "People"), ("/classes", "Classes"), ("/phones/codes", "Phone codes"), ("/dbs", "DBS register"),
     ("/permissions", "Permissions"), ("/attendance", "Attendance"),
-    ("/calls", "Calls"), ("/proof", "Proof"), ("/school", "School"),
+    ("/calls", "Calls"), ("/governors", "Governors’ report"), ("/proof", "Proof"), ("/school", "School"),
     ("/health", "Health"), ("/keys", "Keys"),
     ("/impact", "Impact assessment"), ("/breaches", "Data breaches"),
     ("/school/words", "Words and links"), ("/family", "Family"), ("/guest", "Your visit"),

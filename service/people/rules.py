@@ -50,7 +50,7 @@ START_PAGES = (
     (Role.OFFICE, "/people"), (Role.PARENT, "/family"), (Role.TECHNICIAN, "/people"),
     (Role.HEADTEACHER, "/people"), (Role.SENIOR_LEADER, "/people"), (Role.DSL, "/people"), (Role.DEPUTY_DSL, "/people"),
     (Role.GUEST, "/guest"),
-    (Role.CHAIR, "/school"), (Role.GOVERNOR, "/school"), (Role.DPO, "/impact"), (Role.DPO, "/school"),
+    (Role.CHAIR, "/school"), (Role.GOVERNOR, "/governors"), (Role.DPO, "/impact"), (Role.DPO, "/school"),
 )
 EARLY = timedelta(minutes=15)
 

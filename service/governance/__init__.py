@@ -1,0 +1,1 @@
+"""What governors read: a term of the school in numbers that name nobody."""
