@@ -24,7 +24,8 @@ from service.people.tables import GroupMember
 AUDIENCE = STAFF - {Role.TECHNICIAN}
 SEE_ALL = LEADERS | SAFEGUARDING | {Role.OFFICE}
 CORRECT_ALL = LEADERS | {Role.OFFICE}
-READ = ("joined", "left", "opened", "held", "ended")
+OF_THE_ROOM = ("opened", "held", "ended")
+READ = ("joined", "left", *OF_THE_ROOM)
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ async def pupil_record(session: AsyncSession, actor: Actor, pupil_id: str, limit
 
 async def of_child(session: AsyncSession, school_id: str, child_id: str, rows: list[Lesson]) -> list[LessonRecord]:
     """The records of these lessons with one child as their only line, for whoever was asked whether they may see the child."""
-    found, profile = await _read(session, school_id, rows), await people.profile(session, school_id)
+    found, profile = await _read(session, school_id, rows, child_id), await people.profile(session, school_id)
     now = session.info["clock"].now()
     return [_record(row, found, profile, now, False, child_id) for row in rows]
 
@@ -189,7 +190,7 @@ async def _has_business(session: AsyncSession, actor: Actor, pupil_id: str) -> b
 
 async def _records(session: AsyncSession, actor: Actor, rows: list[Lesson], only: str = "") -> list[LessonRecord]:
     """The records of some lessons; with `only`, of one pupil in them."""
-    found = await _read(session, actor.school_id, rows)
+    found = await _read(session, actor.school_id, rows, only)
     profile = await people.profile(session, actor.school_id)
     now = session.info["clock"].now()
     return [_record(row, found, profile, now, await may_correct(session, actor, row), only) for row in rows]
@@ -226,14 +227,16 @@ def _name(known: Mapping[str, PersonView], person_id: str) -> str:
     return known[person_id].name if person_id in known else "Chaperone"
 
 
-async def _read(session: AsyncSession, school_id: str, rows: list[Lesson]) -> _Found:
+async def _read(session: AsyncSession, school_id: str, rows: list[Lesson], only: str = "") -> _Found:
+    """What is written of these lessons; with `only`, of one person and of the rooms themselves: a month of a class is long."""
     ids = [row.id for row in rows]
     rooms = dict((await session.exec(
         select(Lesson.id, Lesson.breakout_of).where(col(Lesson.breakout_of).in_(ids))
     )).all())
     entries: dict[str, list[Entry]] = {}
     for line in (await session.exec(select(JournalEntry).where(
-        col(JournalEntry.lesson_id).in_([*ids, *rooms]), col(JournalEntry.kind).in_(READ)
+        col(JournalEntry.lesson_id).in_([*ids, *rooms]), col(JournalEntry.kind).in_(READ),
+        *([col(JournalEntry.kind).in_(OF_THE_ROOM) | (col(JournalEntry.person_id) == only)] if only else []),
     ).order_by(col(JournalEntry.seq)))).all():
         entries.setdefault(line.lesson_id, []).append(entry_of(line))
     corrections: dict[tuple[str, str], list[AttendanceCorrection]] = {}

@@ -64,13 +64,28 @@ class Use:
 async def use(session: AsyncSession, actor: Actor, child_id: str, now: datetime) -> Use:
     """Raises NotFound for a child of whom this adult must not be told."""
     await family.child(session, actor, child_id)
-    zone = (await people.school(session, actor.school_id)).zone
-    first = rules.month_of(now, zone)
-    rows = await _lessons(session, actor.school_id, child_id, since=planning.moment(first, datetime.min.time(), zone), now=now)
-    records = await attendance.of_child(session, actor.school_id, child_id, rows)
-    limit = (await session.exec(select(DataLimit.limit_mb).where(
-        DataLimit.school_id == actor.school_id, DataLimit.child_id == child_id).order_by(
+    return await _use(session, actor.school_id, child_id, await _limit(session, actor.school_id, child_id), now)
+
+
+async def left_mb(session: AsyncSession, school_id: str, child_id: str, now: datetime) -> int | None:
+    """What is left of this month's limit, for the child's own page of a lesson; None without a limit (policy: RL11)."""
+    limit = await _limit(session, school_id, child_id)
+    if limit is None:
+        return None
+    return max(0, limit - (await _use(session, school_id, child_id, limit, now)).used_mb)
+
+
+async def _limit(session: AsyncSession, school_id: str, child_id: str) -> int | None:
+    return (await session.exec(select(DataLimit.limit_mb).where(
+        DataLimit.school_id == school_id, DataLimit.child_id == child_id).order_by(
         col(DataLimit.set_at).desc(), col(DataLimit.id).desc()).limit(1))).first()
+
+
+async def _use(session: AsyncSession, school_id: str, child_id: str, limit: int | None, now: datetime) -> Use:
+    zone = (await people.school(session, school_id)).zone
+    first = rules.month_of(now, zone)
+    rows = await _lessons(session, school_id, child_id, since=planning.moment(first, datetime.min.time(), zone), now=now)
+    records = await attendance.of_child(session, school_id, child_id, rows)
     return Use(f"{first:%Y-%m}", rules.used_mb(_time(record) for record in records), limit)
 
 

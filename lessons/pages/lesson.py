@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons import proposals, queries, rules
+from lessons.family import queries as family
 from lessons.guests import rules as guests
 from lessons.live import reading
 from lessons.pages.day import DAY
@@ -50,6 +51,9 @@ async def room(session: AsyncSession, actor: Actor, view: LessonView) -> dict[st
     school, roster, card = await people.school(session, actor.school_id), view.roster, view.card
     me = reading.plan_of(roster, "").people[actor.person_id]
     all_mb, sound_mb = rules.expected_use(card.ends_at - card.starts_at)
+    left_mb = None
+    if not view.is_staff:
+        left_mb = await family.left_mb(session, actor.school_id, actor.person_id, session.info["clock"].now())
     may_blur = view.is_staff or roster.profile.blur_may_be_off
     address = f"/lessons/{card.id}"
     attendance = f"/lessons/{roster.main.lesson_id if roster.main else card.id}/attendance"
@@ -71,7 +75,7 @@ async def room(session: AsyncSession, actor: Actor, view: LessonView) -> dict[st
         "pupils": {
             "count": len(roster.expected), "names": [pupil.name for pupil in roster.expected] if knows_the_class else [],
         },
-        "usage": {"all_mb": all_mb, "sound_mb": sound_mb, "left_mb": None},
+        "usage": {"all_mb": all_mb, "sound_mb": sound_mb, "left_mb": left_mb},
         "contact": {"office": school.office, "dsl": await proposals.dsl_name(session, actor.school_id)},
         "urls": {
             "door": f"{address}/door", "socket": f"{address}/socket", "worried": "/worried",

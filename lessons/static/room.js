@@ -4,6 +4,7 @@
  * WebRTC here (that is protocol.js), and no picture or sound stays on the page unless the room is open.
  */
 
+import { Allowance } from "./allowance.js";
 import { Alone } from "./alone.js";
 import { Breakouts } from "./breakouts.js";
 import { Chat } from "./chat.js";
@@ -68,6 +69,7 @@ const sending = new Sending({
   media, send, staff, may, answerAgain: (answers) => room?.answerAgain(answers), drawn: () => { draw(); stage.draw(); },
   room: () => ({ open: state?.room === "open", mine: mine() }),
 });
+const allowance = new Allowance(main.dataset.leftMb, allowanceUsed);
 const panel = new Panel(panelChanged);
 const stage = new Stage({ staff, mayModerate: may.has("moderate"), panelOpen: () => panel.isOpen(), ownPicture: () => media.picture });
 const people = new People({ send, staff, mayModerate: may.has("moderate") });
@@ -91,6 +93,7 @@ document.addEventListener("click", (event) => {
 });
 addEventListener("online", () => room?.tryNow());
 setInterval(() => view === "open" && stage.showSpeaking(room?.speaking() ?? new Set()), SPEAKING_EVERY);
+setInterval(() => allowance.count(room?.bytesUsed ?? 0), SPEAKING_EVERY);
 setInterval(tellJoins, JOINS_EVERY);
 offerListening();
 setView("door");
@@ -101,7 +104,7 @@ setView("door");
 async function enter(given) {
   const answers = { ...given, device: deviceKey() };
   sending.came(answers);
-  setSoundOnly(given.media === "sound-only");
+  setSoundOnly(given.media === "sound-only" || allowance.isUsed);
   door?.setBusy(true, "Going in");
   door?.close();
   if (!staff) media.closeCamera();
@@ -282,6 +285,14 @@ function setSoundOnly(on) {
   for (const button of all('[data-do="sound-only"]')) mark(button, "aria-pressed", String(on));
 }
 
+/** @param {string} words */
+function allowanceUsed(words) {
+  setSoundOnly(true);
+  send({ type: "sound_only", on: true });
+  sending.noPictures();
+  notice(words);
+}
+
 /** @param {{minutes: number}} left */
 function timeLeft({ minutes }) {
   const words = minutes > 0 ? `${count(minutes, "minute")} left` : "The lesson's time is over";
@@ -336,8 +347,8 @@ function over(reason, detail = "") {
 /** @type {Record<string, (control?: HTMLElement) => unknown>} */
 const PRESSES = {
   microphone: () => sending.toggleMicrophone(),
-  camera: () => sending.toggleCamera(),
-  share: () => sending.toggleScreen(),
+  camera: () => (allowance.isUsed ? notice(allowance.words) : sending.toggleCamera()),
+  share: () => (allowance.isUsed ? notice(allowance.words) : sending.toggleScreen()),
   blur: () => sending.toggleBlur(),
   hand: () => send({ type: "hand", up: mine()?.hand === null }),
   chat: () => panel.toggle("chat"),
@@ -355,7 +366,7 @@ const PRESSES = {
   extend: () => send({ type: "extend", minutes: 5 }),
   "mute-all": () => send({ type: "mute", person: null }),
   "chat-switch": () => send({ type: "set_chat", on: !state?.chat }),
-  "sound-only": () => { setSoundOnly(!soundOnly); send({ type: "sound_only", on: soundOnly }); },
+  "sound-only": () => { setSoundOnly(!soundOnly || allowance.isUsed); send({ type: "sound_only", on: soundOnly }); },
   "speak-joins": (control) => { sayJoins = !sayJoins; if (control) mark(control, "aria-pressed", String(sayJoins)); },
   keys: (control) => { keyboard.on = !keyboard.on; if (control) mark(control, "aria-pressed", String(keyboard.on)); },
   breakouts: () => breakouts?.open(),

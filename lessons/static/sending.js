@@ -194,6 +194,12 @@ export class Sending {
     this.#changed();
   }
 
+  /** Camera and screen off, for what they cost. */
+  noPictures() {
+    this.#off("screen");
+    this.#cameraOff();
+  }
+
   #changed() {
     this.tell();
     this.#drawn();

@@ -324,6 +324,28 @@ async def test_sound_only_is_asked_of_the_server(pupil: ScriptedRoom) -> None:
     await expect(pupil.page.locator("[data-fact=sound-only]")).to_be_visible()
 
 
+async def test_at_the_end_of_the_months_data_there_is_sound_alone(browser: Browser) -> None:
+    usage = {"all_mb": 150, "sound_mb": 20, "left_mb": 0.001}
+    async with lesson_page(browser, "pupil", usage=usage) as pupil:
+        await pupil.enter("open", CLASS)
+        await pupil.show_streams([camera(1), {"person": "t", "source": "camera", "colour": "#533", "words": "Mr Hall"}])
+        assert (await pupil.wait_for("sound_only"))["on"] is True
+        await expect(pupil.page.get_by_text("Your month's data is used. Sound only from here.")).to_be_visible()
+        await press(pupil, "Camera")
+        assert not await pupil.page.evaluate("[...document.querySelectorAll('.x-tile--own video')].some(video => video.srcObject)")
+
+
+async def test_who_has_no_data_left_comes_in_with_sound_alone(browser: Browser) -> None:
+    async with lesson_page(browser, "pupil", usage={"all_mb": 150, "sound_mb": 20, "left_mb": 0}) as pupil:
+        await expect(pupil.page.get_by_text("Your month's data is used. Sound only from here.")).to_be_visible()
+        await expect(pupil.page.get_by_label("Pictures and sound")).to_have_count(0)
+        await pupil.enter("open", CLASS)
+        assert (await pupil.wait_for("sound_only"))["on"] is True
+        await press(pupil, "More")
+        await press(pupil, "Sound only")
+        assert (await pupil.wait_for("sound_only"))["on"] is True
+
+
 # -- chat ---------------------------------------------------------------------------------------------------------------
 
 
