@@ -332,7 +332,8 @@ async def test_at_the_end_of_the_months_data_there_is_sound_alone(browser: Brows
         assert (await pupil.wait_for("sound_only"))["on"] is True
         await expect(pupil.page.get_by_text("Your month's data is used. Sound only from here.")).to_be_visible()
         await press(pupil, "Camera")
-        assert not await pupil.page.evaluate("[...document.querySelectorAll('.x-tile--own video')].some(video => video.srcObject)")
+        own = "[...document.querySelectorAll('.x-tile--own video')].some(video => video.srcObject)"
+        assert not await pupil.page.evaluate(own)
 
 
 async def test_who_has_no_data_left_comes_in_with_sound_alone(browser: Browser) -> None:

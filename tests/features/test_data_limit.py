@@ -26,15 +26,17 @@ async def was_in_a_lesson(school: Running, minutes: int) -> None:
         session.add(Lesson(id="before", school_id=now.school_id, group_id=now.group_id, title="Before", starts_at=start,
                            ends_at=start + timedelta(minutes=minutes), planned_by=now.planned_by, planned_at=start))
         await session.flush()
-        session.add_all(JournalEntry(school_id=now.school_id, lesson_id="before", seq=seq, at=start + timedelta(minutes=after),
-                                     kind=kind, person_id=person)
-                        for seq, (after, kind, person) in enumerate((
-                            (0, "joined", pupil), (0, "joined", now.planned_by), (minutes, "left", pupil), (minutes, "ended", ""))))
+        written = ((0, "joined", pupil), (0, "joined", now.planned_by), (minutes, "left", pupil), (minutes, "ended", ""))
+        session.add_all(
+            JournalEntry(school_id=now.school_id, lesson_id="before", seq=seq, at=start + timedelta(minutes=after), kind=kind,
+                         person_id=person)
+            for seq, (after, kind, person) in enumerate(written))
 
 
 @pytest.mark.parametrize(("limits", "minutes", "said"), [
     ((), 0, None), ((500, None), 0, None), ((500,), 0, "You have 500 MB left this month."),
-    ((500,), 60, f"You have {500 - used_mb([timedelta(hours=1)])} MB left this month."), ((500,), 300, "Your month's data is used. Sound only from here."),
+    ((500,), 60, f"You have {500 - used_mb([timedelta(hours=1)])} MB left this month."),
+    ((500,), 300, "Your month's data is used. Sound only from here."),
 ])
 async def test_the_page_says_what_is_left_and_starts_with_sound_where_that_is_nothing(
     school: Running, limits: tuple[int | None, ...], minutes: int, said: str | None,
