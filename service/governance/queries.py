@@ -42,6 +42,11 @@ TOGETHER = 50
 """Children whose answers are worked out at once; then whoever waits has the processor."""
 
 
+PAUSES = {key: words for key, words in REASONS.items() if key not in ("starting", "outside-window")} | {
+    "lone-adult": "an adult would have been alone with one pupil"}
+"""The end of its time and its beginning are no pause of a lesson."""
+
+
 @dataclass(frozen=True)
 class Span:
     """Whose report it is, and of which instants."""
@@ -99,7 +104,7 @@ async def _lessons(session: AsyncSession, span: Span) -> Table:
         Line("Minutes of all lessons", round(minutes), of_people=False),
         Line("Recordings that are complete", outcomes["complete"], of_people=False),
         Line("Recordings with a part missing", outcomes["incomplete"], of_people=False),
-    ))
+    ), is_drawn=False)
 
 
 async def _pauses(session: AsyncSession, span: Span) -> Table:
@@ -110,8 +115,7 @@ async def _pauses(session: AsyncSession, span: Span) -> Table:
         .order_by(JournalEntry.lesson_id, col(JournalEntry.seq)))).all()
     why = Counter(_reasons(rows))
     return Table(
-        "Pauses by reason", tuple(Line(words.capitalize(), why[key], of_people=False) for key, words in REASONS.items()
-                                  if key not in ("starting", "outside-window")),
+        "Pauses by reason", tuple(Line(words.capitalize(), why[key], of_people=False) for key, words in PAUSES.items()),
         note="While a lesson is paused nobody sees or hears anybody.")
 
 
@@ -197,7 +201,7 @@ async def _endings(session: AsyncSession, span: Span) -> Table:
         Line("Recordings destroyed", len(rows), of_people=False), Line("Destroyed late", late, of_people=False),
         Line("Late now", await endings.late(session, span.school_id, span.now, span.zone), of_people=False),
         Line("Changes of the school’s rules", changed, of_people=False),
-    ))
+    ), is_drawn=False)
 
 
 async def _permissions(session: AsyncSession, school_id: str) -> dict[Purpose, str]:

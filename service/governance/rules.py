@@ -81,11 +81,12 @@ class Table:
     lines: tuple[Line, ...]
     more: str = ""
     note: str = ""
+    is_drawn: bool = True
 
     def share(self, line: Line) -> int:
         """How long its bar is, in hundredths of the longest; none where the number is not said."""
         longest = max((each.number for each in self.lines if each.is_said), default=0)
-        return round(100 * line.number / longest) if longest and line.is_said else 0
+        return round(100 * line.number / longest) if self.is_drawn and longest and line.is_said else 0
 
 
 def in_a_hundred(some: int, of: int) -> str:
