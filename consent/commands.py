@@ -117,11 +117,13 @@ async def record_response(
     may not decide for this child.
     """
     child = await queries.child(session, actor.school_id, child_id)
+    await family.not_of_the_family(session, actor, child.id)
     rules.check_day(signed_on, now.date())
     if not answers:
         raise Invalid("There is a problem", fields={"answers": "Choose yes or no for at least one question"})
-    await _check_listener(session, actor, route, second_listener, respondent_id)
-    responsible = (await queries.responsibility(session, actor.school_id, [child.id]))[child.id].get(respondent_id, "no")
+    words = (await queries.responsibility(session, actor.school_id, [child.id]))[child.id]
+    await _check_listener(session, actor, route, second_listener, {respondent_id, *words})
+    responsible = words.get(respondent_id, "no")
     for said_yes in answers.values():
         rules.check_respondent(responsible, says_yes=said_yes)
     earlier = await _earlier(session, actor.school_id, child.id, respondent_id)
@@ -144,12 +146,12 @@ async def record_response(
     return [line.id for line in lines]
 
 
-async def _check_listener(session: AsyncSession, actor: Actor, route: Route, listener: str, respondent_id: str) -> None:
-    """Two members of staff hear a call: nobody alone can say what a parent said."""
+async def _check_listener(session: AsyncSession, actor: Actor, route: Route, listener: str, family_ids: set[str]) -> None:
+    """Two members of staff hear a call, neither of the family: nobody alone can say what a parent said."""
     if route is not Route.TELEPHONE:
         return
     found = (await people.people(session, actor.school_id, [listener], here_on=session.info["clock"].now().date())).get(listener)
-    if found is None or not found.roles & STAFF or listener in (actor.person_id, respondent_id):
+    if found is None or not found.roles & STAFF or listener in {actor.person_id, *family_ids}:
         raise Invalid("There is a problem", fields={"second_listener": "Choose the colleague who heard the call too"})
 
 
@@ -173,6 +175,7 @@ async def correctable(session: AsyncSession, actor: Actor, response_id: str) -> 
     row = await session.get(ConsentResponse, response_id)
     if row is None or row.school_id != actor.school_id or row.answer == rules.Answer.ENTERED_IN_ERROR:
         raise NotFound()
+    await family.not_of_the_family(session, actor, row.child_id)
     return row
 
 
@@ -200,6 +203,7 @@ async def receive_objection(
 ) -> str:
     """Keep an objection to being recorded until a named person decides it."""
     child = await queries.child(session, actor.school_id, child_id)
+    await family.not_of_the_family(session, actor, child.id)
     if objector_id not in {r.id for r in await queries.respondents(session, actor.school_id, child.id)}:
         raise rules.MayNotAnswer()
     row = RecordingObjection(school_id=actor.school_id, child_id=child.id, objector_id=objector_id, words=words.strip()[:1000],
@@ -218,6 +222,7 @@ async def decide_objection(
     row = await session.get(RecordingObjection, objection_id)
     if row is None or row.school_id != actor.school_id:
         raise NotFound()
+    await family.not_of_the_family(session, actor, row.child_id)
     if row.decided_at is not None:
         raise Conflict("This objection has been decided.")
     if not reason.strip():

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from consent import commands, queries, rules
+from consent import commands, family, queries, rules
 from consent.documents import queries as documents
 from consent.resolutions import RESOLVERS
 from consent.rules import Purpose, Route
@@ -110,6 +110,7 @@ async def _child_page(
     errors: dict[str, str] | None = None, saved: str = "",
 ) -> Response:
     who = await queries.child(session, actor.school_id, child_id)
+    await family.not_of_the_family(session, actor, who.id)
     profile = await people.profile(session, actor.school_id)
     return await render(
         request, "consent/child.html", 422 if errors else 200, title=f"Permissions for {who.full_name}", child=who, given=given,

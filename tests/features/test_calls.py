@@ -215,6 +215,56 @@ async def test_a_parent_whose_telephone_a_barred_adult_answers_is_not_called(hom
     assert (await home.ask()).status_code == 422
 
 
+async def test_staff_who_are_of_the_family_neither_call_it_nor_read_of_its_calls_nor_its_number(home: Family) -> None:
+    """A barred father who works in the office, or a mother who teaches: a colleague does it (policy: CM1, CM2)."""
+    call_id, _page = await placed(home)
+    desk(home).hang_up(home.live(call_id))
+    await over(home, call_id)
+    await (await home.as_("teacher")).post(f"/calls/{call_id}/record", data={"outcome": "spoke", "agreed": "She moved house"})
+    office, reads = await home.as_("office"), {
+        "/calls/register": call_id, "/calls/register.csv": "She moved house", f"/calls/{call_id}": "She moved house"}
+    for path, mark in reads.items():
+        assert mark in (await office.get(path)).text, f"negative control: a colleague reads {path}"
+    assert (await office.get(f"/calls/new?child={home.child}")).status_code == 200
+    assert (await office.get(f"/people/{home.mum}/contact")).status_code == 200
+
+    await home.becomes_family("office")
+    assert (await home.ask("office")).status_code == 403
+    assert "You are of this child’s family. A colleague has to do this." in (
+        await office.get(f"/calls/new?child={home.child}")).text
+    for path, mark in reads.items():
+        assert mark not in (await office.get(path)).text, path
+    contact = f"/people/{home.mum}/contact"
+    assert (await office.get(contact)).status_code == 403
+    assert (await office.post(contact, data={"reason": "The family asked us"})).status_code == 403
+    assert (await home.audited()).count("CallRefused") == 1
+    assert "ContactShown" not in await home.audited()
+    told = await office.post("/calls/emergency", data={
+        "child": home.child, "day": "24/11/2026", "at": "09:50", "words": "I rang 999 for her from my own phone"})
+    assert told.status_code == 303, "what was done in an emergency is still taken"
+
+
+async def test_nor_about_the_half_sister_of_their_child(home: Family) -> None:
+    """He is no adult of this child; its mother is an adult of his."""
+    theirs = await home.becomes_family("office", child=await home.another_child())
+    async with home.school.database.writing() as session:
+        school_id = (await session.get_one(Person, home.mum)).school_id
+        session.add(Guardianship(school_id=school_id, guardian_id=home.mum, child_id=theirs, relationship="mother"))
+    assert "Do not call. Ask the DSL." in (await (await home.as_("office")).get(f"/calls/new?child={home.child}")).text
+    refused = await home.ask("office")
+    assert (refused.status_code, "A colleague has to do this" in refused.text) == (422, True)
+    assert (await (await home.as_("office")).get(f"/people/{home.mum}/contact")).status_code == 403
+    assert (await home.ask("office", adult=home.dad)).status_code == 303, "negative control: the other adult is none of his"
+
+
+async def test_whoever_turns_out_to_be_of_the_family_is_in_no_call_with_it_any_more(home: Family) -> None:
+    call_id, page = await connected(home)
+    await home.becomes_family("teacher")
+    await home.way.hung_up.wait()
+    assert (await over(home, call_id)).ended_why == "rule"
+    assert page.words == "You are of this child’s family. A colleague has to do this."
+
+
 @pytest.mark.parametrize("whom", ["child", "stranger", "self"])
 async def test_only_an_adult_of_this_child_is_called_and_a_child_never(home: Family, whom: str) -> None:
     stranger = next(one["id"] for one in home.school.made["people"] if one["role"] == "parent" and one["id"] not in (

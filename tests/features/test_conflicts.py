@@ -97,7 +97,43 @@ async def test_a_parent_who_is_staff_closes_nothing_of_their_own_child(school: R
         session.add(Guardianship(school_id=dsl.school_id, guardian_id=dsl.person_id, child_id=child, relationship="uncle"))
     async with await school.signed_in("dsl") as client:
         refused = await client.post(closing(child), data={"purpose": "camera", "reason": "Mine"})
+        assert (await client.get(closing(child))).status_code == 403, "nor do they read who said what"
     assert refused.status_code == 403
+
+
+async def test_staff_of_the_family_read_and_type_in_nothing_about_its_permissions(school: Running) -> None:
+    """A barred father in the office reads no answer of hers, says none for her, and strikes none out (policy: CO2)."""
+    child, mother, _ = await family(school)
+    me, page = await office(school), f"/permissions/children/{child}"
+    form = {"respondent": mother, "day": "24", "month": "11", "year": "2026", "route": "paper", "camera": "no"}
+    async with await school.signed_in("office") as client:
+        assert (await client.post(page, data=form)).status_code == 303, "negative control: a colleague"
+        (line,) = await rows(school, route="paper", child_id=child, recorded_by=me.person_id)
+        assert (await client.get(page)).status_code == 200
+        async with school.database.writing() as session:
+            session.add(Guardianship(school_id=me.school_id, guardian_id=me.person_id, child_id=child, relationship="father",
+                                     court_order="yes", do_not_contact=True))
+        refused = await client.get(page)
+        assert (refused.status_code, "A colleague has to do this" in refused.text) == (403, True)
+        assert (await client.post(page, data=form | {"camera": "yes"})).status_code == 403
+        assert (await client.post(f"{page}/objections", data={"objector": mother, "words": "No"})).status_code == 403
+        mistake = f"/permissions/responses/{line.id}/mistake"
+        assert (await client.get(mistake)).status_code == 403
+        assert (await client.post(mistake, data={"note": "Not hers"})).status_code == 403
+    assert len(await rows(school, child_id=child, recorded_by=me.person_id)) == 1
+
+
+async def test_no_second_listener_is_of_the_family(school: Running) -> None:
+    child, mother, _ = await family(school)
+    teacher = await office(school, "teacher")
+    form = {"respondent": mother, "day": "24", "month": "11", "year": "2026", "route": "telephone", "camera": "no",
+            "second_listener": teacher.person_id}
+    async with await school.signed_in("office") as client:
+        assert (await client.post(f"/permissions/children/{child}", data=form)).status_code == 303, "negative control"
+        async with school.database.writing() as session:
+            session.add(Guardianship(school_id=teacher.school_id, guardian_id=teacher.person_id, child_id=child,
+                                     relationship="father", court_order="yes"))
+        assert (await client.post(f"/permissions/children/{child}", data=form)).status_code == 422
 
 
 async def test_the_office_that_types_answers_in_does_not_close_what_differs(school: Running) -> None:
