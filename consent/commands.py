@@ -171,9 +171,11 @@ def _event_of(line: ConsentResponse) -> ConsentRecorded | ConsentWithdrawn:
 
 
 async def correctable(session: AsyncSession, actor: Actor, response_id: str) -> ConsentResponse:
-    """A line of the actor's school that could be struck out. Raises NotFound."""
+    """A line that the office of this school wrote, and could strike out: what somebody answered themself only they change, by
+    answering again. Raises NotFound."""
     row = await session.get(ConsentResponse, response_id)
-    if row is None or row.school_id != actor.school_id or row.answer == rules.Answer.ENTERED_IN_ERROR:
+    if (row is None or row.school_id != actor.school_id or row.answer == rules.Answer.ENTERED_IN_ERROR
+            or row.route not in rules.OFFICE_ROUTES):
         raise NotFound()
     await family.not_of_the_family(session, actor, row.child_id)
     return row
@@ -194,7 +196,7 @@ async def correct(session: AsyncSession, actor: Actor, *, response_id: str, note
         reason=note.strip()[:500], corrects_id=row.id, recorded_by=actor.person_id, recorded_at=now,
     )
     session.add(line)
-    await publish(session, ConsentCorrected(row.child_id, line.id, row.id, row.purpose), actor)
+    await publish(session, ConsentCorrected(row.child_id, line.id, row.id, row.purpose, row.respondent_id, row.route), actor)
     return row.child_id
 
 

@@ -186,3 +186,30 @@ async def test_a_court_order_against_a_parent_leaves_their_no_and_takes_their_ye
         words = await responsibility(session, (await office(school)).school_id, [child])
     assert words[child][mother] == "unknown"
     assert await may(school, child) == frozenset()
+
+
+async def test_what_a_parent_answered_themself_is_struck_out_by_nobody_and_of_what_the_office_wrote_they_are_told(
+        school: Running) -> None:
+    """The way for clerks' mistakes is no way round a No (policy: CO2)."""
+    child, mother, father = await family(school)
+    await answer(school, father, child, False)
+    (own,) = await rows(school, route="app", respondent_id=father, purpose="camera", answer="refused")
+    form = {"respondent": mother, "day": "24", "month": "11", "year": "2026", "route": "paper", "camera": "no"}
+    async with await school.signed_in("office") as client:
+        page = f"/permissions/children/{child}"
+        assert (await client.get(f"/permissions/responses/{own.id}/mistake")).status_code == 404
+        assert (await client.post(f"/permissions/responses/{own.id}/mistake", data={"note": "Not his"})).status_code == 404
+        assert own.id not in (await client.get(page)).text
+        school.clock.advance(60)
+        await client.post(page, data=form)
+        (written,) = await rows(school, route="paper", child_id=child, recorded_by=school.person("office"))
+        assert written.id in (await client.get(page)).text
+        school.clock.advance(60)
+        async with school.database.writing() as session:
+            for one in (await session.exec(select(Mail).where(Mail.person_id == mother))).all():
+                one.sent_at = school.clock.now()
+        done = await client.post(f"/permissions/responses/{written.id}/mistake", data={"note": "Another child's form"})
+        assert done.status_code == 303, "negative control: what the office wrote"
+    async with school.database.reading() as session:
+        mails = (await session.exec(select(Mail).where(col(Mail.person_id) == mother, col(Mail.sent_at).is_(None)))).all()
+    assert [mail.text for mail in mails] == ["N5"]
