@@ -68,7 +68,7 @@ async def absent(session: AsyncSession, actor: Actor, lesson_id: str) -> tuple[L
     record = await attendance.lesson_record(session, actor, lesson_id)
     away = [line for line in record.pupils if was_away(line, record)] if record.has_begun else []
     ids = [line.person.id for line in away]
-    reached = await calls.last_reached(session, actor.school_id, ids)
+    reached = await calls.last_reached(session, actor.school_id, ids, actor)
     known = await _known(session, [lesson_id])
     told = dict((await session.exec(select(LeadershipTold.child_id, func.max(LeadershipTold.told_at)).where(
         col(LeadershipTold.child_id).in_(ids)).group_by(col(LeadershipTold.child_id)))).all())

@@ -302,8 +302,14 @@ async def in_progress(session: AsyncSession, actor: Actor) -> list[CallView]:
 
 
 async def about(session: AsyncSession, actor: Actor, child_id: str, limit: int = 20) -> list[CallView]:
-    """The calls about a child."""
-    return await register(session, actor, Call.child_id == child_id, limit=limit)
+    """The calls about a child, as the actor may know of them."""
+    return await register(session, actor, Call.child_id == child_id, *_not_of_the_team(actor), limit=limit)
+
+
+def _not_of_the_team(actor: Actor) -> list[Any]:
+    """Whoever does not read the register reads of no call of the safeguarding team: that there was one tells that there is a
+    concern, and it may be about them (policy: CM1)."""
+    return [] if actor.is_any(rules.ANYBODYS) else [or_(Call.caller_id == actor.person_id, col(Call.by_team).is_(False))]
 
 
 async def of_family(session: AsyncSession, actor: Actor, child_ids: Iterable[str], after: tuple[datetime, str] | None = None,
@@ -317,11 +323,13 @@ async def of_family(session: AsyncSession, actor: Actor, child_ids: Iterable[str
                          if after else []), limit=limit)
 
 
-async def last_reached(session: AsyncSession, school_id: str, child_ids: Iterable[str]) -> dict[str, datetime]:
-    """When each child's family was last spoken to: whoever was connected to nobody spoke to nobody, whatever they recorded."""
+async def last_reached(session: AsyncSession, school_id: str, child_ids: Iterable[str],
+                       reader: Actor | None = None) -> dict[str, datetime]:
+    """When each child's family was last spoken to: whoever was connected to nobody spoke to nobody, whatever they recorded.
+    `reader`: who is shown it; none, where it decides."""
     rows = await session.exec(select(Call.child_id, func.max(Call.placed_at)).where(
         Call.school_id == school_id, col(Call.child_id).in_(list(child_ids)), Call.outcome == "spoke",
-        col(Call.connected_at).is_not(None),
+        col(Call.connected_at).is_not(None), *(_not_of_the_team(reader) if reader else ()),
     ).group_by(col(Call.child_id)))
     return {child: at for child, at in rows.all() if at is not None}
 

@@ -786,6 +786,29 @@ async def test_what_was_said_as_dsl_stays_with_the_team_when_the_dsl_teaches_fro
     assert "Mr Hall" in (await dad.get("/family")).text.partition("Calls from school")[2], "what a teacher said stays told"
 
 
+async def test_a_teacher_does_not_read_that_the_safeguarding_team_rang(home: Family) -> None:
+    """It says that there is a concern, and the concern may be about the teacher (policy: CM1)."""
+    call_id, _page = await connected(home, "dsl")
+    desk(home).hang_up(home.live(call_id))
+    await over(home, call_id)
+    said = {"outcome": "spoke", "agreed": "Something", "next_step": "", "next_on": ""}
+    assert (await (await home.as_("dsl")).post(f"/calls/{call_id}/record", data=said)).status_code == 303
+    pages = (f"/attendance/{home.child}", f"/calls/new?child={home.child}")
+    for role, reads in (("teacher", False), ("headteacher", True), ("dsl", True)):
+        for path in pages:
+            assert ("Okafor called" in (await (await home.as_(role)).get(path)).text) is reads, (role, path)
+    form = (await (await home.as_("teacher")).get(pages[1])).text
+    assert "Nobody at school has spoken to this family here yet." in form
+    home.way.orders.clear()
+    home.school.clock.advance(60)
+    call_id, _page = await placed(home)
+    desk(home).hang_up(home.live(call_id))
+    await over(home, call_id)
+    for path in pages:
+        shown = (await (await home.as_("teacher")).get(path)).text
+        assert "Hall called" in shown, f"negative control: a teacher's call, {path}"
+
+
 async def test_a_childs_page_lists_the_contacts_with_the_family(home: Family) -> None:
     call_id, _page = await placed(home)
     desk(home).hang_up(home.live(call_id))

@@ -52,7 +52,7 @@ async def _new(request: Request, actor: Actor, session: AsyncSession, child_id: 
     state = request.app.state
     child = await queries.child_to_call_about(session, actor, child_id, state.has_lessons_with)
     school = await people.school(session, actor.school_id)
-    reached = (await queries.last_reached(session, actor.school_id, [child.id])).get(child.id)
+    reached = (await queries.last_reached(session, actor.school_id, [child.id], actor)).get(child.id)
     errors = (refusal.fields or {"": refusal.message}) if refusal else {}
     own = await registers.own_family(session, actor.school_id, actor.person_id)
     grant, ways = await queries.standing_grant(session, actor.school_id, actor.person_id), offered(state.way)
