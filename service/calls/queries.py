@@ -96,7 +96,9 @@ async def facts(session: AsyncSession, pepper: Pepper, wanted: Wanted, has_lesso
     if wanted.by_telephone:
         own = await numbers.known(session, pepper, wanted.school_id, [wanted.caller_id], OWN)
         grant = await standing_grant(session, wanted.school_id, wanted.caller_id)
-        placed = replace(placed, grant=grant, own_number=own[wanted.caller_id].fit if wanted.caller_id in own else None)
+        theirs = await numbers.hashes(session, wanted.school_id, [one.adult_id for one in adults], FAMILY)
+        is_own = wanted.caller_id in own and own[wanted.caller_id].hash not in theirs.values()  # not one that he would answer
+        placed = replace(placed, grant=grant, own_number=own[wanted.caller_id].fit if is_own else None)
     if is_placed:
         return placed
     about, family = await _placed_before(session, wanted, [one.adult_id for one in adults], local)

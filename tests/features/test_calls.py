@@ -18,7 +18,7 @@ from service.calls.way import By, End, Kind, NoWay
 from service.foundation.errors import Conflict
 from service.people import queries
 from service.people.tables import Guardianship, Person, PersonRole, Telephone
-from tests.home_calls import MUM, OWN, Family, family, until
+from tests.home_calls import DAD, MUM, OWN, Family, family, until
 from tests.proofs import confirmed_post, with_session
 from tests.school import Running
 
@@ -592,6 +592,36 @@ async def test_a_leader_approves_the_telephone_that_was_asked_for_and_no_other(h
     answer = await (await home.as_("headteacher")).post(page, data={"answer": "approve", "reason": "Until the laptop comes"})
     assert answer.status_code == 422
     assert "You need approval" in (await home.ask(by="telephone")).text
+
+
+@pytest.mark.parametrize("is_barred", [True, False])
+async def test_no_call_is_put_through_to_another_adult_of_the_child_as_if_it_were_ones_own_phone(
+        home: Family, monkeypatch: pytest.MonkeyPatch, is_barred: bool) -> None:
+    """A friend of his enters his number: his phone would ring, and he would hear her (policy: CM1, CM3)."""
+    monkeypatch.setitem(globals(), "OWN", DAD)
+    page = await granted(home)  # it is taken like any other: a refusal here would tell whose number it is
+    await approved(home, page)
+    await home.link(home.dad, do_not_contact=is_barred)
+    refused = await home.ask(by="telephone")
+    assert (refused.status_code, "Enter the number of your own phone first." in refused.text) == (422, True)
+    assert home.way.orders == {}
+
+
+async def test_nor_stays_so_when_it_becomes_the_number_of_one(home: Family) -> None:
+    from service.calls import numbers
+
+    page = await granted(home)
+    await approved(home, page)
+    call_id = await home.asked(by="telephone")
+    await until(lambda: call_id in home.way.orders)
+    await home.way.say(call_id, Kind.ANSWERED)
+    await until(lambda: call_id in home.way.heard)
+    async with home.school.database.writing() as session:
+        school_id = (await session.get_one(Person, home.dad)).school_id
+        await numbers.keep(session, home.school.app.state.pepper, school_id, home.dad, numbers.FAMILY, OWN,
+                           home.school.clock.now())
+    await home.way.hung_up.wait()
+    assert (await over(home, call_id)).ended_why == "rule"
 
 
 async def test_only_what_the_schools_way_can_carry_is_offered(home: Family) -> None:
