@@ -21,6 +21,7 @@ from consent.events import (
 )
 from consent.rules import Purpose, Route
 from consent.tables import ConsentResponse, RecordingObjection
+from service.foundation import mail
 from service.foundation.bus import publish
 from service.foundation.db import new_id
 from service.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
@@ -208,10 +209,16 @@ async def receive_objection(
     await family.not_of_the_family(session, actor, child.id)
     if objector_id not in {r.id for r in await queries.respondents(session, actor.school_id, child.id)}:
         raise rules.MayNotAnswer()
+    if not words.strip():
+        raise Invalid("There is a problem", fields={"words": "Write down why they object, in their words"})
     row = RecordingObjection(school_id=actor.school_id, child_id=child.id, objector_id=objector_id, words=words.strip()[:1000],
                              received_at=now, recorded_by=actor.person_id)
     session.add(row)
+    await session.flush()
     await publish(session, ObjectionReceived(child.id, row.id), actor)
+    deciders = {one.id for one in await people.holders(session, actor.school_id, MAY_DECIDE_OBJECTIONS)}
+    await mail.queue(session, school_id=actor.school_id, people=deciders - await queries.adults(session, child.id), text="S2",
+                     about=row.id, now=now, zone=(await people.school(session, actor.school_id)).zone)
     return row.id
 
 
@@ -230,5 +237,6 @@ async def decide_objection(
     if not reason.strip():
         raise Invalid("There is a problem", fields={"reason": "Give a reason"})
     row.upheld, row.reason, row.decided_by, row.decided_at = upheld, reason.strip()[:1000], actor.person_id, now
+    await mail.call_off(session, about=row.id, now=now)
     await publish(session, ObjectionDecided(row.child_id, row.id, upheld), actor)
     return row.child_id

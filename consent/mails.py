@@ -11,7 +11,8 @@ from service.people import queries as people
 
 async def tell_respondent(session: AsyncSession, event: ConsentRecorded | ConsentWithdrawn | ConsentCorrected,
                           actor: Actor) -> None:
-    """N5: an answer was written down in somebody's name by the office, or struck out. They alone are told, and only where that is safe.
+    """N5: an answer was written down in somebody's name by the office, or struck out. They alone are told, and only where that
+    is safe.
 
     One form is one mail, however many questions it answers.
     """
