@@ -116,6 +116,26 @@ async def _same_worry(session: AsyncSession, actor: Actor, lesson_id: str, now: 
     return None if is_old else row
 
 
+async def add_to_own(session: AsyncSession, actor: Actor, *, kind: Kind, about: str, present: Collection[str], words: str,
+                     do_not_ring: bool, now: datetime) -> str:
+    """Add the words to an alert of this kind that the same person raised, nobody has dealt with, and exactly the same people
+    learn of: one account does not fill an inbox. Returns its id; empty where there is none, and it is raised anew."""
+    holders = await _holders(session, actor.school_id)
+    kept_from = set(present) | rules.barred_by(about, holders)
+    rows = (await session.exec(select(Alert).where(
+        Alert.school_id == actor.school_id, Alert.kind == kind, Alert.raised_by == actor.person_id,
+        col(Alert.closed_at).is_(None),
+    ).order_by(col(Alert.raised_at).desc()))).all()
+    for row in rows:
+        is_old = row.taken_at is not None and now - row.taken_at >= TAKEN_A_WHILE_AGO
+        same = await queries.barred(session, row.id) == kept_from and rules.route(about, holders, kept_from) == row.routed_to
+        if same and not is_old:
+            row.times += 1
+            await add_words(session, actor, alert_id=row.id, about=about, words=words, do_not_ring=do_not_ring, now=now)
+            return row.id
+    return ""
+
+
 async def add_words(
     session: AsyncSession, actor: Actor, *, alert_id: str, about: str = "", words: str = "", do_not_ring: bool = False,
     now: datetime,

@@ -11,7 +11,7 @@ from service.foundation.errors import NotFound
 from service.foundation.events import Actor, Role, system
 from service.foundation.web import COOKIE
 from service.people.queries import actor as actor_of
-from service.safeguarding import commands
+from service.safeguarding import commands, from_families
 from service.safeguarding.tables import Alert
 from tests.school import Running
 
@@ -221,3 +221,64 @@ async def test_a_page_that_asks_by_itself_keeps_nobody_signed_in(school: Running
             school.clock.advance(60)
             last = await client.get("/banners?wait=false")
         assert last.status_code == 200, "somebody who does something stays signed in"
+
+
+# -- what parents send -------------------------------------------------------------------------------------------------
+
+
+async def sent(school: Running, words: str, position: int = 0, **more: str) -> str:
+    given = {"about": "this-app", "child_id": "", "adult": "", "who": "", "reach": "phone"} | more
+    async with school.database.reading() as session:
+        parent = await actor_of(session, school.person("parent", position))
+    assert parent is not None
+    async with school.database.writing() as session:
+        return await from_families.raise_worry(session, parent, words=words, now=school.clock.now(), **given)
+
+
+async def alerts(school: Running) -> list[Alert]:
+    async with school.database.reading() as session:
+        return list((await session.exec(select(Alert).where(Alert.kind == "parent").order_by(Alert.raised_at))).all())
+
+
+async def test_what_one_parent_sends_again_and_again_is_one_alert_with_every_word(school: Running) -> None:
+    """A child's worry is not looked for among the hundreds of one account; nothing is refused and nothing lost (policy: IN4)."""
+    for number in range(5):
+        await sent(school, f"Word {number}")
+    (row,) = await alerts(school)
+    assert row.times == 5
+    async with await school.signed_in("dsl") as client:
+        page = (await client.get(f"/safeguarding/{row.id}")).text
+    assert all(f"Word {number}" in page for number in range(5))
+    await sent(school, "Mine", position=1)
+    assert len(await alerts(school)) == 2, "negative control: another parent's is another"
+
+
+async def test_what_was_closed_or_taken_a_while_ago_is_not_added_to_but_calls_anew(school: Running) -> None:
+    await sent(school, "First")
+    (row,) = await alerts(school)
+    async with await school.signed_in("dsl") as client:
+        await client.post(f"/safeguarding/{row.id}/take")
+    school.clock.advance(60)
+    await sent(school, "A minute later")
+    assert len(await alerts(school)) == 1
+    school.clock.advance(600)
+    await sent(school, "Ten minutes later")
+    assert len(await alerts(school)) == 2
+    await sent(school, "And again")
+    assert len(await alerts(school)) == 2
+
+
+async def test_what_is_about_somebody_who_reads_the_first_is_another_alert(school: Running) -> None:
+    """Words about the headteacher are not put where the headteacher reads (policy: IN4)."""
+    assert await sent(school, "The bell") == "safeguarding team"
+    assert await sent(school, "Him", about="an-adult", adult="staff") == "headteacher"
+    assert await sent(school, "The head", about="an-adult", adult="headteacher") == "chair of governors"
+    found = await alerts(school)
+    assert [row.routed_to for row in found] == ["dsl", "headteacher", "chair"]
+    async with await school.signed_in("headteacher") as client:
+        assert (await client.get(f"/safeguarding/{found[1].id}")).status_code == 200
+        assert (await client.get(f"/safeguarding/{found[2].id}")).status_code == 404
+    assert await sent(school, "Ms Okafor said it") == "safeguarding team"
+    async with await school.signed_in("dsl") as client:
+        page = (await client.get(f"/safeguarding/{found[0].id}")).text
+    assert "Okafor said it" not in page, "named, she does not get it, and the deputy does"
