@@ -108,6 +108,7 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
                                  families.tell_of_permission, practice.look_again),
     consents.ConsentCorrected: (consent_mails.tell_respondent, practice.look_again),
     consents.ConsentConflictClosed: (practice.look_again,),
+    safeguarding.ParentAnswered: (families.tell_of_reply,),
     phones.PhoneAdded: (families.tell_of_phone,), phones.RefreshReused: (families.tell_of_phone,),
     calls.PersonalPhoneAsked: (call_mails.ask_to_decide,), calls.OwnPhoneUsedInEmergency: (call_mails.tell_leaders,),
     **dict.fromkeys((calls.PersonalPhoneApproved, calls.PersonalPhoneRefused, calls.PersonalPhoneEnded), (call_mails.answer,)),

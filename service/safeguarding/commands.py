@@ -28,6 +28,7 @@ from service.safeguarding.events import (
     AlertReopened,
     AlertResumed,
     AlertTaken,
+    ParentAnswered,
 )
 from service.safeguarding.rules import INBOX, About, Kind
 from service.safeguarding.tables import Alert, AlertBarred, AlertNote
@@ -254,6 +255,18 @@ async def _mine(session: AsyncSession, actor: Actor, alert_id: str, now: datetim
     if not found.mine or found.closed_at is not None:
         raise Conflict("Press “I have got this” first, so that others know who had it.")
     return await session.get_one(Alert, alert_id)
+
+
+async def answer_parent(session: AsyncSession, actor: Actor, *, alert_id: str, answer: str, now: datetime) -> None:
+    """Whoever has it answers the parent who wrote, in the app. Raises Conflict for who asked not to be contacted about it."""
+    alert = await _mine(session, actor, alert_id, now)
+    if answer not in set(rules.Answer):
+        raise Invalid(fields={"answer": "Choose what they read"})
+    if not await queries.may_be_answered(session, alert):
+        raise Conflict("They asked not to be contacted about this.")
+    words = rules.ANSWER_WORDS[rules.Answer(answer)]
+    note_id = await _add_note(session, actor, alert, "", f"Answered in the app: {words}", now)
+    await publish(session, ParentAnswered(alert.id, note_id, answer), actor)
 
 
 async def add_note(session: AsyncSession, actor: Actor, *, alert_id: str, words: str, now: datetime) -> None:

@@ -12,13 +12,11 @@ from service.people import family
 from service.people import queries as people
 from service.people.rules import sort_key
 from service.safeguarding import commands
-from service.safeguarding.rules import INBOX, About, Kind
+from service.safeguarding.rules import INBOX, REACH, About, Kind
 from service.safeguarding.tables import Alert
 
 ABOUT = {"my-child": "Their own child", "another-child": "Another child", "an-adult": "An adult at school",
          "this-app": "This app"}
-REACH = {"phone": "It is safe to ring them.", "app": "Answer only in the app: ringing may not be safe.",
-         "do-not-contact": "Do not contact them about this."}
 TO = {Role.DSL: "safeguarding team", Role.HEADTEACHER: "headteacher", Role.CHAIR: "chair of governors"}
 
 
