@@ -79,7 +79,7 @@ def sound_of(description: str, *, may_be_near: bool = True) -> Sound | None:
         place = ipaddress.IPv4Address(address)  # a name would be looked up for every packet, and the service would wait for it
     except _UNREADABLE:
         return None
-    if place.is_unspecified or place.is_multicast or not 0 < port < 65536 or (is_near(address) and not may_be_near):
+    if place.is_unspecified or place.is_multicast or not 0 < port < 65536 or (is_near(str(place)) and not may_be_near):
         return None
     events = next((each.payloadType for each in audio.rtp.codecs if each.name.lower() == "telephone-event"), None)
     key = _KEY.search(description)
