@@ -21,6 +21,7 @@ from consent.events import (
 )
 from consent.rules import Purpose, Route
 from consent.tables import ConsentResponse, RecordingObjection
+from service.foundation import mail
 from service.foundation.bus import publish
 from service.foundation.db import new_id
 from service.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
@@ -117,11 +118,13 @@ async def record_response(
     may not decide for this child.
     """
     child = await queries.child(session, actor.school_id, child_id)
+    await family.not_of_the_family(session, actor, child.id)
     rules.check_day(signed_on, now.date())
     if not answers:
         raise Invalid("There is a problem", fields={"answers": "Choose yes or no for at least one question"})
-    await _check_listener(session, actor, route, second_listener, respondent_id)
-    responsible = (await queries.responsibility(session, actor.school_id, [child.id]))[child.id].get(respondent_id, "no")
+    words = (await queries.responsibility(session, actor.school_id, [child.id]))[child.id]
+    await _check_listener(session, actor, route, second_listener, {respondent_id, *words})
+    responsible = words.get(respondent_id, "no")
     for said_yes in answers.values():
         rules.check_respondent(responsible, says_yes=said_yes)
     earlier = await _earlier(session, actor.school_id, child.id, respondent_id)
@@ -144,12 +147,12 @@ async def record_response(
     return [line.id for line in lines]
 
 
-async def _check_listener(session: AsyncSession, actor: Actor, route: Route, listener: str, respondent_id: str) -> None:
-    """Two members of staff hear a call: nobody alone can say what a parent said."""
+async def _check_listener(session: AsyncSession, actor: Actor, route: Route, listener: str, family_ids: set[str]) -> None:
+    """Two members of staff hear a call, neither of the family: nobody alone can say what a parent said."""
     if route is not Route.TELEPHONE:
         return
     found = (await people.people(session, actor.school_id, [listener], here_on=session.info["clock"].now().date())).get(listener)
-    if found is None or not found.roles & STAFF or listener in (actor.person_id, respondent_id):
+    if found is None or not found.roles & STAFF or listener in {actor.person_id, *family_ids}:
         raise Invalid("There is a problem", fields={"second_listener": "Choose the colleague who heard the call too"})
 
 
@@ -169,10 +172,13 @@ def _event_of(line: ConsentResponse) -> ConsentRecorded | ConsentWithdrawn:
 
 
 async def correctable(session: AsyncSession, actor: Actor, response_id: str) -> ConsentResponse:
-    """A line of the actor's school that could be struck out. Raises NotFound."""
+    """A line that the office of this school wrote, and could strike out: what somebody answered themself only they change, by
+    answering again. Raises NotFound."""
     row = await session.get(ConsentResponse, response_id)
-    if row is None or row.school_id != actor.school_id or row.answer == rules.Answer.ENTERED_IN_ERROR:
+    if (row is None or row.school_id != actor.school_id or row.answer == rules.Answer.ENTERED_IN_ERROR
+            or row.route not in rules.OFFICE_ROUTES):
         raise NotFound()
+    await family.not_of_the_family(session, actor, row.child_id)
     return row
 
 
@@ -191,7 +197,7 @@ async def correct(session: AsyncSession, actor: Actor, *, response_id: str, note
         reason=note.strip()[:500], corrects_id=row.id, recorded_by=actor.person_id, recorded_at=now,
     )
     session.add(line)
-    await publish(session, ConsentCorrected(row.child_id, line.id, row.id, row.purpose), actor)
+    await publish(session, ConsentCorrected(row.child_id, line.id, row.id, row.purpose, row.respondent_id, row.route), actor)
     return row.child_id
 
 
@@ -200,12 +206,19 @@ async def receive_objection(
 ) -> str:
     """Keep an objection to being recorded until a named person decides it."""
     child = await queries.child(session, actor.school_id, child_id)
+    await family.not_of_the_family(session, actor, child.id)
     if objector_id not in {r.id for r in await queries.respondents(session, actor.school_id, child.id)}:
         raise rules.MayNotAnswer()
+    if not words.strip():
+        raise Invalid("There is a problem", fields={"words": "Write down why they object, in their words"})
     row = RecordingObjection(school_id=actor.school_id, child_id=child.id, objector_id=objector_id, words=words.strip()[:1000],
                              received_at=now, recorded_by=actor.person_id)
     session.add(row)
+    await session.flush()
     await publish(session, ObjectionReceived(child.id, row.id), actor)
+    deciders = {one.id for one in await people.holders(session, actor.school_id, MAY_DECIDE_OBJECTIONS)}
+    await mail.queue(session, school_id=actor.school_id, people=deciders - await queries.adults(session, child.id), text="S2",
+                     about=row.id, now=now, zone=(await people.school(session, actor.school_id)).zone)
     return row.id
 
 
@@ -218,10 +231,12 @@ async def decide_objection(
     row = await session.get(RecordingObjection, objection_id)
     if row is None or row.school_id != actor.school_id:
         raise NotFound()
+    await family.not_of_the_family(session, actor, row.child_id)
     if row.decided_at is not None:
         raise Conflict("This objection has been decided.")
     if not reason.strip():
         raise Invalid("There is a problem", fields={"reason": "Give a reason"})
     row.upheld, row.reason, row.decided_by, row.decided_at = upheld, reason.strip()[:1000], actor.person_id, now
+    await mail.call_off(session, about=row.id, now=now)
     await publish(session, ObjectionDecided(row.child_id, row.id, upheld), actor)
     return row.child_id

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from consent import queries, resolutions, standing
+from consent import family, queries, resolutions, standing
 from service.foundation.errors import Invalid
 from service.foundation.events import Actor
 from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
@@ -47,6 +47,7 @@ async def agree(resolution_id: str, actor: Resolver, session: Writing, now: Now)
 async def _page(request: Request, actor: Actor, session: AsyncSession, child_id: str, *, errors: dict[str, str] | None = None,
                 saved: str = "") -> Response:
     who = await queries.child(session, actor.school_id, child_id)
+    await family.not_of_the_family(session, actor, who.id)
     words = {"closed": "It is closed. The latest answers count.", "waits": "A second person has to see the order. They have been "
              "told that a decision waits."}.get(saved, "")
     return await render(

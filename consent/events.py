@@ -39,6 +39,8 @@ class ConsentCorrected(Event):
     response_id: str
     corrects_id: str
     purpose: str
+    respondent_id: str
+    route: str
 
 
 @dataclass(frozen=True)

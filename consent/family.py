@@ -17,9 +17,10 @@ from consent.documents.queries import Shown
 from consent.rules import Purpose
 from consent.tables import ConsentResponse
 from consent.told import Told, responsibility, terms, told
-from service.foundation.errors import NotFound
+from service.foundation.errors import NotAllowed, NotFound
 from service.foundation.events import Actor
 from service.people import queries as people
+from service.people import registers
 from service.people.tables import Guardianship, Person
 
 NOTICE = timedelta(days=30)
@@ -104,6 +105,12 @@ async def _children(session: AsyncSession, actor: Actor) -> dict[str, str]:
     rows = (await session.exec(select(Person).where(
         Person.school_id == actor.school_id, Person.kind == "child", col(Person.id).in_([*seen, actor.person_id])))).all()
     return {person.id: people.name_of(person) for person in rows if people.is_here(person, today)}
+
+
+async def not_of_the_family(session: AsyncSession, actor: Actor, child_id: str) -> None:
+    """Staff who are themselves an adult of this child read and type in nothing about its permissions. Raises NotAllowed."""
+    if child_id in await registers.own_family(session, actor.school_id, actor.person_id):
+        raise NotAllowed("You are of this child’s family. A colleague has to do this.")
 
 
 async def own_word(session: AsyncSession, actor: Actor, child_id: str) -> str:

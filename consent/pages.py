@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from consent import commands, queries, rules
+from consent import commands, family, queries, rules
 from consent.documents import queries as documents
 from consent.resolutions import RESOLVERS
 from consent.rules import Purpose, Route
@@ -27,7 +27,9 @@ Text = Annotated[str, Form()]
 @router.get("")
 async def permissions(request: Request, actor: Reader, session: Reading) -> Response:
     found = await queries.classes(session, actor.school_id)
-    return await render(request, "consent/permissions.html", title="Permissions", classes=found, all_purposes=rules.PURPOSES)
+    waits = await queries.objections_waiting(session, actor.school_id) if actor.is_any(commands.MAY_DECIDE_OBJECTIONS) else []
+    return await render(request, "consent/permissions.html", title="Permissions", classes=found, all_purposes=rules.PURPOSES,
+                        objections=[one for one in waits if actor.person_id not in one.adults])
 
 
 @router.get("/missing")
@@ -49,12 +51,15 @@ async def one_class(request: Request, group_id: str, actor: Reader, session: Rea
 async def child(
     request: Request, child_id: str, actor: Reader, session: Reading, now: Now, day: str = "", route: str = "", saved: str = "",
 ) -> Response:
-    on = _iso(day) or now.date()
-    route_now = route if route in rules.OFFICE_ROUTES else Route.PAPER
-    given = {"respondent": "", "day": (on.day, on.month, on.year), "route": route_now, "answers": dict.fromkeys(Purpose, ""),
-             "listener": "", "version": 0, "why": ""}
+    given = _given(_iso(day) or now.date(), route)
     words = {"answers": "The answers are in the list below.", "mistake": "The answer no longer counts."}.get(saved, "")
     return await _child_page(request, actor, session, child_id, given, saved=words)
+
+
+def _given(on: date, route: str = "") -> dict[str, Any]:
+    """The forms of a child's page before anybody wrote into them."""
+    return {"respondent": "", "day": (on.day, on.month, on.year), "answers": dict.fromkeys(Purpose, ""), "listener": "",
+            "version": 0, "why": "", "route": route if route in rules.OFFICE_ROUTES else Route.PAPER}
 
 
 @router.post("/children/{child_id}")
@@ -110,6 +115,7 @@ async def _child_page(
     errors: dict[str, str] | None = None, saved: str = "",
 ) -> Response:
     who = await queries.child(session, actor.school_id, child_id)
+    await family.not_of_the_family(session, actor, who.id)
     profile = await people.profile(session, actor.school_id)
     return await render(
         request, "consent/child.html", 422 if errors else 200, title=f"Permissions for {who.full_name}", child=who, given=given,
@@ -147,19 +153,28 @@ async def correct(
 
 @router.post("/children/{child_id}/objections")
 async def object_to_recording(
-    child_id: str, actor: Office, session: Writing, now: Now, objector: Text = "", words: Text = "",
+    request: Request, child_id: str, actor: Office, session: Writing, now: Now, objector: Text = "", words: Text = "",
 ) -> Response:
-    await commands.receive_objection(session, actor, child_id=child_id, objector_id=objector, words=words, now=now)
+    try:
+        await commands.receive_objection(session, actor, child_id=child_id, objector_id=objector, words=words, now=now)
+    except Invalid as error:
+        given = _given(now.date()) | {"objector": objector, "objection": words}
+        return await _child_page(request, actor, session, child_id, given, errors=error.fields)
     return see_other(f"/permissions/children/{child_id}")
 
 
 @router.post("/objections/{objection_id}")
 async def decide_objection(
-    objection_id: str, actor: Decider, session: Writing, now: Now, upheld: Text = "", reason: Text = "",
+    request: Request, objection_id: str, actor: Decider, session: Writing, now: Now, upheld: Text = "", reason: Text = "",
 ) -> Response:
     if upheld not in ("yes", "no"):
         raise NotAllowed("Choose whether to uphold it.")
-    child_id = await commands.decide_objection(
-        session, actor, objection_id=objection_id, upheld=upheld == "yes", reason=reason, now=now
-    )
+    try:
+        child_id = await commands.decide_objection(
+            session, actor, objection_id=objection_id, upheld=upheld == "yes", reason=reason, now=now
+        )
+    except Invalid as error:
+        child_id = await queries.child_of_objection(session, actor.school_id, objection_id)
+        wrong = {f"{field}-{objection_id}": words for field, words in error.fields.items()}
+        return await _child_page(request, actor, session, child_id, _given(now.date()), errors=wrong)
     return see_other(f"/permissions/children/{child_id}")

@@ -93,6 +93,16 @@ class ObjectionView:
     decided_at: datetime | None
 
 
+@dataclass(frozen=True)
+class Objecting:
+    """A child about whose recording somebody has to decide; `adults`: its family, which does not."""
+
+    child_id: str
+    child: str
+    received_at: datetime
+    adults: frozenset[str]
+
+
 async def permissions(
     session: AsyncSession, school_id: str, child_ids: Iterable[str], rules_at: datetime | None = None
 ) -> dict[str, frozenset[str]]:
@@ -216,6 +226,29 @@ async def history(session: AsyncSession, school_id: str, child_id: str) -> list[
 
 def _name(names: Mapping[str, people.PersonView], person_id: str) -> str:
     return names[person_id].name if person_id in names else "Chaperone"
+
+
+async def adults(session: AsyncSession, child_id: str) -> frozenset[str]:
+    """Every adult of a child, however they stand to it."""
+    return frozenset((await session.exec(select(Guardianship.guardian_id).where(Guardianship.child_id == child_id))).all())
+
+
+async def objections_waiting(session: AsyncSession, school_id: str) -> list[Objecting]:
+    """The objections that nobody has decided, the oldest first: until then these children are recorded."""
+    rows = (await session.exec(select(RecordingObjection).where(
+        RecordingObjection.school_id == school_id, col(RecordingObjection.decided_at).is_(None),
+    ).order_by(col(RecordingObjection.received_at)))).all()
+    named = await people.people(session, school_id, {row.child_id for row in rows})
+    return [Objecting(row.child_id, named[row.child_id].full_name, row.received_at, await adults(session, row.child_id))
+            for row in rows if row.child_id in named]
+
+
+async def child_of_objection(session: AsyncSession, school_id: str, objection_id: str) -> str:
+    """Whose recording it is about. Raises NotFound."""
+    row = await session.get(RecordingObjection, objection_id)
+    if row is None or row.school_id != school_id:
+        raise NotFound()
+    return row.child_id
 
 
 async def objections(session: AsyncSession, school_id: str, child_id: str) -> list[ObjectionView]:

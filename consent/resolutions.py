@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from consent import queries, rules, standing
+from consent import family, queries, rules, standing
 from consent.events import ConsentConflictClosed, CourtOrderRecorded
 from consent.rules import Purpose, Status
 from consent.tables import ConsentResolution
@@ -115,8 +115,7 @@ async def agree(session: AsyncSession, actor: Actor, *, resolution_id: str, now:
         raise Conflict("A second person has agreed already.")
     if row.resolved_by == actor.person_id:
         raise NotAllowed("You wrote this down. Another person has to see the order too.")
-    said, _ = await _said(session, actor.school_id, row.child_id)
-    _not_of_the_family(actor, said)
+    await family.not_of_the_family(session, actor, row.child_id)
     row.agreed_by, row.agreed_at = actor.person_id, now
     await mail.call_off(session, about=row.id, now=now)
     await publish(session, ConsentConflictClosed(row.child_id, row.id, row.purpose, True), actor)
@@ -127,7 +126,7 @@ async def _checked(session: AsyncSession, actor: Actor, child_id: str, purpose: 
                    reason: str) -> tuple[Told, standing.Terms]:
     _check_resolver(actor)
     said, at = await _said(session, actor.school_id, child_id)
-    _not_of_the_family(actor, said)
+    await family.not_of_the_family(session, actor, child_id)
     if _statuses(said, at)[purpose] is not Status.CONFLICT:
         raise Conflict("The answers do not differ any more.")
     if not reason.strip():
@@ -138,11 +137,6 @@ async def _checked(session: AsyncSession, actor: Actor, child_id: str, purpose: 
 def _check_resolver(actor: Actor) -> None:
     if not actor.is_any(RESOLVERS):
         raise NotAllowed("The headteacher or the safeguarding team closes it.")
-
-
-def _not_of_the_family(actor: Actor, said: Told) -> None:
-    if actor.person_id in said.responsible:
-        raise NotAllowed("You are of this child's family. A colleague has to do this.")
 
 
 def _row(actor: Actor, child_id: str, purpose: Purpose, kind: str, follows_id: str, reason: str,

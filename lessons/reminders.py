@@ -15,9 +15,11 @@ from zoneinfo import ZoneInfo
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from consent import queries as consents
 from consent.agreements import queries as agreements
 from consent.agreements.queries import SignerView
 from consent.agreements.rules import Audience
+from consent.commands import MAY_DECIDE_OBJECTIONS
 from consent.requests import queries as requests
 from lessons.attention.queries import deciders
 from lessons.guests import queries as guests
@@ -102,7 +104,7 @@ async def waiting_for(session: AsyncSession, school_id: str, now: datetime) -> f
         if request.is_open(now) and request.requested_at.astimezone(now.tzinfo).date() < now.date():
             found |= await deciders(session, school_id, request)
     for rule, persons in [*await _lessons(session, school_id, now), *await _guests(session, school_id, now),
-                          *await _second_persons(session, school_id)]:
+                          *await _second_persons(session, school_id), *await _objections(session, school_id)]:
         found |= {one.id for one in await queries.holders(session, school_id, rule)} - persons
     found |= await incidents.reminded(session, school_id, now.date())
     if await impact.is_due(session, school_id):
@@ -124,6 +126,10 @@ async def _lessons(session: AsyncSession, school_id: str, now: datetime) -> Wait
 async def _guests(session: AsyncSession, school_id: str, now: datetime) -> Waiting:
     return [(DECIDE, frozenset({one.sponsor_id, one.guest_id}))
             for one in await guests.passes(session, school_id) if one.state(now) is Visit.WAITING]
+
+
+async def _objections(session: AsyncSession, school_id: str) -> Waiting:
+    return [(MAY_DECIDE_OBJECTIONS, one.adults) for one in await consents.objections_waiting(session, school_id)]
 
 
 async def _second_persons(session: AsyncSession, school_id: str) -> Waiting:

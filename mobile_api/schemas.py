@@ -347,7 +347,8 @@ class Message(BaseModel):
 
     id: str
     kind: Literal["lesson-stopped", "adult-changed", "lesson-moved", "lesson-cancelled", "not-joined", "watched",
-                  "permission-ended", "one-to-one", "one-to-one-ended", "incident", "new-phone", "signed-out"]
+                  "permission-ended", "one-to-one", "one-to-one-ended", "incident", "new-phone", "signed-out",
+                  "reply-read", "reply-talk", "reply-done"]
     words: str
     child_id: str | None = None
     lesson_id: str | None = None

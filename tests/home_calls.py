@@ -70,6 +70,22 @@ class Family:
             for name, value in changes.items():
                 setattr(row, name, value)
 
+    async def becomes_family(self, role: str, child: str = "", **link: object) -> str:
+        """Staff who are also an adult of a child: barred, unless `link` says otherwise. Returns the child."""
+        async with self.school.database.writing() as session:
+            person = await session.get_one(Person, self.school.person(role))
+            session.add(Guardianship(**{  # type: ignore[arg-type]
+                "school_id": person.school_id, "guardian_id": person.id, "child_id": child or self.child,
+                "relationship": "father", "contact_order": 9, "court_order": "yes", "do_not_contact": True} | link))
+        return child or self.child
+
+    async def another_child(self) -> str:
+        """A child of none of this family's adults."""
+        async with self.school.database.reading() as session:
+            own = select(Guardianship.child_id).where(col(Guardianship.guardian_id).in_([self.mum, self.dad]))
+            return (await session.exec(select(Person.id).where(
+                Person.kind == "child", col(Person.id).not_in(own)).order_by(Person.id))).first() or ""
+
 
 async def family(school: Running, *, number: str = MUM, shown: str = SCHOOL) -> Family:
     """The demo school with numbers, and a way where it has none."""

@@ -31,7 +31,7 @@ async def pupil(request: Request, pupil_id: str, actor: Staff, session: Reading)
     found = await queries.pupil_record(session, actor, pupil_id)
     return await render(
         request, "lessons/attendance/pupil.html", title=f"Attendance of {found.pupil.full_name}", record=found,
-        may_call=actor.is_any(CALLERS), calls=await calls.about(session, actor.school_id, [pupil_id]), purposes=PURPOSE_WORDS,
+        may_call=actor.is_any(CALLERS), calls=await calls.about(session, actor, pupil_id), purposes=PURPOSE_WORDS,
         outcomes=OUTCOMES,
     )
 

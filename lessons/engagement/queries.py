@@ -68,12 +68,13 @@ async def absent(session: AsyncSession, actor: Actor, lesson_id: str) -> tuple[L
     record = await attendance.lesson_record(session, actor, lesson_id)
     away = [line for line in record.pupils if was_away(line, record)] if record.has_begun else []
     ids = [line.person.id for line in away]
-    reached = await calls.last_reached(session, actor.school_id, ids)
+    reached = await calls.last_reached(session, actor.school_id, ids)  # what is late is late for everybody
+    shown = await calls.last_reached(session, actor.school_id, ids, actor)
     known = await _known(session, [lesson_id])
     told = dict((await session.exec(select(LeadershipTold.child_id, func.max(LeadershipTold.told_at)).where(
         col(LeadershipTold.child_id).in_(ids)).group_by(col(LeadershipTold.child_id)))).all())
     return record, [Absent(
-        line, known.get((lesson_id, line.person.id), ""), reached.get(line.person.id),
+        line, known.get((lesson_id, line.person.id), ""), shown.get(line.person.id),
         line.person.id in told and not (line.person.id in reached and reached[line.person.id] > told[line.person.id]),
     ) for line in away]
 

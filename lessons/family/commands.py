@@ -26,7 +26,9 @@ from service.people.rules import may_be_told
 from service.people.tables import Guardianship
 from service.safeguarding.approvals import queries as approved
 from service.safeguarding.approvals.events import OneToOneApproved, OneToOneRevoked
+from service.safeguarding.events import ParentAnswered
 from service.safeguarding.incidents.events import FamilyToldOfIncident
+from service.safeguarding.tables import Alert
 
 OfALesson = LessonStopped | CoverArranged | LessonMoved | LessonCancelled
 OF_A_LESSON: dict[type, News] = {
@@ -79,6 +81,14 @@ async def tell_of_incident(session: AsyncSession, event: FamilyToldOfIncident, a
     """That there was something, and that the school will speak to them. What it was, they hear from a person (policy: IN2)."""
     told = await _tell(session, actor, News.INCIDENT, event.child_id, "", event.entry_id)
     await mail.queue(session, school_id=actor.school_id, people=told, text="N5", about=event.entry_id,
+                     now=session.info["clock"].now(), zone=(await people.school(session, actor.school_id)).zone)
+
+
+async def tell_of_reply(session: AsyncSession, event: ParentAnswered, actor: Actor) -> None:
+    """Who wrote what worries them, and nobody else of the family. It names no child."""
+    row = await session.get_one(Alert, event.alert_id)
+    await _write(session, actor, [(row.raised_by, "")], News(event.answer), "", event.note_id)
+    await mail.queue(session, school_id=actor.school_id, people=[row.raised_by], text="N5", about=event.note_id,
                      now=session.info["clock"].now(), zone=(await people.school(session, actor.school_id)).zone)
 
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from lessons.rules import PICTURE_MB_A_MINUTE
 from service.foundation.errors import Invalid
+from service.safeguarding.rules import ANSWER_WORDS
 
 LATE, STILL_NEWS = timedelta(minutes=5), timedelta(minutes=20)
 """How long a lesson has been on when the family of a child who has not come is told, and until when that helps anybody."""
@@ -30,6 +31,9 @@ class News(StrEnum):
     INCIDENT = "incident"
     NEW_PHONE = "new-phone"
     SIGNED_OUT = "signed-out"
+    REPLY_READ = "reply-read"
+    REPLY_TALK = "reply-talk"
+    REPLY_DONE = "reply-done"
 
 
 WORDS = {
@@ -45,6 +49,7 @@ WORDS = {
     News.INCIDENT: "There is something about {child} that the school wants to talk to you about. Ring the office.",
     News.NEW_PHONE: "A new phone was added to your account. If you did not expect this, ring school.",
     News.SIGNED_OUT: "A phone was signed out, because its sign-in was used twice. If you did not expect this, ring school.",
+    **{News(answer): said for answer, said in ANSWER_WORDS.items()},
 }
 
 

@@ -223,7 +223,7 @@ async def tell_of_emergency(session: AsyncSession, actor: Actor, has_lessons_wit
         wrong["child"] = "Choose the child"
     if wrong or happened_at is None:
         raise Invalid(fields=wrong)
-    await queries.child_to_call_about(session, actor, child_id, has_lessons_with)
+    await queries.child_of(session, actor, child_id, has_lessons_with)
     row = EmergencyUse(school_id=actor.school_id, person_id=actor.person_id, child_id=child_id, happened_at=happened_at,
                        words=said, told_at=now)
     session.add(row)

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlmodel import col, func, or_, select
+from sqlmodel import and_, col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent.agreements import queries as agreements
@@ -89,12 +89,16 @@ async def facts(session: AsyncSession, pepper: Pepper, wanted: Wanted, has_lesso
         contact=next((one for one in adults if one.adult_id == wanted.adult_id), None), purpose=wanted.purpose,
         is_demo=school.is_demo, is_closed=await reopening.is_closed(session, wanted.school_id), zone=school.zone,
         caller_is_busy=False, callee_is_busy=False, by_telephone=wanted.by_telephone,
+        is_family=bool({wanted.child_id, wanted.adult_id} & await registers.own_family(
+            session, wanted.school_id, wanted.caller_id)),
         **asdict(await _standing(session, pepper, wanted, caller, local.date(), has_lessons_with)),
     )
     if wanted.by_telephone:
         own = await numbers.known(session, pepper, wanted.school_id, [wanted.caller_id], OWN)
         grant = await standing_grant(session, wanted.school_id, wanted.caller_id)
-        placed = replace(placed, grant=grant, own_number=own[wanted.caller_id].fit if wanted.caller_id in own else None)
+        theirs = await numbers.hashes(session, wanted.school_id, [one.adult_id for one in adults], FAMILY)
+        is_own = wanted.caller_id in own and own[wanted.caller_id].hash not in theirs.values()  # not one that he would answer
+        placed = replace(placed, grant=grant, own_number=own[wanted.caller_id].fit if is_own else None)
     if is_placed:
         return placed
     about, family = await _placed_before(session, wanted, [one.adult_id for one in adults], local)
@@ -269,10 +273,17 @@ async def _views(session: AsyncSession, school_id: str, rows: Iterable[Call]) ->
     ) for row in found]
 
 
+async def _not_of_own(session: AsyncSession, actor: Actor) -> Any:
+    """Leaves out others' calls about the actor's own family: they may be about the one who reads (policy: CM1)."""
+    own = list(await registers.own_family(session, actor.school_id, actor.person_id))
+    return or_(Call.caller_id == actor.person_id, and_(col(Call.child_id).not_in(own), col(Call.adult_id).not_in(own)))
+
+
 async def call(session: AsyncSession, actor: Actor, call_id: str) -> CallView:
     """One call: for whoever placed it, leaders, the safeguarding team and the office; for others there is none."""
-    row = await session.get(Call, call_id)
-    if row is None or row.school_id != actor.school_id or not (row.caller_id == actor.person_id or actor.is_any(rules.ANYBODYS)):
+    row = (await session.exec(select(Call).where(
+        Call.id == call_id, Call.school_id == actor.school_id, await _not_of_own(session, actor)))).first()
+    if row is None or not (row.caller_id == actor.person_id or actor.is_any(rules.ANYBODYS)):
         raise NotFound()
     return (await _views(session, actor.school_id, [row]))[0]
 
@@ -283,13 +294,24 @@ async def to_record(session: AsyncSession, actor: Actor) -> list[CallView]:
                        col(Call.recorded_at).is_(None))
 
 
-async def in_progress(session: AsyncSession, school_id: str) -> list[CallView]:
-    return await views(session, school_id, col(Call.ended_at).is_(None))
+async def register(session: AsyncSession, actor: Actor, *where: Any, limit: int = 500) -> list[CallView]:
+    """The calls that the actor reads of, the newest first."""
+    return await views(session, actor.school_id, await _not_of_own(session, actor), *where, limit=limit)
 
 
-async def about(session: AsyncSession, school_id: str, child_ids: Iterable[str], limit: int = 20) -> list[CallView]:
-    """The calls about these children."""
-    return await views(session, school_id, col(Call.child_id).in_(list(child_ids)), limit=limit)
+async def in_progress(session: AsyncSession, actor: Actor) -> list[CallView]:
+    return await register(session, actor, col(Call.ended_at).is_(None))
+
+
+async def about(session: AsyncSession, actor: Actor, child_id: str, limit: int = 20) -> list[CallView]:
+    """The calls about a child, as the actor may know of them."""
+    return await register(session, actor, Call.child_id == child_id, *_not_of_the_team(actor), limit=limit)
+
+
+def _not_of_the_team(actor: Actor) -> list[Any]:
+    """Whoever does not read the register reads of no call of the safeguarding team: that there was one tells that there is a
+    concern, and it may be about them (policy: CM1)."""
+    return [] if actor.is_any(rules.ANYBODYS) else [or_(Call.caller_id == actor.person_id, col(Call.by_team).is_(False))]
 
 
 async def of_family(session: AsyncSession, actor: Actor, child_ids: Iterable[str], after: tuple[datetime, str] | None = None,
@@ -303,11 +325,13 @@ async def of_family(session: AsyncSession, actor: Actor, child_ids: Iterable[str
                          if after else []), limit=limit)
 
 
-async def last_reached(session: AsyncSession, school_id: str, child_ids: Iterable[str]) -> dict[str, datetime]:
-    """When each child's family was last spoken to: whoever was connected to nobody spoke to nobody, whatever they recorded."""
+async def last_reached(session: AsyncSession, school_id: str, child_ids: Iterable[str],
+                       reader: Actor | None = None) -> dict[str, datetime]:
+    """When each child's family was last spoken to: whoever was connected to nobody spoke to nobody, whatever they recorded.
+    `reader`: who is shown it; none, where it decides."""
     rows = await session.exec(select(Call.child_id, func.max(Call.placed_at)).where(
         Call.school_id == school_id, col(Call.child_id).in_(list(child_ids)), Call.outcome == "spoke",
-        col(Call.connected_at).is_not(None),
+        col(Call.connected_at).is_not(None), *(_not_of_the_team(reader) if reader else ()),
     ).group_by(col(Call.child_id)))
     return {child: at for child, at in rows.all() if at is not None}
 
@@ -318,7 +342,15 @@ async def is_withheld(session: AsyncSession, school_id: str) -> bool:
 
 
 async def child_to_call_about(session: AsyncSession, actor: Actor, child_id: str, has_lessons_with: Teaches) -> people.PersonView:
-    """A child about whom this person may call somebody. Raises NotFound for every other."""
+    """A child about whom this person may call somebody. Raises NotFound for every other, Refused for one of their own family."""
+    child = await child_of(session, actor, child_id, has_lessons_with)
+    if child.id in await registers.own_family(session, actor.school_id, actor.person_id):
+        raise rules.Refused(rules.OWN_FAMILY.words, code=rules.OWN_FAMILY.code)
+    return child
+
+
+async def child_of(session: AsyncSession, actor: Actor, child_id: str, has_lessons_with: Teaches) -> people.PersonView:
+    """A child with whom this person has to do at work. Raises NotFound for every other."""
     today = await _today(session, actor.school_id)
     child = (await people.people(session, actor.school_id, [child_id], here_on=today)).get(child_id)
     if child is None or not child.is_child:
@@ -332,11 +364,13 @@ async def _teaches(session: AsyncSession, adult_id: str, child_id: str, has_less
     return await people.teaches(session, adult_id, child_id) or await has_lessons_with(session, adult_id, child_id)
 
 
-async def adult_of_families(session: AsyncSession, school_id: str, person_id: str) -> people.PersonView:
-    """An adult in some child's life. Raises NotFound for everybody else."""
-    person = await people.person(session, school_id, person_id)
-    if person.is_child or not await registers.guardians(session, school_id, guardian_id=person_id):
+async def adult_of_families(session: AsyncSession, actor: Actor, person_id: str) -> people.PersonView:
+    """An adult in some child's life. Raises NotFound for everybody else, Refused for one of the actor's own family."""
+    person = await people.person(session, actor.school_id, person_id)
+    if person.is_child or not await registers.guardians(session, actor.school_id, guardian_id=person_id):
         raise NotFound()
+    if person.id in await registers.own_family(session, actor.school_id, actor.person_id):
+        raise rules.Refused(rules.OWN_FAMILY.words, code=rules.OWN_FAMILY.code)
     return person
 
 
@@ -351,8 +385,11 @@ class EmergencyView:
     told_at: datetime
 
 
-async def emergencies(session: AsyncSession, school_id: str, limit: int = 20) -> list[EmergencyView]:
-    rows = (await session.exec(select(EmergencyUse).where(EmergencyUse.school_id == school_id).order_by(
+async def emergencies(session: AsyncSession, actor: Actor, limit: int = 20) -> list[EmergencyView]:
+    school_id, own = actor.school_id, list(await registers.own_family(session, actor.school_id, actor.person_id))
+    rows = (await session.exec(select(EmergencyUse).where(
+        EmergencyUse.school_id == school_id,
+        or_(EmergencyUse.person_id == actor.person_id, col(EmergencyUse.child_id).not_in(own))).order_by(
         col(EmergencyUse.happened_at).desc()).limit(limit))).all()
     named = await people.people(session, school_id, {who for row in rows for who in (row.person_id, row.child_id)})
     return [EmergencyView(named[row.person_id].name, named[row.child_id].full_name, row.happened_at, row.words, row.told_at)

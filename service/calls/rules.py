@@ -122,6 +122,7 @@ class Facts:
     caller_is_busy, callee_is_busy   by another call than this
     has_shown      the school has a number to show
     by_telephone   the caller speaks on their own telephone; then `grant` is the leader's, and `own_number` theirs
+    is_family      the caller is an adult of this child, or of another child of whom the adult to call is one
     """
 
     caller: str
@@ -144,6 +145,7 @@ class Facts:
     by_telephone: bool = False
     own_number: Fit | None = None
     grant: Grant | None = None
+    is_family: bool = True
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,7 @@ NOT_YOU = Not("caller", "You cannot call families. Ask the office to ring.")
 SIGNED_OUT = Not("signed-out", "You were signed out, so the call ended. Sign in again.")
 NOT_CLEARED = Not("not-cleared", "You cannot call families until your DBS check and your agreement are in order. Ask the office.")
 NOT_YOURS = Not("not-yours", "You do not teach this child. Ask the office to ring.")
+OWN_FAMILY = Not("own-family", "You are of this child’s family. A colleague has to do this.")
 DO_NOT_CALL = Not("do-not-call", "Do not call. Ask the DSL.")
 NO_PURPOSE = Not("purpose", "Choose why you call.")
 CLOSED = Not("closed", "We could not check the rules, so we did not call. Ask the headteacher: the school was restored from a "
@@ -197,6 +200,7 @@ def _needs(facts: Facts, limit: Limits, now: datetime, is_placed: bool) -> Itera
     yield not facts.is_closed, CLOSED
     yield facts.is_child, DO_NOT_CALL
     yield bool(facts.roles & ANYBODYS) or facts.teaches, NOT_YOURS
+    yield not facts.is_family, OWN_FAMILY
     yield _may_be_called(facts), DO_NOT_CALL
     yield facts.purpose in set(Purpose), NO_PURPOSE
     yield is_dsl or _is_open(facts, limit, now), outside(limit)

@@ -172,6 +172,16 @@ async def person_page(session: AsyncSession, actor: Actor, person_id: str) -> Pe
     )
 
 
+async def own_family(session: AsyncSession, school_id: str, person_id: str) -> frozenset[str]:
+    """The children of whom somebody is an adult, however they stand to them, and every adult of these children, themself among
+    them. Nobody for who is of no family. What is about these, a colleague does (policy: CM1)."""
+    children = (await session.exec(select(Guardianship.child_id).where(
+        Guardianship.school_id == school_id, Guardianship.guardian_id == person_id))).all()
+    adults = (await session.exec(select(Guardianship.guardian_id).where(
+        Guardianship.school_id == school_id, col(Guardianship.child_id).in_(children)))).all() if children else ()
+    return frozenset(children) | frozenset(adults)
+
+
 async def guardians(session: AsyncSession, school_id: str, *, child_id: str = "",
                     guardian_id: str = "") -> tuple[GuardianView, ...]:
     """The adults of a child, or the children of an adult, in the order in which they are asked."""

@@ -28,6 +28,7 @@ from service.safeguarding.events import (
     AlertReopened,
     AlertResumed,
     AlertTaken,
+    ParentAnswered,
 )
 from service.safeguarding.rules import INBOX, About, Kind
 from service.safeguarding.tables import Alert, AlertBarred, AlertNote
@@ -114,6 +115,26 @@ async def _same_worry(session: AsyncSession, actor: Actor, lesson_id: str, now: 
     ).order_by(col(Alert.raised_at).desc()).limit(1))).first()
     is_old = row is not None and row.taken_at is not None and now - row.taken_at >= TAKEN_A_WHILE_AGO
     return None if is_old else row
+
+
+async def add_to_own(session: AsyncSession, actor: Actor, *, kind: Kind, about: str, present: Collection[str], words: str,
+                     do_not_ring: bool, now: datetime) -> str:
+    """Add the words to an alert of this kind that the same person raised, nobody has dealt with, and exactly the same people
+    learn of: one account does not fill an inbox. Returns its id; empty where there is none, and it is raised anew."""
+    holders = await _holders(session, actor.school_id)
+    kept_from = set(present) | rules.barred_by(about, holders)
+    rows = (await session.exec(select(Alert).where(
+        Alert.school_id == actor.school_id, Alert.kind == kind, Alert.raised_by == actor.person_id,
+        col(Alert.closed_at).is_(None),
+    ).order_by(col(Alert.raised_at).desc()))).all()
+    for row in rows:
+        is_old = row.taken_at is not None and now - row.taken_at >= TAKEN_A_WHILE_AGO
+        same = await queries.barred(session, row.id) == kept_from and rules.route(about, holders, kept_from) == row.routed_to
+        if same and not is_old:
+            row.times += 1
+            await add_words(session, actor, alert_id=row.id, about=about, words=words, do_not_ring=do_not_ring, now=now)
+            return row.id
+    return ""
 
 
 async def add_words(
@@ -234,6 +255,18 @@ async def _mine(session: AsyncSession, actor: Actor, alert_id: str, now: datetim
     if not found.mine or found.closed_at is not None:
         raise Conflict("Press “I have got this” first, so that others know who had it.")
     return await session.get_one(Alert, alert_id)
+
+
+async def answer_parent(session: AsyncSession, actor: Actor, *, alert_id: str, answer: str, now: datetime) -> None:
+    """Whoever has it answers the parent who wrote, in the app. Raises Conflict for who asked not to be contacted about it."""
+    alert = await _mine(session, actor, alert_id, now)
+    if answer not in set(rules.Answer):
+        raise Invalid(fields={"answer": "Choose what they read"})
+    if not await queries.may_be_answered(session, alert):
+        raise Conflict("They asked not to be contacted about this.")
+    words = rules.ANSWER_WORDS[rules.Answer(answer)]
+    note_id = await _add_note(session, actor, alert, "", f"Answered in the app: {words}", now)
+    await publish(session, ParentAnswered(alert.id, note_id, answer), actor)
 
 
 async def add_note(session: AsyncSession, actor: Actor, *, alert_id: str, words: str, now: datetime) -> None:

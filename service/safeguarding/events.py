@@ -57,6 +57,16 @@ class AlertClosed(Event):
 
 
 @dataclass(frozen=True)
+class ParentAnswered(Event):
+    """Whoever has what a parent wrote answers them in their app (`rules.Answer`). `note_id`: that it was done, on the alert."""
+
+    subject = "alert_id"
+    alert_id: str
+    note_id: str
+    answer: str
+
+
+@dataclass(frozen=True)
 class AlertNoted(Event):
     subject = "alert_id"
     alert_id: str

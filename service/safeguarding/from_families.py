@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -11,13 +12,11 @@ from service.people import family
 from service.people import queries as people
 from service.people.rules import sort_key
 from service.safeguarding import commands
-from service.safeguarding.rules import INBOX, About, Kind
+from service.safeguarding.rules import INBOX, REACH, About, Kind
 from service.safeguarding.tables import Alert
 
 ABOUT = {"my-child": "Their own child", "another-child": "Another child", "an-adult": "An adult at school",
          "this-app": "This app"}
-REACH = {"phone": "It is safe to ring them.", "app": "Answer only in the app: ringing may not be safe.",
-         "do-not-contact": "Do not contact them about this."}
 TO = {Role.DSL: "safeguarding team", Role.HEADTEACHER: "headteacher", Role.CHAIR: "chair of governors"}
 
 
@@ -26,7 +25,8 @@ async def raise_worry(session: AsyncSession, actor: Actor, *, about: str, child_
     """Send it at once. Returns who has it, as a screen says it.
 
     About an adult it goes to the headteacher, about the headteacher to the chair. Whoever could have it and is named in it does
-    not get it either, whatever was chosen: parents know names, not posts. `child_id`: the parent's own child; raises NotFound
+    not get it either, whatever was chosen: parents know names, not posts. What the same parent has sent and nobody has dealt with
+    gets the words, where the same people learn of it. `child_id`: the parent's own child; raises NotFound
     for anybody else's, Invalid without words.
     """
     child = await family.child(session, actor, child_id) if child_id else None
@@ -39,9 +39,10 @@ async def raise_worry(session: AsyncSession, actor: Actor, *, about: str, child_
     told = [f"{ABOUT[about]}{f': {child.name}' if child else ''}{f'. {who.strip()}' if who.strip() else ''}.", words.strip(),
             REACH[reach]]
     heads = {one for one, roles in named.items() if Role.HEADTEACHER in roles}
-    alert_id = await commands.raise_alert(
-        session, actor, kind=Kind.PARENT, now=now, place="From a parent, in the app", words="\n".join(told), present=set(named),
-        about=_about(about, adult, is_head=bool(heads)), do_not_ring=reach != "phone")
+    given: dict[str, Any] = {"kind": Kind.PARENT, "now": now, "words": "\n".join(told), "present": set(named),
+                             "about": _about(about, adult, is_head=bool(heads)), "do_not_ring": reach != "phone"}
+    alert_id = (await commands.add_to_own(session, actor, **given)
+                or await commands.raise_alert(session, actor, place="From a parent, in the app", **given))
     return TO[Role((await session.get_one(Alert, alert_id)).routed_to)]
 
 

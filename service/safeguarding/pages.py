@@ -17,6 +17,7 @@ from service.people.pages.forms import saved
 from service.safeguarding import commands, queries, rules
 from service.safeguarding.concerns import queries as concerns
 from service.safeguarding.rules import INBOX, Tab
+from service.safeguarding.tables import Alert
 
 router = APIRouter(prefix="/safeguarding")
 Team = Annotated[Actor, Depends(Audience(INBOX))]
@@ -108,6 +109,13 @@ async def hand_over(request: Request, alert_id: str, actor: Team, session: Readi
         given={"to": to, "handing": handing})
 
 
+@router.post("/{alert_id}/answer")
+async def answer(request: Request, alert_id: str, actor: Team, session: Reading, now: Now,
+                 said: Annotated[str, Form(alias="answer")] = "") -> Response:
+    return await _do(request, actor, session, alert_id, now, saved(
+        request, lambda writing: commands.answer_parent(writing, actor, alert_id=alert_id, answer=said, now=now)), to="#notes")
+
+
 @router.post("/{alert_id}/wait")
 async def put_aside(request: Request, alert_id: str, actor: Team, session: Reading, now: Now, waits_for: Text = "") -> Response:
     return await _do(request, actor, session, alert_id, now, saved(
@@ -153,5 +161,7 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, alert_id:
         given=given or {}, outcomes=rules.OUTCOME_WORDS, words=rules.SEVERITY_WORDS,
         colleagues=await queries.colleagues(session, actor, alert_id) if view.mine else [],
         may_watch=bool(view.lesson_id) and view.kind not in NOT_YET and actor.is_any(SAFEGUARDING),
+        answers=rules.ANSWER_WORDS if view.mine and await queries.may_be_answered(
+            session, await session.get_one(Alert, alert_id)) else {},
         concern=await concerns.number_for(session, actor, view.concern_id),
     )

@@ -113,6 +113,16 @@ async def alert(session: AsyncSession, actor: Actor, alert_id: str, now: datetim
     return found[0]
 
 
+async def may_be_answered(session: AsyncSession, row: Alert) -> bool:
+    """Whether a parent wrote it, and said last that they may be reached. Not known is no."""
+    if row.kind != rules.Kind.PARENT:
+        return False
+    last = (await session.exec(select(AlertNote.words).where(
+        AlertNote.alert_id == row.id, AlertNote.added_by == row.raised_by,
+    ).order_by(col(AlertNote.added_at).desc()).limit(1))).first()
+    return (last or "").rpartition("\n")[2] in (rules.REACH["phone"], rules.REACH["app"])
+
+
 async def barred(session: AsyncSession, alert_id: str) -> frozenset[str]:
     """For whom it does not exist."""
     return frozenset((await session.exec(select(AlertBarred.person_id).where(

@@ -42,6 +42,26 @@ QUIET = frozenset({Kind.NEARLY_ALONE, Kind.PAUSED, Kind.CHAT, Kind.ONE_TO_ONE, K
 """What the service found in a lesson afterwards: it waits in the queue, and calls nobody from what they are doing."""
 
 
+REACH = {"phone": "It is safe to ring them.", "app": "Answer only in the app: ringing may not be safe.",
+         "do-not-contact": "Do not contact them about this."}
+"""How a parent who writes can be reached, as their alert says it in its last line."""
+
+
+class Answer(StrEnum):
+    """What a parent who wrote is answered in their app. Whole sentences: nobody writes freely onto a phone that others hold."""
+
+    READ = "reply-read"
+    TALK = "reply-talk"
+    DONE = "reply-done"
+
+
+ANSWER_WORDS = {
+    Answer.READ: "The school has read what you wrote, and somebody deals with it. You need not do anything.",
+    Answer.TALK: "The school would like to talk about what you wrote. Ring the office, or come in, when that is safe for you.",
+    Answer.DONE: "The school has looked into what you wrote. To hear more, ring or come in, when that is safe for you.",
+}
+
+
 class Severity(IntEnum):
     """How serious a kind is, the most serious first; the words are the page's."""
 

@@ -6,12 +6,15 @@ import httpx
 import pytest
 from sqlmodel import select
 
+from lessons.family import queries as families
+from lessons.family.tables import FamilyMessage
 from service.foundation.audit import AuditBody, AuditLeaf
 from service.foundation.errors import NotFound
 from service.foundation.events import Actor, Role, system
+from service.foundation.mail import Mail
 from service.foundation.web import COOKIE
 from service.people.queries import actor as actor_of
-from service.safeguarding import commands
+from service.safeguarding import commands, from_families
 from service.safeguarding.tables import Alert
 from tests.school import Running
 
@@ -221,3 +224,109 @@ async def test_a_page_that_asks_by_itself_keeps_nobody_signed_in(school: Running
             school.clock.advance(60)
             last = await client.get("/banners?wait=false")
         assert last.status_code == 200, "somebody who does something stays signed in"
+
+
+# -- what parents send -------------------------------------------------------------------------------------------------
+
+
+async def sent(school: Running, words: str, position: int = 0, **more: str) -> str:
+    given = {"about": "this-app", "child_id": "", "adult": "", "who": "", "reach": "phone"} | more
+    async with school.database.reading() as session:
+        parent = await actor_of(session, school.person("parent", position))
+    assert parent is not None
+    async with school.database.writing() as session:
+        return await from_families.raise_worry(session, parent, words=words, now=school.clock.now(), **given)
+
+
+async def alerts(school: Running) -> list[Alert]:
+    async with school.database.reading() as session:
+        return list((await session.exec(select(Alert).where(Alert.kind == "parent").order_by(Alert.raised_at))).all())
+
+
+async def test_what_one_parent_sends_again_and_again_is_one_alert_with_every_word(school: Running) -> None:
+    """A child's worry is not looked for among the hundreds of one account; nothing is refused and nothing lost (policy: IN4)."""
+    for number in range(5):
+        await sent(school, f"Word {number}")
+    (row,) = await alerts(school)
+    assert row.times == 5
+    async with await school.signed_in("dsl") as client:
+        page = (await client.get(f"/safeguarding/{row.id}")).text
+    assert all(f"Word {number}" in page for number in range(5))
+    await sent(school, "Mine", position=1)
+    assert len(await alerts(school)) == 2, "negative control: another parent's is another"
+
+
+async def test_what_was_closed_or_taken_a_while_ago_is_not_added_to_but_calls_anew(school: Running) -> None:
+    await sent(school, "First")
+    (row,) = await alerts(school)
+    async with await school.signed_in("dsl") as client:
+        await client.post(f"/safeguarding/{row.id}/take")
+    school.clock.advance(60)
+    await sent(school, "A minute later")
+    assert len(await alerts(school)) == 1
+    school.clock.advance(600)
+    await sent(school, "Ten minutes later")
+    assert len(await alerts(school)) == 2
+    await sent(school, "And again")
+    assert len(await alerts(school)) == 2
+
+
+async def test_what_is_about_somebody_who_reads_the_first_is_another_alert(school: Running) -> None:
+    """Words about the headteacher are not put where the headteacher reads (policy: IN4)."""
+    assert await sent(school, "The bell") == "safeguarding team"
+    assert await sent(school, "Him", about="an-adult", adult="staff") == "headteacher"
+    assert await sent(school, "The head", about="an-adult", adult="headteacher") == "chair of governors"
+    found = await alerts(school)
+    assert [row.routed_to for row in found] == ["dsl", "headteacher", "chair"]
+    async with await school.signed_in("headteacher") as client:
+        assert (await client.get(f"/safeguarding/{found[1].id}")).status_code == 200
+        assert (await client.get(f"/safeguarding/{found[2].id}")).status_code == 404
+    assert await sent(school, "Ms Okafor said it") == "safeguarding team"
+    async with await school.signed_in("dsl") as client:
+        page = (await client.get(f"/safeguarding/{found[0].id}")).text
+    assert "Okafor said it" not in page, "named, she does not get it, and the deputy does"
+
+
+async def test_a_parent_who_wrote_is_answered_in_the_app_and_nowhere_else(school: Running) -> None:
+    """Whoever may not be rung is not left without a word, and nothing outside the app says what it is (policy: IN4)."""
+    await sent(school, "He reads my post", reach="app")
+    (row,) = await alerts(school)
+    path, parent = f"/safeguarding/{row.id}", school.person("parent")
+    async with await school.signed_in("dsl") as client:
+        assert "Send the answer" not in (await client.get(path)).text, "it is nobody's yet"
+        await client.post(f"{path}/take")
+        assert "They ask: do not ring." in (await client.get(path)).text
+        empty = await client.post(f"{path}/answer")
+        assert (empty.status_code, "Choose what they read" in empty.text) == (422, True)
+        for _ in range(2):
+            assert (await client.post(f"{path}/answer", data={"answer": "reply-talk"})).status_code == 303
+            school.clock.advance(60)
+        assert "Answered in the app: The school would like to talk" in (await client.get(path)).text
+    async with school.database.reading() as session:
+        kept = (await session.exec(select(FamilyMessage).where(FamilyMessage.person_id == parent))).all()
+        others = (await session.exec(select(FamilyMessage).where(FamilyMessage.person_id != parent))).all()
+        mails = (await session.exec(select(Mail).where(Mail.person_id == parent))).all()
+        actor = await actor_of(session, parent)
+        assert actor is not None
+        shown = await families.messages(session, actor, None, 20)
+    assert [(one.kind, one.child_id, one.lesson_id) for one in kept] == [("reply-talk", "", "")] * 2
+    assert [one for one in others if one.kind.startswith("reply")] == []
+    assert {one.text for one in mails} == {"N5"}
+    assert shown[0].words.startswith("The school would like to talk about what you wrote. Ring the office, or come in, when that")
+
+
+async def test_who_asked_not_to_be_contacted_is_not_nor_is_anybody_by_who_does_not_have_it(school: Running) -> None:
+    await sent(school, "Leave me out of it", reach="do-not-contact")
+    (row,) = await alerts(school)
+    path = f"/safeguarding/{row.id}"
+    async with await school.signed_in("dsl") as client:
+        await client.post(f"{path}/take")
+        assert "Send the answer" not in (await client.get(path)).text
+        assert (await client.post(f"{path}/answer", data={"answer": "reply-read"})).status_code == 409
+        school.clock.advance(60)
+        await sent(school, "Now you can", reach="phone")
+        assert "Send the answer" in (await client.get(path)).text
+    async with await school.signed_in("deputy_dsl") as client:
+        assert (await client.post(f"{path}/answer", data={"answer": "reply-read"})).status_code == 409
+    async with school.database.reading() as session:
+        assert (await session.exec(select(FamilyMessage).where(FamilyMessage.person_id == school.person("parent")))).all() == []

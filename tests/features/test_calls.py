@@ -18,7 +18,7 @@ from service.calls.way import By, End, Kind, NoWay
 from service.foundation.errors import Conflict
 from service.people import queries
 from service.people.tables import Guardianship, Person, PersonRole, Telephone
-from tests.home_calls import MUM, OWN, Family, family, until
+from tests.home_calls import DAD, MUM, OWN, Family, family, until
 from tests.proofs import confirmed_post, with_session
 from tests.school import Running
 
@@ -213,6 +213,56 @@ async def test_a_parent_whose_telephone_a_barred_adult_answers_is_not_called(hom
     assert (await home.ask()).status_code == 303, "negative control: while nothing stands against him"
     await home.link(home.dad, do_not_contact=True)
     assert (await home.ask()).status_code == 422
+
+
+async def test_staff_who_are_of_the_family_neither_call_it_nor_read_of_its_calls_nor_its_number(home: Family) -> None:
+    """A barred father who works in the office, or a mother who teaches: a colleague does it (policy: CM1, CM2)."""
+    call_id, _page = await placed(home)
+    desk(home).hang_up(home.live(call_id))
+    await over(home, call_id)
+    await (await home.as_("teacher")).post(f"/calls/{call_id}/record", data={"outcome": "spoke", "agreed": "She moved house"})
+    office, reads = await home.as_("office"), {
+        "/calls/register": call_id, "/calls/register.csv": "She moved house", f"/calls/{call_id}": "She moved house"}
+    for path, mark in reads.items():
+        assert mark in (await office.get(path)).text, f"negative control: a colleague reads {path}"
+    assert (await office.get(f"/calls/new?child={home.child}")).status_code == 200
+    assert (await office.get(f"/people/{home.mum}/contact")).status_code == 200
+
+    await home.becomes_family("office")
+    assert (await home.ask("office")).status_code == 403
+    assert "You are of this child’s family. A colleague has to do this." in (
+        await office.get(f"/calls/new?child={home.child}")).text
+    for path, mark in reads.items():
+        assert mark not in (await office.get(path)).text, path
+    contact = f"/people/{home.mum}/contact"
+    assert (await office.get(contact)).status_code == 403
+    assert (await office.post(contact, data={"reason": "The family asked us"})).status_code == 403
+    assert (await home.audited()).count("CallRefused") == 1
+    assert "ContactShown" not in await home.audited()
+    told = await office.post("/calls/emergency", data={
+        "child": home.child, "day": "24/11/2026", "at": "09:50", "words": "I rang 999 for her from my own phone"})
+    assert told.status_code == 303, "what was done in an emergency is still taken"
+
+
+async def test_nor_about_the_half_sister_of_their_child(home: Family) -> None:
+    """He is no adult of this child; its mother is an adult of his."""
+    theirs = await home.becomes_family("office", child=await home.another_child())
+    async with home.school.database.writing() as session:
+        school_id = (await session.get_one(Person, home.mum)).school_id
+        session.add(Guardianship(school_id=school_id, guardian_id=home.mum, child_id=theirs, relationship="mother"))
+    assert "Do not call. Ask the DSL." in (await (await home.as_("office")).get(f"/calls/new?child={home.child}")).text
+    refused = await home.ask("office")
+    assert (refused.status_code, "A colleague has to do this" in refused.text) == (422, True)
+    assert (await (await home.as_("office")).get(f"/people/{home.mum}/contact")).status_code == 403
+    assert (await home.ask("office", adult=home.dad)).status_code == 303, "negative control: the other adult is none of his"
+
+
+async def test_whoever_turns_out_to_be_of_the_family_is_in_no_call_with_it_any_more(home: Family) -> None:
+    call_id, page = await connected(home)
+    await home.becomes_family("teacher")
+    await home.way.hung_up.wait()
+    assert (await over(home, call_id)).ended_why == "rule"
+    assert page.words == "You are of this child’s family. A colleague has to do this."
 
 
 @pytest.mark.parametrize("whom", ["child", "stranger", "self"])
@@ -544,6 +594,36 @@ async def test_a_leader_approves_the_telephone_that_was_asked_for_and_no_other(h
     assert "You need approval" in (await home.ask(by="telephone")).text
 
 
+@pytest.mark.parametrize("is_barred", [True, False])
+async def test_no_call_is_put_through_to_another_adult_of_the_child_as_if_it_were_ones_own_phone(
+        home: Family, monkeypatch: pytest.MonkeyPatch, is_barred: bool) -> None:
+    """A friend of his enters his number: his phone would ring, and he would hear her (policy: CM1, CM3)."""
+    monkeypatch.setitem(globals(), "OWN", DAD)
+    page = await granted(home)  # it is taken like any other: a refusal here would tell whose number it is
+    await approved(home, page)
+    await home.link(home.dad, do_not_contact=is_barred)
+    refused = await home.ask(by="telephone")
+    assert (refused.status_code, "Enter the number of your own phone first." in refused.text) == (422, True)
+    assert home.way.orders == {}
+
+
+async def test_nor_stays_so_when_it_becomes_the_number_of_one(home: Family) -> None:
+    from service.calls import numbers
+
+    page = await granted(home)
+    await approved(home, page)
+    call_id = await home.asked(by="telephone")
+    await until(lambda: call_id in home.way.orders)
+    await home.way.say(call_id, Kind.ANSWERED)
+    await until(lambda: call_id in home.way.heard)
+    async with home.school.database.writing() as session:
+        school_id = (await session.get_one(Person, home.dad)).school_id
+        await numbers.keep(session, home.school.app.state.pepper, school_id, home.dad, numbers.FAMILY, OWN,
+                           home.school.clock.now())
+    await home.way.hung_up.wait()
+    assert (await over(home, call_id)).ended_why == "rule"
+
+
 async def test_only_what_the_schools_way_can_carry_is_offered(home: Family) -> None:
     page, teacher = await granted(home), await home.as_("teacher")
     await approved(home, page)
@@ -734,6 +814,29 @@ async def test_what_was_said_as_dsl_stays_with_the_team_when_the_dsl_teaches_fro
     await over(home, call_id)
     await home.school.give_role(home.school.person("teacher"), "deputy_dsl")
     assert "Mr Hall" in (await dad.get("/family")).text.partition("Calls from school")[2], "what a teacher said stays told"
+
+
+async def test_a_teacher_does_not_read_that_the_safeguarding_team_rang(home: Family) -> None:
+    """It says that there is a concern, and the concern may be about the teacher (policy: CM1)."""
+    call_id, _page = await connected(home, "dsl")
+    desk(home).hang_up(home.live(call_id))
+    await over(home, call_id)
+    said = {"outcome": "spoke", "agreed": "Something", "next_step": "", "next_on": ""}
+    assert (await (await home.as_("dsl")).post(f"/calls/{call_id}/record", data=said)).status_code == 303
+    pages = (f"/attendance/{home.child}", f"/calls/new?child={home.child}")
+    for role, reads in (("teacher", False), ("headteacher", True), ("dsl", True)):
+        for path in pages:
+            assert ("Okafor called" in (await (await home.as_(role)).get(path)).text) is reads, (role, path)
+    form = (await (await home.as_("teacher")).get(pages[1])).text
+    assert "Nobody at school has spoken to this family here yet." in form
+    home.way.orders.clear()
+    home.school.clock.advance(60)
+    call_id, _page = await placed(home)
+    desk(home).hang_up(home.live(call_id))
+    await over(home, call_id)
+    for path in pages:
+        shown = (await (await home.as_("teacher")).get(path)).text
+        assert "Hall called" in shown, f"negative control: a teacher's call, {path}"
 
 
 async def test_a_childs_page_lists_the_contacts_with_the_family(home: Family) -> None:

@@ -97,7 +97,43 @@ async def test_a_parent_who_is_staff_closes_nothing_of_their_own_child(school: R
         session.add(Guardianship(school_id=dsl.school_id, guardian_id=dsl.person_id, child_id=child, relationship="uncle"))
     async with await school.signed_in("dsl") as client:
         refused = await client.post(closing(child), data={"purpose": "camera", "reason": "Mine"})
+        assert (await client.get(closing(child))).status_code == 403, "nor do they read who said what"
     assert refused.status_code == 403
+
+
+async def test_staff_of_the_family_read_and_type_in_nothing_about_its_permissions(school: Running) -> None:
+    """A barred father in the office reads no answer of hers, says none for her, and strikes none out (policy: CO2)."""
+    child, mother, _ = await family(school)
+    me, page = await office(school), f"/permissions/children/{child}"
+    form = {"respondent": mother, "day": "24", "month": "11", "year": "2026", "route": "paper", "camera": "no"}
+    async with await school.signed_in("office") as client:
+        assert (await client.post(page, data=form)).status_code == 303, "negative control: a colleague"
+        (line,) = await rows(school, route="paper", child_id=child, recorded_by=me.person_id)
+        assert (await client.get(page)).status_code == 200
+        async with school.database.writing() as session:
+            session.add(Guardianship(school_id=me.school_id, guardian_id=me.person_id, child_id=child, relationship="father",
+                                     court_order="yes", do_not_contact=True))
+        refused = await client.get(page)
+        assert (refused.status_code, "A colleague has to do this" in refused.text) == (403, True)
+        assert (await client.post(page, data=form | {"camera": "yes"})).status_code == 403
+        assert (await client.post(f"{page}/objections", data={"objector": mother, "words": "No"})).status_code == 403
+        mistake = f"/permissions/responses/{line.id}/mistake"
+        assert (await client.get(mistake)).status_code == 403
+        assert (await client.post(mistake, data={"note": "Not hers"})).status_code == 403
+    assert len(await rows(school, child_id=child, recorded_by=me.person_id)) == 1
+
+
+async def test_no_second_listener_is_of_the_family(school: Running) -> None:
+    child, mother, _ = await family(school)
+    teacher = await office(school, "teacher")
+    form = {"respondent": mother, "day": "24", "month": "11", "year": "2026", "route": "telephone", "camera": "no",
+            "second_listener": teacher.person_id}
+    async with await school.signed_in("office") as client:
+        assert (await client.post(f"/permissions/children/{child}", data=form)).status_code == 303, "negative control"
+        async with school.database.writing() as session:
+            session.add(Guardianship(school_id=teacher.school_id, guardian_id=teacher.person_id, child_id=child,
+                                     relationship="father", court_order="yes"))
+        assert (await client.post(f"/permissions/children/{child}", data=form)).status_code == 422
 
 
 async def test_the_office_that_types_answers_in_does_not_close_what_differs(school: Running) -> None:
@@ -150,3 +186,30 @@ async def test_a_court_order_against_a_parent_leaves_their_no_and_takes_their_ye
         words = await responsibility(session, (await office(school)).school_id, [child])
     assert words[child][mother] == "unknown"
     assert await may(school, child) == frozenset()
+
+
+async def test_what_a_parent_answered_themself_is_struck_out_by_nobody_and_of_what_the_office_wrote_they_are_told(
+        school: Running) -> None:
+    """The way for clerks' mistakes is no way round a No (policy: CO2)."""
+    child, mother, father = await family(school)
+    await answer(school, father, child, False)
+    (own,) = await rows(school, route="app", respondent_id=father, purpose="camera", answer="refused")
+    form = {"respondent": mother, "day": "24", "month": "11", "year": "2026", "route": "paper", "camera": "no"}
+    async with await school.signed_in("office") as client:
+        page = f"/permissions/children/{child}"
+        assert (await client.get(f"/permissions/responses/{own.id}/mistake")).status_code == 404
+        assert (await client.post(f"/permissions/responses/{own.id}/mistake", data={"note": "Not his"})).status_code == 404
+        assert own.id not in (await client.get(page)).text
+        school.clock.advance(60)
+        await client.post(page, data=form)
+        (written,) = await rows(school, route="paper", child_id=child, recorded_by=school.person("office"))
+        assert written.id in (await client.get(page)).text
+        school.clock.advance(60)
+        async with school.database.writing() as session:
+            for one in (await session.exec(select(Mail).where(Mail.person_id == mother))).all():
+                one.sent_at = school.clock.now()
+        done = await client.post(f"/permissions/responses/{written.id}/mistake", data={"note": "Another child's form"})
+        assert done.status_code == 303, "negative control: what the office wrote"
+    async with school.database.reading() as session:
+        mails = (await session.exec(select(Mail).where(col(Mail.person_id) == mother, col(Mail.sent_at).is_(None)))).all()
+    assert [mail.text for mail in mails] == ["N5"]

@@ -8,9 +8,11 @@ from sqlmodel import col, select
 from consent import commands, queries, rules
 from consent.rules import Route
 from consent.tables import ConsentResponse
+from lessons.reminders import waiting_for
 from service.foundation.audit import AuditLeaf
 from service.foundation.errors import Conflict
 from service.foundation.events import Actor, Role
+from service.foundation.mail import Mail
 from service.people import queries as people
 from service.people.tables import Guardianship
 from tests.school import Running
@@ -214,6 +216,55 @@ async def test_under_public_task_recording_needs_no_answer_until_the_headteacher
         assert (await client.post(f"/permissions/objections/{objection.id}", data=decided)).status_code == 409
     assert "be_recorded" not in await may(school, child)
     assert await events(school, "ObjectionDecided") == 1
+
+
+async def test_an_objection_reaches_who_decides_it_and_nothing_that_was_typed_is_lost(school: Running) -> None:
+    """Until it is decided the child is recorded: it must not lie on a page that nobody opens (policy: CO2)."""
+    child, (mother, *_) = (await families(school))[0]
+    await school.set_profile(recording_basis="public_task")
+    page, head = f"/permissions/children/{child}", school.person("headteacher")
+
+    async def mails(**where: object) -> list[Mail]:
+        async with school.database.reading() as session:
+            found = select(Mail).where(Mail.person_id == head, Mail.text == "S2").filter_by(**where)
+            return list((await session.exec(found)).all())
+
+    async with await school.signed_in("office") as client:
+        empty = await client.post(f"{page}/objections", data={"objector": mother, "words": " "})
+        assert (empty.status_code, "Write down why they object, in their words" in empty.text) == (422, True)
+        assert f'value="{mother}" selected' in empty.text
+        assert await mails() == []
+        assert (await client.post(f"{page}/objections", data={"objector": mother, "words": "Our faith"})).status_code == 303
+        assert "that wait for you" not in (await client.get("/permissions")).text, "the office does not decide"
+    (told,) = await mails()
+    async with school.database.reading() as session:
+        assert head in await waiting_for(session, (await office(school)).school_id, school.clock.now())
+    async with await school.signed_in("headteacher") as client:
+        assert page in (await client.get("/permissions")).text.partition("that wait for you")[2].partition("</ul>")[0]
+        silent = await client.post(f"/permissions/objections/{told.about}", data={"upheld": "yes", "reason": " "})
+        assert (silent.status_code, silent.text.count("Give a reason")) == (422, 2), "above, and beside its own box"
+        decided = {"upheld": "yes", "reason": "Their faith"}
+        assert (await client.post(f"/permissions/objections/{told.about}", data=decided)).status_code == 303
+        assert "that wait for you" not in (await client.get("/permissions")).text
+    assert await mails(about=told.about, called_off_at=None) == []
+
+
+async def test_a_headteacher_of_the_family_neither_hears_of_it_nor_decides(school: Running) -> None:
+    child, (mother, *_) = (await families(school))[0]
+    await school.set_profile(recording_basis="public_task")
+    me, head = await office(school), school.person("headteacher")
+    async with school.database.writing() as session:
+        session.add(Guardianship(school_id=me.school_id, guardian_id=head, child_id=child, relationship="father"))
+    async with await school.signed_in("office") as client:
+        sent = {"objector": mother, "words": "Our faith"}
+        assert (await client.post(f"/permissions/children/{child}/objections", data=sent)).status_code == 303
+    async with school.database.reading() as session:
+        assert (await session.exec(select(Mail).where(Mail.person_id == head, Mail.text == "S2"))).all() == []
+        objection = (await queries.objections(session, me.school_id, child))[0]
+    async with await school.signed_in("headteacher") as client:
+        assert "that wait for you" not in (await client.get("/permissions")).text
+        decided = {"upheld": "no", "reason": "I want it"}
+        assert (await client.post(f"/permissions/objections/{objection.id}", data=decided)).status_code == 403
 
 
 def test_the_office_is_the_only_role_that_writes() -> None:

@@ -8,13 +8,13 @@ from sqlalchemy.exc import DatabaseError
 from sqlmodel import select
 
 from service.calls.number import Number
-from service.calls.texts import commands
+from service.calls.texts import commands, pages
 from service.calls.texts.tables import TextMessage, TextTemplate
 from service.calls.way import End, Kind, NotKnown, NoWay
 from service.foundation.audit import AuditLeaf
 from service.people.tables import Telephone
 from tests.features.test_calls import desk, over, placed
-from tests.home_calls import Family, family
+from tests.home_calls import MUM, Family, family, name_of
 from tests.school import Running
 
 WORDS = "We tried to ring you. Please ring the school office."
@@ -224,3 +224,60 @@ async def test_what_was_written_and_sent_is_never_another(home: Family) -> None:
                 await session.exec(text(statement))
     async with home.school.database.reading() as session:
         assert len((await session.exec(select(TextTemplate))).all()) == 1
+
+
+# -- what families answer ----------------------------------------------------------------------------------------------
+
+
+async def answered(home: Family, number: int, sender: str = "+447700900999") -> None:
+    state = home.school.app.state
+    async with home.school.database.writing() as session:
+        assert await commands.take_reply(session, state.pepper, f"SM{number}", sender, f"Words {number}", home.school.clock.now())
+
+
+async def test_nobody_puts_an_answer_out_of_reach_by_sending_many(home: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred texts from one telephone, and a mother's “he is at the door” is on a page all the same (policy: CM5)."""
+    monkeypatch.setattr(pages, "A_PAGE", 3)
+    await answered(home, 0, MUM)
+    for number in range(1, 8):
+        home.school.clock.advance(1)
+        await answered(home, number)
+    office, mum = await home.as_("office"), (await name_of(home.school, home.mum)).family_name
+    seen: list[str] = []
+    for page in (1, 2, 3):
+        shown = (await office.get(f"/calls/replies?page={page}")).text
+        seen += re.findall(r"/calls/replies/[0-9a-f]{32}", shown)
+        assert (f"page={page + 1}" in shown, f"page={page - 1}" in shown) == (page < 3, page > 1)
+    assert len(seen) == len(set(seen)) == 8
+    assert mum in shown, "the oldest stands last"
+    for path in seen[:7]:
+        assert (await office.post(path)).status_code == 200
+    first = (await office.get("/calls/replies")).text
+    assert mum in first, "of those that nobody has read it is the first"
+    assert first.count("Not read") == 1
+    assert (await office.get("/calls/replies?page=0")).status_code == 422
+
+
+async def test_an_answer_stays_what_it_was_and_when_it_was_first_read(home: Family) -> None:
+    await answered(home, 0, MUM)
+    office = await home.as_("office")
+    path = re.findall(r"/calls/replies/[0-9a-f]{32}", (await office.get("/calls/replies")).text)[0]
+    assert (await office.post(path)).status_code == 200
+    home.school.clock.advance(60)
+    assert (await office.post(path)).status_code == 200, "read again"
+    for change in ("cipher = 'x'", "adult_id = ''", "read_at = NULL", "read_at = '2030-01-01'"):
+        with pytest.raises(DatabaseError, match="append-only"):
+            async with home.school.database.writing() as session:
+                await session.exec(text(f"UPDATE text_reply SET {change}"))
+
+
+async def test_answers_of_ones_own_family_take_no_place_on_the_page(home: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "A_PAGE", 1)
+    await answered(home, 0)
+    home.school.clock.advance(1)
+    await answered(home, 1, MUM)
+    await home.becomes_family("office")
+    shown = (await (await home.as_("office")).get("/calls/replies")).text
+    assert "From a number that is not one adult’s" in shown
+    assert (await name_of(home.school, home.mum)).family_name not in shown
+    assert "page=2" not in shown

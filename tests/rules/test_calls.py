@@ -27,7 +27,7 @@ MUM = Contact("mum", "Ms Rahman", "mother", 1, "yes", "no", False, Fit.GOOD)
 GRANT = Grant("g", "hall", "My laptop has no microphone", NOON + timedelta(days=1), NOON, "khan", True,
               approver_roles=frozenset({Role.SENIOR_LEADER}), number="a hash", number_now="a hash")
 GOOD = Facts("hall", frozenset({Role.TEACHER}), True, True, True, True, MUM, "welfare", False, False, "Europe/London", True, 0, 0,
-             False, False, True)
+             False, False, True, is_family=False)
 
 
 def no(facts: Facts, now: datetime = NOON, **more: bool) -> Not:
@@ -60,7 +60,7 @@ def test_what_nobody_found_out_is_a_refusal() -> None:
     ({"about_child": None}, rules.TOO_OFTEN_CHILD), ({"to_family": None}, rules.TOO_OFTEN_FAMILY),
     ({"caller_is_busy": True}, rules.YOU_ARE_BUSY), ({"callee_is_busy": True}, rules.THEY_ARE_BUSY),
     ({"has_shown": False}, rules.NO_SCHOOL_NUMBER), ({"by_telephone": True}, rules.NO_GRANT),
-    ({"by_telephone": True, "grant": GRANT}, rules.NO_OWN_NUMBER),
+    ({"by_telephone": True, "grant": GRANT}, rules.NO_OWN_NUMBER), ({"is_family": True}, rules.OWN_FAMILY),
 ])
 def test_each_reason_alone_refuses_in_words(changes: dict[str, object], refusal: Not) -> None:
     assert no(replace(GOOD, **changes)) == refusal  # type: ignore[arg-type]
@@ -123,7 +123,8 @@ counts = st.none() | st.integers(0, 8)
 facts = st.builds(Facts, st.just("hall"), roles, mostly, mostly, mostly, mostly, contacts,
                   st.sampled_from(["welfare", "welfare", "other", ""]), flags, st.sampled_from([False, False, True]),
                   st.just("Europe/London"), mostly, counts, counts, st.sampled_from([False, False, True]),
-                  st.sampled_from([False, False, True]), mostly, flags, st.none() | st.sampled_from(list(Fit)), grant_values)
+                  st.sampled_from([False, False, True]), mostly, flags, st.none() | st.sampled_from(list(Fit)), grant_values,
+                  st.sampled_from([False, False, False, True]))
 
 
 def oracle(f: Facts, now: datetime, placed: bool) -> bool:
@@ -148,7 +149,7 @@ def oracle(f: Facts, now: datetime, placed: bool) -> bool:
                     and g.decided_by == "khan" and bool({str(r) for r in g.approver_roles} & {"senior_leader", "headteacher"})
                     and f.own_number in dialable)
     return (adult_ok and caller_ok and in_hours and seldom and free and phone_ok and f.is_child and f.has_shown
-            and not f.is_closed and f.purpose in ("welfare", "absence", "incident", "consent", "other"))
+            and not f.is_closed and not f.is_family and f.purpose in ("welfare", "absence", "incident", "consent", "other"))
 
 
 @given(facts, st.integers(0, 23), st.booleans())

@@ -19,6 +19,7 @@ from service.foundation.errors import Conflict, Invalid, NotFound, Unavailable
 from service.foundation.events import LEADERS, Actor, Role
 from service.foundation.web import Audience, Now, Reading, render, see_other
 from service.people import queries as people
+from service.people import registers
 from service.people.pages.forms import saved, words
 from service.people.rules import read_day
 
@@ -34,8 +35,8 @@ async def show_list(request: Request, actor: Caller, session: Reading) -> Respon
     watches = actor.is_any(WATCHERS)
     return await render(
         request, "calls/list.html", title="Calls", to_record=await queries.to_record(session, actor),
-        live=await queries.in_progress(session, actor.school_id) if watches else [], watches=watches,
-        uses=await queries.emergencies(session, actor.school_id) if watches else [], purposes=PURPOSE_WORDS,
+        live=await queries.in_progress(session, actor) if watches else [], watches=watches,
+        uses=await queries.emergencies(session, actor) if watches else [], purposes=PURPOSE_WORDS,
         reads_register=actor.is_any(rules.ANYBODYS), is_office=Role.OFFICE in actor.roles,
         leaders=LEADERS,
     )
@@ -51,15 +52,16 @@ async def _new(request: Request, actor: Actor, session: AsyncSession, child_id: 
     state = request.app.state
     child = await queries.child_to_call_about(session, actor, child_id, state.has_lessons_with)
     school = await people.school(session, actor.school_id)
-    reached = (await queries.last_reached(session, actor.school_id, [child.id])).get(child.id)
+    reached = (await queries.last_reached(session, actor.school_id, [child.id], actor)).get(child.id)
     errors = (refusal.fields or {"": refusal.message}) if refusal else {}
+    own = await registers.own_family(session, actor.school_id, actor.person_id)
     grant, ways = await queries.standing_grant(session, actor.school_id, actor.person_id), offered(state.way)
     return await render(
         request, "calls/new.html", 422 if refusal else 200, title=f"Call {child.name}’s family", child=child, lesson=lesson_id,
-        contacts=[(one, one.may_be_called(is_demo=school.is_demo) and one.adult_id != actor.person_id)
+        contacts=[(one, one.may_be_called(is_demo=school.is_demo) and one.adult_id not in {actor.person_id, *own})
                   for one in await queries.contacts(session, state.pepper, actor.school_id, child.id)],
         purposes=[(str(purpose), said) for purpose, said in PURPOSE_WORDS.items()], given=given, errors=errors, reached=reached,
-        before=(await queries.about(session, actor.school_id, [child.id], limit=5)), outcomes=commands.OUTCOMES,
+        before=(await queries.about(session, actor, child.id, limit=5)), outcomes=commands.OUTCOMES,
         purpose_words=PURPOSE_WORDS, not_connected="" if state.way else NOT_CONNECTED,
         by=[(str(one), said) for one, said in BY_WORDS.items() if one in ways and (grant or one is By.COMPUTER)],
         may_ask=By.TELEPHONE in ways and not grant,

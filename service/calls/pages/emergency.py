@@ -32,7 +32,7 @@ async def show(request: Request, actor: Caller, session: Reading, now: Now, chil
 
 async def _page(request: Request, actor: Actor, session: AsyncSession, child_id: str, given: dict[str, str],
                 refusal: Invalid | None = None, told: bool = False) -> Response:
-    about = await queries.child_to_call_about(session, actor, child_id, request.app.state.has_lessons_with) if child_id else None
+    about = await queries.child_of(session, actor, child_id, request.app.state.has_lessons_with) if child_id else None
     return await render(request, "calls/emergency.html", 422 if refusal else 200, title="In an emergency", child=about,
                         given=given, errors=words(refusal) if refusal else {}, told=told)
 

@@ -53,7 +53,7 @@ async def contact(request: Request, actor: Office, session: Reading, person_id: 
 
 async def _contact(request: Request, actor: Actor, session: AsyncSession, person_id: str, reason: str,
                    refusal: Invalid | None = None, number: str | None = None) -> Response:
-    person = await queries.adult_of_families(session, actor.school_id, person_id)
+    person = await queries.adult_of_families(session, actor, person_id)
     known = await numbers.known(session, request.app.state.pepper, actor.school_id, [person_id], numbers.FAMILY)
     return await render(
         request, "calls/contact.html", 422 if refusal else 200, title=f"Telephone number of {person.full_name}", person=person,
@@ -65,7 +65,7 @@ async def _contact(request: Request, actor: Actor, session: AsyncSession, person
 async def show_contact(request: Request, actor: Office, session: Reading, now: Now, person_id: str, proof: Confirming,
                        reason: Text = "") -> Response:
     """The one answer of this service that holds a family's number. That it is read is written and committed first."""
-    person = await queries.adult_of_families(session, actor.school_id, person_id)
+    person = await queries.adult_of_families(session, actor, person_id)
     try:
         action = commands.contact_action(person_id, commands.checked_reason(reason),
                                          f"read the telephone number of {person.full_name}")

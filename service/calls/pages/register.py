@@ -24,7 +24,7 @@ HEADINGS = ("When", "Who called", "About", "Called", "Why", "Connected for (minu
 
 @router.get("/calls/register")
 async def show(request: Request, actor: Reader, session: Reading, child: str = "") -> Response:
-    found = await queries.views(session, actor.school_id, *([Call.child_id == child] if child else []))
+    found = await queries.register(session, actor, *([Call.child_id == child] if child else []))
     sent = await texts.sent(session, actor.school_id, [one.id for one in found])
     return await render(request, "calls/register.html", title="Register of calls", found=found, child=child, whys=WHY_WORDS,
                         purposes=PURPOSE_WORDS, outcomes=commands.OUTCOMES, texts=sent, statuses=STATUS_WORDS)
@@ -33,7 +33,7 @@ async def show(request: Request, actor: Reader, session: Reading, child: str = "
 @router.get("/calls/register.csv")
 async def export(actor: Reader, session: Writing) -> Response:
     """A copy of the register; that it was taken is kept."""
-    found = await queries.views(session, actor.school_id, limit=20_000)
+    found = await queries.register(session, actor, limit=20_000)
     sent = await texts.sent(session, actor.school_id, [one.id for one in found])
     zone = (await people.school(session, actor.school_id)).zone
     await commands.exported(session, actor, len(found))

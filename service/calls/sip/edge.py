@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from service.calls.sip.farewell import WITHIN, ending, exchange
-from service.calls.sip.sdp import Sound, sound_of
+from service.calls.sip.sdp import Sound, is_near, sound_of
 from service.calls.sip.trunk import Trunk
 
 TEMPLATE = Path(__file__).with_name("kamailio.cfg")
@@ -93,9 +93,10 @@ def _own_certificate(folder: Path, name: str) -> Path:
 class Edge:
     """What a running edge tells us (who wants sound where), and what we ask of it."""
 
-    def __init__(self, heard: Callable[[str, str, Sound | None], None]) -> None:
-        """`heard` gets the call's id, `caller` or `callee`, and where that end wants its sound."""
+    def __init__(self, trunk: Trunk, heard: Callable[[str, str, Sound | None], None]) -> None:
+        """`heard` gets the call's id, `caller` or `callee`, and where that end wants its sound. The caller is our own end."""
         self._heard = heard
+        self._trunk_is_near = is_near(trunk.address) or is_near(trunk.host)
         self._token = ""
         self._folder = Path()
         self._ear: asyncio.DatagramTransport | None = None
@@ -118,7 +119,7 @@ class Edge:
         token, _, rest = head.partition(" ")
         side, _, call_id = rest.partition(" ")
         if self._token and secrets.compare_digest(token, self._token) and side in ("caller", "callee"):
-            self._heard(call_id.strip(), side, sound_of(body))
+            self._heard(call_id.strip(), side, sound_of(body, may_be_near=side == "caller" or self._trunk_is_near))
 
     async def answers(self) -> bool:
         return await self._ask("core.version") is not None

@@ -56,8 +56,21 @@ def _telephone_only(said: SessionDescription) -> str:
     return str(said)
 
 
-def sound_of(description: str) -> Sound | None:
-    """Where an end wants its sound, and how; None where it wants none or says it in a way that we do not understand."""
+def is_near(address: str) -> bool:
+    """Whether it is this machine itself, or on no network that has a router. A name is neither."""
+    try:
+        place = ipaddress.IPv4Address(address)
+    except ValueError:
+        return False
+    return place.is_loopback or place.is_link_local
+
+
+def sound_of(description: str, *, may_be_near: bool = True) -> Sound | None:
+    """Where an end wants its sound, and how; None where it wants none or says it in a way that we do not understand.
+
+    `may_be_near`: not so for a trunk that is elsewhere. One that was taken over would have a caller's voice sent to the ports of
+    our own programs, and what these send heard as the family.
+    """
     try:
         said = SessionDescription.parse(description)
         audio = next(media for media in said.media if media.kind == "audio")
@@ -66,7 +79,7 @@ def sound_of(description: str) -> Sound | None:
         place = ipaddress.IPv4Address(address)  # a name would be looked up for every packet, and the service would wait for it
     except _UNREADABLE:
         return None
-    if place.is_unspecified or place.is_multicast or not 0 < port < 65536:
+    if place.is_unspecified or place.is_multicast or not 0 < port < 65536 or (is_near(str(place)) and not may_be_near):
         return None
     events = next((each.payloadType for each in audio.rtp.codecs if each.name.lower() == "telephone-event"), None)
     key = _KEY.search(description)

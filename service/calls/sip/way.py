@@ -53,7 +53,7 @@ class SipWay:
         self._bridges: dict[str, Bridge] = {}
         self._agent = Agent()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._edge = Edge(self._sound)
+        self._edge = Edge(trunk, self._sound)
         self._janus = Janus(self._janus_lost)
         self._ear = 0
         self._died_at = float("-inf")

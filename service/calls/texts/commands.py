@@ -166,8 +166,10 @@ async def take_reply(session: AsyncSession, pepper: Pepper, said_id: str, sender
     return True
 
 
-async def show_reply(session: AsyncSession, actor: Actor, reply_id: str) -> None:
+async def show_reply(session: AsyncSession, actor: Actor, reply_id: str, now: datetime) -> None:
     """Audit that the office is about to read an answer. The page opens it after the commit (policy: CM5)."""
     if not await queries.replies(session, actor, TextReply.id == reply_id):
         raise NotFound()
+    row = await session.get_one(TextReply, reply_id)
+    row.read_at = row.read_at or now
     await publish(session, TextReplyShown(reply_id), actor)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -23,6 +23,8 @@ router = APIRouter()
 Caller = Annotated[Actor, Depends(Audience(CALLERS))]
 Office = Annotated[Actor, Depends(Audience(Role.OFFICE))]
 Box = Annotated[str, Form()]
+A_PAGE = 50
+"""How many answers to texts a page lists: whoever sends hundreds puts nobody's out of reach."""
 BEGIN = "Hello. We tried to ring you from school. Please ring the school office on this number. Thank you."
 
 
@@ -127,14 +129,16 @@ async def _write(request: Request, actor: Actor, session: AsyncSession, key: str
 
 
 @router.get("/calls/replies")
-async def show_replies(request: Request, actor: Office, session: Reading) -> Response:
-    return await render(request, "texts/replies.html", title="Answers to texts",
-                        found=await queries.replies(session, actor))
+async def show_replies(request: Request, actor: Office, session: Reading,
+                       page: Annotated[int, Query(ge=1, le=10_000)] = 1) -> Response:
+    found = await queries.replies(session, actor, skip=(page - 1) * A_PAGE, limit=A_PAGE + 1)
+    return await render(request, "texts/replies.html", title="Answers to texts", found=found[:A_PAGE], page=page,
+                        has_more=len(found) > A_PAGE)
 
 
 @router.post("/calls/replies/{reply_id}")
-async def show_reply(request: Request, actor: Office, session: Reading, reply_id: str) -> Response:
+async def show_reply(request: Request, actor: Office, session: Reading, now: Now, reply_id: str) -> Response:
     """That it is read is written and committed first."""
-    await saved(request, lambda writing: commands.show_reply(writing, actor, reply_id))
+    await saved(request, lambda writing: commands.show_reply(writing, actor, reply_id, now))
     one, said = await queries.reply(session, request.app.state.pepper, actor, reply_id)
     return await render(request, "texts/reply.html", title="An answer to a text", one=one, said=said)

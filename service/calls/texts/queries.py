@@ -109,22 +109,23 @@ class Reply:
     adult: str
     children: tuple[str, ...]
     came_at: datetime
+    is_read: bool
 
 
-async def replies(session: AsyncSession, actor: Actor, *where: Any, limit: int = 100) -> list[Reply]:
-    """The newest first. None of the reader's own family: it may be about the one who reads (policy: CM1)."""
+async def replies(session: AsyncSession, actor: Actor, *where: Any, skip: int = 0, limit: int = 100) -> list[Reply]:
+    """Those that nobody has read first, then the newest. None of the reader's own family: it may be about the one who reads
+    (policy: CM1)."""
     school_id = actor.school_id
-    own = {link.id for link in await registers.guardians(session, school_id, guardian_id=actor.person_id)}
-    rows = (await session.exec(select(TextReply).where(TextReply.school_id == school_id, *where).order_by(
-        col(TextReply.came_at).desc()).limit(limit))).all()
+    own = await registers.own_family(session, school_id, actor.person_id)
+    rows = (await session.exec(select(TextReply).where(
+        TextReply.school_id == school_id, col(TextReply.adult_id).not_in(own), *where).order_by(
+        col(TextReply.read_at).is_not(None), col(TextReply.came_at).desc(), col(TextReply.id)).offset(skip).limit(limit))).all()
     found = []
     for row in rows:
         links = await registers.guardians(session, school_id, guardian_id=row.adult_id) if row.adult_id else ()
-        if own & {link.id for link in links}:
-            continue
         named = await people.people(session, school_id, [row.adult_id])
         found.append(Reply(row.id, named[row.adult_id].name if row.adult_id in named else "",
-                           tuple(sorted(link.name for link in links)), row.came_at))
+                           tuple(sorted(link.name for link in links)), row.came_at, row.read_at is not None))
     return found
 
 

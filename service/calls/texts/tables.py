@@ -59,3 +59,4 @@ class TextReply(SQLModel, table=True):
     adult_id: str = Field(default="", max_length=32, index=True)
     cipher: str = Field(max_length=9000)
     came_at: datetime
+    read_at: datetime | None = None
