@@ -25,6 +25,7 @@ from service.foundation.clock import Clock
 from service.foundation.db import Database
 from service.foundation.errors import Invalid, SafeguardError
 from service.foundation.events import Event, system
+from service.foundation.keys import check_there
 from service.foundation.settings import Settings
 from service.people.tables import School
 
@@ -121,8 +122,7 @@ def _beside(settings: Settings, clock: Clock) -> Database:
 
     What it writes is signed by the school's own key: another one, made here, would leave an audit that does not verify.
     """
-    if not (settings.keys / "signing.pem").exists():
-        raise Invalid(f"The school's signing key is not in {settings.keys}. Set CHAPERONE_KEYS_FOLDER to where its keys are.")
+    check_there(settings.keys)
     return Database(settings.url, {"clock": clock, "subscribers": Subscribers(), "outbox": asyncio.Event(),
                                    "signing_key": audit.signing_key(settings.keys)})
 

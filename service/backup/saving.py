@@ -25,6 +25,7 @@ from service.backup.rules import File, State
 from service.backup.target import Target
 from service.foundation.audit import signing_key
 from service.foundation.errors import Conflict, Invalid
+from service.foundation.keys import check_there
 from service.foundation.settings import Settings
 
 DATABASE = "chaperone.sqlite3"
@@ -85,8 +86,9 @@ def save(settings: Settings, data: Target, keys: Target, now: datetime, say: Say
     if not recipients:
         raise Invalid("Set CHAPERONE_BACKUP_RECIPIENTS to the public key of who may restore (age1…). "
                       "“chaperone backup --new-key FILE” makes a pair.")
-    signer = signing_key(settings.keys)
     with _alone(settings.data), _snapshot(settings) as copy:
+        check_there(settings.keys)
+        signer = signing_key(settings.keys)
         saver = Saver(data, Box(bytes(durable.create_key(settings.keys / SECRETS["data"]))))
         files, missing = _data(settings, copy, saver, say)
         key_saver = Saver(keys, Box(bytes(durable.create_key(settings.keys / SECRETS["keys"]))))

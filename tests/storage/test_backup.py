@@ -29,8 +29,9 @@ from service.backup.events import BackupChecked, BackupMade
 from service.backup.target import Target
 from service.foundation.audit import AuditLeaf
 from service.foundation.bus import publish
-from service.foundation.errors import Invalid, SafeguardError
+from service.foundation.errors import SafeguardError
 from service.foundation.events import system
+from service.foundation.keys import KeysAway
 from service.people.tables import Person, SignIn, StepUpGrant
 from service.safeguarding.approvals.tables import Approval
 from tests import one_to_one
@@ -330,7 +331,7 @@ def test_a_restore_that_dies_while_it_tidies_up_leaves_a_school_that_is_served(
 async def test_a_command_makes_no_new_signing_key_where_the_schools_is_not(
     school: Running, tmp_path: Path
 ) -> None:
-    with pytest.raises(Invalid, match="CHAPERONE_KEYS_FOLDER"):
+    with pytest.raises(KeysAway, match="CHAPERONE_KEYS_FOLDER"):
         command._beside(school.app.state.settings.model_copy(update={"keys_folder": tmp_path / "empty"}), school.clock)
     assert not (tmp_path / "empty").exists()
 
