@@ -1,7 +1,7 @@
 """The installation's own keys: made at its first start, outside the database, readable by their owner only.
 
-Whole and on the disk before anybody relies on them, and never a second time: what was hashed, signed or sealed with the first ones
-would count for nothing, and a school could be served with keys that are not its own (decision 210).
+Whole and on the disk before anybody relies on them, and never a second time: what was hashed, signed or sealed with the first
+ones would count for nothing, and a school could be served with keys that are not its own (decision 210).
 """
 
 import os
