@@ -46,6 +46,10 @@ class KeyMissing(Unavailable):
     code = "key-missing"
 
 
+class KeyGone(KeyMissing):
+    """The key of this recording is not there any more. Nothing was changed."""
+
+
 class StillNeeded(KeyMissing):
     """Records that cannot be read now may still be under an older wrapping key, so that it stays."""
 
@@ -324,7 +328,7 @@ class KeyStore:
         """Encrypt a recording's records again under another bundle, then erase the old copies."""
         files = sorted(source.glob(f"{recording_id}.*.key"))
         if not files and not any(target.glob(f"{recording_id}.*.key")):
-            raise KeyMissing("The key of this recording is not there any more. Nothing was changed.")
+            raise KeyGone()
         for file in files:
             self._write(target, _part_of(file), self._decrypt(file, _part_of(file)))
         for file in files:

@@ -19,6 +19,7 @@ from recordings.ending.events import DestructionBegun, RecordingDestroyed
 from recordings.ending.tables import Destruction
 from recordings.events import RecordingKeyDestroyed
 from recordings.format import stamp
+from recordings.keystore import KeyMissing
 from recordings.shredlist import What
 from recordings.tables import Recording, RecordingKey
 from recordings.vault import Vault
@@ -131,12 +132,15 @@ async def finish(database: Database, vault: Vault, clock: Clock, school_id: str)
     await asyncio.to_thread(_destroy_keys, vault, school_id, begun, keep, today, clock.now())
     done = 0
     for each in begun:
-        await _note_keys(database, each, clock.now())
         try:
+            await _note_keys(database, each, clock.now())
             await remove_data(vault, each)
+            await _certify(database, vault, each, clock.now())
         except StoreSilent:
             continue
-        await _certify(database, vault, each, clock.now())
+        except Exception:
+            log.exception("destruction.one_failed", recording_id=each.recording.id)  # late; those after it go on
+            continue
         done += 1
     return done
 
@@ -149,10 +153,20 @@ def _destroy_keys(vault: Vault, school_id: str, begun: list[queries.Begun], keep
         if row.kept_until >= today or store.is_held(row.id):
             shredlist.add(store, signer, What.RECORDING, row.kept_until, row.id, now=now)
             store.destroy(row.id, row.kept_until)
+    said = {line.day for line in shredlist.lines(store, signer.public) if line.what is What.DAY}
     for day in store.days():
-        if day < today:
+        if day >= today:
+            continue
+        if day not in said:
             shredlist.add(store, signer, What.DAY, day, now=now)
+        try:
             store.destroy_day(day, keep=keep)
+        except KeyMissing:  # of one that is held: the others go one by one, and so does every other day
+            log.exception("keys.held_record_unreadable", day=day.isoformat())
+            for each in begun:
+                if each.recording.kept_until == day:
+                    shredlist.add(store, signer, What.RECORDING, day, each.recording.id, now=now)
+                    store.destroy(each.recording.id, day)
 
 
 async def _note_keys(database: Database, begun: queries.Begun, now: datetime) -> None:
