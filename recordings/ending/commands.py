@@ -76,7 +76,8 @@ async def ask(session: AsyncSession, actor: Actor, lesson_id: str, wanted: Wante
 def _hold_keys(vault: Vault, row: Recording, isolate: bool, now: datetime) -> None:
     """Out of the day, durably, before the transaction commits: what is committed as held can no longer be shredded."""
     store, signer = vault.key_store(row.school_id), vault.keys(row.school_id)
-    was_held, story = store.is_held(row.id), [line for line in shredlist.lines(store, signer.public) if line.recording_id == row.id]
+    was_held = store.is_held(row.id)
+    story = [line for line in shredlist.lines(store, signer.public) if line.recording_id == row.id]
     shredlist.add(store, signer, What.ISOLATED if isolate else What.HELD, row.kept_until, row.id, now=now)
     try:
         store.hold(row.id, row.kept_until, isolate=isolate)

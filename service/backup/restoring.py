@@ -192,7 +192,8 @@ def _shred_lists(source: Opened) -> list[dict[str, bytes]]:
 async def verified(folder: Path, clock: Clock, subscribers: Subscribers) -> list[str]:
     """Everything wrong with what came back: the file of the database, the audit, every recording.
 
-    An earlier version is brought up to this one first, and what was destroyed since is destroyed in the database too.
+    An earlier version is brought up to this one first, and the keys of what was destroyed since are destroyed in the database
+    too. Its data may lie in the school's store, which nothing here asks: the first start removes and certifies it.
     """
     with closing(sqlite3.connect(folder / DATABASE)) as kept:
         words = kept.execute("PRAGMA integrity_check").fetchone()[0]
@@ -201,7 +202,7 @@ async def verified(folder: Path, clock: Clock, subscribers: Subscribers) -> list
     database = database_of(folder, clock, subscribers)
     try:
         await upgrade.to_newest(database, folder / "keys")
-        await destruction.reconcile(database, Vault(folder), clock)
+        await destruction.reconcile(database, Vault(folder), clock, keys_only=True)
         async with database.reading() as session:
             faults = await audit.verify(session, audit.signing_key(folder / "keys").public_key())
             return faults + await proof.verify(session, Vault(folder))
@@ -241,7 +242,7 @@ def begin(source: Opened, data: Path, keys: Path) -> Path | None:
                                f"--state {state}, or remove the folder {aside} first.")
         return None
     there = {each.name for each in data.glob("*")} - MAY_LIE_THERE if data.exists() else set()
-    if there or (keys != data / "keys" and any(keys.glob("*"))):
+    if there or (keys != data / "keys" and any(each.name != "lost+found" for each in keys.glob("*"))):
         raise SchoolThere()
     if not of.exists() or of.read_bytes() != name:
         forget(aside)

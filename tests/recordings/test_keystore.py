@@ -182,9 +182,24 @@ def test_an_old_wrapping_key_stays_while_a_record_that_is_there_cannot_be_read(s
     assert store.open(which) == key
 
 
+def test_a_volume_of_its_own_has_a_folder_that_is_no_school(store: KeyStore, tmp_path: Path) -> None:
+    which, key = kept(store, "a")
+    keys = store.folder.parent
+    (keys / "lost+found").mkdir(mode=0)
+    assert keycopies.schools(keys) == [store.school_id]
+    keycopies.replay(keys)
+    signer(store)
+    found = keycopies.copy(keys)
+    assert not any(name.startswith("lost") for name in found)
+    (tmp_path / "new/lost+found").mkdir(parents=True)
+    keycopies.put_back(tmp_path / "new", found)
+    assert KeyStore(tmp_path / "new" / store.school_id, store.school_id).open(which) == key
+    assert list((tmp_path / "new/lost+found").iterdir()) == []
+
+
 def test_a_key_store_that_others_may_read_loses_no_key_to_a_rotation(store: KeyStore) -> None:
     which, key = kept(store, "a")
-    files = [file for file in store.folder.rglob("*.key")]
+    files = list(store.folder.rglob("*.key"))
     for file in files:
         file.chmod(0o640)
     with pytest.raises(StillNeeded):

@@ -19,9 +19,10 @@ from sqlmodel import select
 from lessons.live import reading
 from recordings import durable, proof, shredlist
 from recordings.ending import destruction
-from recordings.keystore import KeyMissing
+from recordings.ending.tables import Destruction
+from recordings.keystore import KeyMissing, Part
 from recordings.shredlist import What
-from recordings.tables import Recording
+from recordings.tables import Recording, RecordingKey
 from service.__main__ import main
 from service.backup import command, restoring, rules
 from service.backup.box import BackupDamaged, WrongKey
@@ -34,12 +35,15 @@ from service.foundation.events import system
 from service.foundation.keys import KeysAway
 from service.people.tables import Person, SignIn, StepUpGrant
 from service.safeguarding.approvals.tables import Approval
+from service.wiring import SUBSCRIBERS
 from tests import one_to_one
 from tests.proofs import confirmed_post
+from tests.recordings import ends
+from tests.recordings.ends import Kept
 from tests.recordings.lesson import record_lesson
 from tests.school import Running
 from tests.storage import recorded
-from tests.storage.backups import Places, files, in_folders
+from tests.storage.backups import Places, files, in_folders, quiet
 from tests.storage.s3 import access_file
 
 
@@ -220,6 +224,54 @@ async def test_a_recording_that_was_destroyed_after_the_back_up_stays_unreadable
         assert What.RECORDING in {line.what for line in lines}
 
 
+async def test_a_restore_certifies_nothing_that_it_cannot_reach(school: Running, places: Places, tmp_path: Path) -> None:
+    """The data may lie in a store that the restore does not ask; the first start removes it there, and then says so."""
+    gone = await recorded.sealed(school.app.state, "lesson-1")
+    await asyncio.to_thread(places.save, school)
+    async with school.database.reading() as session:
+        day = (await session.get_one(Recording, gone.header.recording_id)).kept_until
+    school.clock.set(school.clock.now() + timedelta(days=(day - school.clock.now().date()).days + 2))
+    folder = tmp_path / "tried"
+    restoring.bring_back(places.opened(), folder, quiet)
+    assert await restoring.verified(folder, school.clock, SUBSCRIBERS) == []
+    database = restoring.database_of(folder, school.clock, SUBSCRIBERS)
+    async with database.reading() as session:
+        row = await session.get_one(Destruction, gone.header.recording_id)
+        assert (row.destroyed_at, row.certificate) == (None, "")
+        part = (await session.exec(select(RecordingKey))).one()
+        assert part.destroyed_at is not None, "its key is gone"
+    await database.close()
+    async with places.restored(tmp_path / "new", school.clock) as again:
+        async with again.database.reading() as session:
+            row = await session.get_one(Destruction, gone.header.recording_id)
+            assert row.destroyed_at is not None
+        assert not again.app.state.vault.path(gone.header.recording_id, 1).exists()
+        assert await faults(again) == []
+
+
+async def test_a_back_up_from_before_a_release_is_restored_without_what_was_destroyed_since(
+    school: Running, places: Places, tmp_path: Path
+) -> None:
+    kept = await recorded.sealed(school.app.state, "lesson-1")
+    async with school.database.reading() as session:
+        day = (await session.get_one(Recording, kept.header.recording_id)).kept_until
+    school.clock.set(school.clock.now() + timedelta(days=(day - school.clock.now().date()).days - 2))
+    held = Kept("lesson-1", Part(kept.header.recording_id, 1, day), bytes(kept.key), kept.path)
+    await ends.ask(school, held)
+    await ends.agree(school, held)
+    before = await asyncio.to_thread(places.save, school)
+    await ends.ask_release(school, held)
+    await ends.agree(school, held)
+    school.clock.set(school.clock.now() + timedelta(days=(day - school.clock.now().date()).days + 2))
+    assert await destruction.reconcile(school.database, school.app.state.vault, school.clock) == 1
+    await asyncio.to_thread(places.save, school)
+    async with places.restored(tmp_path / "new", school.clock, wanted=before.data_id) as again:
+        assert await faults(again) == []
+        assert not again.app.state.vault.key_store(kept.header.school_id).has(held.part)
+        async with again.database.reading() as session:
+            assert (await session.get_one(Destruction, held.id)).destroyed_at is not None
+
+
 async def test_no_sign_in_proof_or_approval_from_before_works_after_a_restore(
     school: Running, places: Places, tmp_path: Path
 ) -> None:
@@ -286,6 +338,15 @@ async def test_a_restore_never_overwrites_a_school_and_one_that_broke_off_is_not
         restoring.refuse_half_restored(tmp_path / "new")
     async with places.restored(tmp_path / "new", school.clock) as again:
         assert await faults(again) == []
+
+
+async def test_an_empty_volume_for_the_keys_is_no_school(school: Running, places: Places, tmp_path: Path) -> None:
+    await asyncio.to_thread(places.save, school)
+    (tmp_path / "volume/lost+found").mkdir(parents=True)
+    assert restoring.begin(places.opened(), tmp_path / "new", tmp_path / "volume") is not None
+    (tmp_path / "volume/signing.pem").touch()
+    with pytest.raises(restoring.SchoolThere):
+        restoring.begin(places.opened(), tmp_path / "new", tmp_path / "volume")
 
 
 async def test_another_back_up_is_not_put_in_place_of_the_one_that_was_asked_for(
