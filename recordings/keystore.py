@@ -55,8 +55,8 @@ class StillNeeded(KeyMissing):
 
     def __init__(self, count: int):
         super().__init__(f"{count} {'record' if count == 1 else 'records'} in the key store cannot be read now, so the old "
-                         "wrapping key was kept. All others have the new one. Look at who owns the files of the key store and who "
-                         "may read them, and do this again.")
+                         "wrapping key was kept. All others have the new one. Look at who owns the files of the key store and "
+                         "who may read them, and do this again.")
 
 
 class EvidenceIsolated(Conflict):

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyrage
@@ -195,6 +195,33 @@ async def test_copies_of_keys_older_than_seven_days_leave_the_back_up(school: Ru
     assert second.keys_removed == 1
     assert not old & set(files(places.keys_at)), "neither the state nor its pieces"
     assert {first.data_id, second.data_id} == {path.name for path in files(f"{places.data_at}/data/states")}
+
+
+async def test_a_back_up_of_a_clock_that_was_ahead_is_not_the_newest_and_goes_in_time(school: Running, places: Places) -> None:
+    right = school.clock.now()
+    school.clock.set(right + timedelta(days=3650))
+    ahead = await asyncio.to_thread(places.save, school)
+    school.clock.set(right)
+
+    def opened(**given: str) -> restoring.Opened:
+        return restoring.opened(places.data, places.keys, [places.identity], now=school.clock.now(), **given)
+
+    assert opened().state.id == ahead.data_id, "there is no other"
+    made = await asyncio.to_thread(places.save, school)
+    assert (opened().state.id, opened().key_state.id) == (made.data_id, made.keys_id)
+    assert opened(keys_wanted=ahead.keys_id).key_state.id == ahead.keys_id, "it may be asked for"
+    assert {ahead.keys_id, made.keys_id} == {path.name for path in files(f"{places.keys_at}/keys/states")}
+    school.clock.advance(timedelta(days=8).total_seconds())
+    last = await asyncio.to_thread(places.save, school)
+    assert [path.name for path in files(f"{places.keys_at}/keys/states")] == [last.keys_id]
+
+
+def test_a_clock_that_was_put_back_removes_nothing() -> None:
+    now = datetime(2026, 11, 30, tzinfo=UTC)
+    good = [rules.state_id(now - timedelta(days=day), "a") for day in range(3)]
+    back = datetime(1970, 1, 1, tzinfo=UTC)
+    assert rules.outdated([*good, rules.state_id(back, "b")], back, rules.KEYS_KEPT) == []
+    assert rules.outdated(good, now + timedelta(days=30), rules.KEYS_KEPT) == sorted(good)[:2], "negative control"
 
 
 async def test_a_recording_that_was_destroyed_after_the_back_up_stays_unreadable(
