@@ -12,6 +12,7 @@ DATA_KEPT = timedelta(days=30)
 LATE = timedelta(hours=26)
 """A daily back-up that is older has been missed."""
 UNTESTED = timedelta(days=8)
+JUMP = timedelta(days=2)
 AHEAD = timedelta(days=1)
 """A state that is dated later than this was made while a clock was wrong."""
 
@@ -80,6 +81,12 @@ def outdated(names: Iterable[str], now: datetime, kept: timedelta) -> list[str]:
     believed = [each for each in dated if each[0] - now <= AHEAD]
     old = [name for at, name in believed[:-1] if now - at > kept]
     return old + [name for at, name in dated[len(believed):] if old]
+
+
+def has_jumped(names: Iterable[str], entry: datetime | None, now: datetime) -> bool:
+    """Whether the clock may be ahead: days after the last back-up, and after everything that the school's audit tells of."""
+    known = [at for name in names if (at := made_at(name)) is not None and at <= now]
+    return bool(known) and entry is not None and now - max(*known, entry) > JUMP
 
 
 def newest(names: Sequence[str], now: datetime) -> str:

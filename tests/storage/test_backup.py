@@ -212,8 +212,19 @@ async def test_a_back_up_of_a_clock_that_was_ahead_is_not_the_newest_and_goes_in
     assert opened(keys_wanted=ahead.keys_id).key_state.id == ahead.keys_id, "it may be asked for"
     assert {ahead.keys_id, made.keys_id} == {path.name for path in files(f"{places.keys_at}/keys/states")}
     school.clock.advance(timedelta(days=8).total_seconds())
+    await recorded.sealed(school.app.state, "lesson-1")
     last = await asyncio.to_thread(places.save, school)
     assert [path.name for path in files(f"{places.keys_at}/keys/states")] == [last.keys_id]
+
+
+async def test_a_clock_that_jumps_ahead_removes_no_back_up(school: Running, places: Places) -> None:
+    first = await asyncio.to_thread(places.save, school)
+    school.clock.advance(timedelta(days=3650).total_seconds())
+    jumped = await asyncio.to_thread(places.save, school)
+    assert jumped.keys_removed == 0
+    assert {first.keys_id, jumped.keys_id} == {path.name for path in files(f"{places.keys_at}/keys/states")}
+    await recorded.sealed(school.app.state, "lesson-1")
+    assert (await asyncio.to_thread(places.save, school)).keys_removed == 1, "negative control: the school has gone on"
 
 
 def test_a_clock_that_was_put_back_removes_nothing() -> None:
