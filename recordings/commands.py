@@ -32,6 +32,7 @@ from service.foundation.clock import Clock
 from service.foundation.db import Database
 from service.foundation.errors import Conflict, NotFound
 from service.foundation.events import Actor, system
+from service.foundation.keys import KeysAway
 from service.people import queries as people
 from service.people import step_up
 from service.people.step_up import Proof
@@ -203,6 +204,16 @@ async def refuse_purpose(session: AsyncSession, actor: Actor, lesson_id: str, wh
     """Keep that somebody tried: the form does not offer it, so it was sent by hand."""
     recording = await queries.recording(session, actor.school_id, lesson_id)
     await publish(session, PurposeRefused(recording.id, lesson_id, why[:40]), actor)
+
+
+async def check_signing_keys(database: Database, vault: Vault) -> None:
+    """Raise where a school has recordings, and not the key that signed them: another one would be made, and would seal parts and
+    certify what it never saw (decision 210)."""
+    async with database.reading() as session:
+        for school_id in await ending.schools(session):
+            if not vault.has_keys(school_id):
+                raise KeysAway(f"The key that signs a school's recordings is not in {vault.folder_of_keys}. Put the whole folder "
+                               "of keys back, with every folder in it. Nothing was changed.")
 
 
 async def recover(database: Database, vault: Vault, clock: Clock) -> int:

@@ -4,6 +4,7 @@ A copy brings back what is destroyed after it was made, so no copy is kept for l
 lists alone may be kept for ever, and belong into every back-up: the newest is replayed over whatever copy is put back.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from recordings.vault import SchoolKeys
 
 KEPT = timedelta(days=7)
 """The longest that a copy of the key store may exist anywhere (security: G21)."""
+ID = re.compile("[0-9a-z-]{1,32}")
 NOT_COPIED = frozenset({"lock"})
 
 
@@ -42,7 +44,7 @@ def put_back(keys: Path, files: Mapping[str, bytes], lists: Iterable[Mapping[str
 
     Raises `ListChanged` for a list that this school did not sign, or that tells another story than the copy's.
     """
-    if any(keys.glob("*")):
+    if any(each.name != "lost+found" for each in keys.glob("*")):
         raise FileExistsError(f"{keys} is not empty. Keys are put back into an empty folder.")
     for name, data in files.items():
         path = keys / name
@@ -65,5 +67,5 @@ def replay(keys: Path) -> None:
 
 
 def schools(keys: Path) -> list[str]:
-    """The schools that have keys here."""
-    return sorted(folder.name for folder in keys.glob("*") if folder.is_dir())
+    """The schools that have keys here. A volume of its own has other folders, such as lost+found, which nobody looks into."""
+    return sorted(folder.name for folder in keys.glob("*") if ID.fullmatch(folder.name) and folder.is_dir())

@@ -46,6 +46,19 @@ class KeyMissing(Unavailable):
     code = "key-missing"
 
 
+class KeyGone(KeyMissing):
+    """The key of this recording is not there any more. Nothing was changed."""
+
+
+class StillNeeded(KeyMissing):
+    """Records that cannot be read now may still be under an older wrapping key, so that it stays."""
+
+    def __init__(self, count: int):
+        super().__init__(f"{count} {'record' if count == 1 else 'records'} in the key store cannot be read now, so the old "
+                         "wrapping key was kept. All others have the new one. Look at who owns the files of the key store and "
+                         "who may read them, and do this again.")
+
+
 class EvidenceIsolated(Conflict):
     """This recording cannot be opened by anybody. The DSL knows why."""
 
@@ -213,45 +226,53 @@ class KeyStore:
     def rotate(self, recipients: Sequence[str] = (), *, identity: str = "") -> int:
         """A new wrapping key for every record; then the old ones are erased. Returns how many records. No media is touched.
 
-        A crash leaves both keys, and repeating finishes. A record that cannot be read now is left as it is. `identity`: the
-        private key of a recovery recipient, for records whose wrapping key was lost.
+        A crash leaves both keys, and repeating finishes. So does a record that is there and cannot be read now: it may be read
+        again, by a key that is only in the old ones. Raises `StillNeeded` then. `identity`: the private key of a recovery
+        recipient, for records whose wrapping key was lost; what that does not open either is for the caller to name.
         """
         with self.alone():
             durable.create_key(self._wrap_path(self._newest() + 1))
         count = self.rewrap(recipients, identity=identity)
         with self.alone():
-            count += self._rewrap(self._files(), tuple(recipients))  # what was moved between two turns
+            more, unreadable = self._rewrap(self._files(), tuple(recipients))  # what was moved between two turns
             os.sync()
-            for number in self._wrapping_keys()[:-1]:
+            if unreadable and not identity:
+                raise StillNeeded(unreadable)
+            for number in () if unreadable else self._wrapping_keys()[:-1]:
                 durable.erase(self._wrap_path(number))
-        return count
+        return count + more
 
     def rewrap(self, recipients: Sequence[str], *, identity: str = "") -> int:
         """Bring every record to the newest wrapping key and to these recipients. Returns how many were changed."""
         files, count = self._files(), 0
         for at in range(0, len(files), TOGETHER):
             with self.alone():
-                count += self._rewrap(files[at:at + TOGETHER], tuple(recipients), identity)
+                count += self._rewrap(files[at:at + TOGETHER], tuple(recipients), identity)[0]
         os.sync()
         return count
 
-    def _rewrap(self, files: Sequence[Path], recipients: tuple[str, ...], identity: str = "") -> int:
-        newest = self._newest()
-        return sum(self._rewrapped(file, _part_of(file), recipients, newest, identity) for file in files)
+    def _rewrap(self, files: Sequence[Path], recipients: tuple[str, ...], identity: str = "") -> tuple[int, int]:
+        """How many records were changed, and how many are there and do not open."""
+        newest, changed, unreadable = self._newest(), 0, 0
+        for file in files:
+            try:
+                changed += self._rewrapped(file, _part_of(file), recipients, newest, identity)
+            except FileNotFoundError:
+                continue  # destroyed or moved in the meantime
+            except KeyMissing:
+                unreadable += file.exists()
+        return changed, unreadable
 
     def _rewrapped(self, file: Path, part: Part, recipients: tuple[str, ...], newest: int, identity: str) -> bool:
+        record = self._decrypt(file, part)
+        is_same = record.recipients == recipients
+        if is_same and record.wrapped_by == newest and not identity:  # a key that was lost may have had the newest's number
+            return False
+        key = self._by_either(part, record, identity)
         try:
-            record = self._decrypt(file, part)
-            is_same = record.recipients == recipients
-            if is_same and record.wrapped_by == newest and not identity:  # a key that was lost may have had the newest's number
-                return False
-            key = self._by_either(part, record, identity)
-            try:
-                made = self._record(part, key, () if is_same else recipients, newest)
-            finally:
-                wipe(key)
-        except (KeyMissing, FileNotFoundError):
-            return False  # destroyed or moved in the meantime
+            made = self._record(part, key, () if is_same else recipients, newest)
+        finally:
+            wipe(key)
         kept = replace(made, recovery=record.recovery, recipients=recipients) if is_same else made
         self._write(file.parent, part, kept, sync=False)
         return True
@@ -307,7 +328,7 @@ class KeyStore:
         """Encrypt a recording's records again under another bundle, then erase the old copies."""
         files = sorted(source.glob(f"{recording_id}.*.key"))
         if not files and not any(target.glob(f"{recording_id}.*.key")):
-            raise KeyMissing("The key of this recording is not there any more. Nothing was changed.")
+            raise KeyGone()
         for file in files:
             self._write(target, _part_of(file), self._decrypt(file, _part_of(file)))
         for file in files:

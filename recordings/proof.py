@@ -37,6 +37,8 @@ def _fault(recording: Recording, part: RecordingPart, key: RecordingKey, gone: D
     keys = vault.keys(recording.school_id)
     if gone is not None and gone.destroyed_at is not None:
         return _gone(which, recording, part, gone, kept, vault)
+    if gone is not None and key.destroyed_at is not None:
+        return ""  # what is left of it is being removed, and certified then
     if kept is not None and not kept.chunks:
         return ""
     opened: bytearray | None = None

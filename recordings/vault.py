@@ -23,7 +23,7 @@ from recordings.storage import Place, Storage
 
 __all__ = ["EvidenceIsolated", "KeyMissing", "SchoolKeys", "Vault", "key_id", "new_key"]
 
-OLD_WRAPPING = "recordings.wrap"
+SIGNING, OLD_WRAPPING = "recordings.sign", "recordings.wrap"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class SchoolKeys:
     @classmethod
     def of(cls, folder: Path, school_id: str) -> "SchoolKeys":
         """The key of a school from the folder of keys, made at first use."""
-        return cls(school_id, Ed25519PrivateKey.from_private_bytes(_secret(folder / school_id / "recordings.sign")))
+        return cls(school_id, Ed25519PrivateKey.from_private_bytes(_secret(folder / school_id / SIGNING)))
 
     @property
     def public(self) -> bytes:
@@ -114,6 +114,10 @@ class Vault:
         if school_id not in self._schools:
             self._schools[school_id] = SchoolKeys.of(self.folder_of_keys, school_id)
         return self._schools[school_id]
+
+    def has_keys(self, school_id: str) -> bool:
+        """Whether the school's key that signs is here: asked before anything would make another one."""
+        return (self.folder_of_keys / school_id / SIGNING).exists()
 
     def forget_old(self) -> None:
         """Erase what wrapped the keys that lay in the database: they are all in the store."""

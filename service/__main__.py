@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fastapi import FastAPI
 
 from recordings import proof
+from recordings.commands import check_signing_keys
 from recordings.storage import storage_of
 from recordings.vault import Vault
 from service import seed, seed_recording
@@ -29,11 +30,12 @@ from service.app import addresses, create_app, own_data_folder
 from service.backup import command as backup
 from service.calls import check
 from service.calls.carrying import way_of
-from service.foundation import audit
+from service.foundation import audit, keys
 from service.foundation.bus import Subscribers
 from service.foundation.clock import SystemClock
 from service.foundation.db import Database
 from service.foundation.errors import NotFound, SafeguardError, Unavailable
+from service.foundation.keys import KeysAway
 from service.foundation.settings import Settings
 from service.migrations import upgrade
 from service.people import power, queries
@@ -75,9 +77,14 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     os.umask(0o077)  # the database too is nobody else's to read, in whatever folder it was put
     _log_to_stderr()
-    return {"dev": _dev, "serve": _serve, "migrate": _migrate, "seed": _seed, "verify": _verify,
-            "selftest": _selftest, "chair": _chair, "calls": _calls, "backup": _backup, "restore": _restore,
-            "recover": _recover}[given.command](given)
+    commanded = {"dev": _dev, "serve": _serve, "migrate": _migrate, "seed": _seed, "verify": _verify,
+                 "selftest": _selftest, "chair": _chair, "calls": _calls, "backup": _backup, "restore": _restore,
+                 "recover": _recover}
+    try:
+        return commanded[given.command](given)
+    except KeysAway as error:
+        print(error, file=sys.stderr)
+        return 2
 
 
 def _log_to_stderr() -> None:
@@ -235,6 +242,7 @@ class _RealServer(_Server):
 
 
 def _offline(settings: Settings) -> Database:
+    keys.check_new_or_there(settings.keys, settings.url)
     info = {"clock": SystemClock(), "subscribers": Subscribers(), "outbox": asyncio.Event(),
             "signing_key": audit.signing_key(settings.keys)}
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -273,10 +281,12 @@ def _verify(given: argparse.Namespace) -> int:
     async def run() -> list[str]:
         settings = _settings(given)
         database = _offline(settings)
+        vault = Vault(settings.data, storage_of(settings), settings.keys)
+        await check_signing_keys(database, vault)
         kept = given.checkpoint.read_text() if given.checkpoint else None
         async with database.reading() as session:
             faults = await audit.verify(session, audit.signing_key(settings.keys).public_key(), kept)
-            faults += await proof.verify(session, Vault(settings.data, storage_of(settings), settings.keys))
+            faults += await proof.verify(session, vault)
         await database.close()
         return faults
 
@@ -287,8 +297,11 @@ def _verify(given: argparse.Namespace) -> int:
 
 def _verify_report(given: argparse.Namespace) -> int:
     """Whether a report of the self-test is what this installation signed. Needs nothing but a public key."""
-    key = (Ed25519PublicKey.from_public_bytes(base64.b64decode(given.public_key)) if given.public_key
-           else audit.signing_key(_settings(given).keys).public_key())
+    if given.public_key:
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(given.public_key))
+    else:
+        keys.check_there(_settings(given).keys)
+        key = audit.signing_key(_settings(given).keys).public_key()
     try:
         found = report.verified(given.report.read_text(), key)
     except report.ReportChanged as changed:
@@ -321,6 +334,7 @@ def _chair(given: argparse.Namespace) -> int:
     """When one person with power is left: whoever runs the server names the chair, who then agrees to the rest."""
     async def run() -> None:
         settings = _settings(given)
+        keys.check_there(settings.keys)
         database = Database(settings.url, {"clock": SystemClock(), "subscribers": SUBSCRIBERS, "outbox": asyncio.Event(),
                                            "signing_key": audit.signing_key(settings.keys)})
         try:
@@ -351,6 +365,7 @@ def _calls(given: argparse.Namespace) -> int:
 def _selftest(given: argparse.Namespace) -> int:
     """0: every answer is as it must be. 1: one is not, or could not be shown. 2: the questions could not be put at all."""
     settings = _settings(given)
+    keys.check_there(settings.keys)
     key = audit.signing_key(settings.keys)
     questions = tuple(question for question in QUESTIONS if given.only is None or question.id in given.only)
 

@@ -69,6 +69,7 @@ from lessons.reminders import remind
 from mobile_api.calling.way import AppWay
 from mobile_api.pwa.shell import Shell
 from recordings import forgetting, keycopies
+from recordings.commands import check_signing_keys
 from recordings.commands import recover as recover_recordings
 from recordings.ending import destruction, recovery
 from recordings.moving import Mover
@@ -89,7 +90,7 @@ from service.calls.first import AppFirst
 from service.calls.rest import hooks as provider_hooks
 from service.calls.texts import commands as text_commands
 from service.calls.way import Way
-from service.foundation import audit, banners, bus, health, jobs, mail, web
+from service.foundation import audit, banners, bus, health, jobs, keys, mail, web
 from service.foundation.clock import Clock, SystemClock
 from service.foundation.crowd import Crowd
 from service.foundation.db import Database
@@ -242,6 +243,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.enter_context(own_data_folder(state.settings.data))
         refuse_half_restored(state.settings.data)
         state.keys = state.settings.keys
+        await asyncio.to_thread(keys.check_new_or_there, state.keys, state.settings.url)
         state.pepper = hashing.pepper(state.keys)
         state.access_tokens = AccessTokens(token_key(state.keys))
         state.outbox = asyncio.Event()
@@ -257,6 +259,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await upgrade.to_newest(state.database, state.keys)
         await seed_texts(state.database, state.clock)
         state.vault = Vault(state.settings.data, storage_of(state.settings), state.keys)
+        await check_signing_keys(state.database, state.vault)
         state.vault.forget_old()
         keycopies.replay(state.keys)
         state.shelf = Shelf()

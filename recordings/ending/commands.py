@@ -11,9 +11,9 @@ from recordings import shredlist
 from recordings.ending import queries, rules
 from recordings.ending.events import HoldStepTaken, HousekeepingDone
 from recordings.ending.queries import Hold
-from recordings.ending.rules import BeingDestroyed, HoldChanged, Item, Step
+from recordings.ending.rules import BeingDestroyed, HoldChanged, Item, KeyUnreadable, Step
 from recordings.ending.tables import HoldStep, HousekeepingReview
-from recordings.keystore import KeyMissing
+from recordings.keystore import KeyGone, KeyMissing
 from recordings.shredlist import What
 from recordings.tables import Recording
 from recordings.vault import Vault
@@ -75,12 +75,17 @@ async def ask(session: AsyncSession, actor: Actor, lesson_id: str, wanted: Wante
 
 def _hold_keys(vault: Vault, row: Recording, isolate: bool, now: datetime) -> None:
     """Out of the day, durably, before the transaction commits: what is committed as held can no longer be shredded."""
-    store = vault.key_store(row.school_id)
-    shredlist.add(store, vault.keys(row.school_id), What.ISOLATED if isolate else What.HELD, row.kept_until, row.id, now=now)
+    store, signer = vault.key_store(row.school_id), vault.keys(row.school_id)
+    was_held = store.is_held(row.id)
+    story = [line for line in shredlist.lines(store, signer.public) if line.recording_id == row.id]
+    shredlist.add(store, signer, What.ISOLATED if isolate else What.HELD, row.kept_until, row.id, now=now)
     try:
         store.hold(row.id, row.kept_until, isolate=isolate)
     except KeyMissing as error:
-        raise BeingDestroyed() from error
+        if not was_held:  # else the list would speak of a hold that nobody knows of, and that nobody could end
+            what = What.RECORDING if story and story[-1].what is What.RECORDING else What.RELEASED
+            shredlist.add(store, signer, what, row.kept_until, row.id, now=now)
+        raise (BeingDestroyed if isinstance(error, KeyGone) else KeyUnreadable)() from error
 
 
 # -- the second person ------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from recordings.ending.events import DestructionBegun, RecordingDestroyed
 from recordings.ending.tables import Destruction
 from recordings.events import RecordingKeyDestroyed
 from recordings.format import stamp
+from recordings.keystore import KeyMissing
 from recordings.shredlist import What
 from recordings.tables import Recording, RecordingKey
 from recordings.vault import Vault
@@ -35,8 +36,11 @@ TOGETHER = 25
 """Recordings whose destruction begins in one transaction: lessons that write wait for it."""
 
 
-async def reconcile(database: Database, vault: Vault, clock: Clock) -> int:
-    """Destroy everything that is due, of every school. Returns how many recordings were finished. Safe to repeat."""
+async def reconcile(database: Database, vault: Vault, clock: Clock, *, keys_only: bool = False) -> int:
+    """Destroy everything that is due, of every school. Returns how many recordings were finished. Safe to repeat.
+
+    `keys_only`: begin it, and destroy keys: what lies elsewhere is removed, and certified, by who can reach it.
+    """
     async with database.reading() as session:
         schools = await queries.schools(session)
     count = 0
@@ -45,21 +49,25 @@ async def reconcile(database: Database, vault: Vault, clock: Clock) -> int:
             await _let_go(database, vault, school_id, clock.now())
             while await _begin_due(database, vault, school_id, clock.now()):
                 pass
-            count += await finish(database, vault, clock, school_id)
+            count += await finish(database, vault, clock, school_id, keys_only=keys_only)
         except Exception:
             log.exception("destruction.failed", school_id=school_id)  # shown as late on the page; the next school goes on
     return count
 
 
-async def begin(session: AsyncSession, actor: Actor, *, recording_id: str, why: str, now: datetime) -> None:
-    """Say that a recording is destroyed. It cannot be taken back. Raises `Held` where it is kept by a legal hold."""
+async def begin(session: AsyncSession, actor: Actor, *, recording_id: str, why: str, now: datetime,
+                is_gone: bool = False) -> None:
+    """Say that a recording is destroyed. It cannot be taken back. Raises `Held` where it is kept by a legal hold.
+
+    `is_gone`: its key was destroyed already, so that there is nothing left to hold.
+    """
     row = (await session.exec(
         select(Recording).where(Recording.id == recording_id, Recording.school_id == actor.school_id).with_for_update()
     )).one()
     if await session.get(Destruction, recording_id) is not None:
         return
     steps = (await queries.steps_of(session, actor.school_id)).get(recording_id, [])
-    if rules.in_force(steps, now):
+    if not is_gone and rules.in_force(steps, now):
         raise rules.Held()
     session.add(Destruction(recording_id=row.id, school_id=row.school_id, why=why, begun_at=now, begun_by=actor.person_id))
     await publish(session, DestructionBegun(recording_id=row.id, lesson_id=row.lesson_id, why=why), actor)
@@ -69,16 +77,25 @@ async def _begin_due(database: Database, vault: Vault, school_id: str, now: date
     """Begin what is due and not held; what the key store holds for a reason that this database does not know is left alone."""
     lines = await asyncio.to_thread(shredlist.lines, vault.key_store(school_id), vault.keys(school_id).public)
     destroyed = {line.recording_id for line in lines if line.what is What.RECORDING}
+    gone = {recording_id for recording_id, line in _last(lines).items() if line.what is What.RECORDING}
     async with database.writing() as session:
         zone = (await people.school(session, school_id)).zone
         rows, steps = await queries.undestroyed(session, school_id), await queries.steps_of(session, school_id)
         unknown = _unknown_holds(lines, steps)
         due = [(row, OVER) for row in rows.values() if rules.is_due(row.kept_until, now, zone)]
         due += [(row, RESTORED) for row in rows.values() if row.id in destroyed]
-        wanted = {row.id: why for row, why in due if row.id not in unknown and not rules.in_force(steps.get(row.id, []), now)}
+        # A database that was restored may know of a hold that was released since: the list tells what became of it.
+        wanted = {row.id: why for row, why in due
+                  if row.id in gone or (row.id not in unknown and not rules.in_force(steps.get(row.id, []), now))}
         for recording_id in list(wanted)[:TOGETHER]:
-            await begin(session, system(school_id), recording_id=recording_id, why=wanted[recording_id], now=now)
+            await begin(session, system(school_id), recording_id=recording_id, why=wanted[recording_id], now=now,
+                        is_gone=recording_id in gone)
     return len(wanted)
+
+
+def _last(lines: Iterable[shredlist.Line]) -> dict[str, shredlist.Line]:
+    """What the shred list says last of each recording."""
+    return {line.recording_id: line for line in lines if line.recording_id}
 
 
 def _unknown_holds(lines: Iterable[shredlist.Line], steps: dict[str, list[rules.Taken]]) -> set[str]:
@@ -86,9 +103,8 @@ def _unknown_holds(lines: Iterable[shredlist.Line], steps: dict[str, list[rules.
 
     Closed is the only safe failure: it stays, until somebody asks to keep it or refuses to.
     """
-    last = {line.recording_id: line for line in lines if line.recording_id}
     return {
-        recording_id for recording_id, line in last.items() if line.what in (What.HELD, What.ISOLATED)
+        recording_id for recording_id, line in _last(lines).items() if line.what in (What.HELD, What.ISOLATED)
         and not any(stamp(taken.at) >= line.at for taken in steps.get(recording_id, []))
     }
 
@@ -121,7 +137,7 @@ def _release(vault: Vault, row: Recording, now: datetime) -> None:
 # -- what has begun ---------------------------------------------------------------------------------------------------------
 
 
-async def finish(database: Database, vault: Vault, clock: Clock, school_id: str) -> int:
+async def finish(database: Database, vault: Vault, clock: Clock, school_id: str, *, keys_only: bool = False) -> int:
     """Carry out every destruction that has begun. Returns how many are done. A silent store is asked again the next turn."""
     async with database.reading() as session:
         zone = (await people.school(session, school_id)).zone
@@ -131,12 +147,17 @@ async def finish(database: Database, vault: Vault, clock: Clock, school_id: str)
     await asyncio.to_thread(_destroy_keys, vault, school_id, begun, keep, today, clock.now())
     done = 0
     for each in begun:
-        await _note_keys(database, each, clock.now())
         try:
+            await _note_keys(database, each, clock.now())
+            if keys_only:
+                continue
             await remove_data(vault, each)
+            await _certify(database, vault, each, clock.now())
         except StoreSilent:
             continue
-        await _certify(database, vault, each, clock.now())
+        except Exception:
+            log.exception("destruction.one_failed", recording_id=each.recording.id)  # late; those after it go on
+            continue
         done += 1
     return done
 
@@ -149,10 +170,20 @@ def _destroy_keys(vault: Vault, school_id: str, begun: list[queries.Begun], keep
         if row.kept_until >= today or store.is_held(row.id):
             shredlist.add(store, signer, What.RECORDING, row.kept_until, row.id, now=now)
             store.destroy(row.id, row.kept_until)
+    said = {line.day for line in shredlist.lines(store, signer.public) if line.what is What.DAY}
     for day in store.days():
-        if day < today:
+        if day >= today:
+            continue
+        if day not in said:
             shredlist.add(store, signer, What.DAY, day, now=now)
+        try:
             store.destroy_day(day, keep=keep)
+        except KeyMissing:  # of one that is held: the others go one by one, and so does every other day
+            log.exception("keys.held_record_unreadable", day=day.isoformat())
+            for each in begun:
+                if each.recording.kept_until == day:
+                    shredlist.add(store, signer, What.RECORDING, day, each.recording.id, now=now)
+                    store.destroy(each.recording.id, day)
 
 
 async def _note_keys(database: Database, begun: queries.Begun, now: datetime) -> None:

@@ -7,7 +7,8 @@ from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from recordings.ending import queries, recovery
-from service.foundation.errors import Conflict, Invalid, NotAllowed
+from recordings.keystore import StillNeeded
+from service.foundation.errors import Conflict, Invalid, NotAllowed, SafeguardError
 from service.foundation.events import Actor, Role
 from service.foundation.web import Audience, Now, Reading, render, see_other
 from service.people import queries as people
@@ -26,7 +27,7 @@ async def keys(request: Request, actor: Asker, session: Reading) -> Response:
     return await _page(request, actor, session)
 
 
-async def _page(request: Request, actor: Actor, session: AsyncSession, refusal: Invalid | Conflict | NotAllowed | None = None,
+async def _page(request: Request, actor: Actor, session: AsyncSession, refusal: SafeguardError | None = None,
                 given: dict[str, str] | None = None) -> Response:
     rows = await queries.recipients(session, actor.school_id)
     names = await people.people(session, actor.school_id, {who for row in rows for who in (row.asked_by, row.decided_by)})
@@ -47,7 +48,10 @@ async def rotate(request: Request, actor: Technician, session: Reading, now: Now
             await step_up.confirmed(writing, actor, recovery.ROTATING, proof, now)
     except NotConfirmed as refusal:
         return await step_up.ask(request, session, actor, recovery.ROTATING, refusal, back="/keys")
-    await recovery.rotate(request.app.state.database, request.app.state.vault, actor)
+    try:
+        await recovery.rotate(request.app.state.database, request.app.state.vault, actor)
+    except StillNeeded as refusal:
+        return await _page(request, actor, session, refusal)
     return see_other("/keys")
 
 

@@ -37,6 +37,13 @@ class BeingDestroyed(Conflict):
     code = "being-destroyed"
 
 
+class KeyUnreadable(Conflict):
+    """The key of this recording cannot be read, so it cannot be kept past its day. Nothing was changed. Tell the technician now,
+    and ask again when the key can be read."""
+
+    code = "key-unreadable"
+
+
 class HoldChanged(Conflict):
     """Somebody was faster, or the request lapsed. Read this page again."""
 

@@ -25,6 +25,7 @@ from service.foundation.clock import Clock
 from service.foundation.db import Database
 from service.foundation.errors import Invalid, SafeguardError
 from service.foundation.events import Event, system
+from service.foundation.keys import check_there
 from service.foundation.settings import Settings
 from service.people.tables import School
 
@@ -52,16 +53,18 @@ def _where_from(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keys-from", default="", help="where the keys were backed up to, if elsewhere")
     parser.add_argument("--identity", type=Path, required=True, help="file with the private age key")
     parser.add_argument("--state", default="", help="an earlier back-up, by its name (default: the newest)")
+    parser.add_argument("--keys-state", default="", help="an earlier copy of the keys, by its name (default: the newest)")
     parser.add_argument("--signed-by", default="", help="the back-up's public key as it was noted when it was set up")
     parser.add_argument("--data", type=Path, default=None)
 
 
-def _source(given: argparse.Namespace, settings: Settings) -> restoring.Opened:
+def _source(given: argparse.Namespace, settings: Settings, clock: Clock) -> restoring.Opened:
     """The back-up that was named."""
     data, keys = _places(given.source, given.keys_from, settings, create=False)
     identities = restoring.identities(given.identity)
     try:
-        return restoring.opened(data, keys, identities, wanted=given.state, signed_by=given.signed_by)
+        return restoring.opened(data, keys, identities, wanted=given.state, signed_by=given.signed_by,
+                                keys_wanted=given.keys_state, now=clock.now())
     except FileNotFoundError as error:
         raise NoBackup("There is no back-up of that name here.") from error
 
@@ -121,8 +124,7 @@ def _beside(settings: Settings, clock: Clock) -> Database:
 
     What it writes is signed by the school's own key: another one, made here, would leave an audit that does not verify.
     """
-    if not (settings.keys / "signing.pem").exists():
-        raise Invalid(f"The school's signing key is not in {settings.keys}. Set CHAPERONE_KEYS_FOLDER to where its keys are.")
+    check_there(settings.keys)
     return Database(settings.url, {"clock": clock, "subscribers": Subscribers(), "outbox": asyncio.Event(),
                                    "signing_key": audit.signing_key(settings.keys)})
 
@@ -141,7 +143,8 @@ async def _note(settings: Settings, clock: Clock, event: Event) -> None:
 async def _check(settings: Settings, clock: Clock, data: Target, keys: Target, made: Made) -> int:
     """Restore what was just made, by the secrets of this machine, and look at all of it."""
     boxes = [Box(bytes(durable.read_key(settings.keys / SECRETS[part]))) for part in ("data", "keys")]
-    source = restoring.opened(data, keys, wanted=made.data_id, boxes=(boxes[0], boxes[1]))
+    source = restoring.opened(data, keys, wanted=made.data_id, boxes=(boxes[0], boxes[1]),
+                              keys_wanted=made.keys_id)
     faults = await tried(source, settings.data / "backup/check", clock)
     await _note(settings, clock, BackupChecked(made.data_id, len(faults)))
     return _verdict(faults)
@@ -165,7 +168,7 @@ def _verdict(faults: list[str]) -> int:
 def restore(given: argparse.Namespace, settings: Settings, clock: Clock, subscribers: Subscribers) -> int:
     """0: the school is back, its lessons closed. 1: what came back does not verify; nothing was put in place. 2: not begun."""
     try:
-        found = _source(given, settings)
+        found = _source(given, settings, clock)
         say(f"Restoring {found.state.id}, made on {found.state.at:%d %B %Y at %H:%M} UTC, signed by {found.state.signer}")
         if given.check:
             scratch = Path(tempfile.mkdtemp(prefix="chaperone-check-"))
@@ -205,7 +208,7 @@ def recover(given: argparse.Namespace, settings: Settings, clock: Clock) -> int:
     try:
         if not settings.database_url and not (settings.data / restoring.DATABASE).exists():
             raise Invalid(f"There is no school in {settings.data}. Restore it first.")
-        found = asyncio.run(_recovered(given, settings, clock, _source(given, settings)))
+        found = asyncio.run(_recovered(given, settings, clock, _source(given, settings, clock)))
     except SafeguardError as error:
         print(error, file=sys.stderr)
         return 2

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +23,7 @@ import pyrage
 from recordings import durable, keycopies, proof
 from recordings.ending import destruction
 from recordings.vault import Vault
-from service.backup import states
+from service.backup import rules, states
 from service.backup.box import BackupDamaged, Box
 from service.backup.rules import File, State
 from service.backup.saving import DATABASE, RECORDING_PIECE, Say
@@ -40,6 +41,7 @@ GOING = ".going"
 """What a folder's name ends with while it is removed."""
 MAY_LIE_THERE = frozenset({"lock", "backup", "lost+found", ASIDE, ASIDE + GOING})
 TICKETS = "tickets.pem"
+FOREVER = datetime(9998, 1, 1, tzinfo=UTC)
 NAMES = re.compile(re.escape(DATABASE) + r"|recordings/[0-9a-z]{1,32}/[0-9]{1,4}\.rec")
 
 
@@ -89,24 +91,26 @@ def identities(path: Path) -> list[pyrage.x25519.Identity]:
 
 
 def opened(data: Target, keys: Target, with_keys: Sequence[pyrage.x25519.Identity] = (), *, wanted: str = "", signed_by: str = "",
-           boxes: tuple[Box, Box] | None = None) -> Opened:
-    """The newest back-up, or the one that is `wanted`, with the newest copy of the keys.
+           boxes: tuple[Box, Box] | None = None, keys_wanted: str = "",
+           now: datetime = FOREVER) -> Opened:
+    """The newest back-up, or the one that is `wanted`, with the newest copy of the keys, or that one.
 
+    What is dated after `now` is not the newest while there is another: a clock was ahead when it was made.
     Raises `WrongKey`, `BackupDamaged`, `NoBackup`. `signed_by`: the public key that was noted when back-ups began.
     """
     own = boxes or (None, None)
-    data_box, state = states.read(data, wanted or _newest(data), own[0], with_keys)
-    keys_box, key_state = states.read(keys, _newest(keys), own[1], with_keys)
+    data_box, state = states.read(data, wanted or _newest(data, now), own[0], with_keys)
+    keys_box, key_state = states.read(keys, keys_wanted or _newest(keys, now), own[1], with_keys)
     if state.signer != key_state.signer or (signed_by and signed_by != state.signer):
         raise BackupDamaged("This back-up was not made by the school that it should be of. Nothing was restored.")
     return Opened(data, keys, data_box, keys_box, state, key_state)
 
 
-def _newest(target: Target) -> str:
+def _newest(target: Target, now: datetime) -> str:
     found = states.names(target)
     if not found:
         raise states.NoBackup(f"There is no back-up of the {target.part} here. Look again where it was made to go.")
-    return found[-1]
+    return rules.newest(found, now)
 
 
 def bring_back(source: Opened, folder: Path, say: Say) -> None:
@@ -192,7 +196,8 @@ def _shred_lists(source: Opened) -> list[dict[str, bytes]]:
 async def verified(folder: Path, clock: Clock, subscribers: Subscribers) -> list[str]:
     """Everything wrong with what came back: the file of the database, the audit, every recording.
 
-    An earlier version is brought up to this one first, and what was destroyed since is destroyed in the database too.
+    An earlier version is brought up to this one first, and the keys of what was destroyed since are destroyed in the database
+    too. Its data may lie in the school's store, which nothing here asks: the first start removes and certifies it.
     """
     with closing(sqlite3.connect(folder / DATABASE)) as kept:
         words = kept.execute("PRAGMA integrity_check").fetchone()[0]
@@ -201,7 +206,7 @@ async def verified(folder: Path, clock: Clock, subscribers: Subscribers) -> list
     database = database_of(folder, clock, subscribers)
     try:
         await upgrade.to_newest(database, folder / "keys")
-        await destruction.reconcile(database, Vault(folder), clock)
+        await destruction.reconcile(database, Vault(folder), clock, keys_only=True)
         async with database.reading() as session:
             faults = await audit.verify(session, audit.signing_key(folder / "keys").public_key())
             return faults + await proof.verify(session, Vault(folder))
@@ -241,7 +246,7 @@ def begin(source: Opened, data: Path, keys: Path) -> Path | None:
                                f"--state {state}, or remove the folder {aside} first.")
         return None
     there = {each.name for each in data.glob("*")} - MAY_LIE_THERE if data.exists() else set()
-    if there or (keys != data / "keys" and any(keys.glob("*"))):
+    if there or (keys != data / "keys" and any(each.name != "lost+found" for each in keys.glob("*"))):
         raise SchoolThere()
     if not of.exists() or of.read_bytes() != name:
         forget(aside)

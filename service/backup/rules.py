@@ -12,6 +12,9 @@ DATA_KEPT = timedelta(days=30)
 LATE = timedelta(hours=26)
 """A daily back-up that is older has been missed."""
 UNTESTED = timedelta(days=8)
+JUMP = timedelta(days=2)
+AHEAD = timedelta(days=1)
+"""A state that is dated later than this was made while a clock was wrong."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,23 @@ def made_at(name: str) -> datetime | None:
 
 
 def outdated(names: Iterable[str], now: datetime, kept: timedelta) -> list[str]:
-    """The states to remove: older than `kept`, but never the newest."""
+    """The states to remove: older than `kept`, but never the newest.
+
+    Those of a clock that was ahead go with the first older one: had the clock been put back instead, nothing would be old yet.
+    """
     dated: Sequence[tuple[datetime, str]] = sorted((at, name) for name in names if (at := made_at(name)) is not None)
-    return [name for at, name in dated[:-1] if now - at > kept]
+    believed = [each for each in dated if each[0] - now <= AHEAD]
+    old = [name for at, name in believed[:-1] if now - at > kept]
+    return old + [name for at, name in dated[len(believed):] if old]
+
+
+def has_jumped(names: Iterable[str], entry: datetime | None, now: datetime) -> bool:
+    """Whether the clock may be ahead: days after the last back-up, and after everything that the school's audit tells of."""
+    known = [at for name in names if (at := made_at(name)) is not None and at <= now]
+    return bool(known) and entry is not None and now - max(*known, entry) > JUMP
+
+
+def newest(names: Sequence[str], now: datetime) -> str:
+    """The newest state; one of a clock that was ahead only where there is no other. Not for no names."""
+    dated = sorted((at, name) for name in names if (at := made_at(name)) is not None)
+    return ([name for at, name in dated if at - now <= AHEAD] or [name for _, name in dated])[-1]

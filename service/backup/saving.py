@@ -25,6 +25,7 @@ from service.backup.rules import File, State
 from service.backup.target import Target
 from service.foundation.audit import signing_key
 from service.foundation.errors import Conflict, Invalid
+from service.foundation.keys import check_there
 from service.foundation.settings import Settings
 
 DATABASE = "chaperone.sqlite3"
@@ -85,8 +86,10 @@ def save(settings: Settings, data: Target, keys: Target, now: datetime, say: Say
     if not recipients:
         raise Invalid("Set CHAPERONE_BACKUP_RECIPIENTS to the public key of who may restore (age1…). "
                       "“chaperone backup --new-key FILE” makes a pair.")
-    signer = signing_key(settings.keys)
     with _alone(settings.data), _snapshot(settings) as copy:
+        check_there(settings.keys)
+        signer = signing_key(settings.keys)
+        has_jumped = rules.has_jumped(states.names(data), _last_entry(copy), now)
         saver = Saver(data, Box(bytes(durable.create_key(settings.keys / SECRETS["data"]))))
         files, missing = _data(settings, copy, saver, say)
         key_saver = Saver(keys, Box(bytes(durable.create_key(settings.keys / SECRETS["keys"]))))
@@ -96,9 +99,14 @@ def save(settings: Settings, data: Target, keys: Target, now: datetime, say: Say
         states.keep(keys, key_saver.box, key_state, recipients, signer)
         state = State(states.new_id(now), "data", now, _public(signer), tuple(files), tuple(missing))
         states.keep(data, saver.box, state, recipients, signer)
-        say("Removing what is too old")
-        removed = states.tidy(keys, key_saver.box, now, rules.KEYS_KEPT, all_must_be_read=False)
-        states.tidy(data, saver.box, now, rules.DATA_KEPT, all_must_be_read=True)
+        removed = 0
+        if has_jumped:
+            say(f"Nothing that is too old was removed: nothing happened here for days before {now:%d %B %Y}. Look at the clock. "
+                "If it is right, the next back-up removes it.")
+        else:
+            say("Removing what is too old")
+            removed = states.tidy(keys, key_saver.box, now, rules.KEYS_KEPT, all_must_be_read=False)
+            states.tidy(data, saver.box, now, rules.DATA_KEPT, all_must_be_read=True)
     return Made(state.id, key_state.id, saver.copied + key_saver.copied, saver.copied_bytes + key_saver.copied_bytes,
                 len(state.recordings), state.missing, removed)
 
@@ -167,6 +175,13 @@ def _data(settings: Settings, copy: Path, saver: Saver, say: Say) -> tuple[list[
         say(f"{number} of {len(wanted)} recordings")
     still = {f"recordings/{recording_id}/{part}.rec" for recording_id, part, _ in _parts(settings.data / DATABASE)}
     return files, [name for name in missing if name in still]  # the others were destroyed in the meantime
+
+
+def _last_entry(copy: Path) -> datetime | None:
+    """When the audit has its newest entry."""
+    with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as kept:
+        at = kept.execute("SELECT max(at) FROM audit_leaf").fetchone()[0]
+    return datetime.fromisoformat(at) if at else None
 
 
 def _last(saver: Saver) -> tuple[File, ...]:

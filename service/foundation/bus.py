@@ -90,8 +90,8 @@ async def _hand_out(database: Database, state: Any, subscribers: Subscribers, kn
     for row in waiting:
         if row.id is None or row.id in known:
             continue
-        event = kinds[row.kind](**json.loads(row.body))
         try:
+            event = kinds[row.kind](**json.loads(row.body))  # of another version, it may be none any more
             for react in subscribers.after_commit[type(event)]:
                 await react(state, event)
         except Exception:

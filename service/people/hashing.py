@@ -21,15 +21,24 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from service.foundation import keys
 from service.foundation.errors import Unavailable
 
 T = TypeVar("T")
+PEPPER_BYTES = 32
 
 
 class Busy(Unavailable):
     """Many people are signing in just now. Wait a few seconds and try again."""
 
     code = "busy"
+
+
+class PepperDamaged(Unavailable):
+    """The file “pepper” among the keys is not whole, so that PINs would be hashed under a key that others know. Put it back from
+    the newest back-up."""
+
+    code = "pepper-damaged"
 
 
 class Passwords:
@@ -125,10 +134,11 @@ class Pepper:
 
 
 def pepper(folder: Path) -> Pepper:
-    """The installation's pepper, made at first use, readable by its owner only."""
+    """The installation's pepper, made at first use, readable by its owner only. Raises `PepperDamaged`."""
     path = folder / "pepper"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        path.write_bytes(secrets.token_bytes(32))
-    return Pepper(path.read_bytes())
+        keys.keep(path, secrets.token_bytes(PEPPER_BYTES))
+    pepper = path.read_bytes()
+    if len(pepper) != PEPPER_BYTES:
+        raise PepperDamaged()
+    return Pepper(pepper)

@@ -202,3 +202,16 @@ async def test_the_technician_makes_a_new_wrapping_key(school: Running) -> None:
         assert answer.status_code == 303
         assert "Number 2" in (await technician.get("/keys")).text
     assert store.open(kept.part) == kept.key
+
+
+async def test_the_old_wrapping_key_stays_while_a_recording_cannot_be_read_and_the_page_says_so(school: Running) -> None:
+    [kept] = await recordings(school, 1)
+    store = school.app.state.vault.key_store(next(school.app.state.keys.glob("*/days")).parent.name)
+    [bundle] = store.folder.rglob("bundle.key")
+    bundle.chmod(0o640)
+    async with await school.signed_in("technician") as technician:
+        answer = await confirmed_post(school, technician, school.person("technician"), "/keys/rotate", {})
+        assert answer.status_code == 422
+        assert "1 record in the key store cannot be read now, so the old wrapping key was kept." in answer.text
+    bundle.chmod(0o600)
+    assert store.open(kept.part) == kept.key

@@ -281,3 +281,56 @@ async def test_a_hold_whose_transaction_was_lost_keeps_the_recording_until_someb
     async with school.database.writing() as session:
         await commands.refuse(session, who, kept.lesson_id, words="No longer needed", now=school.clock.now())
     assert await turn(school) == 1
+
+
+def bad_sector(school: Running, kept: Kept) -> None:
+    [record] = store(school, kept).folder.rglob(kept.part.file)
+    record.write_bytes(bytes(record.stat().st_size))
+
+
+async def test_a_key_that_cannot_be_read_is_not_kept_and_leaves_no_hold_that_nobody_can_decide(school: Running) -> None:
+    kept, other = await recordings(school, 2)
+    bad_sector(school, kept)
+    with pytest.raises(rules.KeyUnreadable):
+        await ask(school, kept)
+    with pytest.raises(rules.KeyUnreadable):
+        await ask(school, kept)
+    await ask(school, other)
+    story = shredlist.lines(store(school, kept), school.app.state.vault.keys(store(school, kept).school_id).public)
+    assert [line.what for line in story if line.recording_id == kept.id][-1] is shredlist.What.RELEASED
+    school.clock.advance(5 * DAY)
+    assert await turn(school) == 1
+    assert await kinds(school, kept) == ["DestructionBegun", "RecordingKeyDestroyed", "RecordingDestroyed"]
+    assert store(school, other).open(other.part) == other.key, "negative control: what can be read is kept"
+
+
+async def test_a_held_key_that_cannot_be_read_any_more_stops_no_other_destruction(school: Running) -> None:
+    held, other = await recordings(school, 2)
+    [later] = await recordings(school, 1, days_left=4)
+    await ask(school, held)
+    await agree(school, held)
+    keys = store(school, held)
+    keys.release(held.id, held.part.kept_until)  # as an older copy of the key store has it
+    bad_sector(school, held)
+    school.clock.advance(6 * DAY)
+    assert await turn(school) == 2
+    assert not keys.has(other.part)
+    assert not keys.has(later.part)
+    assert list(keys.folder.rglob(held.part.file)), "nobody decided that it goes"
+    for each in (other, later):
+        assert await kinds(school, each) == ["DestructionBegun", "RecordingKeyDestroyed", "RecordingDestroyed"]
+    before = len(shredlist.lines(keys, school.app.state.vault.keys(keys.school_id).public))
+    await turn(school)
+    assert len(shredlist.lines(keys, school.app.state.vault.keys(keys.school_id).public)) == before
+
+
+async def test_one_recording_that_cannot_be_removed_stops_none_after_it(school: Running) -> None:
+    made = await recordings(school, 3)
+    stuck = min(made, key=lambda each: each.id)
+    by_hand = stuck.path.parent / "a folder made by hand"
+    by_hand.mkdir()
+    school.clock.advance(5 * DAY)
+    assert await turn(school) == 2
+    assert not any(store(school, each).has(each.part) for each in made)
+    by_hand.rmdir()
+    assert await turn(school) == 1, "negative control: then it goes"

@@ -94,6 +94,30 @@ async def test_who_reacts_after_the_commit_hears_at_once_and_again_until_it_work
     assert heard == ["New", "New"]
 
 
+@dataclass(frozen=True)
+class OfAnOlderVersion(Event):
+    school_id: str
+
+
+async def test_an_event_that_this_version_does_not_know_any_more_holds_up_no_other(school: Running) -> None:
+    heard: list[str] = []
+
+    async def react(_state: Any, event: Renamed) -> None:
+        heard.append(event.name)
+
+    known = bus.Subscribers(after_commit={Renamed: [react]})
+    before = bus.Subscribers(after_commit={Renamed: [react], OfAnOlderVersion: [react]})
+    database = Database(school.app.state.settings.url, {"clock": school.clock, "subscribers": before, "outbox": asyncio.Event()})
+    async with database.writing() as session:
+        await bus.publish(session, OfAnOlderVersion(school_id="s"), system("s"))
+        await bus.publish(session, Renamed(school_id="s", name="New"), system("s"))
+        await session.exec(text("UPDATE outbox SET done_at = at WHERE kind NOT IN ('Renamed', 'OfAnOlderVersion')"))  # type: ignore[call-overload]
+    await bus.deliver(database, None, known)
+    await bus.deliver(database, None, known)
+    await database.close()
+    assert heard == ["New"]
+
+
 async def test_news_do_not_wait_for_earlier_news_to_be_written_down(school: Running) -> None:
     """At nine o'clock there is a queue before the database's one writer; a revocation is told the moment it is committed."""
     heard: list[str] = []

@@ -13,7 +13,7 @@ import pyrage
 import pytest
 
 from recordings import durable, keycopies, shredlist
-from recordings.keystore import EvidenceIsolated, KeyMissing, KeyStore, Part
+from recordings.keystore import EvidenceIsolated, KeyMissing, KeyStore, Part, StillNeeded
 from recordings.shredlist import ListChanged, What
 from recordings.vault import SchoolKeys, new_key
 
@@ -162,6 +162,62 @@ def test_a_rotation_that_died_is_finished_by_the_next(store: KeyStore, monkeypat
     assert store.rotate() == 120
     assert len(list((store.folder / "wrap").iterdir())) == 1
     assert all(store.open(which) == key for which, key in everything)
+
+
+@pytest.mark.parametrize("damaged", ["1.key", "bundle.key", "a.1.key"])
+def test_an_old_wrapping_key_stays_while_a_record_that_is_there_cannot_be_read(store: KeyStore, damaged: str) -> None:
+    which, key = kept(store, "a")
+    other, _ = kept(store, "b", NEXT)
+    wrap = store.folder / "wrap"
+    [path] = [file for file in store.folder.rglob(damaged) if file.parent.name in (DAY.isoformat(), "wrap")]
+    words = path.read_bytes()
+    path.write_bytes(bytes(len(words)))
+    with pytest.raises(StillNeeded, match=r"^\d records? in the key store cannot be read now"):
+        store.rotate()
+    path.write_bytes(words)
+    assert store.open(which) == key
+    assert store.has(other)
+    store.rotate()
+    assert len(list(wrap.iterdir())) == 1, "repeating it finishes"
+    assert store.open(which) == key
+
+
+def test_a_volume_of_its_own_has_a_folder_that_is_no_school(store: KeyStore, tmp_path: Path) -> None:
+    which, key = kept(store, "a")
+    keys = store.folder.parent
+    (keys / "lost+found").mkdir(mode=0)
+    assert keycopies.schools(keys) == [store.school_id]
+    keycopies.replay(keys)
+    signer(store)
+    found = keycopies.copy(keys)
+    assert not any(name.startswith("lost") for name in found)
+    (tmp_path / "new/lost+found").mkdir(parents=True)
+    keycopies.put_back(tmp_path / "new", found)
+    assert KeyStore(tmp_path / "new" / store.school_id, store.school_id).open(which) == key
+    assert list((tmp_path / "new/lost+found").iterdir()) == []
+
+
+def test_a_key_store_that_others_may_read_loses_no_key_to_a_rotation(store: KeyStore) -> None:
+    which, key = kept(store, "a")
+    files = list(store.folder.rglob("*.key"))
+    for file in files:
+        file.chmod(0o640)
+    with pytest.raises(StillNeeded):
+        store.rotate()
+    for file in files:
+        file.chmod(0o600)
+    assert store.open(which) == key
+
+
+def test_what_is_destroyed_while_a_rotation_runs_does_not_keep_the_old_key(
+    store: KeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept(store, "a")
+    gone = [store.folder / "days" / DAY.isoformat() / "gone.1.key"]
+    files = KeyStore._files
+    monkeypatch.setattr(KeyStore, "_files", lambda store: files(store) + gone)
+    assert store.rotate() == 1
+    assert [file.name for file in (store.folder / "wrap").iterdir()] == ["2.key"]
 
 
 def _dying(store: KeyStore, recipients: object, **_: object) -> int:

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyrage
@@ -19,9 +19,10 @@ from sqlmodel import select
 from lessons.live import reading
 from recordings import durable, proof, shredlist
 from recordings.ending import destruction
-from recordings.keystore import KeyMissing
+from recordings.ending.tables import Destruction
+from recordings.keystore import KeyMissing, Part
 from recordings.shredlist import What
-from recordings.tables import Recording
+from recordings.tables import Recording, RecordingKey
 from service.__main__ import main
 from service.backup import command, restoring, rules
 from service.backup.box import BackupDamaged, WrongKey
@@ -29,16 +30,20 @@ from service.backup.events import BackupChecked, BackupMade
 from service.backup.target import Target
 from service.foundation.audit import AuditLeaf
 from service.foundation.bus import publish
-from service.foundation.errors import Invalid, SafeguardError
+from service.foundation.errors import SafeguardError
 from service.foundation.events import system
+from service.foundation.keys import KeysAway
 from service.people.tables import Person, SignIn, StepUpGrant
 from service.safeguarding.approvals.tables import Approval
+from service.wiring import SUBSCRIBERS
 from tests import one_to_one
 from tests.proofs import confirmed_post
+from tests.recordings import ends
+from tests.recordings.ends import Kept
 from tests.recordings.lesson import record_lesson
 from tests.school import Running
 from tests.storage import recorded
-from tests.storage.backups import Places, files, in_folders
+from tests.storage.backups import Places, files, in_folders, quiet
 from tests.storage.s3 import access_file
 
 
@@ -192,6 +197,44 @@ async def test_copies_of_keys_older_than_seven_days_leave_the_back_up(school: Ru
     assert {first.data_id, second.data_id} == {path.name for path in files(f"{places.data_at}/data/states")}
 
 
+async def test_a_back_up_of_a_clock_that_was_ahead_is_not_the_newest_and_goes_in_time(school: Running, places: Places) -> None:
+    right = school.clock.now()
+    school.clock.set(right + timedelta(days=3650))
+    ahead = await asyncio.to_thread(places.save, school)
+    school.clock.set(right)
+
+    def opened(**given: str) -> restoring.Opened:
+        return restoring.opened(places.data, places.keys, [places.identity], now=school.clock.now(), **given)
+
+    assert opened().state.id == ahead.data_id, "there is no other"
+    made = await asyncio.to_thread(places.save, school)
+    assert (opened().state.id, opened().key_state.id) == (made.data_id, made.keys_id)
+    assert opened(keys_wanted=ahead.keys_id).key_state.id == ahead.keys_id, "it may be asked for"
+    assert {ahead.keys_id, made.keys_id} == {path.name for path in files(f"{places.keys_at}/keys/states")}
+    school.clock.advance(timedelta(days=8).total_seconds())
+    await recorded.sealed(school.app.state, "lesson-1")
+    last = await asyncio.to_thread(places.save, school)
+    assert [path.name for path in files(f"{places.keys_at}/keys/states")] == [last.keys_id]
+
+
+async def test_a_clock_that_jumps_ahead_removes_no_back_up(school: Running, places: Places) -> None:
+    first = await asyncio.to_thread(places.save, school)
+    school.clock.advance(timedelta(days=3650).total_seconds())
+    jumped = await asyncio.to_thread(places.save, school)
+    assert jumped.keys_removed == 0
+    assert {first.keys_id, jumped.keys_id} == {path.name for path in files(f"{places.keys_at}/keys/states")}
+    await recorded.sealed(school.app.state, "lesson-1")
+    assert (await asyncio.to_thread(places.save, school)).keys_removed == 1, "negative control: the school has gone on"
+
+
+def test_a_clock_that_was_put_back_removes_nothing() -> None:
+    now = datetime(2026, 11, 30, tzinfo=UTC)
+    good = [rules.state_id(now - timedelta(days=day), "a") for day in range(3)]
+    back = datetime(1970, 1, 1, tzinfo=UTC)
+    assert rules.outdated([*good, rules.state_id(back, "b")], back, rules.KEYS_KEPT) == []
+    assert rules.outdated(good, now + timedelta(days=30), rules.KEYS_KEPT) == sorted(good)[:2], "negative control"
+
+
 async def test_a_recording_that_was_destroyed_after_the_back_up_stays_unreadable(
     school: Running, places: Places, tmp_path: Path
 ) -> None:
@@ -217,6 +260,54 @@ async def test_a_recording_that_was_destroyed_after_the_back_up_stays_unreadable
         assert await faults(again) == []
         lines = shredlist.lines(vault.key_store(header.school_id), vault.keys(header.school_id).public)
         assert What.RECORDING in {line.what for line in lines}
+
+
+async def test_a_restore_certifies_nothing_that_it_cannot_reach(school: Running, places: Places, tmp_path: Path) -> None:
+    """The data may lie in a store that the restore does not ask; the first start removes it there, and then says so."""
+    gone = await recorded.sealed(school.app.state, "lesson-1")
+    await asyncio.to_thread(places.save, school)
+    async with school.database.reading() as session:
+        day = (await session.get_one(Recording, gone.header.recording_id)).kept_until
+    school.clock.set(school.clock.now() + timedelta(days=(day - school.clock.now().date()).days + 2))
+    folder = tmp_path / "tried"
+    restoring.bring_back(places.opened(), folder, quiet)
+    assert await restoring.verified(folder, school.clock, SUBSCRIBERS) == []
+    database = restoring.database_of(folder, school.clock, SUBSCRIBERS)
+    async with database.reading() as session:
+        row = await session.get_one(Destruction, gone.header.recording_id)
+        assert (row.destroyed_at, row.certificate) == (None, "")
+        part = (await session.exec(select(RecordingKey))).one()
+        assert part.destroyed_at is not None, "its key is gone"
+    await database.close()
+    async with places.restored(tmp_path / "new", school.clock) as again:
+        async with again.database.reading() as session:
+            row = await session.get_one(Destruction, gone.header.recording_id)
+            assert row.destroyed_at is not None
+        assert not again.app.state.vault.path(gone.header.recording_id, 1).exists()
+        assert await faults(again) == []
+
+
+async def test_a_back_up_from_before_a_release_is_restored_without_what_was_destroyed_since(
+    school: Running, places: Places, tmp_path: Path
+) -> None:
+    kept = await recorded.sealed(school.app.state, "lesson-1")
+    async with school.database.reading() as session:
+        day = (await session.get_one(Recording, kept.header.recording_id)).kept_until
+    school.clock.set(school.clock.now() + timedelta(days=(day - school.clock.now().date()).days - 2))
+    held = Kept("lesson-1", Part(kept.header.recording_id, 1, day), bytes(kept.key), kept.path)
+    await ends.ask(school, held)
+    await ends.agree(school, held)
+    before = await asyncio.to_thread(places.save, school)
+    await ends.ask_release(school, held)
+    await ends.agree(school, held)
+    school.clock.set(school.clock.now() + timedelta(days=(day - school.clock.now().date()).days + 2))
+    assert await destruction.reconcile(school.database, school.app.state.vault, school.clock) == 1
+    await asyncio.to_thread(places.save, school)
+    async with places.restored(tmp_path / "new", school.clock, wanted=before.data_id) as again:
+        assert await faults(again) == []
+        assert not again.app.state.vault.key_store(kept.header.school_id).has(held.part)
+        async with again.database.reading() as session:
+            assert (await session.get_one(Destruction, held.id)).destroyed_at is not None
 
 
 async def test_no_sign_in_proof_or_approval_from_before_works_after_a_restore(
@@ -287,6 +378,15 @@ async def test_a_restore_never_overwrites_a_school_and_one_that_broke_off_is_not
         assert await faults(again) == []
 
 
+async def test_an_empty_volume_for_the_keys_is_no_school(school: Running, places: Places, tmp_path: Path) -> None:
+    await asyncio.to_thread(places.save, school)
+    (tmp_path / "volume/lost+found").mkdir(parents=True)
+    assert restoring.begin(places.opened(), tmp_path / "new", tmp_path / "volume") is not None
+    (tmp_path / "volume/signing.pem").touch()
+    with pytest.raises(restoring.SchoolThere):
+        restoring.begin(places.opened(), tmp_path / "new", tmp_path / "volume")
+
+
 async def test_another_back_up_is_not_put_in_place_of_the_one_that_was_asked_for(
     school: Running, places: Places, tmp_path: Path
 ) -> None:
@@ -330,7 +430,7 @@ def test_a_restore_that_dies_while_it_tidies_up_leaves_a_school_that_is_served(
 async def test_a_command_makes_no_new_signing_key_where_the_schools_is_not(
     school: Running, tmp_path: Path
 ) -> None:
-    with pytest.raises(Invalid, match="CHAPERONE_KEYS_FOLDER"):
+    with pytest.raises(KeysAway, match="CHAPERONE_KEYS_FOLDER"):
         command._beside(school.app.state.settings.model_copy(update={"keys_folder": tmp_path / "empty"}), school.clock)
     assert not (tmp_path / "empty").exists()
 
