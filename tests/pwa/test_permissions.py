@@ -168,6 +168,76 @@ async def test_an_answer_without_a_network_waits_does_not_count_and_is_sent_once
         assert await answers(parents.school, family, mother) == {"camera": ["withdrawn"]}, "tried twice, answered once"
 
 
+async def agreeing(parents: Parents) -> list[Family]:
+    """Families of two adults who do not differ; the second has not answered anything."""
+    async with parents.school.database.reading() as session:
+        differ = (await session.exec(select(ConsentResponse.child_id).where(ConsentResponse.answer == "refused"))).all()
+    return [one for one in await families(parents.school, "2 Elm", 2) if one.child_id not in differ]
+
+
+async def lost(route: Route) -> None:
+    """What is sent gets nowhere, and what is read does: a network that wants to be signed in to, or a server that restarts."""
+    await (route.abort() if route.request.method == "POST" else route.continue_())
+
+
+async def test_a_no_after_a_yes_that_waits_is_the_last_word(browser: Browser, parents: Parents) -> None:
+    family = (await agreeing(parents))[0]
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        father = await joined(mine, parents, family, 1)
+        await mine.page.route("**/api/v1/children/*/consent", lost)
+        for says, then in (("Yes, I agree", "Waiting to send"), ("No, I do not agree", "Sent")):
+            await mine.follow("Chat")
+            if then != "Sent":
+                await says_they_are_responsible(mine, family)
+            await mine.sees("Chat")
+            await answer(mine, says)
+            await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+            await mine.follow("Check my answers")
+            await mine.press("Send my answers")
+            await mine.sees(then)
+            await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+            await mine.page.unroute("**/api/v1/children/*/consent")
+        await mine.goto("/m/")
+        await mine.sees("Hello")
+        assert await answers(parents.school, family, father) == {"chat": ["refused"]}
+
+
+ANSWERS = """async (edition) => {
+  const { Answers } = await import(`/m/files/${edition}/answers.js`);
+  const { Problem } = await import(`/m/files/${edition}/protocol.js`);
+  const rows = new Map(), kept = { phone: "hers" }, sent = [];
+  const store = { get: async (name) => kept[name], find: async (key) => rows.get(key), put: async (one) => rows.set(one.key, one),
+    drop: async (key) => rows.delete(key), waiting: async () => [...rows.values()] };
+  const server = { status: 0 };
+  const client = { write: async (method, path, body) => {
+    if (server.status) throw new Problem(server.status, {});
+    sent.push(body.says);
+  } };
+  const answers = new Answers(store, client);
+  const wait = async (purpose, says) => store.put({ ...await answers.save("child", purpose, "/", { says }), state: "waiting" });
+  WORK
+  return [sent, [...rows.values()].map((one) => one.state)];
+}"""
+
+
+async def test_what_waits_is_sent_in_its_order_or_not_yet(browser: Browser, parents: Parents) -> None:
+    """A school that is busy for a moment does not take the second before the first."""
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await mine.goto("/m/")
+        edition = parents.school.app.state.parents_app.edition
+        for status, busy in ((503, True), (429, True), (409, False)):
+            tried = f"""
+              await wait("camera", "yes"); await wait("chat", "no");
+              const write = client.write;
+              let tries = 0;
+              client.write = (...given) => {{ server.status = tries++ ? 0 : {status}; return write(...given); }};
+              await answers.flush();"""
+            assert await mine.page.evaluate(ANSWERS.replace("WORK", tried), edition) == (
+                [[], ["waiting", "waiting"]] if busy else [["no"], ["refused", "sent"]])
+        replaced = """await wait("camera", "yes"); await wait("camera", "no"); await answers.flush();"""
+        assert await mine.page.evaluate(ANSWERS.replace("WORK", replaced), edition) == [["no"], ["sent"]]
+
+
 async def test_words_that_changed_while_a_parent_read_are_shown_again(browser: Browser, parents: Parents) -> None:
     """A yes is only ever to the words that are shown now."""
     family = (await families(parents.school, "5 Oak", 2))[1]

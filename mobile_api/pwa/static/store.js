@@ -49,6 +49,11 @@ export class Store {
     return all.sort((one, other) => one.at.localeCompare(other.at));
   }
 
+  /** @param {string} key @returns {Promise<Waiting | undefined>} */
+  find(key) {
+    return this.database.get("waiting", key);
+  }
+
   /** @param {Waiting} answer */
   put(answer) {
     return this.database.put("waiting", answer);
