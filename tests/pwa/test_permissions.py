@@ -238,6 +238,46 @@ async def test_what_waits_is_sent_in_its_order_or_not_yet(browser: Browser, pare
         assert await mine.page.evaluate(ANSWERS.replace("WORK", replaced), edition) == [["no"], ["sent"]]
 
 
+async def test_on_a_shared_tablet_nobody_sees_or_sends_what_the_other_answered(browser: Browser, parents: Parents) -> None:
+    family = (await agreeing(parents))[1]
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        father = await joined(mine, parents, family, 1)
+        await mine.page.route("**/api/v1/children/*/consent", lost)
+        await mine.follow("Chat")
+        await says_they_are_responsible(mine, family)
+        await answer(mine, "Yes, I agree")
+        await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+        await mine.follow("Check my answers")
+        await mine.press("Send my answers")
+        await mine.sees("Waiting to send")
+        await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+        await mine.follow("Microphone")
+        await answer(mine, "Yes, I agree")
+        await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+        await expect(mine.page.get_by_text("Waiting to send")).to_be_visible()
+        await expect(mine.page.get_by_text("Answered, not sent")).to_be_visible()  # negative control: he sees his own
+        await mine.follow("More")
+        await mine.press("Lock the app")
+        await mine.sees("Chaperone is locked")
+        mother = await joined(mine, parents, family)
+        await mine.page.unroute("**/api/v1/children/*/consent")
+        await expect(mine.page.get_by_text("Answered, not sent").or_(mine.page.get_by_text("Waiting to send"))).to_have_count(0)
+        await mine.goto("/m/")
+        await mine.sees("Hello")
+        for adult in (father, mother):
+            assert await answers(parents.school, family, adult) == {}
+        assert "microphone" in await mine.kept(), "what he answered is there when he comes back"
+
+
+async def test_what_waits_is_sent_when_its_own_parent_is_back(browser: Browser, parents: Parents) -> None:
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await mine.goto("/m/")
+        shared = """await wait("camera", "hers"); kept.phone = "his"; await wait("camera", "his"); await answers.flush();
+          sent.push("then"); kept.phone = "hers"; await answers.flush();"""
+        assert await mine.page.evaluate(ANSWERS.replace("WORK", shared), parents.school.app.state.parents_app.edition) == [
+            ["his", "then", "hers"], ["sent", "sent"]]
+
+
 async def test_words_that_changed_while_a_parent_read_are_shown_again(browser: Browser, parents: Parents) -> None:
     """A yes is only ever to the words that are shown now."""
     family = (await families(parents.school, "5 Oak", 2))[1]

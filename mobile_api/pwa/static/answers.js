@@ -20,12 +20,18 @@ export class Answers {
 
   /** @param {string} child @returns {Promise<import("./store.js").Waiting[]>} what was saved and not sent, one for each question */
   async drafts(child) {
-    return (await this.store.waiting()).filter((one) => one.state === "draft" && one.child === child);
+    return (await this.#own()).filter((one) => one.state === "draft" && one.child === child);
   }
 
   /** @returns {Promise<import("./store.js").Waiting[]>} */
   async waiting() {
-    return (await this.store.waiting()).filter((one) => one.state !== "draft");
+    return (await this.#own()).filter((one) => one.state !== "draft");
+  }
+
+  /** Of whoever opened this phone last: on a tablet that parents share, one's answers are never shown to the other, or sent as theirs. */
+  async #own() {
+    const phone = await this.store.get("phone");
+    return (await this.store.waiting()).filter((one) => one.phone === phone);
   }
 
   /**
@@ -35,10 +41,11 @@ export class Answers {
    */
   async save(child, purpose, path, body) {
     return navigator.locks.request(LOCK, async () => {
-      const before = (await this.store.waiting()).filter((one) => one.child === child && one.purpose === purpose
+      const before = (await this.#own()).filter((one) => one.child === child && one.purpose === purpose
         && one.state !== "sent");
       const draft = /** @type {import("./store.js").Waiting} */ (
-        { key: crypto.randomUUID(), state: "draft", path, child, purpose, body, at: new Date().toISOString() });
+        { key: crypto.randomUUID(), phone: await this.store.get("phone"), state: "draft", path, child, purpose, body,
+          at: new Date().toISOString() });
       await this.store.put(draft);
       await Promise.all(before.map((one) => this.store.drop(one.key)));
       return draft;
@@ -76,7 +83,7 @@ export class Answers {
       let sent = false;
       for (const { key } of await this.waiting()) {
         const one = await this.store.find(key); // as it is now: signing out may have dropped it meanwhile
-        if (one?.state !== "waiting") continue;
+        if (one?.state !== "waiting" || one.phone !== (await this.store.get("phone"))) continue;
         try {
           await this.#sendOne(one);
           await this.store.put({ ...one, state: "sent", body: null, at: new Date().toISOString() });

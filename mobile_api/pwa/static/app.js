@@ -28,7 +28,7 @@ export class App {
   isInCall = false;
   /** Whenever another page is here: who is signed in may have changed. */
   drawn = () => {};
-  /** The invitation that is being used: never kept. @type {Record<string, any>} */
+  /** The invitation that is being used, and what one page leaves for the next: never kept. @type {Record<string, any>} */
   joining = {};
 
   /** @param {Store} store @param {Words} words @param {{edition: string, languages: {code: string, name: string, dir: string}[]}} shell */
@@ -111,7 +111,7 @@ export class App {
 
   /** @returns {Promise<Page>} */
   async signIn() {
-    this.me = null;
+    this.leave();
     const known = isInstalled() || (await this.store.get("phone")); // put on a home screen: the passkey is there already
     return found(known ? "/m/sign-in" : "/m/welcome").view(this, {});
   }
@@ -136,8 +136,15 @@ export class App {
   async lock() {
     if (!(await this.client.isSignedIn())) return;
     await this.client.lock();
-    this.me = null;
+    this.leave();
     await this.show();
+  }
+
+  /** Nothing of whoever was here is left for who comes next, also not what they declared; but a letter is whose it is. */
+  leave() {
+    const { token, invitation } = this.joining;
+    this.me = null;
+    this.joining = token ? { token, invitation } : {};
   }
 
   /** @param {string} code */

@@ -7,8 +7,9 @@
 import { openDB } from "./vendor/idb/index.js";
 
 /**
- * @typedef {{key: string, state: "draft" | "waiting" | "sent" | "refused", path: string, child: string, purpose: string,
- *   body: any, at: string}} Waiting
+ * `phone`: the school's id of this phone, which is another one for each person who opens it.
+ * @typedef {{key: string, phone: string, state: "draft" | "waiting" | "sent" | "refused", path: string, child: string,
+ *   purpose: string, body: any, at: string}} Waiting
  */
 
 export class Store {
