@@ -26,7 +26,7 @@ export class App {
   #shown = 0;
   /** Whether the school rings, or somebody talks to it: then nobody is idle. */
   isInCall = false;
-  /** Whenever another page is here: who is signed in may have changed. */
+  /** Whenever who is signed in may have changed: another page is here, or they left. */
   drawn = () => {};
   /** The invitation that is being used, and what one page leaves for the next: never kept. @type {Record<string, any>} */
   joining = {};
@@ -145,6 +145,7 @@ export class App {
     const { token, invitation } = this.joining;
     this.me = null;
     this.joining = token ? { token, invitation } : {};
+    this.drawn();
   }
 
   /** @param {string} code */
