@@ -8,6 +8,7 @@ from sqlmodel import col, select
 
 from consent.rules import Purpose
 from consent.tables import ConsentResponse
+from lessons.family.tables import FamilyMessage
 from lessons.tables import Lesson
 from service.people.tables import Guardianship, Person
 from tests.pwa.conftest import Parents
@@ -348,3 +349,39 @@ async def test_the_answer_to_a_one_to_one(browser: Browser, parents: Parents) ->
         await mine.press("Save")
         await expect(mine.page.get_by_role("status")).to_contain_text("It does not happen.")
         assert await answers(parents.school, family, adult) == {"one_to_one": ["withdrawn"]}
+        await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+        await mine.follow("One-to-one lesson")
+        parents.school.clock.advance(1)
+        await answer(mine, "Yes, I agree")
+        await mine.sees("Sent")
+        assert await answers(parents.school, family, adult) == {"one_to_one": ["withdrawn", "given"]}
+
+        # Whoever is asked is led to the question, from Home, from Permissions and from the message (policy: RL1, CO2).
+        await new_version(parents.school, Purpose.ONE_TO_ONE, "It says more.", ends_answers=True)
+        async with parents.school.database.writing() as session:
+            session.add(FamilyMessage(school_id=lesson.school_id, person_id=adult, child_id=child.id, lesson_id=lesson.id,
+                                      kind="one-to-one", about="a test", made_at=parents.school.clock.now()))
+        await mine.goto("/m/")
+        await mine.sees("Hello")
+        needs = mine.page.locator(".needs").get_by_role("link", name=re.compile("question"))
+        before = int((await needs.inner_text()).split()[0])
+        await needs.click()
+        await mine.sees(f"Permissions for {family.name}")
+        await mine.follow("One-to-one lesson")
+        await mine.sees(f"{family.name}'s one-to-one lessons")
+        await mine.page.get_by_role("link", name=re.compile("^Messages")).click()
+        await mine.page.get_by_role("link", name="Read about it and answer").first.click()
+        await mine.sees("This one-to-one lesson")
+        await mine.choose("Yes, I agree")
+        parents.school.clock.advance(1)
+        await mine.press("Save")
+        await expect(mine.page.get_by_role("status")).to_contain_text("It takes place as planned.")
+        await mine.follow("Home")
+        await expect(needs).to_contain_text(f"{before - 1} question")
+        await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+        await mine.follow("One-to-one lesson")
+        parents.school.clock.advance(1)
+        await answer(mine, "No, I do not agree")
+        await expect(mine.page.get_by_text(f"One-to-one lessons of {family.name} do not happen from now.")).to_be_visible()
+        await mine.sound("one-to-one-taken-back")
+        assert await answers(parents.school, family, adult) == {"one_to_one": ["withdrawn", "given", "given", "withdrawn"]}

@@ -41,8 +41,7 @@ export class Answers {
    */
   async save(child, purpose, path, body) {
     return navigator.locks.request(LOCK, async () => {
-      const before = (await this.#own()).filter((one) => one.child === child && one.purpose === purpose
-        && one.state !== "sent");
+      const before = await this.#unsent(child, purpose);
       const draft = /** @type {import("./store.js").Waiting} */ (
         { key: crypto.randomUUID(), phone: await this.store.get("phone"), state: "draft", path, child, purpose, body,
           at: new Date().toISOString() });
@@ -95,6 +94,18 @@ export class Answers {
       }
       return sent;
     });
+  }
+
+  /** Another answer to this question goes another way, so what was not sent goes none. @param {string} child @param {string} purpose */
+  async replace(child, purpose) {
+    await navigator.locks.request(LOCK, async () => {
+      for (const one of await this.#unsent(child, purpose)) await this.store.drop(one.key);
+    });
+  }
+
+  /** @param {string} child @param {string} purpose */
+  async #unsent(child, purpose) {
+    return (await this.#own()).filter((one) => one.child === child && one.purpose === purpose && one.state !== "sent");
   }
 
   /** @param {string} key */
