@@ -119,7 +119,7 @@ export class App {
   /** @param {any} me @param {string} path */
   mustAgree(me, path) {
     return me.agreement === "not_signed" && !["/m/welcome/notices", "/m/agreement", "/m/language", "/m/phones", "/m/concern",
-      "/m/more"].includes(path);
+      "/m/concern/sent", "/m/more"].includes(path);
   }
 
   /** What went wrong, for the top of a form. @param {unknown} error @returns {string} */
