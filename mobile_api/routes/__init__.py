@@ -13,7 +13,7 @@ from mobile_api.route import limited
 from mobile_api.routes import calls, entering, lessons, me, news, permissions, phones
 from service.foundation.web import COOKIE, Public
 
-ROUTERS = (entering.router, me.router, phones.router, permissions.router, permissions.of_a_child, lessons.router,
+ROUTERS = (entering.router, entering.renewing, me.router, phones.router, permissions.router, permissions.of_a_child, lessons.router,
            lessons.of_a_child, calls.of_a_child,
            news.router)
 description = APIRouter(prefix="/api/v1")
@@ -45,7 +45,7 @@ def described() -> dict[str, Any]:
         "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
     }
     made["security"] = [{"phone": []}, {"session": []}]
-    public = {route.operation_id for route in entering.router.routes}  # type: ignore[attr-defined]
+    public = {route.operation_id for route in (*entering.router.routes, *entering.renewing.routes)}  # type: ignore[attr-defined]
     for path in made["paths"].values():
         for operation in path.values():
             if operation["operationId"] in public:
