@@ -105,8 +105,8 @@ class Limits:
             raise TooMany()
 
     def renews(self, key: str, address: str) -> None:
-        """A renewal by a phone that proved its key: of a network only what was refused counts, so that nobody signs out whoever is
-        behind the same address. Raises TooMany."""
+        """A renewal by a phone that proved its key. Of a network only what was refused counts: nobody signs out whoever is behind
+        the same address. Raises TooMany."""
         if not self._limiter.test(self.unknown, network(address), "refused") or not self._limiter.hit(self.writes, key, "renews"):
             raise TooMany()
 

@@ -13,9 +13,8 @@ from mobile_api.route import limited
 from mobile_api.routes import calls, entering, lessons, me, news, permissions, phones
 from service.foundation.web import COOKIE, Public
 
-ROUTERS = (entering.router, entering.renewing, me.router, phones.router, permissions.router, permissions.of_a_child, lessons.router,
-           lessons.of_a_child, calls.of_a_child,
-           news.router)
+ROUTERS = (entering.router, entering.renewing, me.router, phones.router, permissions.router, permissions.of_a_child,
+           lessons.router, lessons.of_a_child, calls.of_a_child, news.router)
 description = APIRouter(prefix="/api/v1")
 
 

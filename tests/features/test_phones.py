@@ -423,7 +423,7 @@ async def test_guessed_refresh_tokens_are_counted_by_network_whatever_key_proves
 
 
 async def test_a_household_with_ipv6_is_one_network(school: Running) -> None:
-    async with at(school, "2001:db8::1") as first, at(school, "2001:db8::2") as second, at(school, "2001:db8:0:1::1") as neighbour:
+    async with at(school, "2001:db8::1") as first, at(school, "2001:db8::2") as second, at(school, "2001:db8:0:1::1") as other:
         for _ in range(60):
             await first.post("/api/v1/sign-in/begin")
-        assert [(await each.post("/api/v1/sign-in/begin")).status_code for each in (first, second, neighbour)] == [429, 429, 200]
+        assert [(await each.post("/api/v1/sign-in/begin")).status_code for each in (first, second, other)] == [429, 429, 200]

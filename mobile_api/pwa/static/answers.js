@@ -28,7 +28,7 @@ export class Answers {
     return (await this.#own()).filter((one) => one.state !== "draft");
   }
 
-  /** Of whoever opened this phone last: on a tablet that parents share, one's answers are never shown to the other, or sent as theirs. */
+  /** Of whoever opened this phone last: where parents share one, nobody's answers are shown to the other, or sent as theirs. */
   async #own() {
     const phone = await this.store.get("phone");
     return (await this.store.waiting()).filter((one) => one.phone === phone);
@@ -75,7 +75,7 @@ export class Answers {
     });
   }
 
-  /** Send what waits, in its order: none goes before one that the school cannot take just now. Returns whether anything was sent. */
+  /** Send what waits, in its order: none before one that the school cannot take just now. Returns whether anything was sent. */
   async flush() {
     return navigator.locks.request(LOCK, { ifAvailable: true }, async (mine) => {
       if (!mine) return false;
@@ -96,7 +96,10 @@ export class Answers {
     });
   }
 
-  /** Another answer to this question goes another way, so what was not sent goes none. @param {string} child @param {string} purpose */
+  /**
+   * Another answer to this question goes another way, so what was not sent goes none.
+   * @param {string} child @param {string} purpose
+   */
   async replace(child, purpose) {
     await navigator.locks.request(LOCK, async () => {
       for (const one of await this.#unsent(child, purpose)) await this.store.drop(one.key);

@@ -46,7 +46,10 @@ class Incoming {
   #telephone = null;
   isOver = false;
 
-  /** @param {import("./app.js").App} app @param {Line} line @param {string} id @param {() => void} ended @param {() => void} gone */
+  /**
+   * @param {import("./app.js").App} app @param {Line} line @param {string} id
+   * @param {() => void} ended its last word is said @param {() => void} gone
+   */
   constructor(app, line, id, ended, gone) {
     this.app = app;
     this.line = line;

@@ -62,7 +62,8 @@ function grouped(app, id, asked, drafts) {
 }
 
 /** A one-to-one that waits for an answer is read about first. @param {string} id @param {any} one */
-const place = (id, one) => (one.purpose === ALONE && one.needs_answer ? `/m/one-to-ones/${id}` : `/m/permissions/${id}/${one.purpose}`);
+const place = (id, one) =>
+  (one.purpose === ALONE && one.needs_answer ? `/m/one-to-ones/${id}` : `/m/permissions/${id}/${one.purpose}`);
 
 /** @param {import("../app.js").App} app @param {any} one @param {import("../store.js").Waiting[]} drafts */
 function state(app, one, drafts) {
