@@ -40,15 +40,15 @@ export class Answers {
    * @param {string} child @param {string} purpose @param {string} path @param {any} body
    */
   async save(child, purpose, path, body) {
-    return navigator.locks.request(LOCK, async () => {
-      const before = await this.#unsent(child, purpose);
-      const draft = /** @type {import("./store.js").Waiting} */ (
-        { key: crypto.randomUUID(), phone: await this.store.get("phone"), state: "draft", path, child, purpose, body,
-          at: new Date().toISOString() });
-      await this.store.put(draft);
-      await Promise.all(before.map((one) => this.store.drop(one.key)));
-      return draft;
+    const draft = /** @type {import("./store.js").Waiting} */ (
+      { key: crypto.randomUUID(), phone: await this.store.get("phone"), state: "draft", path, child, purpose, body,
+        at: new Date().toISOString() });
+    await this.store.put(draft); // before anything is waited for
+    await navigator.locks.request(LOCK, async () => {
+      const before = (await this.#unsent(child, purpose)).filter((one) => one.key !== draft.key && one.at <= draft.at);
+      for (const one of before) await this.store.drop(one.key);
     });
+    return draft;
   }
 
   /**
