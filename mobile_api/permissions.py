@@ -10,9 +10,10 @@ from consent.rules import Purpose
 from mobile_api import schemas
 from service.foundation.errors import NotFound
 from service.foundation.events import Actor
+from service.safeguarding.approvals import queries as approvals
 
 ASKED = tuple(purpose for purpose in Purpose if purpose is not Purpose.ONE_TO_ONE)
-"""A one-to-one is asked about when there is one."""
+"""Of everybody. A one-to-one is asked about while one is approved; once it was answered, it can be answered otherwise."""
 NAMES = {
     Purpose.ATTEND: "Live lessons", Purpose.BE_RECORDED: "Recording", Purpose.CAMERA: "Camera", Purpose.MICROPHONE: "Microphone",
     Purpose.CHAT: "Chat", Purpose.ONE_TO_ONE: "One-to-one lessons", Purpose.PHOTOGRAPHS: "Photographs",
@@ -40,24 +41,36 @@ async def declared(session: AsyncSession, actor: Actor, child_id: str) -> schema
     return next((word for word, kept in DECLARED.items() if kept == found), None)
 
 
-async def questions(session: AsyncSession, actor: Actor) -> int:
+async def questions(session: AsyncSession, actor: Actor, now: datetime) -> int:
     """How many questions of all children wait for this parent."""
-    return sum(bool(question.asks) for child in await consents.for_family(session, actor) if child.may_decide
-               for question in child.questions if question.purpose in ASKED)
+    children = [child for child in await consents.for_family(session, actor) if child.may_decide]
+    alone = await approvals.told_of_some(session, actor.school_id, [child.id for child in children], now)
+    return sum(_needs_answer(question, child.id in alone) for child in children for question in child.questions)
 
 
-def consent_of(child: FamilyChild, declared: schemas.YesNoUnsure | None, now: datetime) -> schemas.Consent:
+async def consent(session: AsyncSession, actor: Actor, child: FamilyChild, now: datetime) -> schemas.Consent:
+    is_alone = child.id in await approvals.told_of_some(session, actor.school_id, [child.id], now)
+    return _consent(child, await declared(session, actor, child.id), now, is_alone)
+
+
+def _needs_answer(question: Question, is_alone: bool) -> bool:
+    """`is_alone`: a one-to-one of this child is approved, and the family is told."""
+    return bool(question.asks) and (question.purpose in ASKED or is_alone)
+
+
+def _consent(child: FamilyChild, declared: schemas.YesNoUnsure | None, now: datetime, is_alone: bool) -> schemas.Consent:
     return schemas.Consent(
         child=schemas.OwnChild(id=child.id, name=child.name), may_answer=child.may_decide, responsibility=declared,
         outcome=_outcome(child),
-        permissions=[_permission(question, now) for question in child.questions if question.purpose in ASKED])
+        permissions=[_permission(question, now, _needs_answer(question, is_alone)) for question in child.questions
+                     if question.purpose in ASKED or is_alone or question.own is not None])
 
 
-def _permission(question: Question, now: datetime) -> schemas.Permission:
+def _permission(question: Question, now: datetime, needs_answer: bool) -> schemas.Permission:
     own = question.own
     return schemas.Permission(
         purpose=question.purpose.value, document_id=question.document_id, version=question.version,
-        languages=list(question.languages), answer=answer_of(question), needs_answer=bool(question.asks),
+        languages=list(question.languages), answer=answer_of(question), needs_answer=needs_answer,
         answered_at=own.recorded_at if own else None, stands_until=own.stands_until if own else None,
         rests_until=own.counts_from if own and own.counts_from and now < own.counts_from else None)
 

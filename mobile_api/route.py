@@ -20,6 +20,7 @@ from service.foundation.errors import NotSeen, Stale, TooMany
 from service.foundation.events import Actor, Role
 from service.foundation.web import Audience, actor_of
 from service.people.phones.proofs import Proofs
+from service.people.sign_in import network
 
 API = "/api/v1/"
 WRONG = {
@@ -40,10 +41,11 @@ Unsigned = Annotated[Actor, Depends(Audience(Role.PARENT, before_signing=True))]
 """For what does not wait for the agreement: signing it, one's phones, signing out, and a worry (policy: CO1, IN4)."""
 
 
-def router_of(tag: str, under: str = "", *also: Any) -> APIRouter:
-    """A router of the API. `also`: what every route of it depends on, beside the limit."""
+def router_of(tag: str, under: str = "", *also: Any, is_limited: bool = True) -> APIRouter:
+    """A router of the API. `also`: what every route of it depends on, beside the limit. `is_limited`: False where its routes
+    count by themselves."""
     return APIRouter(prefix=f"/api/v1{under}", route_class=PhoneRoute, responses=PROBLEMS,
-                     dependencies=[*also, Depends(limited)], tags=[tag])
+                     dependencies=[*also, *([Depends(limited)] if is_limited else [])], tags=[tag])
 
 
 class PhoneRoute(APIRoute):
@@ -102,11 +104,24 @@ class Limits:
         if not self._limiter.hit(item, who, str(writes)):
             raise TooMany()
 
+    def renews(self, key: str, address: str) -> None:
+        """A renewal by a phone that proved its key. Of a network only what was refused counts: nobody signs out whoever is behind
+        the same address. Raises TooMany."""
+        if not self._limiter.test(self.unknown, network(address), "refused") or not self._limiter.hit(self.writes, key, "renews"):
+            raise TooMany()
+
+    def refused(self, address: str) -> None:
+        self._limiter.hit(self.unknown, network(address), "refused")
+
+
+def address_of(request: Request) -> str:
+    return request.client.host if request.client else ""
+
 
 async def limited(request: Request) -> None:
     """Raises TooMany."""
     actor = await actor_of(request)
-    who = actor.person_id if actor else request.client.host if request.client else ""
+    who = actor.person_id if actor else network(address_of(request))
     request.app.state.limits.hit(who, is_known=actor is not None, writes=request.method != "GET")
 
 

@@ -18,6 +18,7 @@ from service.foundation.errors import Unavailable
 from service.people.phones import bearer
 from service.people.phones.bearer import Held
 from service.people.phones.proofs import NotProven
+from service.people.sign_in import network
 
 router = APIRouter()
 HELLO_SECONDS = 10.0
@@ -87,12 +88,18 @@ def may_be_called(held: Held, state: Any) -> bool:
 
 @router.websocket("/api/v1/line")
 async def app_line(socket: WebSocket) -> None:
-    await socket.accept()
     way: AppWay = socket.app.state.app_way
+    where = network(socket.client.host if socket.client else "")
+    if not way.knocks(where):
+        await socket.close(TOO_MANY)  # before it is accepted: nothing of it is held open
+        return
     try:
+        await socket.accept()
         held = await _entered(socket)
     except (WebSocketDisconnect, KeyError):
         return
+    finally:
+        way.shown(where)
     if held is None or not held.standing.may_enter:
         await socket.close(REFUSED)
         return

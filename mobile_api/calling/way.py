@@ -5,7 +5,7 @@ before it rings, when they answer, and each second; what is not known shuts the 
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Coroutine
 from typing import Any
 
@@ -29,6 +29,8 @@ BEAT = 0.25
 """Seconds between two looks at a call's times; every fourth asks whether the parent is still signed in."""
 MOST_APPS = 20
 """Of one person: ten phones, each opened twice."""
+MOST_UNPROVEN, MOST_UNPROVEN_OF_A_NETWORK = 200, 20
+"""Lines that are open and have not said whose they are: each is held for seconds by the process that looks after lessons."""
 PATIENCE = 1.0
 """Seconds in which that has to be known."""
 
@@ -49,9 +51,21 @@ class AppWay:
         self._lines: dict[str, set[AppLine]] = defaultdict(set)
         self._calls: dict[str, Call] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unproven: Counter[str] = Counter()
         self._closing = False
 
     # -- apps
+
+    def knocks(self, network: str) -> bool:
+        """Somebody wants a line and has not shown who they are; `shown` follows. False: as many do, here or from this network."""
+        if self._unproven.total() >= MOST_UNPROVEN or self._unproven[network] >= MOST_UNPROVEN_OF_A_NETWORK:
+            return False
+        self._unproven[network] += 1
+        return True
+
+    def shown(self, network: str) -> None:
+        """They showed it, or did not."""
+        self._unproven -= Counter((network,))
 
     def opened(self, line: AppLine) -> bool:
         """False: this person has too many open."""

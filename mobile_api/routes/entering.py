@@ -5,15 +5,17 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from mobile_api import access
-from mobile_api.route import router_of
+from mobile_api.route import address_of, router_of
 from service.foundation.errors import NotSignedIn
 from service.foundation.web import Public
 from service.people.passkeys import Answer
 from service.people.phones import bearer, entering
 from service.people.phones.commands import NewPhone
 from service.people.phones.proofs import NotProven, Proven
+from service.people.phones.rules import TokenRefused
 
 router = router_of("Getting in", "", Public)
+renewing = router_of("Getting in", "", Public, is_limited=False)
 
 
 class ProofRefused(NotSignedIn):
@@ -37,7 +39,7 @@ Proof = Annotated[Proven, Depends(_proof)]
 @router.post("/invitations/open", operation_id="open_invitation", summary="Open an invitation of the office")
 async def open_invitation(request: Request, given: access.Opening) -> access.Opened:
     ticket, school = await entering.open_invitation(
-        request.app.state, token=given.token, code=given.code, born_on=given.born_on.isoformat(), address=_address(request))
+        request.app.state, token=given.token, code=given.code, born_on=given.born_on.isoformat(), address=address_of(request))
     return access.Opened(invitation=ticket, school=school.name, office=school.office)
 
 
@@ -62,12 +64,18 @@ async def sign_in_begin(request: Request) -> access.Ceremony:
 async def sign_in_finish(request: Request, given: access.SignInFinish, proof: Proof) -> access.Tokens:
     return _tokens(await entering.sign_in_finish(
         request.app.state, given=Answer(given.ticket, given.credential), new=_new(given.phone, proof), proof=proof,
-        address=_address(request)))
+        address=address_of(request)))
 
 
-@router.post("/tokens/refresh", operation_id="refresh_tokens", summary="Exchange a refresh token for the next tokens")
+@renewing.post("/tokens/refresh", operation_id="refresh_tokens", summary="Exchange a refresh token for the next tokens")
 async def refresh(request: Request, given: access.Refresh, proof: Proof) -> access.Tokens:
-    return _tokens(await entering.refresh(request.app.state, token=given.refresh_token, proof=proof))
+    limits, address = request.app.state.limits, address_of(request)
+    limits.renews(proof.key, address)
+    try:
+        return _tokens(await entering.refresh(request.app.state, token=given.refresh_token, proof=proof))
+    except TokenRefused:
+        limits.refused(address)
+        raise
 
 
 def _ceremony(made: dict[str, Any]) -> access.Ceremony:
@@ -80,7 +88,3 @@ def _new(phone: access.ThisPhone, proof: Proven) -> NewPhone:
 
 def _tokens(issued: entering.Issued) -> access.Tokens:
     return access.Tokens(access_token=issued.access_token, refresh_token=issued.refresh_token, phone=access.phone(issued.phone))
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""

@@ -46,7 +46,7 @@ async def document(
 @of_a_child.get("/consent", operation_id="consent", summary="What one said, and what holds", responses=NOT_CHANGED)
 async def consent(actor: Parent, session: Reading, now: Now, child_id: str) -> schemas.Consent:
     child = await permissions.of_child(session, actor, child_id)
-    return permissions.consent_of(child, await permissions.declared(session, actor, child_id), now)
+    return await permissions.consent(session, actor, child, now)
 
 
 @of_a_child.post("/consent", operation_id="answer", summary="Answer, or answer otherwise")
@@ -58,7 +58,7 @@ async def answer(request: Request, actor: Parent, session: Once, now: Now, child
     child = await permissions.of_child(session, actor, child_id)
     zone = (await people.school(session, actor.school_id)).zone
     return schemas.Answered(
-        consent=permissions.consent_of(child, await permissions.declared(session, actor, child_id), now),
+        consent=await permissions.consent(session, actor, child, now),
         follows=permissions.follows(child, Purpose(given.purpose), says_yes=given.says_yes, counts_from=counts_from,
                                     was_in_lesson=was_here, starts=say_moment(counts_from, zone) if counts_from else ""))
 

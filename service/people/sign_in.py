@@ -108,16 +108,16 @@ class Tries:
         self._name = RateLimitItemPerMinute(credentials.PASSWORD_TRIES, 15)
 
     def refuse(self, address: str, name: str = "") -> None:
-        if not self._limiter.test(self._address, _network(address)) or (name and not self._limiter.test(self._name, name)):
+        if not self._limiter.test(self._address, network(address)) or (name and not self._limiter.test(self._name, name)):
             raise TooManyTries()
 
     def note(self, address: str, name: str = "") -> None:
-        self._limiter.hit(self._address, _network(address))
+        self._limiter.hit(self._address, network(address))
         if name:
             self._limiter.hit(self._name, name)
 
 
-def _network(address: str) -> str:
+def network(address: str) -> str:
     """An IPv4 address, or the /64 that one household has."""
     try:
         ip = ipaddress.ip_address(address)

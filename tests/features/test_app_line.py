@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlmodel import select
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from mobile_api.calling import way
 from service.calls.progress import Stage
 from service.calls.way import End, Kind
 from service.people.phones.tables import Phone
@@ -104,6 +105,27 @@ async def test_whoever_has_not_signed_the_agreement_of_now_gets_no_line(home: Fa
         await renewed(home.school, "parents")
         async with line(url) as mine:
             assert await mine.hello(phone) == 4403
+
+
+async def test_lines_of_nobody_are_few_in_all_and_of_one_network(home: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has shown who they are is not counted, and whoever was refused makes room."""
+    phone = await moms_phone(home)
+    for most in ("MOST_UNPROVEN_OF_A_NETWORK", "MOST_UNPROVEN"):
+        async with served(home.school) as url:
+            with monkeypatch.context() as patch:
+                patch.setattr(way, most, 2)
+                async with line(url) as mine, line(url) as nobodys:
+                    with pytest.raises(InvalidStatus):
+                        await connect(url.replace("http", "ws") + PATH)
+                    await nobodys.say("{}")
+                    assert await nobodys.heard() == 4403
+                    assert await mine.hello(phone) == {"type": "open"}
+                    async with line(url) as another, line(url):
+                        with pytest.raises(InvalidStatus):
+                            await connect(url.replace("http", "ws") + PATH)
+                        assert await another.hello(phone) == {"type": "open"}
+            async with line(url), line(url), line(url):
+                pass  # negative control
 
 
 async def test_signing_out_closes_the_line(home: Family) -> None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from mobile_api import access, schemas
+from mobile_api import access, routes, schemas
 from mobile_api.routes import ROUTERS, described
 from service.people.tables import Guardianship
 from tests.school import Running
@@ -73,6 +73,29 @@ async def test_the_description_is_public_and_names_every_route_of_the_api_and_no
             answers = operation["responses"]
             assert "application/problem+json" in answers["401"]["content"]
             assert "application/problem+json" in answers["422"]["content"]
+
+
+async def test_asking_for_the_description_keeps_no_lesson_waiting(school: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To work it out takes the processor for longer than a room may wait, and anybody may ask: it is done once a process."""
+    worked_out = []
+
+    def counted(**_: Any) -> dict[str, Any]:
+        worked_out.append(1)
+        return {"paths": {}}
+
+    async with school.client() as client:
+        first = await client.get("/api/v1/openapi.json")
+        monkeypatch.setattr(routes, "get_openapi", counted)
+        again = await client.get("/api/v1/openapi.json")
+    assert (again.content, worked_out) == (first.content, [])
+    described()
+    assert worked_out == [1], "what works it out would be seen"
+
+
+async def test_nobody_asks_for_the_description_without_end(school: Running) -> None:
+    async with school.client() as client:
+        statuses = [(await client.get("/api/v1/openapi.json")).status_code for _ in range(61)]
+    assert statuses == [*[200] * 60, 429]
 
 
 def test_everything_that_is_sent_has_an_example_that_could_be_sent() -> None:

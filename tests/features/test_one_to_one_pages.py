@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from service.people.tables import Guardianship
+from service.safeguarding.approvals import queries as approved
 from tests.features.test_planning_roster import change
-from tests.one_to_one import WHY, approve, ask, given, lessons, named, pupils
+from tests.one_to_one import WHY, approve, ask, given, lessons, named, pupils, revoke
 from tests.proofs import confirmed_post
 from tests.school import Running
 
@@ -234,6 +235,48 @@ async def test_the_family_is_told_unless_that_is_unsafe(school: Running, marked:
         assert (words in page.text) is not marked
     assert ("One-to-one" in page.text) is not marked
     assert ("One-to-one" in api.text) is not marked
+
+
+async def test_a_parent_who_is_asked_about_a_one_to_one_finds_the_question(school: Running) -> None:
+    """It is counted and stands with the others while a one-to-one is approved, and what was answered can always be changed."""
+    async with school.database.reading() as session:
+        links = (await session.exec(select(Guardianship).order_by(col(Guardianship.contact_order)))).all()
+    adults = {child: [link.guardian_id for link in links if link.child_id == child] for child in await pupils(school)}
+    number, (child, (answered, unanswered)) = next(
+        (number, family) for number, family in enumerate(adults.items()) if len(family[1]) == 2)
+
+    async def asks(parent: str) -> tuple[int, list[tuple[str, bool]]]:
+        async with school.client(await school.cookie(parent)) as client:
+            me = (await client.get("/api/v1/me")).json()
+            consent = (await client.get(f"/api/v1/children/{child}/consent")).json()
+        return me["questions"], [(one["answer"], one["needs_answer"]) for one in consent["permissions"]
+                                 if one["purpose"] == "one_to_one"]
+
+    before, rows = await asks(unanswered)
+    assert rows == []  # negative control: where none is approved, nobody is asked
+    others, rows = await asks(answered)
+    assert rows == [("yes", False)]
+    await approve(school, await ask(school, pupil=number))
+    assert await asks(unanswered) == (before + 1, [(None, True)])
+    assert await asks(answered) == (others, [("yes", False)])
+    await revoke(school, (await given(school))[0].id)
+    assert await asks(unanswered) == (before, [])
+
+
+async def test_where_telling_is_unsafe_no_question_tells(school: Running) -> None:
+    child = (await pupils(school))[0]
+    await approve(school, await ask(school))
+    [approval] = await given(school)
+
+    async def told() -> frozenset[str]:
+        async with school.database.reading() as session:
+            return await approved.told_of_some(session, approval.school_id, [child], school.clock.now())
+
+    assert await told() == {child}  # negative control
+    async with await school.signed_in("dsl") as dsl:
+        mark = {"person": child, "mark": "do-not-tell", "reason": "Not safe at home"}
+        assert (await dsl.post("/safeguarding/marks", data=mark)).status_code == 303
+    assert await told() == frozenset()
 
 
 async def test_a_family_is_not_told_of_what_nobody_approved(school: Running) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from sqlmodel import select
 
@@ -391,3 +392,38 @@ async def test_the_office_signs_every_phone_of_a_parent_out(school: Running) -> 
         await office.post(f"/people/{parent}/phones/sign-out")
     assert (await phone.ask("GET", "/me")).status_code == 401
     assert (await phone.sign_in()).status_code == 422
+
+
+# -- how often an address may ask -------------------------------------------------------------------------------------
+
+
+def at(school: Running, address: str) -> httpx.AsyncClient:
+    """Somebody at this address."""
+    transport = httpx.ASGITransport(app=school.app, client=(address, 1))
+    return httpx.AsyncClient(transport=transport, base_url="http://chaperone.test", headers={"origin": "http://chaperone.test"})
+
+
+async def test_nobody_keeps_a_phone_behind_the_same_address_from_renewing_its_tokens(school: Running) -> None:
+    """One phone on the school's Wi-Fi asks without end, or thirty parents unlock theirs: no withdrawal is held up by that."""
+    phone, other = await signed_in(school), NativePhone(school.client())
+    asked = [(await other.ask("POST", "/sign-in/begin", token="")).status_code for _ in range(61)]
+    assert asked[-1] == 429  # negative control
+    assert (await phone.refresh()).status_code == 200
+
+
+async def test_one_phone_renews_no_more_than_a_phone_needs(school: Running) -> None:
+    phone = await signed_in(school)
+    assert [(await phone.refresh()).status_code for _ in range(61)] == [*[200] * 60, 429]
+
+
+async def test_guessed_refresh_tokens_are_counted_by_network_whatever_key_proves_them(school: Running) -> None:
+    statuses = [(await NativePhone(school.client(), clock=int(school.clock.now().timestamp())).refresh("guessed")).status_code
+                for _ in range(61)]
+    assert statuses == [*[401] * 60, 429]
+
+
+async def test_a_household_with_ipv6_is_one_network(school: Running) -> None:
+    async with at(school, "2001:db8::1") as first, at(school, "2001:db8::2") as second, at(school, "2001:db8:0:1::1") as other:
+        for _ in range(60):
+            await first.post("/api/v1/sign-in/begin")
+        assert [(await each.post("/api/v1/sign-in/begin")).status_code for each in (first, second, other)] == [429, 429, 200]

@@ -36,14 +36,14 @@ async def families(school: Running, group: str, adults: int) -> list[Family]:
     return [one for one in found if len(one.adults) == adults]
 
 
-async def new_version(school: Running, purpose: Purpose, changed: str) -> None:
+async def new_version(school: Running, purpose: Purpose, changed: str, *, ends_answers: bool = False) -> None:
     """The school says something else with this question, so that whoever has read it has to read it again."""
     async with school.database.writing() as session:
         office = await people.actor(session, school.person("office"))
         assert office is not None
         newest = (await documents.versions(session, office.school_id, purpose))[0]
         text = newest.languages[0].text
-        await commands.publish_version(session, office, purpose=purpose, text=text, changed=changed, ends_answers=False,
+        await commands.publish_version(session, office, purpose=purpose, text=text, changed=changed, ends_answers=ends_answers,
                                        after=newest.version, now=school.clock.now())
 
 

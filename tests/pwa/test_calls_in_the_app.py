@@ -1,12 +1,14 @@
 """The school calls and the family answers in its app: two Chromiums, each with a voice of its own (policy: CM4, CM5)."""
 
+import json
 import re
 from array import array
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, WebSocketRoute, expect
 
 from service.calls.way import Kind
 from tests.browser.lesson_page import chromium
@@ -114,3 +116,51 @@ async def test_the_school_calls_and_the_family_answers_in_its_app(parents: Paren
         await until(lambda: by_telephone in home.way.orders, 15)
         await home.way.say(by_telephone, Kind.ANSWERED)
         await expect(page.get_by_role("status")).to_have_text("Connected")
+
+
+@dataclass
+class Rings:
+    """A line that rings as it is told to, in place of the school's."""
+
+    lines: list[WebSocketRoute] = field(default_factory=list)
+
+    def take(self, line: WebSocketRoute) -> None:
+        line.on_message(lambda _: line.send('{"type": "open"}'))
+        self.lines.append(line)
+        line.send('{"type": "nonce", "nonce": "any"}')
+
+    def say(self, kind: str, call: str, **more: str) -> None:
+        self.lines[-1].send(json.dumps({"type": kind, "call": call * 32, **more}))
+
+
+async def pass_minutes(mine: Phone, minutes: int) -> None:
+    for _ in range(minutes * 4):
+        await mine.page.clock.run_for(15_000)
+
+
+async def test_the_last_word_of_a_call_keeps_no_lock_off(browser: Browser, parents: Parents) -> None:
+    """The school rings a phone on a kitchen table, and nobody comes (policy: AC2)."""
+    letter = await invited(parents.school, parents.school.person("parent", 6))
+    rings = Rings()
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await mine.page.clock.install()
+        await mine.page.route_web_socket("**/api/v1/line", rings.take)
+        await mine.join(letter)
+        await mine.sees("Hello")
+        await mine.follow("More")
+        await mine.sees("More")
+        dialog = mine.page.locator("dialog.call")
+        rings.say("ring", "a")
+        await expect(dialog.get_by_role("button", name="Answer")).to_be_visible()
+        await pass_minutes(mine, 6)
+        await mine.sees("More")  # negative control: while it rings nobody is idle
+        rings.say("stop", "a", why="over")
+        await expect(dialog.get_by_role("button", name="Close")).to_be_visible()
+        rings.say("ring", "b")
+        await expect(dialog.get_by_role("button", name="Answer")).to_be_visible()
+        await expect(dialog).to_have_count(1)
+        rings.say("stop", "b", why="over")
+        await expect(dialog.get_by_role("button", name="Close")).to_be_visible()
+        await pass_minutes(mine, 6)
+        await mine.sees("Chaperone is locked")
+        await expect(dialog).to_have_count(0)

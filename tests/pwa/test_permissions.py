@@ -8,6 +8,7 @@ from sqlmodel import col, select
 
 from consent.rules import Purpose
 from consent.tables import ConsentResponse
+from lessons.family.tables import FamilyMessage
 from lessons.tables import Lesson
 from service.people.tables import Guardianship, Person
 from tests.pwa.conftest import Parents
@@ -168,6 +169,117 @@ async def test_an_answer_without_a_network_waits_does_not_count_and_is_sent_once
         assert await answers(parents.school, family, mother) == {"camera": ["withdrawn"]}, "tried twice, answered once"
 
 
+async def agreeing(parents: Parents) -> list[Family]:
+    """Families of two adults who do not differ; the second has not answered anything."""
+    async with parents.school.database.reading() as session:
+        differ = (await session.exec(select(ConsentResponse.child_id).where(
+            ConsentResponse.answer == "refused", ConsentResponse.purpose == "be_recorded"))).all()
+    return [one for one in await families(parents.school, "2 Elm", 2) if one.child_id not in differ]
+
+
+async def lost(route: Route) -> None:
+    """What is sent gets nowhere, and what is read does: a network that wants to be signed in to, or a server that restarts."""
+    await (route.abort() if route.request.method == "POST" else route.continue_())
+
+
+async def test_a_no_after_a_yes_that_waits_is_the_last_word(browser: Browser, parents: Parents) -> None:
+    family = (await agreeing(parents))[0]
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        father = await joined(mine, parents, family, 1)
+        await mine.page.route("**/api/v1/children/*/consent", lost)
+        for says, then in (("Yes, I agree", "Waiting to send"), ("No, I do not agree", "Sent")):
+            await mine.follow("Chat")
+            if then != "Sent":
+                await says_they_are_responsible(mine, family)
+            await mine.sees("Chat")
+            await answer(mine, says)
+            await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+            await mine.follow("Check my answers")
+            await mine.press("Send my answers")
+            await mine.sees(then)
+            await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+            await mine.page.unroute("**/api/v1/children/*/consent")
+        await mine.goto("/m/")
+        await mine.sees("Hello")
+        assert await answers(parents.school, family, father) == {"chat": ["refused"]}
+
+
+ANSWERS = """async (edition) => {
+  const { Answers } = await import(`/m/files/${edition}/answers.js`);
+  const { Problem } = await import(`/m/files/${edition}/protocol.js`);
+  const rows = new Map(), kept = { phone: "hers" }, sent = [];
+  const store = { get: async (name) => kept[name], find: async (key) => rows.get(key), put: async (one) => rows.set(one.key, one),
+    drop: async (key) => rows.delete(key), waiting: async () => [...rows.values()] };
+  const server = { status: 0 };
+  const client = { write: async (method, path, body) => {
+    if (server.status) throw new Problem(server.status, {});
+    sent.push(body.says);
+  } };
+  const answers = new Answers(store, client);
+  const wait = async (purpose, says) => store.put({ ...await answers.save("child", purpose, "/", { says }), state: "waiting" });
+  WORK
+  return [sent, [...rows.values()].map((one) => one.state)];
+}"""
+
+
+async def test_what_waits_is_sent_in_its_order_or_not_yet(browser: Browser, parents: Parents) -> None:
+    """A school that is busy for a moment does not take the second before the first."""
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await mine.goto("/m/")
+        edition = parents.school.app.state.parents_app.edition
+        for status, busy in ((503, True), (429, True), (409, False)):
+            tried = f"""
+              await wait("camera", "yes"); await wait("chat", "no");
+              const write = client.write;
+              let tries = 0;
+              client.write = (...given) => {{ server.status = tries++ ? 0 : {status}; return write(...given); }};
+              await answers.flush();"""
+            assert await mine.page.evaluate(ANSWERS.replace("WORK", tried), edition) == (
+                [[], ["waiting", "waiting"]] if busy else [["no"], ["refused", "sent"]])
+        replaced = """await wait("camera", "yes"); await wait("camera", "no"); await answers.flush();"""
+        assert await mine.page.evaluate(ANSWERS.replace("WORK", replaced), edition) == [["no"], ["sent"]]
+
+
+async def test_on_a_shared_tablet_nobody_sees_or_sends_what_the_other_answered(browser: Browser, parents: Parents) -> None:
+    family = (await agreeing(parents))[1]
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        father = await joined(mine, parents, family, 1)
+        await mine.page.route("**/api/v1/children/*/consent", lost)
+        await mine.follow("Chat")
+        await says_they_are_responsible(mine, family)
+        await answer(mine, "Yes, I agree")
+        await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+        await mine.follow("Check my answers")
+        await mine.press("Send my answers")
+        await mine.sees("Waiting to send")
+        await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+        await mine.follow("Microphone")
+        await answer(mine, "Yes, I agree")
+        await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+        await expect(mine.page.get_by_text("Waiting to send")).to_be_visible()
+        await expect(mine.page.get_by_text("Answered, not sent")).to_be_visible()  # negative control: he sees his own
+        await mine.follow("More")
+        await mine.press("Lock the app")
+        await mine.sees("Chaperone is locked")
+        mother = await joined(mine, parents, family)
+        await mine.page.unroute("**/api/v1/children/*/consent")
+        await expect(mine.page.get_by_text("Answered, not sent").or_(mine.page.get_by_text("Waiting to send"))).to_have_count(0)
+        await mine.goto("/m/")
+        await mine.sees("Hello")
+        for adult in (father, mother):
+            assert await answers(parents.school, family, adult) == {}
+        assert "microphone" in await mine.kept(), "what he answered is there when he comes back"
+
+
+async def test_what_waits_is_sent_when_its_own_parent_is_back(browser: Browser, parents: Parents) -> None:
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await mine.goto("/m/")
+        shared = """await wait("camera", "hers"); kept.phone = "his"; await wait("camera", "his"); await answers.flush();
+          sent.push("then"); kept.phone = "hers"; await answers.flush();"""
+        assert await mine.page.evaluate(ANSWERS.replace("WORK", shared), parents.school.app.state.parents_app.edition) == [
+            ["his", "then", "hers"], ["sent", "sent"]]
+
+
 async def test_words_that_changed_while_a_parent_read_are_shown_again(browser: Browser, parents: Parents) -> None:
     """A yes is only ever to the words that are shown now."""
     family = (await families(parents.school, "5 Oak", 2))[1]
@@ -177,6 +289,7 @@ async def test_words_that_changed_while_a_parent_read_are_shown_again(browser: B
         await says_they_are_responsible(mine, family)
         await mine.sees("Chat")
         await answer(mine, "Yes, I agree")
+        await expect(mine.page.locator("h1")).not_to_have_text("Chat")
         await mine.goto(f"/m/permissions/{family.child_id}")
         await expect(mine.page.get_by_text("Answered, not sent")).to_have_count(1)
         await mine.follow("Check my answers")
@@ -238,3 +351,39 @@ async def test_the_answer_to_a_one_to_one(browser: Browser, parents: Parents) ->
         await mine.press("Save")
         await expect(mine.page.get_by_role("status")).to_contain_text("It does not happen.")
         assert await answers(parents.school, family, adult) == {"one_to_one": ["withdrawn"]}
+        await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+        await mine.follow("One-to-one lesson")
+        parents.school.clock.advance(1)
+        await answer(mine, "Yes, I agree")
+        await mine.sees("Sent")
+        assert await answers(parents.school, family, adult) == {"one_to_one": ["withdrawn", "given"]}
+
+        # Whoever is asked is led to the question, from Home, from Permissions and from the message (policy: RL1, CO2).
+        await new_version(parents.school, Purpose.ONE_TO_ONE, "It says more.", ends_answers=True)
+        async with parents.school.database.writing() as session:
+            session.add(FamilyMessage(school_id=lesson.school_id, person_id=adult, child_id=child.id, lesson_id=lesson.id,
+                                      kind="one-to-one", about="a test", made_at=parents.school.clock.now()))
+        await mine.goto("/m/")
+        await mine.sees("Hello")
+        needs = mine.page.locator(".needs").get_by_role("link", name=re.compile("question"))
+        before = int((await needs.inner_text()).split()[0])
+        await needs.click()
+        await mine.sees(f"Permissions for {family.name}")
+        await mine.follow("One-to-one lesson")
+        await mine.sees(f"{family.name}'s one-to-one lessons")
+        await mine.page.get_by_role("link", name=re.compile("^Messages")).click()
+        await mine.page.get_by_role("link", name="Read about it and answer").first.click()
+        await mine.sees("This one-to-one lesson")
+        await mine.choose("Yes, I agree")
+        parents.school.clock.advance(1)
+        await mine.press("Save")
+        await expect(mine.page.get_by_role("status")).to_contain_text("It takes place as planned.")
+        await mine.follow("Home")
+        await expect(needs).to_contain_text(f"{before - 1} question")
+        await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+        await mine.follow("One-to-one lesson")
+        parents.school.clock.advance(1)
+        await answer(mine, "No, I do not agree")
+        await expect(mine.page.get_by_text(f"One-to-one lessons of {family.name} do not happen from now.")).to_be_visible()
+        await mine.sound("one-to-one-taken-back")
+        assert await answers(parents.school, family, adult) == {"one_to_one": ["withdrawn", "given", "given", "withdrawn"]}

@@ -6,6 +6,11 @@
 
 import { Offline, Problem } from "./protocol.js";
 
+const LOCK = "chaperone-answers";
+
+/** Whether asking again is no use. @param {Problem} problem */
+const isFinal = ({ status }) => status >= 400 && status < 500 && status !== 429;
+
 export class Answers {
   /** @param {import("./store.js").Store} store @param {import("./protocol.js").Client} client */
   constructor(store, client) {
@@ -15,25 +20,34 @@ export class Answers {
 
   /** @param {string} child @returns {Promise<import("./store.js").Waiting[]>} what was saved and not sent, one for each question */
   async drafts(child) {
-    return (await this.store.waiting()).filter((one) => one.state === "draft" && one.child === child);
+    return (await this.#own()).filter((one) => one.state === "draft" && one.child === child);
   }
 
   /** @returns {Promise<import("./store.js").Waiting[]>} */
   async waiting() {
-    return (await this.store.waiting()).filter((one) => one.state !== "draft");
+    return (await this.#own()).filter((one) => one.state !== "draft");
+  }
+
+  /** Of whoever opened this phone last: where parents share one, nobody's answers are shown to the other, or sent as theirs. */
+  async #own() {
+    const phone = await this.store.get("phone");
+    return (await this.store.waiting()).filter((one) => one.phone === phone);
   }
 
   /**
-   * Save an answer; it takes the place of one to the same question that was not sent, or not taken.
+   * Save an answer; it takes the place of one to the same question that was not sent, or not taken. One that waits would be sent
+   * after this one, and win. One that is on its way arrives first: hence the lock.
    * @param {string} child @param {string} purpose @param {string} path @param {any} body
    */
   async save(child, purpose, path, body) {
-    const before = (await this.store.waiting()).filter((one) => one.child === child && one.purpose === purpose
-      && ["draft", "refused"].includes(one.state));
     const draft = /** @type {import("./store.js").Waiting} */ (
-      { key: crypto.randomUUID(), state: "draft", path, child, purpose, body, at: new Date().toISOString() });
-    await this.store.put(draft);
-    await Promise.all(before.map((one) => this.store.drop(one.key)));
+      { key: crypto.randomUUID(), phone: await this.store.get("phone"), state: "draft", path, child, purpose, body,
+        at: new Date().toISOString() });
+    await this.store.put(draft); // before anything is waited for
+    await navigator.locks.request(LOCK, async () => {
+      const before = (await this.#unsent(child, purpose)).filter((one) => one.key !== draft.key && one.at <= draft.at);
+      for (const one of before) await this.store.drop(one.key);
+    });
     return draft;
   }
 
@@ -44,7 +58,7 @@ export class Answers {
    */
   async send(answers) {
     for (const one of answers) await this.store.put({ ...one, state: "waiting" });
-    return navigator.locks.request("chaperone-answers", async () => {
+    return navigator.locks.request(LOCK, async () => {
       const said = [];
       let problem;
       for (const one of answers) {
@@ -61,23 +75,40 @@ export class Answers {
     });
   }
 
-  /** Send what waits. Returns whether anything was sent. */
+  /** Send what waits, in its order: none before one that the school cannot take just now. Returns whether anything was sent. */
   async flush() {
-    return navigator.locks.request("chaperone-answers", { ifAvailable: true }, async (mine) => {
+    return navigator.locks.request(LOCK, { ifAvailable: true }, async (mine) => {
       if (!mine) return false;
       let sent = false;
-      for (const one of await this.waiting()) {
-        if (one.state !== "waiting") continue;
+      for (const { key } of await this.waiting()) {
+        const one = await this.store.find(key); // as it is now: signing out may have dropped it meanwhile
+        if (one?.state !== "waiting" || one.phone !== (await this.store.get("phone"))) continue;
         try {
           await this.#sendOne(one);
           await this.store.put({ ...one, state: "sent", body: null, at: new Date().toISOString() });
           sent = true;
         } catch (error) {
           if (!(error instanceof Problem)) throw error;
+          if (!isFinal(error)) break;
         }
       }
       return sent;
     });
+  }
+
+  /**
+   * Another answer to this question goes another way, so what was not sent goes none.
+   * @param {string} child @param {string} purpose
+   */
+  async replace(child, purpose) {
+    await navigator.locks.request(LOCK, async () => {
+      for (const one of await this.#unsent(child, purpose)) await this.store.drop(one.key);
+    });
+  }
+
+  /** @param {string} child @param {string} purpose */
+  async #unsent(child, purpose) {
+    return (await this.#own()).filter((one) => one.child === child && one.purpose === purpose && one.state !== "sent");
   }
 
   /** @param {string} key */
@@ -92,8 +123,7 @@ export class Answers {
       await this.store.drop(one.key);
       return said;
     } catch (error) {
-      const final = error instanceof Problem && error.status >= 400 && error.status < 500 && error.status !== 429;
-      if (final) await this.store.put({ ...one, state: "refused", body: null });
+      if (error instanceof Problem && isFinal(error)) await this.store.put({ ...one, state: "refused", body: null });
       throw error;
     }
   }

@@ -26,9 +26,9 @@ export class App {
   #shown = 0;
   /** Whether the school rings, or somebody talks to it: then nobody is idle. */
   isInCall = false;
-  /** Whenever another page is here: who is signed in may have changed. */
+  /** Whenever who is signed in may have changed: another page is here, or they left. */
   drawn = () => {};
-  /** The invitation that is being used: never kept. @type {Record<string, any>} */
+  /** The invitation that is being used, and what one page leaves for the next: never kept. @type {Record<string, any>} */
   joining = {};
 
   /** @param {Store} store @param {Words} words @param {{edition: string, languages: {code: string, name: string, dir: string}[]}} shell */
@@ -111,7 +111,7 @@ export class App {
 
   /** @returns {Promise<Page>} */
   async signIn() {
-    this.me = null;
+    this.leave();
     const known = isInstalled() || (await this.store.get("phone")); // put on a home screen: the passkey is there already
     return found(known ? "/m/sign-in" : "/m/welcome").view(this, {});
   }
@@ -119,7 +119,7 @@ export class App {
   /** @param {any} me @param {string} path */
   mustAgree(me, path) {
     return me.agreement === "not_signed" && !["/m/welcome/notices", "/m/agreement", "/m/language", "/m/phones", "/m/concern",
-      "/m/more"].includes(path);
+      "/m/concern/sent", "/m/more"].includes(path);
   }
 
   /** What went wrong, for the top of a form. @param {unknown} error @returns {string} */
@@ -136,8 +136,16 @@ export class App {
   async lock() {
     if (!(await this.client.isSignedIn())) return;
     await this.client.lock();
-    this.me = null;
+    this.leave();
     await this.show();
+  }
+
+  /** Nothing of whoever was here is left for who comes next, also not what they declared; but a letter is whose it is. */
+  leave() {
+    const { token, invitation } = this.joining;
+    this.me = null;
+    this.joining = token ? { token, invitation } : {};
+    this.drawn();
   }
 
   /** @param {string} code */

@@ -19,15 +19,19 @@ export function watchCalls(app) {
   /** @type {Incoming | null} */
   let incoming = null;
   const line = new Line(app.client, (told) => {
-    if (told.type === "ring" && !incoming) {
-      incoming = new Incoming(app, line, told.call, () => {
-        incoming = null;
+    if (told.type === "ring" && (!incoming || incoming.isOver)) {
+      incoming?.dialog.close(); // nobody was there to read its last word
+      const mine = new Incoming(app, line, told.call, () => follow(), () => {
+        if (incoming === mine) incoming = null;
         follow();
       });
+      incoming = mine;
+      follow();
     } else if (told.call === incoming?.id) incoming.hear(told);
   }, () => incoming?.over("over"));
   const follow = () => {
-    app.isInCall = incoming !== null;
+    if (app.me === null && incoming?.isOver) incoming.dialog.close();
+    app.isInCall = incoming !== null && !incoming.isOver; // its last word keeps no lock off
     const enters = app.me !== null && app.me.agreement !== "not_signed";
     line.want(app.isInCall || (enters && !document.hidden));
   };
@@ -40,13 +44,17 @@ export function watchCalls(app) {
 class Incoming {
   /** @type {Telephone | null} */
   #telephone = null;
-  #isOver = false;
+  isOver = false;
 
-  /** @param {import("./app.js").App} app @param {Line} line @param {string} id @param {() => void} gone */
-  constructor(app, line, id, gone) {
+  /**
+   * @param {import("./app.js").App} app @param {Line} line @param {string} id
+   * @param {() => void} ended its last word is said @param {() => void} gone
+   */
+  constructor(app, line, id, ended, gone) {
     this.app = app;
     this.line = line;
     this.id = id;
+    this.ended = ended;
     const { t } = app;
     this.state = h("p", { role: "status", id: "call-state" });
     this.buttons = h("div", { class: "call-buttons" },
@@ -59,7 +67,7 @@ class Incoming {
       if (event.key === "Escape") event.preventDefault(); // neither answers nor declines
     });
     this.dialog.addEventListener("close", () => {
-      if (!this.#isOver) this.hangUp(); // a phone's own “back”: nobody talks without this screen
+      if (!this.isOver) this.hangUp(); // a phone's own “back”: nobody talks without this screen
       this.dialog.remove();
       gone();
     });
@@ -78,7 +86,7 @@ class Incoming {
     this.state.textContent = this.app.t("call.microphone");
     try {
       const telephone = await openTelephone();
-      if (this.#isOver) {
+      if (this.isOver) {
         telephone.close();
         return;
       }
@@ -106,7 +114,7 @@ class Incoming {
   /** @param {import("./line.js").Told} told */
   hear(told) {
     if (told.type === "answer") this.#telephone?.accept(told.sdp ?? "").catch(() => this.hangUp());
-    if (told.type === "state" && !this.#isOver) {
+    if (told.type === "state" && !this.isOver) {
       this.#telephone?.hold(told.state === "held");
       this.state.textContent = this.app.t(`call.state.${told.state}`);
     }
@@ -115,12 +123,13 @@ class Incoming {
 
   /** @param {string} why */
   over(why) {
-    if (this.#isOver) return;
-    this.#isOver = true;
+    if (this.isOver) return;
+    this.isOver = true;
     this.still();
     this.#telephone?.close();
     this.state.textContent = this.app.t(`call.over.${why}`);
     this.offers("call.close", "", () => this.dialog.close());
+    this.ended();
   }
 
   still() {

@@ -7,8 +7,9 @@
 import { openDB } from "./vendor/idb/index.js";
 
 /**
- * @typedef {{key: string, state: "draft" | "waiting" | "sent" | "refused", path: string, child: string, purpose: string,
- *   body: any, at: string}} Waiting
+ * `phone`: the school's id of this phone, which is another one for each person who opens it.
+ * @typedef {{key: string, phone: string, state: "draft" | "waiting" | "sent" | "refused", path: string, child: string,
+ *   purpose: string, body: any, at: string}} Waiting
  */
 
 export class Store {
@@ -47,6 +48,11 @@ export class Store {
   async waiting() {
     const all = /** @type {Waiting[]} */ (await this.database.getAll("waiting"));
     return all.sort((one, other) => one.at.localeCompare(other.at));
+  }
+
+  /** @param {string} key @returns {Promise<Waiting | undefined>} */
+  find(key) {
+    return this.database.get("waiting", key);
   }
 
   /** @param {Waiting} answer */

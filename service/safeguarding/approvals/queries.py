@@ -253,6 +253,17 @@ async def talk_first(session: AsyncSession, school_id: str, ids: Iterable[str]) 
     ))).all())
 
 
+async def told_of_some(session: AsyncSession, school_id: str, child_ids: Collection[str], now: datetime) -> frozenset[str]:
+    """The children with an approval that stands or is to come, of which their families are told."""
+    if not child_ids:
+        return frozenset()
+    found = (await session.exec(select(Approval.child_id).where(
+        Approval.school_id == school_id, col(Approval.child_id).in_(child_ids), col(Approval.revoked_at).is_(None),
+        Approval.ends_at > now,
+    ))).all()
+    return frozenset(found) - await not_to_be_told(session, school_id, found)
+
+
 async def not_to_be_told(session: AsyncSession, school_id: str, child_ids: Iterable[str]) -> frozenset[str]:
     """The children whose families are not told of one-to-ones, because the DSL marked that it is unsafe."""
     return frozenset((await session.exec(select(SafeguardingMark.person_id).where(

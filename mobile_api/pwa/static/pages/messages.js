@@ -2,7 +2,7 @@
 /** Messages: what the family is told (IN2). */
 
 import { h } from "../dom.js";
-import { button } from "../parts.js";
+import { button, link } from "../parts.js";
 
 /** @type {import("../routes.js").View} */
 export async function messages(app) {
@@ -37,6 +37,9 @@ function message(app, me, one) {
   const said = words.has(key) ? t(key, { name: child?.name ?? t("message.your-child"), office: me.office }) : one.words;
   const line = h("li", { class: one.read_at ? "" : "unread" }, h("p", { class: "entry-day" }, words.moment(one.at)), h("p", {},
     said));
+  if (one.kind === "one-to-one" && child && one.lesson_id) {
+    line.append(h("p", {}, link(`/m/one-to-ones/${child.id}/${one.lesson_id}`, t("lesson.alone.read"))));
+  }
   if (!one.read_at) {
     line.append(button(t("message.read"), { kind: "secondary", "aria-label": `${t("message.read")}: ${said}`, click: async () => {
       await app.client.write("POST", `/messages/${one.id}/read`);

@@ -23,7 +23,7 @@ export async function more(app) {
         await app.client.write("DELETE", "/session").catch(() => {});
         await app.client.lock();
         await app.store.empty();
-        app.me = null;
+        app.leave();
         await app.go("/m/welcome", true);
       } }),
       h("p", { class: "foot" }, t("footer")),

@@ -94,7 +94,7 @@ async function keep(app, { found, own, body }) {
   if (own.needs_answer && own.answer !== "yes") {
     const drafts = await app.answers.drafts(id);
     const next = found.permissions.find((/** @type {any} */ one) => one.needs_answer
-      && !drafts.some((each) => each.purpose === one.purpose));
+      && one.purpose !== "one_to_one" && !drafts.some((each) => each.purpose === one.purpose));
     return app.go(next ? `/m/permissions/${id}/${next.purpose}` : `/m/permissions/${id}/check`);
   }
   try {

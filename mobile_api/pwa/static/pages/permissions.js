@@ -7,6 +7,7 @@ import { Problem } from "../protocol.js";
 import { waitingList } from "./no.js";
 import { follows, nothing, purposeTitle, standing } from "./shared.js";
 
+const ALONE = "one_to_one";
 const REGISTER = new Set(["photographs", "publication", "teaching_practice"]);
 
 /** @type {import("../routes.js").View} */
@@ -33,7 +34,7 @@ export async function permissionsOf(app, { child: id = "" }) {
   const drafts = await app.answers.drafts(id);
   const { name } = found.child;
   const waiting = (await app.answers.waiting()).filter((one) => one.child === id);
-  const open = found.permissions.filter((/** @type {any} */ one) => one.needs_answer);
+  const open = found.permissions.filter((/** @type {any} */ one) => one.needs_answer && one.purpose !== ALONE);
   const left = open.filter((/** @type {any} */ one) => !drafts.some((draft) => draft.purpose === one.purpose));
   return {
     title: t("permissions.for", { name }), back: "/m/permissions", tab: "permissions",
@@ -57,8 +58,12 @@ function grouped(app, id, asked, drafts) {
   const groups = /** @type {[string, any[]][]} */ ([["permissions.lessons", asked.filter((one) => !REGISTER.has(one.purpose))],
     ["permissions.register", asked.filter((one) => REGISTER.has(one.purpose))]]);
   return groups.filter(([, of]) => of.length).flatMap(([title, of]) => [h("h2", { class: "group" }, app.t(title)),
-    tasks(of.map((one) => [`/m/permissions/${id}/${one.purpose}`, purposeTitle(app, one.purpose), state(app, one, drafts)]))]);
+    tasks(of.map((one) => [place(id, one), purposeTitle(app, one.purpose), state(app, one, drafts)]))]);
 }
+
+/** A one-to-one that waits for an answer is read about first. @param {string} id @param {any} one */
+const place = (id, one) =>
+  (one.purpose === ALONE && one.needs_answer ? `/m/one-to-ones/${id}` : `/m/permissions/${id}/${one.purpose}`);
 
 /** @param {import("../app.js").App} app @param {any} one @param {import("../store.js").Waiting[]} drafts */
 function state(app, one, drafts) {

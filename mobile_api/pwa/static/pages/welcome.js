@@ -93,6 +93,7 @@ export async function passkey(app) {
           throw error;
         }
         app.joining = {};
+        app.me = null; // who was here before
         await app.store.set("seen", Date.now());
         await app.go((await canNotify(app)) ? "/m/welcome/notices" : "/m/", true);
       },
