@@ -18,6 +18,7 @@ from service.foundation.crowd import Stage, in_turn
 from service.foundation.events import Actor
 from service.foundation.web import Audience, Now, Reading, render, say_day, say_time, see_other
 from service.people import queries as people
+from service.safeguarding.concerns.rules import RAISERS
 
 router = APIRouter()
 Anybody = Annotated[Actor, Depends(Audience(DAY))]
@@ -77,6 +78,7 @@ async def room(session: AsyncSession, actor: Actor, view: LessonView) -> dict[st
             "door": f"{address}/door", "socket": f"{address}/socket", "worried": "/worried",
             "home": "/guest" if view.part == "guest" else "/today",
             "attendance": attendance if view.may_change else "",
+            "concern": f"/concerns/new?lesson={roster.main.lesson_id if roster.main else card.id}" if actor.is_any(RAISERS) else "",
             "call_home": f"{address}/absent" if view.may_change and actor.is_any(CALLERS) else "",
         },
         "problem": _problem(view, actor),
