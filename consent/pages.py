@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from consent import commands, queries, rules
+from consent import commands, queries, resolutions, rules
 from consent.documents import queries as documents
 from consent.resolutions import RESOLVERS
 from consent.rules import Purpose, Route
@@ -27,7 +27,9 @@ Text = Annotated[str, Form()]
 @router.get("")
 async def permissions(request: Request, actor: Reader, session: Reading) -> Response:
     found = await queries.classes(session, actor.school_id)
-    return await render(request, "consent/permissions.html", title="Permissions", classes=found, all_purposes=rules.PURPOSES)
+    waits = await resolutions.waiting(session, actor.school_id) if actor.is_any(RESOLVERS) else []
+    return await render(request, "consent/permissions.html", title="Permissions", classes=found, all_purposes=rules.PURPOSES,
+                        orders=[one for one in waits if actor.person_id not in one.not_by])
 
 
 @router.get("/missing")

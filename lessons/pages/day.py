@@ -32,7 +32,8 @@ async def today(request: Request, actor: Ours, session: Reading, now: Now, more:
     more = min(max(more, 1), MOST)
     ahead = await queries.to_come(session, actor, day, more * AT_A_TIME)
     return await render(request, "lessons/today.html", title="Today", found=found, ahead=ahead, day=day,
-                        more=more + 1 if ahead.has_more and more < MOST else 0, may_plan=actor.is_any(PLANNERS), may_subscribe=actor.is_any(TEACHING))
+                        more=more + 1 if ahead.has_more and more < MOST else 0, may_plan=actor.is_any(PLANNERS),
+                        may_subscribe=actor.is_any(TEACHING))
 
 
 AT_A_TIME, MOST = 20, 50

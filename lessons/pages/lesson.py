@@ -53,7 +53,8 @@ async def room(session: AsyncSession, actor: Actor, view: LessonView) -> dict[st
     all_mb, sound_mb = rules.expected_use(card.ends_at - card.starts_at)
     may_blur = view.is_staff or roster.profile.blur_may_be_off
     address = f"/lessons/{card.id}"
-    attendance = f"/lessons/{roster.main.lesson_id if roster.main else card.id}/attendance"
+    main = roster.main.lesson_id if roster.main else card.id
+    attendance = f"/lessons/{main}/attendance"
     knows_the_class = view.is_staff and view.part != "guest" and view.may_take_part
     return {
         "title": roster.title,
@@ -78,7 +79,7 @@ async def room(session: AsyncSession, actor: Actor, view: LessonView) -> dict[st
             "door": f"{address}/door", "socket": f"{address}/socket", "worried": "/worried",
             "home": "/guest" if view.part == "guest" else "/today",
             "attendance": attendance if view.may_change else "",
-            "concern": f"/concerns/new?lesson={roster.main.lesson_id if roster.main else card.id}" if actor.is_any(RAISERS) else "",
+            "concern": f"/concerns/new?lesson={main}" if actor.is_any(RAISERS) else "",
             "call_home": f"{address}/absent" if view.may_change and actor.is_any(CALLERS) else "",
         },
         "problem": _problem(view, actor),
