@@ -1,5 +1,7 @@
 """Two adults answer differently: the careful answer holds until a named person has closed it (policy: CO2; screens 7.3)."""
 
+import re
+
 import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
@@ -55,7 +57,10 @@ async def test_a_court_order_takes_two_people_and_says_whose_answer_is_followed(
     child, mother, father = await differ(school)
     order = {"purpose": "camera", "how": "court_order", "follows": mother, "reason": "Family court, 3 November"}
     async with await school.signed_in("dsl") as first, await school.signed_in("headteacher") as second:
-        assert (await first.post(closing(child), data=order | {"follows": "nobody"})).status_code == 422
+        wrong = await first.post(closing(child), data=order | {"follows": "nobody"})
+        assert (wrong.status_code, "Family court, 3 November</textarea>" in wrong.text) == (422, True)
+        empty = await first.post(closing(child), data=order | {"reason": ""})
+        assert re.search(rf'value="{mother}" checked', empty.text)
         assert (await first.post(closing(child), data=order)).status_code == 303
         assert "camera" not in await may(school, child)
         async with school.database.reading() as session:
