@@ -8,6 +8,7 @@ RUN make app && rm -rf node_modules .tools
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home chaperone && install -d -o chaperone -m 700 /var/lib/chaperone
 COPY --from=built /chaperone /chaperone
+RUN ln -s /chaperone/.venv/bin/chaperone /usr/local/bin/chaperone
 WORKDIR /chaperone
 USER chaperone
 ENV CHAPERONE_DATA=/var/lib/chaperone CHAPERONE_HOST=0.0.0.0 CHAPERONE_MEDIA_PORT=40000 PYTHONUNBUFFERED=1

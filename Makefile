@@ -21,6 +21,7 @@ sum = $(shell cat $(1) | cksum | cut -d ' ' -f 1)
 APP := .venv/app-$(call sum,requirements/app.txt)
 DEV := .venv/dev-$(call sum,requirements/dev.txt)
 S3 := .tools/s3/done-$(call sum,requirements/s3.txt)
+COMMAND := .venv/bin/chaperone
 NODE := node_modules/.done-$(call sum,package-lock.json)
 SHEETS := $(wildcard */static/[!_]*.scss)
 PAGES := service/static/vendor/.done
@@ -71,8 +72,8 @@ setup: ## Install everything that running, checking and testing need
 app: ## Install only what serving needs
 	+@$(ALONE) install-app
 
-install-app: $(APP) $(PAGES)
-install-dev: $(DEV) $(PAGES) $(S3)
+install-app: $(APP) $(PAGES) $(COMMAND)
+install-dev: $(DEV) $(PAGES) $(S3) $(COMMAND)
 
 browsers: ## Install the browsers and telephones that tests drive (Debian as root; elsewhere set CHROMIUM=path)
 	@sh tests/browsers.sh
@@ -97,6 +98,9 @@ $(UV): requirements/uv.txt
 
 $(PY): | $(UV)
 	@$(UV) venv -q --clear --python "$(PYTHON)" .venv
+
+$(COMMAND): | $(PY)
+	@ln -sf ../../requirements/chaperone $@
 
 $(APP): | $(UV) $(PY)
 	@echo "Installing Python packages…"

@@ -34,7 +34,8 @@ async def close(
         else:
             await resolutions.close(session, actor, child_id=child_id, purpose=which, reason=reason, now=now)
     except Invalid as error:
-        return await _page(request, actor, session, child_id, errors=error.fields)
+        given = {f"follows-{which}": follows, f"reason-{which}": reason}
+        return await _page(request, actor, session, child_id, errors=error.fields, given=given)
     return see_other(f"/permissions/children/{child_id}/differ?saved={'waits' if how == 'court_order' else 'closed'}")
 
 
@@ -45,7 +46,7 @@ async def agree(resolution_id: str, actor: Resolver, session: Writing, now: Now)
 
 
 async def _page(request: Request, actor: Actor, session: AsyncSession, child_id: str, *, errors: dict[str, str] | None = None,
-                saved: str = "") -> Response:
+                saved: str = "", given: dict[str, str] | None = None) -> Response:
     who = await queries.child(session, actor.school_id, child_id)
     await family.not_of_the_family(session, actor, who.id)
     words = {"closed": "It is closed. The latest answers count.", "waits": "A second person has to see the order. They have been "
@@ -53,6 +54,7 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, child_id:
     return await render(
         request, "consent/differ.html", 422 if errors else 200, title=f"Two answers for {who.full_name}", child=who,
         conflicts=await resolutions.conflicts(session, actor.school_id, child_id), errors=errors, saved=words,
+        given=given or {},
         adults=[one for one in await queries.respondents(session, actor.school_id, child_id)
                 if one.responsible == standing.DECIDES], me=actor.person_id,
     )

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from consent import commands, family, queries, rules
+from consent import commands, family, queries, resolutions, rules
 from consent.documents import queries as documents
 from consent.resolutions import RESOLVERS
 from consent.rules import Purpose, Route
@@ -27,9 +27,14 @@ Text = Annotated[str, Form()]
 @router.get("")
 async def permissions(request: Request, actor: Reader, session: Reading) -> Response:
     found = await queries.classes(session, actor.school_id)
-    waits = await queries.objections_waiting(session, actor.school_id) if actor.is_any(commands.MAY_DECIDE_OBJECTIONS) else []
+    objections, orders = [], []
+    if actor.is_any(commands.MAY_DECIDE_OBJECTIONS):
+        waits = await queries.objections_waiting(session, actor.school_id)
+        objections = [one for one in waits if actor.person_id not in one.adults]
+    if actor.is_any(RESOLVERS):
+        orders = [one for one in await resolutions.waiting(session, actor.school_id) if actor.person_id not in one.not_by]
     return await render(request, "consent/permissions.html", title="Permissions", classes=found, all_purposes=rules.PURPOSES,
-                        objections=[one for one in waits if actor.person_id not in one.adults])
+                        objections=objections, orders=orders)
 
 
 @router.get("/missing")

@@ -60,6 +60,32 @@ async def conflicts(session: AsyncSession, school_id: str, child_id: str) -> lis
     return found
 
 
+@dataclass(frozen=True)
+class OrderView:
+    """A court order that waits for a second person. `not_by`: who wrote it down, and the child's family."""
+
+    child_id: str
+    child: str
+    purpose: Purpose
+    not_by: frozenset[str]
+
+
+async def waiting(session: AsyncSession, school_id: str) -> list[OrderView]:
+    """Every court order that still would close something, once a second person has seen it."""
+    children = sorted(set((await session.exec(select(ConsentResolution.child_id).where(
+        ConsentResolution.school_id == school_id, ConsentResolution.kind == "court_order",
+        col(ConsentResolution.agreed_at).is_(None)))).all()))
+    names = await people.people(session, school_id, children)
+    found = []
+    for child_id in children:
+        if child_id not in names:
+            continue
+        said, _ = await _said(session, school_id, child_id)
+        found += [OrderView(child_id, names[child_id].full_name, one.purpose, frozenset({one.waits_by_id, *said.responsible}))
+                  for one in await conflicts(session, school_id, child_id) if one.waits_id]
+    return found
+
+
 async def _said(session: AsyncSession, school_id: str, child_id: str) -> tuple[Told, standing.Terms]:
     profile = await people.profile(session, school_id)
     said = (await told(session, school_id, [child_id], profile)).get(child_id)

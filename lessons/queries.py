@@ -120,6 +120,13 @@ class Today:
 
 
 @dataclass(frozen=True)
+class ToCome(Today):
+    """The next lessons after a day, as many as were asked for. `has_more`: of either list there are others."""
+
+    has_more: bool = False
+
+
+@dataclass(frozen=True)
 class LessonView:
     """A lesson for one person. `part` is theirs in it: `teacher`, `cover`, `second`, `guest`, `leader` or `pupil`; `planner`
     for one who planned it and is not in it.
@@ -179,6 +186,18 @@ async def today(session: AsyncSession, actor: Actor, day: date) -> Today:
     own = tuple(card for card in cards if any(adult.id == actor.person_id for adult in card.adults))
     others = tuple(card for card in cards if card not in own) if actor.is_any(SEE_ALL) else ()
     return Today(own, others)
+
+
+async def to_come(session: AsyncSession, actor: Actor, day: date, limit: int) -> ToCome:
+    """The next lessons after `day` that somebody runs, helps in or planned, also those that wait for a senior leader or were
+    refused; and for leaders and safeguarding leads everybody else's. At most `limit` of each."""
+    school = await people.school(session, actor.school_id)
+    mine = col(Lesson.id).in_(_run_by(actor.person_id)) | (col(Lesson.planned_by) == actor.person_id)
+    ahead = (Lesson.starts_at >= day_bounds(day, school.zone)[1], col(Lesson.status).in_(("planned", "waiting", "refused")),
+             _is_lesson())
+    own = await _cards(session, actor.school_id, *ahead, mine, limit=limit + 1)
+    others = await _cards(session, actor.school_id, *ahead, ~mine, limit=limit + 1) if actor.is_any(SEE_ALL) else []
+    return ToCome(tuple(own[:limit]), tuple(others[:limit]), max(len(own), len(others)) > limit)
 
 
 async def pupil_day(session: AsyncSession, actor: Actor, day: date, days: int = 1) -> tuple[PupilCard, ...]:
@@ -257,14 +276,18 @@ async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> Waiting
 
 async def calendar(session: AsyncSession, school_id: str, person_id: str, since: datetime) -> list[Card]:
     """What one member of staff teaches, for their private feed."""
-    mine = select(LessonAdult.lesson_id).where(LessonAdult.person_id == person_id)
-    return await _cards(session, school_id, Lesson.ends_at > since, col(Lesson.id).in_(mine),
+    return await _cards(session, school_id, Lesson.ends_at > since, col(Lesson.id).in_(_run_by(person_id)),
                         col(Lesson.status).in_(("planned", "cancelled")), _is_lesson())
+
+
+def _run_by(person_id: str) -> "SelectOfScalar[str]":
+    """The lessons on whose roster somebody is as an adult."""
+    return select(LessonAdult.lesson_id).where(LessonAdult.person_id == person_id)
 
 
 def _helped(person_id: str) -> "SelectOfScalar[str]":
     """The open breakout rooms of colleagues' lessons that somebody was named for: nothing else shows them the way there."""
-    mine = select(LessonAdult.lesson_id).where(LessonAdult.person_id == person_id)
+    mine = _run_by(person_id)
     return select(Lesson.id).where(col(Lesson.id).in_(mine), col(Lesson.breakout_of).not_in(mine), col(Lesson.ended_at).is_(None))
 
 
@@ -299,10 +322,10 @@ async def _joined(session: AsyncSession, person_id: str, lesson_ids: Sequence[st
     return dict((await session.exec(_JOINED, params={"lessons": lesson_ids, "person": person_id})).all())
 
 
-async def _cards(session: AsyncSession, school_id: str, *wanted: object) -> list[Card]:
+async def _cards(session: AsyncSession, school_id: str, *wanted: object, limit: int | None = None) -> list[Card]:
     """The lessons that meet `wanted`, earliest first."""
     rows = (await session.exec(
-        select(Lesson).where(Lesson.school_id == school_id, *wanted).order_by(*_EARLIEST)  # type: ignore[arg-type]
+        select(Lesson).where(Lesson.school_id == school_id, *wanted).order_by(*_EARLIEST).limit(limit)  # type: ignore[arg-type]
     )).all()
     return await _cards_of(session, school_id, rows)
 

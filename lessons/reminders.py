@@ -16,18 +16,23 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent import queries as consents
+from consent import resolutions
 from consent.agreements import queries as agreements
 from consent.agreements.queries import SignerView
 from consent.agreements.rules import Audience
 from consent.commands import MAY_DECIDE_OBJECTIONS
 from consent.requests import queries as requests
+from consent.resolutions import RESOLVERS
 from lessons.attention.queries import deciders
 from lessons.guests import queries as guests
 from lessons.guests.rules import DECIDE
 from lessons.guests.rules import State as Visit
 from lessons.tables import Lesson, LessonAdult
+from recordings.grants import queries as watching
 from recordings.rules import Kind
 from recordings.tables import Recording
+from service.calls import queries as calls
+from service.calls.grants import State as Phone
 from service.foundation import mail
 from service.foundation.events import LEADERS, SAFEGUARDING, Role
 from service.people import power, profile_history, queries, registers, rules
@@ -104,8 +109,10 @@ async def waiting_for(session: AsyncSession, school_id: str, now: datetime) -> f
         if request.is_open(now) and request.requested_at.astimezone(now.tzinfo).date() < now.date():
             found |= await deciders(session, school_id, request)
     for rule, persons in [*await _lessons(session, school_id, now), *await _guests(session, school_id, now),
-                          *await _second_persons(session, school_id), *await _objections(session, school_id)]:
+                          *await _second_persons(session, school_id), *await _objections(session, school_id),
+                          *await phones(session, school_id, now)]:
         found |= {one.id for one in await queries.holders(session, school_id, rule)} - persons
+    found |= await watching.reminded(session, school_id)
     found |= await incidents.reminded(session, school_id, now.date())
     if await impact.is_due(session, school_id):
         found |= {one.id for one in await queries.holders(session, school_id, REVIEW)}
@@ -138,7 +145,13 @@ async def _second_persons(session: AsyncSession, school_id: str) -> Waiting:
                for one in await profile_history.requests(session, school_id) if not one.is_stale]
     families = [(LEADERS | SAFEGUARDING, frozenset({one.asked_by_id}))
                 for one in await registers.waiting_changes(session, school_id)]
-    return [*roles, *profile, *families]
+    orders = [(RESOLVERS, one.not_by) for one in await resolutions.waiting(session, school_id)]
+    return [*roles, *profile, *families, *orders]
+
+
+async def phones(session: AsyncSession, school_id: str, now: datetime) -> Waiting:
+    return [(LEADERS, frozenset({one.person_id}))
+            for one in await calls.grants(session, school_id) if one.state(now) is Phone.WAITING]
 
 
 # -- S4: technical attention ------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ async def lesson(request: Request, lesson_id: str, actor: Staff, session: Readin
     named = [(line.person.full_name, line.stands) for line in (*record.adults, *record.pupils)]
     return await render(request, "lessons/attendance/lesson.html", title=f"Attendance: {record.title}", record=record,
                         drawing=chart.drawing(record.register, record.window, named), saved=saved,
+                        opens=await queries.may_open(session, actor, [line.person.id for line in record.pupils]),
                         kept=await recordings.kept(session, actor, lesson_id))
 
 

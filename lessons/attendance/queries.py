@@ -145,7 +145,7 @@ async def lessons(session: AsyncSession, actor: Actor, limit: int = 60) -> list[
 async def pupil_record(session: AsyncSession, actor: Actor, pupil_id: str, limit: int = 60) -> PupilRecord:
     """One pupil's lessons: all for those who see all, else the ones that the reader ran. NotFound without any business."""
     pupil = await people.person(session, actor.school_id, pupil_id)
-    if not pupil.is_child or not await _has_business(session, actor, pupil_id):
+    if not pupil.is_child or not await may_open(session, actor, [pupil_id]):
         raise NotFound()
     groups = select(GroupMember.group_id).where(GroupMember.person_id == pupil_id, GroupMember.part == "pupil")
     journalled = select(func.coalesce(Lesson.breakout_of, Lesson.id)).join(
@@ -177,15 +177,17 @@ async def of_lessons(session: AsyncSession, school_id: str, rows: list[Lesson]) 
     return [_record(row, found, profile, now, False, "") for row in rows]
 
 
-async def _has_business(session: AsyncSession, actor: Actor, pupil_id: str) -> bool:
+async def may_open(session: AsyncSession, actor: Actor, pupil_ids: Iterable[str]) -> frozenset[str]:
+    """Of these pupils, those whose record this person may open: all for those who see all, else whom they teach in a class. Who
+    ran one lesson, as cover or as a second adult, has that lesson's record and no pupil's."""
     if actor.is_any(SEE_ALL):
-        return True
+        return frozenset(pupil_ids)
     taught = select(GroupMember.group_id).where(GroupMember.person_id == actor.person_id, GroupMember.part == "teacher")
     found = await session.exec(select(GroupMember.person_id).where(
-        GroupMember.school_id == actor.school_id, GroupMember.person_id == pupil_id, GroupMember.part == "pupil",
+        GroupMember.school_id == actor.school_id, col(GroupMember.person_id).in_(list(pupil_ids)), GroupMember.part == "pupil",
         col(GroupMember.group_id).in_(taught),
     ))
-    return found.first() is not None
+    return frozenset(found.all())
 
 
 async def _records(session: AsyncSession, actor: Actor, rows: list[Lesson], only: str = "") -> list[LessonRecord]:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from lessons.attendance.queries import AUDIENCE
+from lessons.attendance.queries import AUDIENCE, may_open
 from lessons.engagement import commands, queries, rules
 from service.calls.rules import CALLERS
 from service.foundation.errors import Invalid
@@ -23,8 +23,10 @@ Text = Annotated[str, Form()]
 @router.get("/engagement")
 async def worklist(request: Request, actor: Staff, session: Reading) -> Response:
     profile = await people.profile(session, actor.school_id)
-    return await render(request, "lessons/engagement/worklist.html", title="Children who miss lessons",
-                        rows=await queries.worklist(session, actor), profile=profile, may_call=actor.is_any(CALLERS))
+    rows = await queries.worklist(session, actor)
+    return await render(request, "lessons/engagement/worklist.html", title="Children who miss lessons", rows=rows,
+                        opens=await may_open(session, actor, [row.child_id for row in rows]), profile=profile,
+                        may_call=actor.is_any(CALLERS))
 
 
 @router.get("/lessons/{lesson_id}/absent")
@@ -33,11 +35,11 @@ async def absent(request: Request, lesson_id: str, actor: Staff, session: Readin
 
 
 async def _absent(request: Request, actor: Actor, session: AsyncSession, lesson_id: str, refusal: Invalid | None = None,
-                  about: str = "") -> Response:
+                  about: str = "", reason: str = "", said: str = "") -> Response:
     record, away = await queries.absent(session, actor, lesson_id)
     return await render(
         request, "lessons/engagement/absent.html", 422 if refusal else 200, title=f"Absent from {record.title}", record=record,
-        away=away, reasons=rules.REASONS, errors=words(refusal) if refusal else {}, about=about,
+        away=away, reasons=rules.REASONS, errors=words(refusal) if refusal else {}, about=about, reason=reason, said=said,
         may_call=actor.is_any(CALLERS), profile=await people.profile(session, actor.school_id),
     )
 
@@ -49,5 +51,5 @@ async def explain(request: Request, lesson_id: str, child_id: str, actor: Staff,
         await saved(request, lambda writing: commands.explain(
             writing, actor, lesson_id, child_id, reason=reason, words=said, now=now))
     except Invalid as refusal:
-        return await _absent(request, actor, session, lesson_id, refusal, child_id)
+        return await _absent(request, actor, session, lesson_id, refusal, child_id, reason, said)
     return see_other(f"/lessons/{lesson_id}/absent")

@@ -158,9 +158,10 @@ async def decide(request: Request, request_id: str, actor: Decider, session: Rea
 async def spoken(request: Request, request_id: str, actor: Decider, session: Reading, now: Now,
                  spoken: Annotated[str, Form()] = "", talked: Annotated[str, Form()] = "") -> Response:
     if not talked:
-        return await _page(request, actor, session, request_id, now, errors={"talked": "Talk to the DSL, then tick the box"})
+        return await _page(request, actor, session, request_id, now, errors={"talked": "Talk to the DSL, then tick the box"},
+                           said=spoken)
     return await _try(request, actor, session, request_id, now, "spoken",
-                      lambda writing: approvals.note_spoken(writing, actor, request_id, spoken[:1000], now))
+                      lambda writing: approvals.note_spoken(writing, actor, request_id, spoken[:1000], now), spoken)
 
 
 @router.post("/{request_id}/second")
@@ -174,7 +175,7 @@ async def second(request: Request, request_id: str, actor: Decider, session: Rea
 async def answer(request: Request, request_id: str, actor: Planner, session: Reading, now: Now,
                  words: Annotated[str, Form()] = "") -> Response:
     return await _try(request, actor, session, request_id, now, "words",
-                      lambda writing: approvals.answer(writing, actor, request_id, words[:1000], now))
+                      lambda writing: approvals.answer(writing, actor, request_id, words[:1000], now), words)
 
 
 @router.post("/{request_id}/withdraw")
@@ -184,11 +185,12 @@ async def withdraw(request: Request, request_id: str, actor: Planner, session: R
 
 
 async def _try(request: Request, actor: Actor, session: AsyncSession, request_id: str, now: Any, field: str,
-               write: Callable[[AsyncSession], Awaitable[Done]]) -> Response:
+               write: Callable[[AsyncSession], Awaitable[Done]], said: str = "") -> Response:
+    """`said`: what was typed into the form's box; a refusal shows it again."""
     try:
         await saved(request, write)
     except (Invalid, Conflict, NotAllowed) as refused:
-        return await _page(request, actor, session, request_id, now, errors=_words(refused, field))
+        return await _page(request, actor, session, request_id, now, errors=_words(refused, field), said=said)
     return see_other(f"/one-to-one/{request_id}")
 
 
@@ -198,14 +200,15 @@ def _words(refused: Invalid | Conflict | NotAllowed, field: str) -> dict[str, st
 
 
 async def _page(request: Request, actor: Actor, session: AsyncSession, request_id: str, now: Any, *, sent: bool = False,
-                decided: bool = False, errors: dict[str, str] | None = None, typed: forms.DecisionForm | None = None) -> Response:
+                decided: bool = False, errors: dict[str, str] | None = None, typed: forms.DecisionForm | None = None,
+                said: str = "") -> Response:
     page = await queries.page(session, actor, request_id, now)
     typed = replace(typed or forms.DecisionForm(), digest=page.request.asked.digest)
     names = page.names
     title = f"One-to-one: {names[page.request.parties.adult]} with {names[page.request.parties.child]}"
     return await render(request, "lessons/one_to_one/request.html", 422 if errors else 200, title=title, page=page, sent=sent,
                         decided=decided, errors=errors or {}, typed=typed, tried=[TRIED[one] for one in page.request.asked.tried],
-                        parent=PARENT)
+                        parent=PARENT, said=said)
 
 
 # The safeguarding team

@@ -22,17 +22,22 @@ Parent = Annotated[Actor, Depends(Audience(Role.PARENT))]
 
 
 @router.get("/today", dependencies=[in_turn(Stage.DAY)])
-async def today(request: Request, actor: Ours, session: Reading, now: Now) -> Response:
+async def today(request: Request, actor: Ours, session: Reading, now: Now, more: int = 1) -> Response:
     zone = (await people.school(session, actor.school_id)).zone
     day = now.astimezone(ZoneInfo(zone)).date()
     if Role.PUPIL in actor.roles:
         lessons = await queries.pupil_day(session, actor, day)
         return await render(request, "lessons/pupil_day.html", title=f"Hello {actor.name}", lessons=lessons)
     found = await queries.today(session, actor, day)
-    return await render(request, "lessons/today.html", title="Today", found=found, day=day,
-                        may_plan=actor.is_any(PLANNERS), may_subscribe=actor.is_any(TEACHING))
+    more = min(max(more, 1), MOST)
+    ahead = await queries.to_come(session, actor, day, more * AT_A_TIME)
+    return await render(request, "lessons/today.html", title="Today", found=found, ahead=ahead, day=day,
+                        more=more + 1 if ahead.has_more and more < MOST else 0, may_plan=actor.is_any(PLANNERS),
+                        may_subscribe=actor.is_any(TEACHING))
 
 
+AT_A_TIME, MOST = 20, 50
+"""How many lessons to come are shown first and are added by each "Show more", and how often."""
 PLANNERS = frozenset({Role.TEACHER}) | LEADERS
 
 

@@ -19,6 +19,7 @@ from service.foundation.crowd import Stage, in_turn
 from service.foundation.events import Actor
 from service.foundation.web import Audience, Now, Reading, render, say_day, say_time, see_other
 from service.people import queries as people
+from service.safeguarding.concerns.rules import RAISERS
 
 router = APIRouter()
 Anybody = Annotated[Actor, Depends(Audience(DAY))]
@@ -56,7 +57,8 @@ async def room(session: AsyncSession, actor: Actor, view: LessonView) -> dict[st
         left_mb = await family.left_mb(session, actor.school_id, actor.person_id, session.info["clock"].now())
     may_blur = view.is_staff or roster.profile.blur_may_be_off
     address = f"/lessons/{card.id}"
-    attendance = f"/lessons/{roster.main.lesson_id if roster.main else card.id}/attendance"
+    main = roster.main.lesson_id if roster.main else card.id
+    attendance = f"/lessons/{main}/attendance"
     knows_the_class = view.is_staff and view.part != "guest" and view.may_take_part
     return {
         "title": roster.title,
@@ -81,6 +83,7 @@ async def room(session: AsyncSession, actor: Actor, view: LessonView) -> dict[st
             "door": f"{address}/door", "socket": f"{address}/socket", "worried": "/worried",
             "home": "/guest" if view.part == "guest" else "/today",
             "attendance": attendance if view.may_change else "",
+            "concern": f"/concerns/new?lesson={main}" if actor.is_any(RAISERS) else "",
             "call_home": f"{address}/absent" if view.may_change and actor.is_any(CALLERS) else "",
         },
         "problem": _problem(view, actor),

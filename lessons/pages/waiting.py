@@ -1,5 +1,6 @@
 """What senior leaders see of planning: lessons that wait for one of them, and those that the rules approved."""
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -9,6 +10,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from lessons import commands, queries
 from lessons.guests import queries as guests
 from lessons.one_to_one import queries as one_to_one
+from service.calls import queries as calls
+from service.calls.grants import State as Phone
 from service.foundation.errors import Invalid, NotAllowed
 from service.foundation.events import LEADERS, Actor, Role
 from service.foundation.web import Audience, Now, Reading, Writing, clock_of, render, see_other
@@ -53,6 +56,14 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, *, errors
         request, "lessons/waiting.html", 422 if errors else 200, title="Waiting for you", found=found, errors=errors or {},
         one_to_ones=await one_to_one.waiting(session, actor, now), is_leader=is_leader,
         guests=await guests.waiting(session, actor) if is_leader else [], rules=await profile_changes.has_waiting(session, actor),
-        roles=roles,
+        roles=roles, phones=await _phones(session, actor, now) if is_leader else [],
         about=about, given=given, names={person.id: person.name for person in names.values()},
     )
+
+
+async def _phones(session: AsyncSession, actor: Actor, now: datetime) -> list[tuple[str, str]]:
+    """Requests for a personal telephone that this leader may decide: id and who asked."""
+    found = [one for one in await calls.grants(session, actor.school_id)
+             if one.state(now) is Phone.WAITING and one.person_id != actor.person_id]
+    names = await people.people(session, actor.school_id, {one.person_id for one in found})
+    return [(one.id, names[one.person_id].name) for one in found]

@@ -66,7 +66,7 @@ let room = null;
 const send = (message) => room?.send(message) ?? false;
 
 const sending = new Sending({
-  media, send, staff, may, answerAgain: (answers) => room?.answerAgain(answers), drawn: () => { draw(); stage.draw(); },
+  media, send, staff, may, answerAgain: (answers) => room?.answerAgain(answers), drawn: () => { draw(); stage.draw(); flag?.shared(); },
   room: () => ({ open: state?.room === "open", mine: mine() }),
 });
 const allowance = new Allowance(main.dataset.leftMb, allowanceUsed);
@@ -74,7 +74,7 @@ const panel = new Panel(panelChanged);
 const stage = new Stage({ staff, mayModerate: may.has("moderate"), panelOpen: () => panel.isOpen(), ownPicture: () => media.picture });
 const people = new People({ send, staff, mayModerate: may.has("moderate") });
 const flag = staff ? new Flag({ send, notice: (words) => notice(words), sharing: () => media.want.screen }) : null;
-const chat = new Chat({ send, flag: (words) => flag?.raiseMessage(words), isOpen: () => panel.isOpen("chat"), mayChat: may.has("chat"), staff });
+const chat = new Chat({ send, flag: (words) => flag?.raiseMessage(words) ?? false, isOpen: () => panel.isOpen("chat"), mayChat: may.has("chat"), staff });
 const worried = staff ? null : new Worried({
   address: main.dataset.worriedUrl ?? "/worried", lesson: main.dataset.lesson ?? "", closed: () => maybe('[data-do="worried"]')?.focus(),
 });

@@ -46,10 +46,16 @@ async def endings(request: Request, actor: Reader, session: Reading, now: Now) -
     names = await people.people(session, actor.school_id, {task.done_by for task in tasks})
     return await render(
         request, "recordings/ending/list.html", title="Destroyed and due", found=found, waits=waits, tasks=tasks, names=names,
-        late=sum(each.is_late for each in found), kinds=KIND_WORDS, items=ITEM_WORDS, links=LINKS, due_at=rules.due_at,
+        late=sum(each.is_late for each in found), kinds=KIND_WORDS, items=ITEM_WORDS, due_at=rules.due_at,
         year=rules.school_year(rules.today(now, zone)), zone=zone, knows=actor.is_any(CIRCLE),
-        erasures=early, may_erase=actor.is_any(DECIDERS),
+        erasures=early, may_erase=actor.is_any(DECIDERS), links=_links(request, actor),
     )
+
+
+def _links(request: Request, actor: Actor) -> dict[Item, str]:
+    """Where each part of the yearly look is, as far as this person may go there."""
+    audiences = request.app.state.audiences
+    return {item: path for item, path in LINKS.items() if path.startswith("#") or actor.is_any(audiences.get(path, frozenset()))}
 
 
 @router.post("/tasks/{item}")
@@ -176,7 +182,8 @@ async def answer(
         return await step_up.ask(request, session, actor, action, refusal, back=f"/endings/{lesson_id}")
     except Refused as refusal:
         fields = {"why": refusal.fields["reason"]} if "reason" in refusal.fields else refusal.fields
-        return await _page(request, actor, session, now, lesson_id, Invalid(refusal.message, fields=fields), {"why": why})
+        return await _page(request, actor, session, now, lesson_id, Invalid(refusal.message, fields=fields),
+                           {"why": why, "answer": answer})
     return see_other(f"/endings/{lesson_id}")
 
 

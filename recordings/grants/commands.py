@@ -17,7 +17,7 @@ from recordings.tables import Recording
 from service.foundation import mail
 from service.foundation.bus import publish
 from service.foundation.errors import Invalid, NotFound
-from service.foundation.events import SAFEGUARDING, Actor
+from service.foundation.events import Actor
 from service.people import queries as people
 from service.people import step_up
 from service.people.step_up import Proof
@@ -44,15 +44,8 @@ async def ask(session: AsyncSession, actor: Actor, lesson_id: str, wish: Wish, n
     session.add(row)
     await session.flush()
     await publish(session, WatchAsked(row.id, details.id, details.lesson_id, wish.person_id, wish.why), actor)
-    await _mail(session, actor, await _deciders(session, actor, row.id), "S2", row.id, now)
+    await _mail(session, actor, set(await queries.deciders(session, actor.school_id, row.id)), "S2", row.id, now)
     return row.id
-
-
-async def _deciders(session: AsyncSession, actor: Actor, grant_id: str) -> set[str]:
-    found = await queries.grant(session, actor.school_id, grant_id)
-    details = await recordings.recording(session, actor.school_id, found.lesson_id)
-    away = details.participants | await queries.subjects(session, details) | {found.person_id, found.asked_by}
-    return {one.id for one in await people.holders(session, actor.school_id, SAFEGUARDING)} - away
 
 
 async def to_decide(session: AsyncSession, actor: Actor, grant_id: str) -> tuple[Grant, RecordingDetails, frozenset[str]]:

@@ -125,6 +125,25 @@ async def listed(session: AsyncSession, actor: Actor, now: datetime) -> list[Lis
             for one in kept]
 
 
+async def deciders(session: AsyncSession, school_id: str, grant_id: str) -> frozenset[str]:
+    """Who is asked to decide: of the safeguarding team whoever was not in the lesson, nor is asked for, nor asked."""
+    found = await grant(session, school_id, grant_id)
+    details = await recording(session, school_id, found.lesson_id)
+    away = details.participants | await subjects(session, details) | {found.person_id, found.asked_by}
+    return frozenset({one.id for one in await people.holders(session, school_id, SAFEGUARDING)} - away)
+
+
+async def reminded(session: AsyncSession, school_id: str) -> frozenset[str]:
+    """Everybody for whose decision a request to watch waits, as long as its recording is there."""
+    found: set[str] = set()
+    for one in await _grants(session, school_id, col(RecordingGrant.allowed).is_(None)):
+        try:
+            found |= await deciders(session, school_id, one.id)
+        except NotFound:  # its recording is destroyed: there is nothing to decide
+            continue
+    return frozenset(found)
+
+
 async def _is_theirs(session: AsyncSession, actor: Actor, one: Grant) -> bool:
     details = await recording(session, actor.school_id, one.lesson_id)
     asker = (await people.roles(session, [one.asked_by])).get(one.asked_by, frozenset())

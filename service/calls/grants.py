@@ -42,6 +42,7 @@ class Grant:
     approver_roles: frozenset[Role] = frozenset()
     number: str = ""
     number_now: str = ""
+    reason: str = ""
 
     @property
     def is_same_telephone(self) -> bool:

@@ -188,7 +188,7 @@ async def grants(session: AsyncSession, school_id: str, person_id: str = "", *, 
         held[decider] = actor.roles if actor and actor.school_id == school_id else frozenset[Role]()
     now = await numbers.hashes(session, school_id, {row.person_id for row in rows}, OWN)
     return [Grant(row.id, row.person_id, row.why, row.until, row.asked_at, row.decided_by, row.approved, row.revoked_at,
-                  held.get(row.decided_by, frozenset()), row.number_hash, now.get(row.person_id, "")) for row in rows]
+                  held.get(row.decided_by, frozenset()), row.number_hash, now.get(row.person_id, ""), row.reason) for row in rows]
 
 
 async def grant(session: AsyncSession, school_id: str, request_id: str) -> Grant:

@@ -27,7 +27,7 @@ ON_DUTY = LEADERS | SAFEGUARDING
 FOUNDERS = (  # who is named when a school is founded: (field, role, has to be there)
     ("headteacher", Role.HEADTEACHER, True), ("dsl", Role.DSL, True), ("deputy", Role.DEPUTY_DSL, False),
     ("deputy2", Role.DEPUTY_DSL, False), ("chair", Role.CHAIR, False), ("office", Role.OFFICE, True),
-    ("technician", Role.TECHNICIAN, False),
+    ("technician", Role.TECHNICIAN, False), ("dpo", Role.DPO, False),
 )
 
 

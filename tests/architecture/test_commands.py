@@ -99,6 +99,25 @@ def test_the_image_can_fill_and_check_a_school(image: Path, tmp_path: Path) -> N
         assert run.returncode == 0, run.stderr
 
 
+def test_the_command_is_this_checkouts_wherever_it_is_called_and_whatever_lies_there(image: Path, tmp_path: Path) -> None:
+    """`.venv/bin/chaperone` is a link to it, and the image's /usr/local/bin has one to that."""
+    (image / ".venv/bin").mkdir(parents=True)
+    (image / ".venv/bin/python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (image / ".venv/bin/python").chmod(0o755)
+    (image / ".venv/bin/chaperone").symlink_to("../../requirements/chaperone")
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "service").mkdir(parents=True)
+    (elsewhere / "service/__init__.py").write_text("raise SystemExit('somebody else')")
+    link = elsewhere / "chaperone"
+    link.symlink_to(image / ".venv/bin/chaperone")
+    run = subprocess.run([link, "--help"], cwd=elsewhere, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert set(re.findall(r"\{([\w,-]+)\}", run.stdout)[0].split(",")) == subcommands()
+    assert "COMMAND := .venv/bin/chaperone\n" in MAKEFILE
+    assert "@ln -sf ../../requirements/chaperone $@\n" in MAKEFILE
+    assert "ln -s /chaperone/.venv/bin/chaperone /usr/local/bin/chaperone" in DOCKERFILE
+
+
 def test_the_image_serves_as_nobody_special_and_is_watched() -> None:
     last = DOCKERFILE.rsplit("\nFROM ", 1)[1]
     assert re.search(r"^USER (?!root|0\b)\w+$", last, re.M)

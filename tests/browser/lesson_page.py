@@ -46,7 +46,8 @@ def context(role: str, **changes: Any) -> dict[str, Any]:
         "usage": {"all_mb": 150, "sound_mb": 20, "left_mb": None if staff else 320},
         "contact": {"office": "the office on 01632 960100", "dsl": "Mrs Khan on 01632 960101"},
         "urls": {"door": "/lessons/demo/door", "socket": "/lessons/demo/socket", "worried": "/worried", "home": "/",
-                 "attendance": "/lessons/demo/attendance" if staff else "", "call_home": ""},
+                 "attendance": "/lessons/demo/attendance" if staff else "", "call_home": "",
+                 "concern": "/concerns/new?lesson=demo" if staff else ""},
         "problem": None, **changes,
     }
 

@@ -141,6 +141,49 @@ async def test_somebody_who_does_nothing_is_asked_first_and_can_stay(browser: Br
         assert left == [900]
 
 
+async def test_the_page_is_covered_when_the_time_is_up_and_nobody_answers(browser: Browser, service: Service) -> None:
+    """A laptop wakes before its network (policy: AC2)."""
+    async with signed_in(browser, service, "teacher") as page:
+        left: list[int | None] = [1]
+
+        async def answer(route, request):  # type: ignore[no-untyped-def]
+            if left[0] is None:
+                await route.abort()
+            else:
+                await route.fulfill(json={"seconds_left": left[0], "idle_minutes": 15})
+
+        await page.route("**/session", answer)
+        await page.goto("/account", wait_until="commit")
+        dialog = page.get_by_role("dialog", name="Are you still there?")
+        await expect(dialog).to_be_visible()
+        left[0] = None
+        await expect(dialog.get_by_text("we cannot reach Chaperone, so this page is covered")).to_be_visible()
+        await expect(page.locator("main")).to_be_hidden()
+        await sound(page, "/account covered")
+        await page.keyboard.press("Escape")
+        await expect(dialog).to_be_visible()
+        left[0] = 900  # another page of the same person was in use: nothing that was typed here is lost
+        await expect(page.locator("main")).to_be_visible()
+        await expect(dialog).to_be_hidden()
+
+
+async def test_the_question_is_asked_though_the_first_answer_never_came(browser: Browser, service: Service) -> None:
+    async with signed_in(browser, service, "teacher") as page:
+        await page.clock.install()
+        asked = 0
+
+        async def answer(route, request):  # type: ignore[no-untyped-def]
+            nonlocal asked
+            asked += 1
+            await (route.abort() if asked == 1 else route.fulfill(json={"seconds_left": 100, "idle_minutes": 15}))
+
+        await page.route("**/session", answer)
+        await page.goto("/account")
+        await page.wait_for_function("document.querySelector('dialog') !== null")
+        await page.clock.run_for(16_000)
+        await expect(page.get_by_role("dialog", name="Are you still there?")).to_be_visible()
+
+
 async def test_somebody_who_does_not_answer_is_signed_out_in_words(browser: Browser, service: Service) -> None:
     async with signed_in(browser, service, "teacher") as page:
         await page.route("**/session", lambda route: route.fulfill(json={"seconds_left": 0, "idle_minutes": 15}))

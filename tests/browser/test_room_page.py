@@ -592,6 +592,27 @@ async def test_a_flag_is_one_press_and_its_note_joins_it(teacher: ScriptedRoom) 
     await teacher.page.get_by_label("Heard", exact=True).check()
     await press(teacher, "Save note")
     assert await teacher.wait_for("flag") == {"type": "flag", "flag": "f7", "about": "heard"}
+    await expect(teacher.page.get_by_text("Note saved.")).to_have_count(0)  # it is saved when the room says so
+    await teacher.say({"type": "flagged", "flag": "f7"})
+    await expect(teacher.page.get_by_text("Note saved.")).to_be_visible()
+    await expect(teacher.page.locator("[data-flag-panel]")).to_be_hidden()
+
+
+async def test_a_note_that_was_not_saved_is_still_there(teacher: ScriptedRoom) -> None:
+    await teacher.enter("open", CLASS)
+    await press(teacher, "Flag this moment")
+    await teacher.wait_for("flag")
+    await teacher.say({"type": "flagged", "flag": "f7"})
+    note = teacher.page.get_by_label("Note (optional)")
+    await note.fill("He said that he is afraid to go home")
+    await press(teacher, "Save note")
+    await teacher.wait_for("flag")
+    await expect(teacher.page.get_by_text("Not saved. You lost the connection.")).to_be_visible(timeout=8000)
+    await expect(note).to_have_value("He said that he is afraid to go home")
+    await press(teacher, "Flag this moment")
+    await teacher.wait_for("flag")
+    await teacher.say({"type": "flagged", "flag": "f8"})
+    await expect(note).to_have_value("He said that he is afraid to go home")
 
 
 async def test_no_flag_panel_opens_while_a_screen_is_shared(teacher: ScriptedRoom) -> None:
@@ -604,8 +625,10 @@ async def test_no_flag_panel_opens_while_a_screen_is_shared(teacher: ScriptedRoo
     await press(teacher, "Flag this moment")
     await teacher.wait_for("flag")
     await teacher.say({"type": "flagged", "flag": "f7"})
-    await expect(teacher.page.get_by_text("Flagged. Add a note after the lesson.")).to_be_visible()
+    await expect(teacher.page.get_by_text("Flagged. When you stop sharing you can add a note.")).to_be_visible()
     await expect(teacher.page.locator("[data-flag-panel]")).to_be_hidden()
+    await teacher.page.get_by_role("button", name="Stop sharing").first.click()
+    await expect(teacher.page.get_by_label("Note (optional)")).to_be_visible()
 
 
 # -- for everybody ------------------------------------------------------------------------------------------------------------

@@ -108,6 +108,20 @@ async def test_the_copy_is_minutes_and_that_it_was_taken_is_kept(school: Running
         assert (await session.exec(select(AuditLeaf).where(AuditLeaf.kind == "AttendanceExported"))).one().lesson_id == lesson
 
 
+async def test_names_are_links_only_for_who_may_open_the_pupils_record(school: Running, lesson: str) -> None:
+    """A second adult or cover has the record of the lesson they were in, and no pupil's."""
+    ali = school.lesson()["pupil_ids"][0]
+    async with school.database.writing() as session:
+        row = await session.get_one(Lesson, lesson)
+        session.add(LessonAdult(lesson_id=lesson, person_id=school.person("support"), school_id=row.school_id, part="second"))
+    for role, is_link in (("support", False), ("teacher", True), ("office", True)):
+        async with await school.signed_in(role) as client:
+            page = await client.get(f"/lessons/{lesson}/attendance")
+            assert (await name_of(school, ali)) in page.text
+            assert (f'href="/attendance/{ali}"' in page.text) is is_link, role
+            assert ((await client.get(f"/attendance/{ali}")).status_code == 200) is is_link, role
+
+
 async def test_a_guest_another_teacher_a_pupil_or_a_parent_has_no_business_in_it(school: Running, lesson: str) -> None:
     ali = school.lesson()["pupil_ids"][0]
     paths = (f"/lessons/{lesson}/attendance", f"/lessons/{lesson}/attendance.csv", f"/lessons/{lesson}/attendance/{ali}",

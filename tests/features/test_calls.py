@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 from sqlmodel import select
 
+from lessons import reminders
 from service.calls import commands
 from service.calls.desk import Desk
 from service.calls.number import Number
@@ -16,8 +17,9 @@ from service.calls.rules import CannotTell, Refused
 from service.calls.tables import Call
 from service.calls.way import By, End, Kind, NoWay
 from service.foundation.errors import Conflict
+from service.foundation.events import LEADERS
 from service.people import queries
-from service.people.tables import Guardianship, Person, PersonRole, Telephone
+from service.people.tables import Guardianship, Person, PersonRole, School, Telephone
 from tests.home_calls import DAD, MUM, OWN, Family, family, until
 from tests.proofs import confirmed_post, with_session
 from tests.school import Running
@@ -528,6 +530,23 @@ async def granted(home: Family) -> str:
     found = re.search(r"/calls/phones/[0-9a-f]{32}", page)
     assert found
     return found[0]
+
+
+async def test_a_request_that_waits_is_where_the_mail_leads_and_its_refusal_says_why(home: Family) -> None:
+    """A leader is told that a decision waits, again each day, and finds it; whoever asked is told why not (policy: CM3)."""
+    page = await granted(home)
+    head = await home.as_("headteacher")
+    assert f'href="{page}"' in (await head.get("/lessons/waiting")).text
+    now = home.school.clock.now()
+    async with home.school.database.reading() as session:
+        school_id = (await session.exec(select(School.id))).one()
+        assert await reminders.phones(session, school_id, now) == [(LEADERS, {home.school.person("teacher")})]
+        assert home.school.person("senior_leader") in await reminders.waiting_for(session, school_id, now)
+    assert (await head.post(page, data={"answer": "refuse", "reason": "Room 4 has one"})).status_code == 303
+    assert "Room 4 has one" in (await (await home.as_("teacher")).get(page)).text
+    assert f'href="{page}"' not in (await head.get("/lessons/waiting")).text
+    async with home.school.database.reading() as session:
+        assert await reminders.phones(session, school_id, now) == []
 
 
 async def approved(home: Family, page: str, role: str = "headteacher") -> None:

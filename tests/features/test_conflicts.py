@@ -1,13 +1,16 @@
 """Two adults answer differently: the careful answer holds until a named person has closed it (policy: CO2; screens 7.3)."""
 
+import re
+
 import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from consent.tables import ConsentResolution
 from consent.told import responsibility
+from lessons.reminders import waiting_for
 from service.foundation.mail import Mail
-from service.people.tables import Guardianship
+from service.people.tables import Guardianship, School
 from tests.features.test_consent_answers import answer, may, rows
 from tests.features.test_consent_documents import office
 from tests.features.test_families import family
@@ -19,6 +22,13 @@ async def differ(school: Running) -> tuple[str, str, str]:
     await answer(school, father, child, False)
     school.clock.advance(60)
     return child, mother, father
+
+
+async def reminded(school: Running) -> frozenset[str]:
+    """Whom the daily mail about decisions goes to."""
+    async with school.database.reading() as session:
+        school_id = (await session.exec(select(School.id))).one()
+        return await waiting_for(session, school_id, school.clock.now())
 
 
 def closing(child: str) -> str:
@@ -47,7 +57,10 @@ async def test_a_court_order_takes_two_people_and_says_whose_answer_is_followed(
     child, mother, father = await differ(school)
     order = {"purpose": "camera", "how": "court_order", "follows": mother, "reason": "Family court, 3 November"}
     async with await school.signed_in("dsl") as first, await school.signed_in("headteacher") as second:
-        assert (await first.post(closing(child), data=order | {"follows": "nobody"})).status_code == 422
+        wrong = await first.post(closing(child), data=order | {"follows": "nobody"})
+        assert (wrong.status_code, "Family court, 3 November</textarea>" in wrong.text) == (422, True)
+        empty = await first.post(closing(child), data=order | {"reason": ""})
+        assert re.search(rf'value="{mother}" checked', empty.text)
         assert (await first.post(closing(child), data=order)).status_code == 303
         assert "camera" not in await may(school, child)
         async with school.database.reading() as session:
@@ -56,9 +69,15 @@ async def test_a_court_order_takes_two_people_and_says_whose_answer_is_followed(
         assert {mail.text for mail in mails} == {"S2"}
         assert school.person("dsl") not in {mail.person_id for mail in mails}
         assert (await first.post(f"/permissions/resolutions/{waits}")).status_code == 403
+        link = f'href="{closing(child)}"'
+        assert link in (await second.get("/permissions")).text
+        assert link not in (await first.get("/permissions")).text
+        assert school.person("deputy_dsl") in await reminded(school)
         assert "I have seen the order" in (await second.get(closing(child))).text
         assert (await second.post(f"/permissions/resolutions/{waits}")).status_code == 303
         assert (await second.post(f"/permissions/resolutions/{waits}")).status_code == 409
+        assert link not in (await second.get("/permissions")).text
+        assert school.person("deputy_dsl") not in await reminded(school)
     assert "camera" in await may(school, child)
     school.clock.advance(60)
     await answer(school, father, child, False)

@@ -108,6 +108,7 @@ async def test_whoever_asked_takes_it_back_and_the_second_person_says_no_with_a_
         for kept, client in ((first, dsl), (second, head)):
             await keep(school, dsl, kept)
             empty = await client.post(f"/endings/{kept.lesson_id}/answer", data={"answer": "refuse"})
+            assert client is dsl or re.search(r'value="refuse"[^>]* checked', empty.text)
             assert empty.status_code == 422
             assert "Say why" in empty.text
             await client.post(f"/endings/{kept.lesson_id}/answer", data={"answer": "refuse", "why": "It was another lesson"})
@@ -168,6 +169,17 @@ async def test_somebody_with_a_name_looks_through_the_yearly_list(school: Runnin
         assert "Done by Miss Okafor, Tuesday 24 November" in (await dsl.get("/endings")).text
     async with await school.signed_in("chair") as chair:
         assert (await chair.post("/endings/tasks/roles")).status_code == 404
+
+
+@pytest.mark.parametrize(("role", "links"), [
+    ("dsl", {"/people", "/safeguarding/one-to-ones", "/school/words"}), ("headteacher", {"/people"}), ("dpo", set())])
+async def test_the_yearly_list_leads_nobody_to_a_page_that_is_not_theirs(school: Running, role: str, links: set[str]) -> None:
+    async with await school.signed_in(role) as client:
+        yearly = (await client.get("/endings")).text.partition('id="yearly"')[2].partition("</ul>")[0]
+        found = set(re.findall(r'href="(/[^"]+)"', yearly))
+        assert found == links
+        assert {(await client.get(path)).status_code for path in found} <= {200}
+    assert yearly.count("I looked through it") == len(links) + 1
 
 
 async def test_recovery_keys_take_two_people_and_only_public_halves(school: Running) -> None:

@@ -98,10 +98,12 @@ async def test_who_knows_why_says_so_and_the_child_is_off_the_list(school: Runni
     page = (await client.get(f"/lessons/{lesson}/absent")).text
     assert "Did not join" in page
     assert f"/calls/new?child={away}&amp;lesson={lesson}" in page
-    wrong = await client.post(f"/lessons/{lesson}/absent/{away}", data={"reason": "bored"})
+    wrong = await client.post(f"/lessons/{lesson}/absent/{away}", data={"reason": "bored", "words": "Says it is dull"})
     assert "Choose why" in wrong.text
+    assert 'value="Says it is dull"' in wrong.text
     other = await client.post(f"/lessons/{lesson}/absent/{away}", data={"reason": "other", "words": "Ring 07700 900123"})
     assert "leave telephone numbers out" in other.text
+    assert 'value="other" checked' in other.text
     assert (await client.post(f"/lessons/{lesson}/absent/{away}", data={"reason": "ill"})).status_code == 303
     assert "Ill" in (await client.get(f"/lessons/{lesson}/absent")).text
     assert await people_name(school, away) not in (await client.get("/engagement")).text

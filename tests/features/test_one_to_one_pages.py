@@ -168,6 +168,8 @@ async def test_a_mark_takes_approve_away_until_the_dsl_was_talked_to_and_says_wh
     assert "A secret worry" not in page.text
     assert "Talk to the DSL" not in (await teacher.get(f"/one-to-one/{request_id}")).text
     school.clock.advance(30)
+    unticked = await head.post(f"/one-to-one/{request_id}/spoken", data={"spoken": "She agrees, by telephone."})
+    assert (unticked.status_code, "She agrees, by telephone.</textarea>" in unticked.text) == (422, True)
     spoken = {"talked": "yes", "spoken": "She agrees."}
     assert (await head.post(f"/one-to-one/{request_id}/spoken", data=spoken)).status_code == 303
     page = await head.get(f"/one-to-one/{request_id}")

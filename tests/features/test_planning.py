@@ -11,6 +11,7 @@ import pytest
 from sqlmodel import select
 
 from lessons import commands
+from lessons.pages import day
 from lessons.proposals import Wanted
 from lessons.tables import Lesson, LessonAdult, LessonLink
 from service.foundation.audit import AuditLeaf
@@ -294,6 +295,60 @@ async def test_a_lesson_outside_the_profile_waits_for_a_senior_leader(
     [lesson] = await lessons(school)
     assert (lesson.status, lesson.decision_reason) == (status, "I looked at it")
     assert await events(school, event) == 1
+
+
+# What comes after today
+
+
+def to_come(page: httpx.Response) -> str:
+    return page.text.partition('id="to-come"')[2]
+
+
+async def test_a_teacher_finds_the_lessons_of_other_days_and_the_links_to_look_at(
+    school: Running, teacher: httpx.AsyncClient
+) -> None:
+    lesson = await planned(school, teacher, **{"link-0": "nrich.maths.org/shapes"})
+    page = await teacher.get("/today")
+    assert f'<a class="govuk-link" href="/lessons/{lesson.id}">Maths: shapes, 5 Oak</a>' in to_come(page)
+    assert f'href="/lessons/{lesson.id}"' not in page.text.partition('id="to-come"')[0]
+    assert "Preview 1 link for Maths: shapes, Monday 30 November" in page.text
+    async with await school.signed_in("teacher", 1) as cole:
+        assert "Maths: shapes" not in (await cole.get("/today")).text
+
+
+async def test_a_lesson_that_waits_or_was_refused_is_shown_with_its_state(school: Running, teacher: httpx.AsyncClient) -> None:
+    lesson = await asked(school, teacher)
+    assert "Waiting for approval" in to_come(await teacher.get("/today"))
+    async with await school.signed_in("headteacher") as head:
+        assert f'href="/lessons/{lesson.id}"' in to_come(await head.get("/today"))
+        await head.post(f"/lessons/waiting/{lesson.id}", data={"answer": "refuse", "reason": "Plan two short ones"})
+    page = to_come(await teacher.get("/today"))
+    assert "Not approved" in page
+    assert "Reason: Plan two short ones" in page
+
+
+async def test_whoever_planned_a_lesson_for_another_finds_it_as_their_own(school: Running) -> None:
+    async with await school.signed_in("senior_leader") as khan:
+        lesson = await planned(school, khan, adult=await staff(school, "Mr Hall"))
+        own = to_come(await khan.get("/today")).partition("Everybody else’s")[0]
+    assert f'href="/lessons/{lesson.id}"' in own
+
+
+async def test_the_lessons_to_come_are_limited_and_more_can_be_seen(
+    school: Running, teacher: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await planned(school, teacher, repeat="weekly", **{"until-day": "14", "until-month": "12", "until-year": "2026"})
+    found = to_come(await teacher.get("/today"))
+    everything = re.findall(r'href="(/lessons/\w+)"', found)
+    assert len(everything) >= 3
+    assert "Show more" not in found
+    monkeypatch.setattr(day, "AT_A_TIME", len(everything) - 1)
+    first, more = to_come(await teacher.get("/today")), to_come(await teacher.get("/today?more=2"))
+    assert re.findall(r'href="(/lessons/\w+)"', first) == everything[:-1]
+    assert 'href="/today?more=2#to-come"' in first
+    assert re.findall(r'href="(/lessons/\w+)"', more) == everything
+    assert "Show more" not in more
+    assert (await teacher.get("/today?more=-5")).status_code == 200
 
 
 async def test_nobody_approves_their_own_lesson(school: Running) -> None:

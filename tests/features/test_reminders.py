@@ -19,9 +19,10 @@ from service.foundation.events import Role
 from service.foundation.mail import Mail
 from service.people import commands, power, queries
 from service.people.rules import role_action
-from service.people.tables import DbsCheck, Person, RoleRequest
+from service.people.tables import DbsCheck, Person, RoleRequest, School
 from tests import one_to_one
 from tests.guests import asked
+from tests.recordings.lesson import record_lesson
 from tests.school import Running, running
 
 
@@ -265,3 +266,20 @@ async def test_no_mail_of_these_names_anybody(school: Running) -> None:
         "S2": "A decision is waiting for you.", "S3": "Your request has an answer.",
         "S4": "Chaperone needs technical attention.", "S5": "Something of yours needs renewing.",
     }
+
+
+async def test_the_team_is_reminded_of_a_request_to_watch_and_finds_it_from_every_page(school: Running) -> None:
+    recorded, deputy = await record_lesson(school), school.person("deputy_dsl")
+    async with school.database.reading() as session:
+        school_id = (await session.exec(select(School.id))).one()
+        assert deputy not in await reminders.waiting_for(session, school_id, school.clock.now())
+    async with await school.signed_in("headteacher") as head:
+        wish = {"why": "complaint", "words": "I need to see it", "starts_at": "10:00", "ends_at": "10:01"}
+        page = (await head.post(f"{recorded.page}/ask", data=wish)).headers["location"]
+        assert 'href="/grants"' in (await head.get("/today")).text
+    async with await school.signed_in("deputy_dsl") as client:
+        assert f'href="{page}"' in (await client.get("/grants")).text
+        assert 'href="/grants"' in (await client.get("/safeguarding")).text
+    async with school.database.reading() as session:
+        reminded = await reminders.waiting_for(session, school_id, school.clock.now())
+    assert deputy in reminded

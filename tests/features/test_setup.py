@@ -82,6 +82,27 @@ async def test_a_school_is_founded_once_by_whoever_holds_the_code(empty: Running
     assert kinds[0] == "SchoolFounded"
 
 
+async def test_a_new_school_can_name_its_data_protection_officer(empty: Running) -> None:
+    """Whose yes the first real pupil waits for (policy: AC5)."""
+    officer = {"dpo_given_name": "Di", "dpo_family_name": "Page", "dpo_email": "di@example.org"}
+    assert (await empty.client().post("/setup", data=GIVEN | officer)).status_code == 200
+    async with empty.database.reading() as session:
+        assert "dpo" in (await session.exec(select(PersonRole.role))).all()
+
+
+async def test_whoever_has_no_officer_is_told_who_can_name_one(empty: Running) -> None:
+    links = await founded(empty.client())
+    head, office = await entered(empty, links["headteacher"]), await entered(empty, links["office"])
+    said = "Nobody at your school has the role Data Protection Officer: the headteacher or a senior leader adds them"
+    for client, link in ((head, True), (office, False)):
+        page = (await client.get("/impact")).text
+        assert said in page
+        assert ('href="/people/add">on People' in page) is link
+        assert 'href="/impact">impact assessment</a>' in (await client.get("/school")).text
+    assert 'value="dpo"' in (await head.get("/people/add")).text
+    assert 'value="dpo"' not in (await office.get("/people/add")).text
+
+
 async def test_without_a_code_nothing_is_ever_right(empty: Running) -> None:
     del empty.app.state.setup_code
     client = empty.client()

@@ -293,6 +293,7 @@ async def test_words_that_changed_while_a_parent_read_are_shown_again(browser: B
         await mine.goto(f"/m/permissions/{family.child_id}")
         await expect(mine.page.get_by_text("Answered, not sent")).to_have_count(1)
         await mine.follow("Check my answers")
+        await expect(mine.page.get_by_role("button", name="Send my answers")).to_be_visible()
         await new_version(parents.school, Purpose.CHAT, "What is written is kept for longer.")
         await mine.press("Send my answers")
         await mine.sees(f"Permissions for {family.name}")

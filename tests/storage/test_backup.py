@@ -4,6 +4,7 @@ policy: AC6, RE2, RL1, CO3, CO4
 """
 
 import asyncio
+import re
 import shutil
 import signal
 import sys
@@ -346,8 +347,14 @@ async def test_lessons_stay_closed_after_a_restore_until_a_named_person_entered_
             assert "Lessons are closed since the restore." in (await teacher.get("/today")).text
         async with again.database.reading() as session:
             assert (await reading.read(session, lesson["id"])).plan.stopped
-        async with await again.signed_in("dsl") as dsl:
+        async with await again.signed_in("dsl") as dsl, await again.signed_in("senior_leader") as leader:
             page = await dsl.get("/restored")
+            for client in (dsl, leader):  # where the page says that it is entered, this person can enter it
+                shown = (await client.get("/restored")).text.partition("<fieldset")[2].partition("</fieldset>")[0]
+                for path in set(re.findall(r'href="(/[^"#]+)', shown)):
+                    assert (await client.get(path)).status_code == 200, path
+            assert "The office does this, on Permissions" in shown
+            assert 'href="/today#to-come"' in shown
             assert "10am" in page.text
             half = await dsl.post("/restored", data={"entered": ["consent"]})
             assert half.status_code == 422

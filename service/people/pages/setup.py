@@ -16,6 +16,7 @@ WORDS = {
     "headteacher": "Headteacher", "dsl": "Designated safeguarding lead (DSL)", "deputy": "Deputy DSL",
     "deputy2": "Another deputy DSL", "chair": "Chair of governors, who may approve too",
     "office": "Office, who keeps people and badges", "technician": "Technician",
+    "dpo": "Data Protection Officer, who approves the impact assessment before real pupils are added",
 }
 PARTS = ("title", "given_name", "family_name", "email")
 

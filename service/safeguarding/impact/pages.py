@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.banners import Banner
 from service.foundation.errors import Conflict, Invalid, NotAllowed
-from service.foundation.events import Actor, Role
+from service.foundation.events import LEADERS, Actor, Role
 from service.foundation.web import Audience, Now, Reading, render, see_other
 from service.people import step_up
 from service.people.pages.forms import saved, words
@@ -33,7 +33,7 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, given: di
     return await render(
         request, "impact/assessment.html", 422 if refusal else 200, title="Impact assessment", given=given,
         found=await queries.assessment(session, actor.school_id), may_review=actor.is_any(rules.REVIEW),
-        errors=words(refusal) if refusal else None,
+        may_add=actor.is_any(LEADERS), errors=words(refusal) if refusal else None,
     )
 
 

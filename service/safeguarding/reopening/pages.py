@@ -52,9 +52,16 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, wrong: di
     school = await people.school(session, actor.school_id)
     return await render(
         request, "reopening/restored.html", 422 if wrong else 200, title="After the restore", zone=school.zone,
-        restoration=await queries.restoration(session, actor.school_id), enter_again=rules.ENTER_AGAIN, wrong=wrong,
+        restoration=await queries.restoration(session, actor.school_id), enter_again=_enter_again(request, actor), wrong=wrong,
         entered=entered, may_reopen=actor.is_any(rules.MAY_REOPEN),
     )
+
+
+def _enter_again(request: Request, actor: Actor) -> dict[str, tuple[str, str, str]]:
+    """What to enter again, with an address only where its page is for this person."""
+    audiences = request.app.state.audiences
+    return {name: (words, page if actor.is_any(audiences.get(page, frozenset())) else "", who)
+            for name, (words, page, who) in rules.ENTER_AGAIN.items()}
 
 
 async def banners(session: AsyncSession, actor: Actor, now: datetime) -> list[Banner]:

@@ -10,15 +10,16 @@ from service.people.actions import Action
 
 MAY_REOPEN = LEADERS | SAFEGUARDING
 ENTER_AGAIN = {
-    "consent": ("Permissions that a family withdrew or refused", "/permissions"),
-    "contact": ("Court orders, and who may not be told of a child", "/people"),
-    "staff": ("Staff and guests who left, lost a role or lost a passkey", "/people"),
-    "dbs": ("DBS checks that were withdrawn", "/dbs"),
-    "badges": ("Badges that were lost and replaced", "/classes"),
-    "recovery": ("Recovery keys and approved platforms that were ended", "/school"),
-    "lessons": ("Lessons that were cancelled, and pupils who were taken off one", "/live"),
+    "consent": ("Permissions that a family withdrew or refused", "/permissions", "The office does this, on Permissions"),
+    "contact": ("Court orders, and who may not be told of a child", "/people", "The office does this, on People"),
+    "staff": ("Staff and guests who left, lost a role or lost a passkey", "/people", "The office does this, on People"),
+    "dbs": ("DBS checks that were withdrawn", "/dbs", "The office does this, on the DBS register"),
+    "badges": ("Badges that were lost and replaced", "/classes", "The office does this, on Classes"),
+    "recovery": ("Recovery keys that were ended", "/keys", "The headteacher, the DSL or the technician does this, on Keys"),
+    "lessons": ("Lessons that were cancelled, and pupils who were taken off one", "/today", "A leader does this, on Today"),
 }
-"""What closes something, and so must not be forgotten. What opens something may wait: without it, it stays closed."""
+"""What closes something, and so must not be forgotten: its page, and words for whoever has no such page. What opens something
+may wait: without it, it stays closed."""
 
 
 class ClosedSinceRestore(Conflict):
