@@ -569,6 +569,22 @@ async def test_a_flag_is_one_press_and_its_note_joins_it(teacher: ScriptedRoom) 
     await teacher.page.get_by_label("Heard", exact=True).check()
     await press(teacher, "Save note")
     assert await teacher.wait_for("flag") == {"type": "flag", "flag": "f7", "about": "heard"}
+    await expect(teacher.page.get_by_text("Note saved.")).to_be_hidden()
+    await teacher.say({"type": "flagged", "flag": "f7"})
+    await expect(teacher.page.get_by_text("Note saved.")).to_be_visible()
+
+
+async def test_a_flag_that_the_room_does_not_say_is_saved_is_sent_again_when_the_line_is_back(teacher: ScriptedRoom) -> None:
+    await teacher.enter("open", CLASS)
+    await press(teacher, "Flag this moment")
+    await teacher.wait_for("flag")
+    await expect(teacher.page.get_by_role("heading", name="Flagged")).to_be_hidden()
+    await expect(teacher.page.get_by_text("Your flag is not saved yet.")).to_be_visible(timeout=8000)
+    await teacher.sockets[-1].close(code=1012)
+    assert await teacher.wait_for("flag") == {"type": "flag"}
+    assert len(teacher.sockets) == 2
+    await teacher.say({"type": "flagged", "flag": "f1"})
+    await expect(teacher.page.get_by_role("heading", name="Flagged")).to_be_visible()
 
 
 async def test_no_flag_panel_opens_while_a_screen_is_shared(teacher: ScriptedRoom) -> None:
