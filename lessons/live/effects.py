@@ -100,12 +100,13 @@ class JournalOpening:
 
 @dataclass(frozen=True)
 class Alert:
-    """Somebody outside the room must know."""
+    """Somebody outside the room must know. `told`: said once that is durable."""
 
     turn: ClassVar[int] = 5
     kind: str
     person: str | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
+    told: Tell | None = None
 
 
 @dataclass(frozen=True)

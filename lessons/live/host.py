@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from typing import Protocol
 
@@ -406,9 +407,9 @@ class Host:
 
     def _alert(self, effect: fx.Alert) -> None:
         """Those who must not learn of it are the adults of the lesson, rostered or in the room (policy: RC4)."""
-        concerned = self.adults | self._rostered()
+        concerned, told = self.adults | self._rostered(), effect.told
         self.journal.write(Entry(effect.kind, self.clock.now(), effect.person or "", effect.facts, self._words_of(effect),
-                                 alert=True, in_the_lesson=concerned))
+                                 alert=True, in_the_lesson=concerned, durable=partial(self._perform, told) if told else None))
 
     def _words_of(self, effect: fx.Alert) -> str:
         """What whoever opens the alert reads. Names are in the alert only, never in the journal or a log."""
@@ -532,11 +533,10 @@ class Host:
     # Life
 
     async def run(self) -> None:
-        """Until the lesson ends. Whatever breaks here leaves a shut gate and nobody in the room."""
+        """Until the lesson ends; its journal is run beside it. Whatever breaks here leaves a shut gate and nobody in the room."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(self.journal.run()), tasks.create_task(self._keep_ticking()),
-                           tasks.create_task(self._keep_current())]
+                running = [tasks.create_task(self._keep_ticking()), tasks.create_task(self._keep_current())]
                 await self.finished.wait()
                 if self._failure is None:
                     await self.journal.drained()

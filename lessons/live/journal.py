@@ -49,7 +49,7 @@ class Entry:
 
 
 class Journal:
-    """One writer a lesson. `run` it as a task; `write` never waits."""
+    """One writer a lesson. `run` it as a task that outlives the room: what it said last is written too. `write` never waits."""
 
     def __init__(self, database: Database, actor: Actor, lesson_id: str, place: str):
         self._database, self._actor, self._lesson_id, self._place = database, actor, lesson_id, place
@@ -71,9 +71,16 @@ class Journal:
                 await asyncio.sleep(PATIENCE)
                 written = await self._written(batch)
             for entry in batch:
-                if entry.durable:
-                    entry.durable()
+                self._is_durable(entry)
                 self._waiting.task_done()
+
+    def _is_durable(self, entry: Entry) -> None:
+        """What breaks in the room has shut the room; what it said before is written all the same."""
+        try:
+            if entry.durable:
+                entry.durable()
+        except Exception:
+            log.exception("journal.not_told", lesson_id=self._lesson_id)
 
     async def drained(self) -> None:
         await self._waiting.join()

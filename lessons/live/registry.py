@@ -40,6 +40,9 @@ log = structlog.get_logger(__name__)
 Found = TypeVar("Found")
 SETTLED = 2.0
 STOPPED = "the service stopped"
+LAST_WORDS = 5.0
+"""Seconds for which a stop waits for what rooms have not written yet, and a door for a room that failed. compose.yaml gives a
+stop thirty for everything."""
 KNOCKS, KNOCKS_SECONDS = 30, 30.0
 """How often one person may come to the doors: each time is written down, and there is one writer for everybody."""
 
@@ -80,6 +83,8 @@ class Registry:
         self._knocks: dict[str, Pace] = {}
         self._doubted: WeakValueDictionary[str, Devices] = WeakValueDictionary()
         self._closing = False
+        self._stops = asyncio.Event()
+        self._endings: set[asyncio.Task[None]] = set()
         self.watched = Watched()
 
     def knock(self, person_id: str) -> None:
@@ -192,7 +197,7 @@ class Registry:
                     each.tell_rooms(connected, encode(rooms))
 
     async def _live(self, lesson_id: str, host: Host, recorder: Recorder) -> None:
-        reason = ""
+        reason, writing = "", asyncio.create_task(host.journal.run(), name=f"journal {lesson_id}")
         try:
             await host.run()
         except asyncio.CancelledError:
@@ -204,19 +209,42 @@ class Registry:
         finally:
             host.break_off()
             self._hosts.pop(lesson_id, None)
-            await asyncio.shield(self._end(recorder, lesson_id, reason))
+            ending = asyncio.create_task(self._end(host, recorder, writing, reason), name=f"end {lesson_id}")
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+            await asyncio.shield(ending)
 
-    async def _end(self, recorder: Recorder, lesson_id: str, reason: str) -> None:
+    async def _end(self, host: Host, recorder: Recorder, writing: asyncio.Task[None], reason: str) -> None:
+        lesson_id = host.room.plan.lesson_id
+        try:
+            await asyncio.gather(self._seal(recorder, lesson_id, reason), self._write_out(host.journal, lesson_id))
+        finally:
+            writing.cancel()
+
+    async def _write_out(self, journal: Journal, lesson_id: str) -> None:
+        """What a room had not written when it ended, such as a flag, or that it was stopped: without a limit while this process
+        lives, and no other host of the lesson begins before."""
+        written, stops = asyncio.create_task(journal.drained()), asyncio.create_task(self._stops.wait())
+        await asyncio.wait((written, stops), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((written,), timeout=LAST_WORDS)
+        if not written.done():
+            log.critical("journal.not_written", lesson_id=lesson_id)
+        written.cancel()
+        stops.cancel()
+
+    async def _seal(self, recorder: Recorder, lesson_id: str, reason: str) -> None:
         try:
             await recorder.end(reason)
         except Exception:
             log.exception("recording.not_ended", lesson_id=lesson_id)  # sealed at the next start
 
     async def _after(self, lesson_id: str) -> None:
-        """A host that failed is still sealing its part."""
+        """A host that failed is still sealing its part, and writing what it said last."""
         ending = self._tasks.get(lesson_id)
         if ending is not None:
-            await asyncio.wait([ending])
+            _, late = await asyncio.wait([ending], timeout=LAST_WORDS)
+            if late:
+                raise Unavailable("This lesson is being put in order. Your page comes back by itself.")
 
     async def _glance(self, look: Callable[[AsyncSession], Awaitable[Found]]) -> Found:
         async with self.database.glance() as session:
@@ -247,12 +275,14 @@ class Registry:
                 host.sign_out(lambda c: c.person == person_id and session_id in ("", c.session))
 
     async def close(self) -> None:
-        """The process ends: everybody is told to come back, every part is sealed."""
+        """The process ends: everybody is told to come back, every part is sealed, what was said last is written."""
         self._closing = True
+        self._stops.set()
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._endings, return_exceptions=True)
 
 
 @contextmanager

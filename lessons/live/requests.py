@@ -209,8 +209,8 @@ def _flag(room: Room, seat: Seat, message: m.Flag, now: Moment) -> list[Effect]:
     flag = message.flag or f"f{room.count()}"
     facts = {"flag": flag, "about": message.about or "", "at": instant(now.wall), "more": message.flag is not None}
     words = {"note": message.note} if message.note else {}
-    return [Tell(seat.person.id, m.Flagged(flag)), Journal("flag", seat.person.id, facts, words),
-            Alert("flag", seat.person.id, {**facts, **words})]
+    saved = Tell(seat.person.id, m.Flagged(flag))
+    return [Journal("flag", seat.person.id, facts, words), Alert("flag", seat.person.id, {**facts, **words}, saved)]
 
 
 # Moderating

@@ -25,7 +25,7 @@ export class Chat {
   /** @type {State | null} */
   #state = null;
 
-  /** @param {{send: Send, flag: (note: string) => boolean, isOpen: () => boolean, mayChat: boolean, staff: boolean}} given */
+  /** @param {{send: Send, flag: (note: string, saved: () => void) => boolean, isOpen: () => boolean, mayChat: boolean, staff: boolean}} given */
   constructor({ send, flag, isOpen, mayChat, staff }) {
     this.#send = send;
     this.#flag = flag;
@@ -86,7 +86,10 @@ export class Chat {
       this.#send({ type: "show_chat", id: held.id });
     };
     find("[data-flag]", item).onclick = (event) => {
-      if (this.#flag(held.text ?? "") && event.target instanceof HTMLButtonElement) Object.assign(event.target, { disabled: true, textContent: "Flagged" });
+      const button = event.target;
+      if (!(button instanceof HTMLButtonElement)) return;
+      const asked = this.#flag(held.text ?? "", () => write(button, "Flagged"));
+      if (asked) Object.assign(button, { disabled: true, textContent: "Flagging" });
     };
     this.#add(item);
     this.#count();

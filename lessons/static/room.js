@@ -73,8 +73,9 @@ const allowance = new Allowance(main.dataset.leftMb, allowanceUsed);
 const panel = new Panel(panelChanged);
 const stage = new Stage({ staff, mayModerate: may.has("moderate"), panelOpen: () => panel.isOpen(), ownPicture: () => media.picture });
 const people = new People({ send, staff, mayModerate: may.has("moderate") });
-const flag = staff ? new Flag({ send, notice: (words) => notice(words), sharing: () => media.want.screen }) : null;
-const chat = new Chat({ send, flag: (words) => flag?.raiseMessage(words) ?? false, isOpen: () => panel.isOpen("chat"), mayChat: may.has("chat"), staff });
+const flag = staff ? new Flag({ send, notice: (words) => notice(words), sharing: () => media.want.screen,
+  lesson: () => main.dataset.lesson ?? "" }) : null;
+const chat = new Chat({ send, flag: (words, saved) => flag?.raiseMessage(words, saved) ?? false, isOpen: () => panel.isOpen("chat"), mayChat: may.has("chat"), staff });
 const worried = staff ? null : new Worried({
   address: main.dataset.worriedUrl ?? "/worried", lesson: main.dataset.lesson ?? "", closed: () => maybe('[data-do="worried"]')?.focus(),
 });
@@ -133,7 +134,7 @@ function connect() {
   connection.on("asked", (who) => sending.asked(who));
   connection.on("changed", (change) => sending.changed(change));
   connection.on("flagged", (flagged) => flag?.raised(flagged.flag));
-  connection.on("refused", (what) => sending.refused(what));
+  connection.on("refused", refused);
   connection.on("time_left", timeLeft);
   connection.on("rooms", (rooms) => breakouts?.setRooms(rooms));
   connection.on("move", moved);
@@ -168,6 +169,12 @@ function refusedAtDoor(error) {
   }
 }
 
+/** @param {{type_refused: string, detail: string}} what */
+function refused(what) {
+  if (what.type_refused === "flag") flag?.refused();
+  sending.refused(what);
+}
+
 /** @param {Welcome} welcome */
 function welcomed(welcome) {
   me = welcome.you.person;
@@ -176,6 +183,7 @@ function welcomed(welcome) {
   inRoom(welcome.lesson.id, welcome.lesson.title);
   bar.setClock(welcome.now);
   sending.begin();
+  flag?.again();
   if (soundOnly) send({ type: "sound_only", on: true });
 }
 
@@ -338,6 +346,7 @@ function over(reason, detail = "") {
   stage.clear();
   mark(main, "data-hold", "");
   setView("ended");
+  flag?.over();
   say("alert", heading);
   find("[data-ended-heading]").focus();
 }

@@ -598,7 +598,7 @@ async def test_a_flag_is_one_press_and_its_note_joins_it(teacher: ScriptedRoom) 
     await expect(teacher.page.locator("[data-flag-panel]")).to_be_hidden()
 
 
-async def test_a_note_that_was_not_saved_is_still_there(teacher: ScriptedRoom) -> None:
+async def test_a_note_that_was_not_saved_is_still_there_and_is_said_again(teacher: ScriptedRoom) -> None:
     await teacher.enter("open", CLASS)
     await press(teacher, "Flag this moment")
     await teacher.wait_for("flag")
@@ -606,13 +606,33 @@ async def test_a_note_that_was_not_saved_is_still_there(teacher: ScriptedRoom) -
     note = teacher.page.get_by_label("Note (optional)")
     await note.fill("He said that he is afraid to go home")
     await press(teacher, "Save note")
-    await teacher.wait_for("flag")
-    await expect(teacher.page.get_by_text("Not saved. You lost the connection.")).to_be_visible(timeout=8000)
+    said = await teacher.wait_for("flag")
+    await expect(teacher.page.get_by_text("Your flag is not saved yet.")).to_be_visible(timeout=8000)
     await expect(note).to_have_value("He said that he is afraid to go home")
     await press(teacher, "Flag this moment")
     await teacher.wait_for("flag")
-    await teacher.say({"type": "flagged", "flag": "f8"})
     await expect(note).to_have_value("He said that he is afraid to go home")
+    await teacher.sockets[-1].close(code=1012)
+    assert await teacher.wait_for("flag") == said
+    await teacher.wait_for("flag")
+    await teacher.say({"type": "flagged", "flag": "f7"})
+    await expect(teacher.page.get_by_text("Note saved.")).to_be_visible()
+    await expect(note).to_be_hidden()
+    await teacher.say({"type": "flagged", "flag": "f8"})
+    await expect(note).to_have_value("")
+
+
+async def test_a_flag_that_the_room_does_not_say_is_saved_is_sent_again_when_the_line_is_back(teacher: ScriptedRoom) -> None:
+    await teacher.enter("open", CLASS)
+    await press(teacher, "Flag this moment")
+    await teacher.wait_for("flag")
+    await expect(teacher.page.get_by_role("heading", name="Flagged")).to_be_hidden()
+    await expect(teacher.page.get_by_text("Your flag is not saved yet.")).to_be_visible(timeout=8000)
+    await teacher.sockets[-1].close(code=1012)
+    assert await teacher.wait_for("flag") == {"type": "flag"}
+    assert len(teacher.sockets) == 2
+    await teacher.say({"type": "flagged", "flag": "f1"})
+    await expect(teacher.page.get_by_role("heading", name="Flagged")).to_be_visible()
 
 
 async def test_no_flag_panel_opens_while_a_screen_is_shared(teacher: ScriptedRoom) -> None:

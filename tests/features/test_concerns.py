@@ -157,6 +157,44 @@ async def test_about_the_headteacher_it_goes_to_the_chair(school: Running) -> No
     assert (await read(school, f"/concerns/{one}", "chair")).status_code == 200
 
 
+@pytest.mark.parametrize("is_closed", [False, True])
+async def test_found_to_be_about_who_took_its_alert_both_are_out_of_their_sight(school: Running, is_closed: bool) -> None:
+    """A teacher raised it, the deputy took the call, and the DSL reads that it is about the deputy."""
+    await raise_one(school, "teacher")
+    async with school.database.reading() as session:
+        [alert] = (await session.exec(select(Alert).where(Alert.kind == "concern"))).all()
+        [row] = await queries.listing(session, await who(school, "dsl"), school.clock.now().date())
+    async with await school.signed_in("deputy_dsl") as client:
+        await client.post(f"/safeguarding/{alert.id}/take")
+        if is_closed:
+            await client.post(f"/safeguarding/{alert.id}/notes", data={"words": "Read", "outcome": "noted", "close": "yes"})
+        assert (await client.get(f"/concerns/{row.number}")).status_code == 200, "the control"
+    async with await school.signed_in("dsl") as client:
+        await client.post(f"/concerns/{row.number}/about", data={"about_adult": "yes", "about_id": school.person("deputy_dsl")})
+    for each in ("deputy_dsl", "dsl"):
+        assert (await read(school, f"/concerns/{row.number}", each)).status_code == 404
+        assert (await read(school, f"/safeguarding/{alert.id}", each)).status_code == 404
+        for tab in ("new", "mine", "waiting", "closed"):
+            assert alert.id not in (await read(school, f"/safeguarding?tab={tab}", each)).text
+    assert row.number in (await read(school, f"/safeguarding/{alert.id}", "headteacher")).text
+    async with school.database.reading() as session:
+        [moved] = (await session.exec(select(Alert).where(Alert.kind == "concern"))).all()
+    assert (moved.id, moved.routed_to, moved.taken_by, moved.closed_at) == (alert.id, "headteacher", "", None)
+
+
+async def test_moved_on_to_the_chair_it_is_out_of_the_sight_of_the_headteacher_who_took_its_alert(school: Running) -> None:
+    await raise_one(school, "teacher", about_adult="yes")
+    async with school.database.reading() as session:
+        [alert] = (await session.exec(select(Alert).where(Alert.kind == "concern"))).all()
+        [row] = await queries.listing(session, await who(school, "headteacher"), school.clock.now().date())
+    async with await school.signed_in("headteacher") as client:
+        await client.post(f"/safeguarding/{alert.id}/take")
+        await client.post(f"/concerns/{row.number}/about", data={"about_adult": "yes", "about_id": school.person("headteacher")})
+        assert (await client.get(f"/concerns/{row.number}")).status_code == 404
+        assert (await client.get(f"/safeguarding/{alert.id}")).status_code == 404
+    assert row.number in (await read(school, f"/safeguarding/{alert.id}", "chair")).text
+
+
 async def everything(school: Running, client: httpx.AsyncClient, ids: dict[str, list[str]]) -> dict[str, tuple[int, str]]:
     """Every page that a person can ask for, with every id that there is: its status and its text."""
     found: dict[str, tuple[int, str]] = {}

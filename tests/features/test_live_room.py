@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from sqlalchemy import text as sql
@@ -10,6 +11,7 @@ from sqlmodel import select
 
 from consent.tables import ConsentResponse
 from lessons.events import LessonCancelled
+from lessons.live import registry
 from lessons.live.host import Check
 from lessons.tables import DoorAnswer, JournalEntry
 from lessons.tables import Lesson as LessonRow
@@ -451,10 +453,91 @@ async def test_a_lesson_that_a_leader_stopped_stays_stopped_through_a_restart(le
     await ali.until(lambda: leader.person in [p["person"] for p in ali.state["people"]])
     leader.say("stop", reason="unsafe")
     await ali.until(lambda: ali.state["hold"] == ["stopped-by-school"])
-    await lesson.host.journal.drained()
     lesson.school.app.state.rooms._tasks[lesson.id].cancel()
     await teacher.closed(1012)
     assert (await teacher.door()).status_code == 200
+    assert lesson.host.room.plan.stopped
+
+
+def held_up(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """The database takes nothing of this room until the event is set."""
+    free, journal = asyncio.Event(), lesson.host.journal
+    written = journal._written
+
+    async def later(batch: list[Any]) -> bool:
+        await free.wait()
+        return await written(batch)
+
+    monkeypatch.setattr(journal, "_written", later)
+    return free
+
+
+async def flags(lesson: Lesson) -> int:
+    async with lesson.school.database.reading() as session:
+        return len((await session.exec(select(Alert).where(Alert.kind == "flag"))).all())
+
+
+async def test_a_flag_is_said_to_be_saved_only_when_it_is(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+    teacher, *_ = await three(lesson)
+    free = held_up(lesson, monkeypatch)
+    teacher.say("flag", about="seen")
+    teacher.say("publish", sdp="v=0")
+    await teacher.until(lambda: teacher.last("published"))
+    assert teacher.last("flagged") is None
+    free.set()
+    await teacher.until(lambda: teacher.last("flagged"))
+    assert await flags(lesson) == 1
+
+
+async def test_an_orderly_stop_writes_what_was_flagged_and_stopped(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+    teacher, ali, _ = await three(lesson)
+    leader = await (await lesson.page(lesson.school.person("headteacher"))).enter()
+    free = held_up(lesson, monkeypatch)
+    teacher.say("flag", about="seen")
+    leader.say("stop", reason="unsafe")
+    await ali.until(lambda: ali.state["hold"] == ["stopped-by-school"])
+    rooms = lesson.school.app.state.rooms
+    closing = asyncio.create_task(rooms.close())
+    await teacher.closed(1012)
+    assert await flags(lesson) == 0
+    free.set()
+    await closing
+    assert await flags(lesson) == 1
+    async with lesson.school.database.reading() as session:
+        kinds = (await session.exec(select(JournalEntry.kind).where(JournalEntry.lesson_id == lesson.id))).all()
+    assert "stopped" in kinds
+
+
+async def test_an_orderly_stop_does_not_wait_for_ever(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control of the test before."""
+    teacher, *_ = await three(lesson)
+    held_up(lesson, monkeypatch)
+    monkeypatch.setattr(registry, "LAST_WORDS", 0.05)
+    teacher.say("flag", about="seen")
+    teacher.say("publish", sdp="v=0")
+    await teacher.until(lambda: teacher.last("published"))
+    async with asyncio.timeout(5):
+        await lesson.school.app.state.rooms.close()
+    assert await flags(lesson) == 0
+
+
+async def test_no_room_begins_again_before_what_the_failed_one_was_told_is_written(
+    lesson: Lesson, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    teacher, ali, _ = await three(lesson)
+    leader = await (await lesson.page(lesson.school.person("headteacher"))).enter()
+    free = held_up(lesson, monkeypatch)
+    monkeypatch.setattr(registry, "LAST_WORDS", 0.05)
+    leader.say("stop", reason="unsafe")
+    await ali.until(lambda: ali.state["hold"] == ["stopped-by-school"])
+    lesson.host.room.handle = lambda event, now: 1 / 0  # type: ignore[assignment, return-value]
+    ali.say("hand", up=True)
+    await teacher.closed(1012)
+    assert (await teacher.door()).status_code == 503
+    free.set()
+    async with asyncio.timeout(10):
+        while (await teacher.door()).status_code == 503:
+            await asyncio.wait(lesson.school.app.state.rooms._endings)
     assert lesson.host.room.plan.stopped
 
 

@@ -456,8 +456,9 @@ def test_a_flag_saves_the_moment_and_nobody_else_in_the_room_sees_it():
     seen = len(stage.told("ali", object))
     stage.send("teacher", m.Flag("Seen", "something on the wall"))
     assert len(stage.told("ali", object)) == seen
-    [flag] = stage.told("teacher", m.Flagged)
-    assert facts(stage.journal("flag")[0])["flag"] == flag.flag
+    assert stage.told("teacher", m.Flagged) == [], "not before it is durable"
+    [alert] = [each for each in stage.log if isinstance(each, fx.Alert)]
+    assert alert.told == fx.Tell("teacher", m.Flagged(str(facts(stage.journal("flag")[0])["flag"])))
     assert "flag" in stage.alerts()
 
 

@@ -203,9 +203,10 @@ async def move_about_staff(session: AsyncSession, actor: Actor, number: str, *, 
     row.routed_to = routing.further(Role(was), routing.route(about, holders, before | more))
     row.about_staff, row.about_id = True, about_id
     await publish(session, ConcernMoved(row.id, was, row.routed_to), actor)
-    if row.alert_id:
-        await alerts.move(session, actor, alert_id=row.alert_id, about=about, about_id=about_id, now=now)
-    elif was != row.routed_to:
+    its = await queries.its_alerts(session, row)
+    for each in its:  # whoever took one read the concern by it
+        await alerts.move(session, actor, alert_id=each, about=about, about_id=about_id, now=now)
+    if not its and was != row.routed_to:
         await alerts.raise_alert(session, actor, kind=routing.Kind.CONCERN, now=now, place=row.place, present=before | more,
                                  about=about, about_id=about_id, concern_id=row.id)
     return Role(row.routed_to)

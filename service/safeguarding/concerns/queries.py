@@ -208,6 +208,12 @@ async def barred(session: AsyncSession, concern_id: str) -> frozenset[str]:
     return frozenset((await session.exec(select(ConcernBarred.person_id).where(ConcernBarred.concern_id == concern_id))).all())
 
 
+async def its_alerts(session: AsyncSession, row: Concern) -> Sequence[str]:
+    """The alerts that tell of it, and the one it was raised from, closed ones too."""
+    return (await session.exec(select(Alert.id).where(
+        Alert.school_id == row.school_id, or_(Alert.concern_id == row.id, Alert.id == row.alert_id)))).all()
+
+
 async def readers(session: AsyncSession, row: Concern) -> list[people.PersonView]:
     """Everybody who may read it, by name: who an action can be given to, and who can take a second look."""
     took = frozenset((await session.exec(select(Alert.taken_by).where(
