@@ -31,7 +31,8 @@ async def check_decide(session: AsyncSession, found: Asked, wish: Wish, now: dat
 
 async def _check_can_be_erased(session: AsyncSession, found: Asked, now: datetime) -> None:
     needed = await queries.is_needed(session, found.recording, found.involved.participants, now)
-    rules.check_can_be_erased(is_gone=found.destruction is not None, is_needed=needed)
+    is_running = not found.recording.outcome or now < found.recording.ends_at
+    rules.check_can_be_erased(is_gone=found.destruction is not None, is_running=is_running, is_needed=needed)
 
 
 async def decide(session: AsyncSession, actor: Actor, lesson_id: str, wish: Wish, *, proof: Proof, now: datetime) -> None:

@@ -36,6 +36,12 @@ class MayBeNeeded(Conflict):
     code = "may-be-needed"
 
 
+class StillRunning(Conflict):
+    """This lesson is still on, or may go on. Decide about its recording when its time is over."""
+
+    code = "still-running"
+
+
 class Gone(Conflict):
     """This recording is being destroyed, or was."""
 
@@ -80,10 +86,13 @@ def check_may_decide(actor: Actor, involved: Involved) -> None:
         raise TookPart()
 
 
-def check_can_be_erased(*, is_gone: bool, is_needed: bool) -> None:
-    """`is_needed`: a hold, an open concern or an open alert stands. Which of them is not said: the DPO need not know."""
+def check_can_be_erased(*, is_gone: bool, is_running: bool, is_needed: bool) -> None:
+    """`is_running`: what the lesson goes on with would have nowhere to go. `is_needed`: a hold, an open concern or an open alert
+    stands. Which of them is not said: the DPO need not know."""
     if is_gone:
         raise Gone()
+    if is_running:
+        raise StillRunning()
     if is_needed:
         raise MayBeNeeded()
 

@@ -219,7 +219,8 @@ async def _keep(session: AsyncSession, vault: Vault, plan: Plan, details: Record
     row = Recording(
         id=plan.id, school_id=plan.school_id, kind=Kind.TEACHING_PRACTICE, lesson_id=plan.id, title=details.title,
         class_name=details.class_name, starts_at=details.starts_at, ends_at=details.ends_at, started_at=details.started_at,
-        ended_at=now, outcome=details.outcome, reason=details.reason, kept_until=watched.kept_until(details.ends_at, days),
+        ended_at=now, outcome=details.outcome, reason=details.reason,
+        kept_until=min(original.kept_until, watched.kept_until(details.ends_at, days)),  # while the team has the lesson's own
     )
     session.add(row)
     await session.flush()

@@ -11,7 +11,7 @@ from recordings.ending import destruction
 from recordings.ending.tables import Destruction
 from recordings.erasure.tables import RecordingErasure
 from recordings.grants.tables import RecordingGrant
-from recordings.tables import RecordingParticipant
+from recordings.tables import Recording, RecordingParticipant
 from service.foundation.audit import AuditLeaf
 from service.people.tables import PersonRole
 from service.safeguarding.concerns.tables import Concern, ConcernEntry
@@ -162,6 +162,27 @@ async def test_what_is_or_may_be_needed_is_not_erased_and_the_dpo_is_not_told_wh
         await needed(school, kept)
         assert (await answered(school, kept)).status_code == 422
     assert not await gone(school, kept)
+
+
+@pytest.mark.parametrize("running", [{"outcome": ""}, {"ends_at": None}], ids=["recorded", "its time is not over"])
+async def test_a_lesson_that_may_go_on_being_recorded_keeps_its_recording(school: Running, running: dict[str, object]) -> None:
+    """What came after would be nobody's: it could never be watched, nor removed."""
+    [kept] = await recordings(school, 1, days_left=20)
+    values = {key: school.clock.now() + timedelta(minutes=20) if key == "ends_at" else value for key, value in running.items()}
+    async with school.database.writing() as session:
+        await session.exec(update(Recording).where(col(Recording.id) == kept.id).values(**values))
+    async with await school.signed_in("dpo") as dpo:
+        refused = await dpo.post(f"/endings/{kept.lesson_id}/erasure", data=ERASE)
+    assert refused.status_code == 422
+    assert "This lesson is still on" in refused.text
+    assert not await gone(school, kept)
+    async with school.database.writing() as session:
+        await session.exec(update(Recording).where(col(Recording.id) == kept.id).values(
+            outcome="complete", ends_at=school.clock.now()))
+    school.clock.advance(1)
+    assert (await decided(school, kept)).status_code == 303
+    assert (await answered(school, kept)).status_code == 303
+    assert await gone(school, kept), "negative control"
 
 
 async def test_refusing_takes_one_person_and_taking_back_the_one_who_decided(school: Running) -> None:

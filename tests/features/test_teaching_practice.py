@@ -320,6 +320,18 @@ async def test_the_copy_has_its_own_key_and_the_sealed_words_of_the_school(made:
         assert await proof.verify(session, vault) == []
 
 
+@pytest.mark.parametrize(("lesson", "practice"), [(7, 30), (30, 7)])
+async def test_it_is_kept_no_longer_than_the_lessons_own_recording(planned: Practice, lesson: int, practice: int) -> None:
+    """A concern would end the copy, and there would be none for the safeguarding team."""
+    school = planned.school
+    await school.set_profile(retention_days=lesson, retention_practice_days=practice)
+    await record_lesson(school)
+    await planned.minute()
+    copy = await planned.copy()
+    assert copy is not None
+    assert (copy.kept_until - copy.ends_at.date()).days == 7
+
+
 async def test_it_is_destroyed_on_its_own_day(made: tuple[Practice, Recorded]) -> None:
     practice, _ = made
     copy = await practice.copy()
