@@ -9,7 +9,8 @@ from typing import Any
 
 from recordings import review
 from recordings.ending import queries
-from recordings.ending.events import DestructionBegun
+from recordings.ending.events import DestructionBegun, HoldStepTaken
+from recordings.ending.rules import Step
 from recordings.events import RecordingKeyDestroyed
 from recordings.review import Review
 from recordings.secret import KeyForgotten
@@ -23,6 +24,12 @@ def forget_key(state: Any, event: DestructionBegun | RecordingKeyDestroyed, acto
     """Overwrite the key where somebody watches the recording, where it is copied for teaching practice, and where it is prepared,
     whose decoder is killed."""
     _forget(state, event.recording_id, is_gone=isinstance(event, RecordingKeyDestroyed))
+
+
+def set_apart(state: Any, event: HoldStepTaken, actor: Actor) -> None:
+    """Evidence is opened for nobody, and nothing is made of it any more: not by what had begun either (policy: RE5)."""
+    if event.step == Step.ISOLATED:
+        _forget(state, event.recording_id, is_gone=False)
 
 
 async def look(state: Any) -> None:

@@ -21,7 +21,7 @@ from mobile_api.calling import way as app_way
 from recordings import events as recordings
 from recordings.ending import events as endings
 from recordings.erasure import events as erasures
-from recordings.forgetting import forget_key
+from recordings.forgetting import forget_key, set_apart
 from recordings.practice import commands as practice
 from recordings.practice import events as practices
 from recordings.preparation.commands import forget
@@ -75,7 +75,7 @@ CALLS_SOMEBODY: tuple[type[Event], ...] = (
 CLOSING: dict[type[Event], tuple[Closing, ...]] = {
     approvals.OneToOneRevoked: (withhold,), people.SignedOut: (cut_off, desk.cut_off, app_way.cut_off),
     people.SessionsEnded: (cut_off, desk.cut_off, app_way.cut_off), calls.PersonalPhoneEnded: (desk.end_personal,),
-    endings.DestructionBegun: (forget_key,), recordings.RecordingKeyDestroyed: (forget_key,),
+    endings.DestructionBegun: (forget_key,), endings.HoldStepTaken: (set_apart,), recordings.RecordingKeyDestroyed: (forget_key,),
 }
 AFTER_COMMIT: dict[type[Event], tuple[AfterCommit, ...]] = {
     event: ((refresh_rooms,) if event in CHANGES_A_ROOM else ()) + ((refresh_rooms_of,) if event in ENDS_SIGN_INS else ())

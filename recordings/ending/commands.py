@@ -11,7 +11,7 @@ from recordings import shredlist
 from recordings.ending import queries, rules
 from recordings.ending.events import HoldStepTaken, HousekeepingDone
 from recordings.ending.queries import Hold
-from recordings.ending.rules import BeingDestroyed, HoldChanged, Item, KeyUnreadable, Step
+from recordings.ending.rules import AskedInVain, BeingDestroyed, HoldChanged, Item, KeyUnreadable, Step
 from recordings.ending.tables import HoldStep, HousekeepingReview
 from recordings.keystore import KeyGone, KeyMissing
 from recordings.shredlist import What
@@ -25,6 +25,7 @@ from service.people import queries as people
 from service.people import step_up
 from service.people.actions import Action
 from service.people.step_up import Proof
+from service.safeguarding.reopening import queries as reopening
 
 # -- asking ---------------------------------------------------------------------------------------------------------------
 
@@ -53,6 +54,9 @@ async def check_ask(session: AsyncSession, actor: Actor, hold: Hold, wanted: Wan
     if hold.standing.in_force and not (wanted.isolate and not hold.standing.is_isolated):
         raise HoldChanged("This recording is kept already.")
     zone = (await people.school(session, actor.school_id)).zone
+    is_past = hold.recording.kept_until < rules.today(now, zone)
+    if is_past and not wanted.isolate and rules.asked_in_vain([(each.step, each.by) for each in hold.steps], actor.person_id):
+        raise AskedInVain()
     rules.check_words(wanted.words, wanted.reference, wanted.review_on, rules.today(now, zone))
 
 
@@ -110,10 +114,18 @@ async def agree(session: AsyncSession, actor: Actor, lesson_id: str, *, vault: V
     """The second person agrees to what is asked: the recording is kept, or released. Returns which."""
     hold = await queries.hold(session, actor, lesson_id, now, lock=True)
     await check_answer(session, actor, hold)
+    await _check_since_restore(session, actor, hold)
     grant = await step_up.confirmed(session, actor, agreeing(hold), proof, now)
     step = hold.standing.waits_for or Step.AGREED
     await _add(session, actor, hold.recording, hold.hold_id, step, now, grant_id=grant)
     return step
+
+
+async def _check_since_restore(session: AsyncSession, actor: Actor, hold: Hold) -> None:
+    """A release that was asked for before a restore may have been taken back after the back-up."""
+    restored, since = await reopening.last_restored(session, actor.school_id), hold.standing.waiting_since
+    if hold.standing.waits_for is Step.RELEASED and restored and since and since < restored:
+        raise HoldChanged("This was asked before Chaperone was restored from a back-up. Say no to it, and ask again.")
 
 
 async def refuse(session: AsyncSession, actor: Actor, lesson_id: str, *, words: str, now: datetime) -> None:
@@ -200,7 +212,7 @@ async def done(session: AsyncSession, actor: Actor, item: str, now: datetime) ->
     ))).first()
     if earlier:
         return
-    found = (await queries.counts(session, actor.school_id, now))[Item(item)] or 0
+    found = (await queries.counts(session, actor, now))[Item(item)] or 0
     session.add(HousekeepingReview(
         school_id=actor.school_id, year=year, item=item, found=found, done_by=actor.person_id, done_at=now))
     await publish(session, HousekeepingDone(item=item, year=year, found=found), actor)

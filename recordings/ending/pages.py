@@ -42,7 +42,7 @@ async def endings(request: Request, actor: Reader, session: Reading, now: Now) -
     if not actor.is_any(READERS):
         return await render(
             request, "recordings/ending/list.html", title="Destroyed and due", found=None, waits=waits, erasures=early)
-    found, tasks = await queries.endings(session, actor, now, zone), await queries.tasks(session, actor.school_id, now, zone)
+    found, tasks = await queries.endings(session, actor, now, zone), await queries.tasks(session, actor, now, zone)
     names = await people.people(session, actor.school_id, {task.done_by for task in tasks})
     return await render(
         request, "recordings/ending/list.html", title="Destroyed and due", found=found, waits=waits, tasks=tasks, names=names,

@@ -217,18 +217,24 @@ class Task:
     done_at: datetime | None
 
 
-async def tasks(session: AsyncSession, school_id: str, now: datetime, zone: str) -> list[Task]:
+async def tasks(session: AsyncSession, actor: Actor, now: datetime, zone: str) -> list[Task]:
+    school_id = actor.school_id
     year = rules.school_year(rules.today(now, zone))
     done = {row.item: row for row in (await session.exec(
         select(HousekeepingReview).where(HousekeepingReview.school_id == school_id, HousekeepingReview.year == year))).all()}
-    counted = await counts(session, school_id, now)
+    counted = await counts(session, actor, now)
     return [Task(item, counted[item], done[item].done_by if item in done else "", done[item].done_at if item in done else None)
             for item in Item]
 
 
-async def counts(session: AsyncSession, school_id: str, now: datetime) -> dict[Item, int | None]:
-    """How much of each part there is. Links are kept a storey above; their own page counts them."""
-    holds = sum(rules.in_force(steps, now) for steps in (await steps_of(session, school_id)).values())
+async def counts(session: AsyncSession, actor: Actor, now: datetime) -> dict[Item, int | None]:
+    """How much of each part there is. Links are kept a storey above; their own page counts them. A hold of a recording that shows
+    the reader, or that is about them, is in no number that they read (policy: IN4)."""
+    school_id = actor.school_id
+    kept = [each for each, steps in (await steps_of(session, school_id)).items() if rules.in_force(steps, now)]
+    rows = (await session.exec(select(Recording).where(col(Recording.id).in_(kept)))).all()
+    found = [await involved(session, row) for row in rows]
+    holds = sum(actor.person_id not in each.participants | each.subjects for each in found)
     year_ago = now.replace(year=now.year - 1) if (now.month, now.day) != (2, 29) else now.replace(year=now.year - 1, day=28)
     recent = select(SignIn.person_id).where(SignIn.school_id == school_id, SignIn.started_at > year_ago)
     old = (await session.exec(

@@ -101,6 +101,14 @@ async def end(session: AsyncSession, actor: Actor, recipient_id: str, *, now: da
     await publish(session, RecoveryKeyEnded(recipient_id=row.id), actor)
 
 
+async def end_all(session: AsyncSession, actor: Actor, now: datetime) -> None:
+    """Take back every request, such as after a restore: whether it was taken back since is not known."""
+    for row in (await session.exec(select(RecoveryRecipient.id).where(
+            RecoveryRecipient.school_id == actor.school_id, col(RecoveryRecipient.decided_at).is_(None),
+            col(RecoveryRecipient.ended_at).is_(None)))).all():
+        await end(session, actor, row, now=now)
+
+
 async def apply(database: Database, vault: Vault) -> int:
     """Bring the records that are there to the recipients that are agreed. Safe to repeat. Returns how many were changed."""
     async with database.reading() as session:

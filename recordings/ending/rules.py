@@ -132,6 +132,19 @@ def _after(before: Standing, taken: Taken) -> Standing:
     return before
 
 
+def asked_in_vain(steps: Iterable[tuple[Step, str]], by: str) -> bool:
+    """Whether this person had a recording kept before, and nobody agreed: alone they keep none past its day a second time."""
+    mine = False
+    for step, taken_by in steps:
+        if step is Step.ASKED:
+            if mine:
+                return True
+            mine = taken_by == by
+        elif step in (Step.AGREED, Step.ISOLATED):
+            mine = False
+    return mine
+
+
 # -- who may what ---------------------------------------------------------------------------------------------------------
 
 
@@ -158,6 +171,12 @@ class TookPart(NotAllowed):
     """You were in this lesson, so somebody else decides about its recording."""
 
     code = "took-part"
+
+
+class AskedInVain(NotAllowed):
+    """Its day is past. You had it kept before, and nobody agreed: now somebody else has to ask, or it goes."""
+
+    code = "asked-in-vain"
 
 
 class SamePerson(NotAllowed):

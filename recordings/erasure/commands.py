@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from recordings.ending import destruction
@@ -12,6 +13,7 @@ from recordings.erasure.queries import Asked
 from recordings.erasure.rules import Request, Wish
 from recordings.erasure.tables import RecordingErasure
 from recordings.practice import commands as practice
+from recordings.tables import Recording
 from service.foundation.bus import publish
 from service.foundation.events import Actor
 from service.people import queries as people
@@ -87,3 +89,15 @@ async def _answer(session: AsyncSession, actor: Actor, found: Asked, request: Re
     row.second_by = actor.person_id if actor.person_id != request.decided_by else ""
     session.add(row)
     await publish(session, ErasureAnswered(found.recording.id, found.recording.lesson_id, row.id, agreed, grant), actor)
+
+
+async def end_all(session: AsyncSession, actor: Actor, because: str, now: datetime) -> None:
+    """Refuse every request that waits, such as after a restore: whether it was taken back since is not known."""
+    waiting = (await session.exec(
+        select(RecordingErasure, Recording.lesson_id).join(Recording, col(Recording.id) == RecordingErasure.recording_id)
+        .where(RecordingErasure.school_id == actor.school_id, col(RecordingErasure.erases),
+               col(RecordingErasure.agreed).is_(None)))).all()
+    for row, lesson_id in waiting:
+        row.agreed, row.second_at, row.second_words = False, now, because
+        session.add(row)
+        await publish(session, ErasureAnswered(row.recording_id, lesson_id, row.id, agreed=False, grant_id=""), actor)

@@ -10,12 +10,15 @@ from sqlmodel import col, select, update
 
 from lessons.guests import commands as guests
 from lessons.tables import CalendarFeed
+from recordings.ending import recovery
+from recordings.erasure import commands as erasure
 from recordings.grants import commands as grants
 from recordings.practice import commands as practice
 from service.calls import personal
 from service.foundation.bus import publish
 from service.foundation.db import Database
 from service.foundation.events import system
+from service.people import power, profile_changes
 from service.people.phones.tables import PhoneInvitation
 from service.people.tables import PasswordReset, School, SignIn, StepUpGrant
 from service.safeguarding.approvals import revocation
@@ -40,4 +43,7 @@ async def void(database: Database, state_id: str, made_at: datetime, now: dateti
             await grants.end_all(session, actor, now)
             await practice.end_all(session, actor, now)
             await personal.end_all(session, actor, BECAUSE, now)
+            await erasure.end_all(session, actor, BECAUSE, now)
+            for requests in (power, profile_changes, recovery):
+                await requests.end_all(session, actor, now)
             await publish(session, SystemRestored(state_id, made_at.isoformat(), now.isoformat(), approvals, passes), actor)

@@ -106,6 +106,14 @@ async def refuse(session: AsyncSession, actor: Actor, request_id: str, *, now: d
     await publish(session, RoleRefused(row.person_id, row.id, row.role), actor)
 
 
+async def end_all(session: AsyncSession, actor: Actor, now: datetime) -> None:
+    """Refuse what waits for a second person, such as after a restore: whether it was taken back since is not known."""
+    for row in (await session.exec(select(RoleRequest).where(
+            RoleRequest.school_id == actor.school_id, col(RoleRequest.decided_at).is_(None)))).all():
+        row.decided_by, row.decided_at, row.agreed = actor.person_id, now, False
+        await publish(session, RoleRefused(row.person_id, row.id, row.role), actor)
+
+
 # -- while a school has no headteacher ----------------------------------------------------------------------------------
 
 

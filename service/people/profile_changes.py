@@ -111,6 +111,14 @@ async def refuse(session: AsyncSession, actor: Actor, change_id: str, *, now: da
     await publish(session, ProfileChangeRefused(asked.id), actor)
 
 
+async def end_all(session: AsyncSession, actor: Actor, now: datetime) -> None:
+    """Refuse what waits for a second person, such as after a restore: whether it was taken back since is not known."""
+    for asked in (await session.exec(select(ProfileChange).where(
+            ProfileChange.school_id == actor.school_id, col(ProfileChange.decided_at).is_(None)))).all():
+        asked.decided_by, asked.decided_at, asked.agreed = actor.person_id, now, False
+        await publish(session, ProfileChangeRefused(asked.id), actor)
+
+
 async def has_waiting(session: AsyncSession, actor: Actor) -> int:
     """How many requests wait for somebody else than this person's own word."""
     return (await session.exec(select(func.count()).select_from(ProfileChange).where(

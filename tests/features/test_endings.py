@@ -9,6 +9,7 @@ from recordings import keycopies, proof, shredlist
 from recordings.ending import certificate, commands, destruction, queries, rules
 from recordings.ending.tables import Destruction, HoldStep
 from recordings.keystore import EvidenceIsolated, KeyStore
+from recordings.preparation.commands import _Making
 from recordings.tables import RecordingKey
 from service.foundation.audit import AuditLeaf
 from service.foundation.events import system
@@ -90,6 +91,33 @@ async def test_what_one_person_asked_for_is_kept_for_seven_days_and_then_lapses(
     assert await turn(school) == 0
     school.clock.advance(DAY)
     assert await turn(school) == 1
+
+
+async def test_nobody_keeps_a_recording_past_its_day_by_asking_again_and_again(school: Running) -> None:
+    [kept] = await recordings(school, 1, days_left=1)
+    await ask(school, kept)
+    school.clock.advance(6 * DAY)
+    asker = await with_session(school, "dsl")
+    async with school.database.writing() as session:
+        await commands.refuse(session, asker, kept.lesson_id, words="I ask anew", now=school.clock.now())
+    with pytest.raises(rules.AskedInVain):
+        await ask(school, kept)
+    await ask(school, kept, "deputy_dsl")
+    school.clock.advance(6 * DAY)
+    assert await turn(school) == 0, "somebody else may ask"
+    await agree(school, kept)
+    await ask_release(school, kept)
+    school.clock.advance(31)
+    assert await turn(school) == 0
+
+
+async def test_a_hold_that_is_kept_from_somebody_is_in_no_number_that_they_read(school: Running) -> None:
+    mine, _ = await recordings(school, 1, participant=school.person("dsl")), await recordings(school, 1)
+    await ask(school, mine[0], "deputy_dsl")
+    async with school.database.reading() as session:
+        dsl, deputy = await with_session(school, "dsl"), await with_session(school, "deputy_dsl")
+        found = [(await queries.counts(session, who, school.clock.now()))[rules.Item.HOLDS] for who in (dsl, deputy)]
+    assert found == [0, 1]
 
 
 async def test_what_is_let_go_before_its_day_is_back_under_it(school: Running) -> None:
@@ -200,6 +228,21 @@ async def test_evidence_is_set_apart_at_once_and_never_lapses(school: Running) -
                                      now=school.clock.now())
         found = await queries.hold(session, who, kept.lesson_id, school.clock.now())
         assert [str(each.step) for each in found.steps] == ["asked", "isolated", "refused", "referral"]
+
+
+async def test_setting_evidence_apart_ends_what_is_being_made_of_it(school: Running) -> None:
+    """Neither a picture nor a word of it is made after that: whoever had its key in memory has it no more (policy: RE5)."""
+    [kept] = await recordings(school, 1)
+    making, copied = _Making(bytearray(kept.key)), bytearray(kept.key)
+    school.app.state.preparations.making[kept.id] = making
+    school.app.state.copying.holds(kept.id, copied)
+    await ask(school, kept)
+    assert any(making.key), "negative control: keeping it takes nothing from the team"
+    school.clock.advance(31)
+    await ask(school, kept, "deputy_dsl", isolate=True)
+    assert making.is_forgotten
+    assert not any(making.key)
+    assert not any(copied)
 
 
 async def test_the_database_itself_lets_no_one_person_keep_or_release(school: Running) -> None:

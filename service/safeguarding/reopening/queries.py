@@ -34,6 +34,14 @@ async def restoration(session: AsyncSession, school_id: str) -> Restoration | No
                        said["approvals"], said["passes"])
 
 
+async def last_restored(session: AsyncSession, school_id: str) -> datetime | None:
+    """When the school was last put back from a back-up; None where it never was."""
+    at = (await session.exec(select(AuditLeaf.at).where(
+        AuditLeaf.school_id == school_id, AuditLeaf.kind == SystemRestored.__name__).order_by(col(AuditLeaf.seq).desc()).limit(1)
+    )).first()
+    return datetime.fromisoformat(at) if at else None
+
+
 _LAST = select(AuditLeaf).where(AuditLeaf.school_id == bindparam("school"), col(AuditLeaf.kind).in_(KINDS)).order_by(
     col(AuditLeaf.seq).desc()).limit(1)  # built once: every door asks
 

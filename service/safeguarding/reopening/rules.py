@@ -16,6 +16,8 @@ ENTER_AGAIN = {
     "dbs": ("DBS checks that were withdrawn", "/dbs", "The office does this, on the DBS register"),
     "badges": ("Badges that were lost and replaced", "/classes", "The office does this, on Classes"),
     "recovery": ("Recovery keys that were ended", "/keys", "The headteacher, the DSL or the technician does this, on Keys"),
+    "concerns": ("Concerns and incidents that were found to be about an adult who works here", "/concerns",
+                 "The safeguarding team does this, on Concerns"),
     "lessons": ("Lessons that were cancelled, and pupils who were taken off one", "/today", "A leader does this, on Today"),
 }
 """What closes something, and so must not be forgotten: its page, and words for whoever has no such page. What opens something
