@@ -124,7 +124,7 @@ async def agree(session: AsyncSession, actor: Actor, lesson_id: str, *, vault: V
 async def _check_since_restore(session: AsyncSession, actor: Actor, hold: Hold) -> None:
     """A release that was asked for before a restore may have been taken back after the back-up."""
     restored, since = await reopening.last_restored(session, actor.school_id), hold.standing.waiting_since
-    if hold.standing.waits_for is Step.RELEASED and restored and since and since < restored:
+    if hold.standing.waits_for is Step.RELEASED and restored and since and since <= restored:
         raise HoldChanged("This was asked before Chaperone was restored from a back-up. Say no to it, and ask again.")
 
 

@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyrage
@@ -19,8 +19,12 @@ from sqlmodel import select
 
 from lessons.live import reading
 from recordings import durable, proof, shredlist
+from recordings.commands import Begun
+from recordings.ending import commands as hold_commands
 from recordings.ending import destruction
-from recordings.ending.tables import Destruction
+from recordings.ending.rules import HoldChanged
+from recordings.ending.tables import Destruction, RecoveryRecipient
+from recordings.erasure.tables import RecordingErasure
 from recordings.keystore import KeyMissing, Part
 from recordings.shredlist import What
 from recordings.tables import Recording, RecordingKey
@@ -34,13 +38,15 @@ from service.foundation.bus import publish
 from service.foundation.errors import SafeguardError
 from service.foundation.events import system
 from service.foundation.keys import KeysAway
-from service.people.tables import Person, SignIn, StepUpGrant
+from service.people.profile import Profile
+from service.people.tables import Person, ProfileChange, RoleRequest, SignIn, StepUpGrant
 from service.safeguarding.approvals.tables import Approval
 from service.wiring import SUBSCRIBERS
 from tests import one_to_one
-from tests.proofs import confirmed_post
+from tests.features.test_erasure import decided
+from tests.proofs import confirmed_post, with_session
 from tests.recordings import ends
-from tests.recordings.ends import Kept
+from tests.recordings.ends import Kept, agree, ask, ask_release
 from tests.recordings.lesson import record_lesson
 from tests.school import Running
 from tests.storage import recorded
@@ -332,6 +338,42 @@ async def test_no_sign_in_proof_or_approval_from_before_works_after_a_restore(
     assert (tmp_path / "new/keys/tickets.pem").read_bytes() != (school.app.state.settings.keys / "tickets.pem").read_bytes()
 
 
+async def test_what_waited_for_a_second_person_is_refused_by_a_restore(school: Running, places: Places, tmp_path: Path) -> None:
+    """Whether the first one took it back after the back-up, nobody knows any more."""
+    kept, asked = [_kept(await recorded.sealed(school.app.state, name), name) for name in ("lesson-1", "lesson-2")]
+    assert (await decided(school, kept)).status_code == 303
+    await ask(school, asked)
+    await agree(school, asked)
+    await ask_release(school, asked)
+    now, head = school.clock.now(), school.person("headteacher")
+    async with school.database.writing() as session:
+        school_id = (await session.get_one(Person, head)).school_id
+        session.add_all((
+            RoleRequest(school_id=school_id, person_id=school.person("teacher"), role="senior_leader", asked_by=head,
+                        asked_at=now),
+            ProfileChange(school_id=school_id, base_version=1, profile=Profile().to_json(), reasons="{}", review_on=now.date(),
+                          asked_by=head, asked_at=now),
+            RecoveryRecipient(school_id=school_id, name="Safe", public_key="age1", asked_by=head, asked_at=now)))
+    await asyncio.to_thread(places.save, school)
+    async with places.restored(tmp_path / "new", school.clock) as again:
+        async with again.database.reading() as session:
+            for table in (RoleRequest, ProfileChange, RecordingErasure):
+                [row] = [each for each in (await session.exec(select(table))).all() if each.agreed is not True]
+                assert row.agreed is False, table
+            assert (await session.exec(select(RecoveryRecipient))).one().ended_at is not None
+        with pytest.raises(HoldChanged, match="before Chaperone was restored"):
+            await agree(again, asked)
+        who = await with_session(again, "headteacher")
+        async with again.database.writing() as session:
+            await hold_commands.refuse(session, who, asked.lesson_id, words="Ask again", now=again.clock.now())
+        await ask_release(again, asked)
+        await agree(again, asked)
+
+
+def _kept(begun: Begun, lesson_id: str) -> Kept:
+    return Kept(lesson_id, Part(begun.header.recording_id, 1, date.min), bytes(begun.key), begun.path)
+
+
 async def test_lessons_stay_closed_after_a_restore_until_a_named_person_entered_again_what_was_withdrawn(
     school: Running, places: Places, tmp_path: Path
 ) -> None:
@@ -358,8 +400,8 @@ async def test_lessons_stay_closed_after_a_restore_until_a_named_person_entered_
             assert "10am" in page.text
             half = await dsl.post("/restored", data={"entered": ["consent"]})
             assert half.status_code == 422
-            assert "6 lines are not ticked" in half.text
-            entered = {"entered": ["consent", "contact", "staff", "dbs", "badges", "recovery", "lessons"]}
+            assert "7 lines are not ticked" in half.text
+            entered = {"entered": ["consent", "contact", "staff", "dbs", "badges", "recovery", "concerns", "lessons"]}
             answer = await confirmed_post(again, dsl, again.person("dsl"), "/restored", entered)
             assert answer.status_code == 303
             assert "Lessons are open." in (await dsl.get("/restored")).text
