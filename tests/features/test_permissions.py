@@ -218,6 +218,10 @@ async def test_under_public_task_recording_needs_no_answer_until_the_headteacher
     assert await events(school, "ObjectionDecided") == 1
 
 
+NOT_DAILY = ~col(Mail.occasion).startswith("daily")
+"""Each morning's reminder is about everything that waits."""
+
+
 async def test_an_objection_reaches_who_decides_it_and_nothing_that_was_typed_is_lost(school: Running) -> None:
     """Until it is decided the child is recorded: it must not lie on a page that nobody opens (policy: CO2)."""
     child, (mother, *_) = (await families(school))[0]
@@ -226,7 +230,7 @@ async def test_an_objection_reaches_who_decides_it_and_nothing_that_was_typed_is
 
     async def mails(**where: object) -> list[Mail]:
         async with school.database.reading() as session:
-            found = select(Mail).where(Mail.person_id == head, Mail.text == "S2").filter_by(**where)
+            found = select(Mail).where(Mail.person_id == head, Mail.text == "S2", NOT_DAILY).filter_by(**where)
             return list((await session.exec(found)).all())
 
     async with await school.signed_in("office") as client:
@@ -259,7 +263,7 @@ async def test_a_headteacher_of_the_family_neither_hears_of_it_nor_decides(schoo
         sent = {"objector": mother, "words": "Our faith"}
         assert (await client.post(f"/permissions/children/{child}/objections", data=sent)).status_code == 303
     async with school.database.reading() as session:
-        assert (await session.exec(select(Mail).where(Mail.person_id == head, Mail.text == "S2"))).all() == []
+        assert (await session.exec(select(Mail).where(Mail.person_id == head, Mail.text == "S2", NOT_DAILY))).all() == []
         objection = (await queries.objections(session, me.school_id, child))[0]
     async with await school.signed_in("headteacher") as client:
         assert "that wait for you" not in (await client.get("/permissions")).text
