@@ -41,16 +41,24 @@ class Answered:
     counts_from: datetime | None
 
 
+@dataclass(frozen=True)
+class Beside:
+    """The answer that somebody saw beside a question, by when it was recorded; None where they saw none."""
+
+    answered_at: datetime | None
+
+
 async def answer(
     session: AsyncSession, actor: Actor, *, child_id: str, purpose: Purpose, says_yes: bool, document_id: str, language: str,
     route: Route, reason: str = "", listened: bool = False, declared_relationship: str = "", declared_responsibility: str = "",
     counts_from: datetime | None = None, phone_id: str = "", client_id: str = "", now: datetime,
+    beside: Beside | None = None,
 ) -> Answered:
     """What somebody answers themself, to the text they read: a parent, or a pupil who is asked (policy: CO2, CO3).
 
     Sent again with the same `client_id` it is the same answer. A yes is only ever to the words shown now; a no is taken to any,
-    and at once. Raises NotFound for who has no such child, as for a parent who must not know of it; MayNotAnswer for who does
-    not decide; WordsChanged where a newer text is there; Invalid.
+    and at once. `beside`: the answer that they saw there. Raises NotFound for who has no such child, as for a parent who must
+    not know of it; MayNotAnswer for who does not decide; WordsChanged where a newer text is there; AnsweredSince; Invalid.
     """
     if found := await _sent_before(session, actor, child_id, purpose, says_yes, client_id):
         return found
@@ -58,6 +66,8 @@ async def answer(
     rules.check_own(words, route, declared_responsibility, says_yes=says_yes)
     document, text_hash = await _document(session, actor.school_id, purpose, document_id, language, says_yes=says_yes)
     earlier = (await _earlier(session, actor.school_id, child_id, actor.person_id)).get(purpose)
+    if beside is not None:
+        rules.check_still_last(beside.answered_at, earlier.recorded_at if earlier else None, says_yes=says_yes)
     line = ConsentResponse(
         id=new_id(), school_id=actor.school_id, child_id=child_id, purpose=purpose, respondent_id=actor.person_id,
         answer=standing.answer_for(says_yes, earlier), relationship=await family.relationship(session, actor, child_id),

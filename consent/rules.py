@@ -6,10 +6,16 @@ holds. In doubt the answer is no: no answer, a conflict, or a person whose respo
 """
 
 from collections.abc import Collection, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from service.foundation.errors import Invalid, NotAllowed
+from service.foundation.errors import Conflict, Invalid, NotAllowed
+
+
+class AnsweredSince(Conflict):
+    """You answered this question again after you read it here. Look at your answer, then answer again."""
+
+    code = "answered-since"
 
 
 class Purpose(StrEnum):
@@ -108,6 +114,15 @@ def check_own(word: str, route: Route, declared_responsibility: str, *, says_yes
         raise Invalid("There is a problem", fields={"declared_responsibility": "Choose yes, no or not sure"})
     if says_yes and declared_responsibility in ("no", "not_sure"):
         raise MayNotAnswer("You cannot answer this here. Ring the office.")
+
+
+def check_still_last(shown_at: datetime | None, last_at: datetime | None, *, says_yes: bool) -> None:
+    """A yes that waited, on a telephone without a network, is not to come after a no that was given elsewhere meanwhile.
+
+    `shown_at`: when the answer was recorded that stood beside the question. Raises AnsweredSince; a no is always taken.
+    """
+    if says_yes and shown_at != last_at:
+        raise AnsweredSince()
 
 
 def check_day(signed_on: date, today: date) -> None:

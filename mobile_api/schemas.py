@@ -142,6 +142,10 @@ class Follows(BaseModel):
     words: str
 
 
+ANSWERED_AT = Field(None, description="That of the permission beside which it was asked. A yes is refused (`answered-since`) "
+                                      "where there is a later answer, from another phone or on paper; left out, nothing is.")
+
+
 class Answer(Strict):
     """A yes, a no, or another answer than before. A no and a withdrawal count at once, from any phone."""
 
@@ -153,9 +157,10 @@ class Answer(Strict):
     reason: Literal["", "privacy", "home", "belief", "childs-wish", "other"] = ""
     relationship: str = Field("", max_length=40, description="To the child, as declared.")
     responsibility: Literal["yes", "no", "unsure"] = Field(description="Parental responsibility, as declared.")
+    answered_at: datetime | None = ANSWERED_AT
 
     model_config = example(purpose="camera", says_yes=False, document_id="0f3a…", language="en", listened=True, reason="privacy",
-                           relationship="Mum", responsibility="yes")
+                           relationship="Mum", responsibility="yes", answered_at="2026-11-24T09:10:00Z")
 
 
 class Answered(BaseModel):
@@ -316,6 +321,7 @@ class OneToOneAnswer(Strict):
     listened: bool = False
     responsibility: Literal["yes", "no", "unsure"]
     will_be_there: bool | None = None
+    answered_at: datetime | None = ANSWERED_AT
 
 
 # -- calls ------------------------------------------------------------------------------------------------------------

@@ -75,7 +75,8 @@ async def _answer(request: Request, session: AsyncSession, actor: Actor, child_i
         language=given.language, route=Route.APP if phone is not None else Route.WEB, reason=reason, listened=given.listened,
         declared_relationship=relationship, declared_responsibility=permissions.DECLARED[given.responsibility],
         counts_from=rests if rests is not None and now < rests else None, phone_id=phone.id if phone is not None else "",
-        client_id=hashlib.sha256(f"{actor.person_id} {key}".encode()).hexdigest(), now=now)
+        client_id=hashlib.sha256(f"{actor.person_id} {key}".encode()).hexdigest(), now=now,
+        beside=commands.Beside(given.answered_at) if "answered_at" in given.model_fields_set else None)
     await session.flush()
     return kept.counts_from if given.says_yes else None
 

@@ -7,12 +7,12 @@ import pytest
 from sqlmodel import col, select
 
 from consent import commands, queries
-from consent.commands import Answered
+from consent.commands import Answered, Beside
 from consent.documents import commands as document_commands
 from consent.documents import queries as documents
 from consent.documents.rules import WordsChanged
 from consent.family import FamilyChild, Outcome, Question
-from consent.rules import Answer, MayNotAnswer, Purpose, Route
+from consent.rules import Answer, AnsweredSince, MayNotAnswer, Purpose, Route
 from consent.tables import ConsentResponse
 from service.foundation.audit import AuditLeaf
 from service.foundation.errors import Conflict, Invalid, NotFound
@@ -128,6 +128,25 @@ async def test_a_yes_is_only_to_the_words_that_are_shown_now_and_a_no_is_taken_t
     await answer(school, mother, child, False, document_id=old)
     school.clock.advance(1)
     await answer(school, mother, child, True)
+    assert "camera" in await may(school, child)
+
+
+async def test_a_yes_that_waited_on_one_phone_does_not_come_after_a_no_from_another(school: Running) -> None:
+    """A parent's last word holds, not the one that was sent last (policy: CO2)."""
+    child, mother, _ = await family(school)
+    shown = asked(await sees(school, mother)).own
+    beside = Beside(shown.recorded_at if shown else None)
+    school.clock.advance(60)
+    await answer(school, mother, child, False)
+    school.clock.advance(60)
+    with pytest.raises(AnsweredSince):
+        await answer(school, mother, child, True, beside=beside)
+    assert "camera" not in await may(school, child)
+    await answer(school, mother, child, False, beside=beside)
+    now = asked(await sees(school, mother)).own
+    assert now is not None
+    school.clock.advance(60)
+    await answer(school, mother, child, True, beside=Beside(now.recorded_at))
     assert "camera" in await may(school, child)
 
 

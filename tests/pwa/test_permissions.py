@@ -11,6 +11,7 @@ from consent.tables import ConsentResponse
 from lessons.family.tables import FamilyMessage
 from lessons.tables import Lesson
 from service.people.tables import Guardianship, Person
+from tests.features.test_consent_answers import answer as said_elsewhere
 from tests.pwa.conftest import Parents
 from tests.pwa.families import ASKED, Family, answers, families, new_version
 from tests.pwa.phone import Phone, invited, phone
@@ -182,7 +183,7 @@ async def lost(route: Route) -> None:
     await (route.abort() if route.request.method == "POST" else route.continue_())
 
 
-async def test_a_no_after_a_yes_that_waits_is_the_last_word(browser: Browser, parents: Parents) -> None:
+async def test_a_no_after_a_yes_that_waits_is_the_last_word_also_from_another_phone(browser: Browser, parents: Parents) -> None:
     family = (await agreeing(parents))[0]
     async with phone(browser, parents.url, service_workers="block") as mine:
         father = await joined(mine, parents, family, 1)
@@ -202,6 +203,16 @@ async def test_a_no_after_a_yes_that_waits_is_the_last_word(browser: Browser, pa
         await mine.goto("/m/")
         await mine.sees("Hello")
         assert await answers(parents.school, family, father) == {"chat": ["refused"]}
+        await mine.page.route("**/api/v1/children/*/consent", lost)
+        await mine.goto(f"/m/permissions/{family.child_id}/chat")
+        await answer(mine, "Yes, I agree")
+        await mine.sees("Waiting to send")
+        parents.school.clock.advance(1)
+        await said_elsewhere(parents.school, father, family.child_id, False, Purpose.CHAT)
+        await mine.page.unroute("**/api/v1/children/*/consent")
+        await mine.goto(f"/m/permissions/{family.child_id}")
+        await expect(mine.page.get_by_text("Not sent. Please answer again")).to_be_visible()
+        assert set((await answers(parents.school, family, father))["chat"]) == {"refused"}
 
 
 ANSWERS = """async (edition) => {

@@ -75,24 +75,25 @@ export class Answers {
     });
   }
 
-  /** Send what waits, in its order: none before one that the school cannot take just now. Returns whether anything was sent. */
+  /** Send what waits, in its order: none before one that the school cannot take just now. Returns whether anything became of it. */
   async flush() {
     return navigator.locks.request(LOCK, { ifAvailable: true }, async (mine) => {
       if (!mine) return false;
-      let sent = false;
+      let settled = false;
       for (const { key } of await this.waiting()) {
         const one = await this.store.find(key); // as it is now: signing out may have dropped it meanwhile
         if (one?.state !== "waiting" || one.phone !== (await this.store.get("phone"))) continue;
         try {
           await this.#sendOne(one);
           await this.store.put({ ...one, state: "sent", body: null, at: new Date().toISOString() });
-          sent = true;
+          settled = true;
         } catch (error) {
           if (!(error instanceof Problem)) throw error;
           if (!isFinal(error)) break;
+          settled = true;
         }
       }
-      return sent;
+      return settled;
     });
   }
 

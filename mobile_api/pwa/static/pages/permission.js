@@ -76,7 +76,7 @@ export async function permission(app, { child: id = "", purpose = "" }) {
           const yes = values.answer === "yes";
           await keep(app, { found, own, body: {
             purpose, says_yes: yes, document_id: own.document_id, language, listened, reason: yes ? "" : values.why ?? "",
-              responsibility: you ?? "unsure",
+              responsibility: you ?? "unsure", answered_at: own.answered_at ?? null,
           } });
         },
       }),
@@ -100,7 +100,7 @@ async function keep(app, { found, own, body }) {
   try {
     app.joining.sent = { child: id, did: await app.answers.send([draft]) };
   } catch (error) {
-    if (error instanceof Problem && error.code === "words-changed") return app.show(); // which says so above the new words
+    if (error instanceof Problem && ["words-changed", "answered-since"].includes(error.code ?? "")) return app.show(); // which shows what is there now
     throw error;
   }
   if (app.joining.sent.did) await app.who(true);
