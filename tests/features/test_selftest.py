@@ -308,6 +308,7 @@ async def test_each_answer_turns_wrong_without_its_guard(sabotage: str, question
 
 async def test_a_service_that_does_not_answer_passes_nothing(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
+    public(tmp_path / "data")  # an installation has its keys
     run = await selftest(tmp_path / "data", "http://127.0.0.1:9")
     assert (run.code, run.file) == (2, "")
     assert "does not answer" in run.said
