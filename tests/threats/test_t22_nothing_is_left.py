@@ -198,6 +198,7 @@ async def test_of_a_destroyed_recording_nothing_is_left_anywhere(tmp_path: Path,
     assert in_files(tmp_path, everything) == set(), "what the back-ups hold is encrypted"
     # As docs/backup.md says: copies of its key are in the back-ups for 7 days, of its data for longer.
     assert old_keys <= set(files(str(tmp_path / "keys-copy")))
-    back_up(tmp_path, held.clock.now() + timedelta(days=7, hours=1))
+    for later in (timedelta(days=6, hours=1), timedelta(days=7, hours=1)):  # after days of silence one run alone removes nothing
+        back_up(tmp_path, held.clock.now() + later)
     assert not old_keys & set(files(str(tmp_path / "keys-copy")))
     assert old_data <= set(files(str(tmp_path / "data-copy/data/pieces")))
