@@ -142,8 +142,8 @@ def _second_latest(moments: Iterable[float]) -> float:
 
 def _approved_until(s: Snapshot, now: float) -> float:
     """Until when an approval covers exactly the two people who are exposed and the child among them is here."""
-    here = min((p.alive_until for p in _children(s)), default=-inf)
-    return max((min(a.end, here) for a in _approvals_of_this_pair(s) if a.start <= now), default=-inf)
+    here = [p.alive_until for p in _children(s)]
+    return max((min(a.end, *here) for a in _approvals_of_this_pair(s) if a.start <= now), default=-inf)
 
 
 def _lesson_approved_until(s: Snapshot, now: float) -> float:

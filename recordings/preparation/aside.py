@@ -8,6 +8,7 @@ import os
 import secrets
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
@@ -50,7 +51,7 @@ def remove(part: Path) -> None:
     """Remove what lies beside a part, finished or not. Safe to repeat."""
     for path in (path_of(part), _unfinished(part)):
         path.unlink(missing_ok=True)
-    if part.parent.is_dir():
+    with suppress(FileNotFoundError):  # the folder may go with the recording just now
         sync_folder(part.parent)
 
 

@@ -12,6 +12,7 @@ from math import inf, prod
 
 import pytest
 
+from lessons.live import supervision
 from lessons.live.supervision import Approval, Exposed, Hold, Kind, Snapshot, lease
 
 NOW = 0.5
@@ -22,6 +23,8 @@ SAMPLE = 6_000
 def oracle_open(s: Snapshot, t: float) -> bool:
     """May anything be delivered at this one moment? Said from the sentences of the policy, not from the code."""
     if s.stopped or not (t < s.owner_until and t < s.recorder_until and s.opens_at <= NOW and t < s.closes_at):
+        return False
+    if s.needs_approval and not any(a.start <= NOW and t < a.end for a in s.approvals):
         return False
     heard = [p for p in s.people if t < p.alive_until]
     staff = {p.id for p in heard if p.kind is Kind.STAFF and p.counts}
@@ -48,14 +51,17 @@ def oracle_reasons(s: Snapshot) -> list[str]:
     alone = adult_here and not oracle_open(
         Snapshot(s.people, s.approvals, inf, inf, -inf, inf), NOW,
     )
+    unapproved = s.needs_approval and not any(a.start <= NOW < a.end for a in s.approvals)
+    to_come = unapproved and any(NOW < a.start < a.end for a in s.approvals)
     said = {
         "stopped-by-school": s.stopped,
-        "approval-ended": alone and any({a.adult, a.child} == pair and a.end <= NOW for a in s.approvals),
+        "approval-ended": (alone and any({a.adult, a.child} == pair and a.end <= NOW for a in s.approvals))
+        or (unapproved and not to_come),
         "not-recorded": s.recorder_until <= NOW,
         "no-adult": not adult_here,
         "lone-adult": alone,
         "not-permitted": s.barred and all(p.kind is not Kind.CHILD for p in s.people),
-        "outside-window": not s.opens_at <= NOW < s.closes_at,
+        "outside-window": to_come or not s.opens_at <= NOW < s.closes_at,
         "starting": s.owner_until <= NOW,
     }
     return [reason for reason, applies in said.items() if applies]
@@ -67,6 +73,8 @@ _SEATS = (("a1", Kind.STAFF), ("a2", Kind.STAFF), ("g", Kind.GUEST), ("c1", Kind
 _APPROVALS = (
     (), (Approval("a1", "c1", 0.0, 1.5),), (Approval("a1", "c1", 1.0, 2.0),), (Approval("a1", "c1", 0.0, 0.5),),
     (Approval("a2", "c1", 0.0, 1.75), Approval("a1", "c1", 0.0, 0.5)),
+    (Approval("a1", "c1", 0.5, 1.25),), (Approval("a1", "c1", 0.0, 0.5), Approval("a1", "c1", 1.0, 2.0)),
+    (Approval("a1", "c1", 1.0, 1.0),),
 )
 _REST = (
     {"recorder_until": 2.0, "owner_until": 2.0, "opens_at": 0.0, "closes_at": 9.0},
@@ -76,6 +84,8 @@ _REST = (
     {"recorder_until": 2.0, "owner_until": 2.0, "opens_at": 0.0, "closes_at": 0.5, "stopped": True},
     {"recorder_until": 2.0, "owner_until": 0.5, "opens_at": 0.5, "closes_at": 9.0, "barred": True},
     {"recorder_until": 2.0, "owner_until": 2.0, "opens_at": 0.0, "closes_at": 9.0, "barred": True},
+    {"recorder_until": 2.0, "owner_until": 2.0, "opens_at": 0.0, "closes_at": 9.0, "needs_approval": True},
+    {"recorder_until": 2.0, "owner_until": 2.0, "opens_at": 0.5, "closes_at": 1.5, "needs_approval": True},
 )
 _DIMENSIONS = (*_PEOPLE, _APPROVALS, _REST)
 WORLDS = prod(map(len, _DIMENSIONS))
@@ -164,6 +174,33 @@ def test_an_approval_opens_for_exactly_its_pair_and_its_time():
     assert lease(world(TEACHER, ALI, approvals=(yes,)), 1.8).reasons == (Hold.APPROVAL_ENDED, Hold.LONE_ADULT)
     assert lease(world(TEACHER, BEA, approvals=(yes,)), 1.0).reasons == (Hold.LONE_ADULT,)
     assert lease(world(TEACHER, GUEST, ALI, approvals=(yes,)), 1.0).reasons == (Hold.LONE_ADULT,)
+
+
+def test_a_lesson_for_one_pupil_is_held_without_its_approval_whoever_else_is_there():
+    yes = Approval("t", "ali", 1.0, 1.8)
+    everybody = {"needs_approval": True, "approvals": (yes,)}
+    assert lease(world(TEACHER, ASSISTANT, ALI, BEA, needs_approval=True), 1.0).reasons == (Hold.APPROVAL_ENDED,)
+    assert lease(world(TEACHER, ASSISTANT, ALI, **everybody), 0.9).reasons == (Hold.OUTSIDE_WINDOW,), "it is still to come"
+    assert lease(world(TEACHER, ASSISTANT, ALI, **everybody), 1.0).until == 1.8
+    assert lease(world(TEACHER, ALI, **everybody), 1.0).until == 1.8
+    assert lease(world(TEACHER, ASSISTANT, ALI, **everybody), 1.8).reasons == (Hold.APPROVAL_ENDED,)
+    later = Approval("t", "ali", 2.0, 2.4)
+    again = {"needs_approval": True, "approvals": (yes, later)}
+    assert lease(world(TEACHER, ASSISTANT, BEA, **again), 1.9).reasons == (Hold.OUTSIDE_WINDOW,), "the next one is to come"
+    never = {"needs_approval": True, "approvals": (Approval("t", "ali", 2.0, 2.0),)}
+    assert lease(world(TEACHER, ASSISTANT, ALI, **never), 1.0).reasons == (Hold.APPROVAL_ENDED,)
+
+
+def test_who_says_nothing_is_given_nothing():
+    assert Snapshot() == Snapshot((), (), -inf, -inf, inf, -inf, stopped=False, barred=False, needs_approval=False)
+    assert lease(Snapshot(), 1.0).reasons == (Hold.NOT_RECORDED, Hold.NO_ADULT, Hold.OUTSIDE_WINDOW, Hold.STARTING)
+    assert Hold.OUTSIDE_WINDOW in lease(Snapshot(opens_at=-inf), 1.0).reasons
+
+
+def test_how_long_each_proof_lasts_is_what_the_page_on_supervision_gives_reasons_for():
+    lasting = (supervision.MEDIA_PROOF, supervision.ADULT_PAGE_PROOF, supervision.CHILD_PAGE_PROOF, supervision.RECORDER_PROOF,
+               supervision.OWNER_PROOF, supervision.FIRST_STEADY, supervision.AGAIN_STEADY)
+    assert lasting == (2.0, 3.0, 10.0, 3.0, 3.0, 1.0, 0.3)
 
 
 def test_every_reason_has_its_place():
