@@ -155,7 +155,7 @@ def _lesson_approved_until(s: Snapshot, now: float) -> float:
 
 def _approval_to_come(s: Snapshot, now: float) -> bool:
     begun = any(a.start <= now < a.end for a in s.approvals)
-    return s.needs_approval and not begun and any(now < a.start < a.end for a in s.approvals)
+    return s.needs_approval and not begun and any(max(now, a.start) < a.end for a in s.approvals)
 
 
 def _approval_is_over(s: Snapshot, now: float) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from lessons.live import effects as fx
 from lessons.live import events as ev
 from lessons.live import messages as m
+from lessons.live.seat import Seat
 from lessons.live.supervision import Hold
 from tests.room.stage import (
     ALI,
@@ -477,3 +478,15 @@ def test_a_pupil_without_a_camera_permission_has_no_camera():
     stage.send("ali", m.Camera(True))
     assert stage.told("ali", m.Refused)[-1].code == "not-permitted"
     assert "camera" not in stage.told("ali", m.Welcome)[0].you.may
+
+
+def test_nothing_that_somebody_proved_before_counts_after_they_went_or_came_again():
+    """A proof kept by mistake would hold a room open for somebody who is gone, or not yet there (policy: RL1)."""
+    seat = Seat(ALI)
+    for change in (seat.stand, lambda: seat.sit("again", "tablet", "", 5.0)):
+        seat.sit("first", "tablet", "", 1.0)
+        seat.media_at = seat.page_at = 4.0
+        seat.arrived = True
+        change()
+        assert (seat.media_at, seat.page_at, seat.alive_until) == (-inf, -inf, -inf)
+    assert seat.arrived is False

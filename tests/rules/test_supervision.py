@@ -186,6 +186,7 @@ def test_a_lesson_for_one_pupil_is_held_without_its_approval_whoever_else_is_the
     assert lease(world(TEACHER, ASSISTANT, ALI, **everybody), 1.8).reasons == (Hold.APPROVAL_ENDED,)
     later = Approval("t", "ali", 2.0, 2.4)
     again = {"needs_approval": True, "approvals": (yes, later)}
+    assert lease(world(TEACHER, ASSISTANT, ALI, **again), 1.0).until == 1.8, "this one has begun, whatever is to come"
     assert lease(world(TEACHER, ASSISTANT, BEA, **again), 1.9).reasons == (Hold.OUTSIDE_WINDOW,), "the next one is to come"
     never = {"needs_approval": True, "approvals": (Approval("t", "ali", 2.0, 2.0),)}
     assert lease(world(TEACHER, ASSISTANT, ALI, **never), 1.0).reasons == (Hold.APPROVAL_ENDED,)
