@@ -148,7 +148,7 @@ class Host:
         """Asked once more before the first opening: the self-test may have failed while people waited (screens 8.2)."""
         self._broken = False
         self._condemned = False
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         self.monitor = Monitor(self._heard, self._seen_on_the_wire)
         self.monitor.planned(_facts(first.plan, self.now()))
 
@@ -162,10 +162,14 @@ class Host:
             for effect in self.room.handle(event, self.now()):
                 self._perform(effect)
         except Exception as error:
-            self.break_off()
-            self._failure = error
-            self.finished.set()
+            self.fail(error)
             raise
+
+    def fail(self, error: BaseException) -> None:
+        """Shut the room for good: something that it cannot do without has broken."""
+        self.break_off()
+        self._failure = error
+        self.finished.set()
 
     def now(self) -> Moment:
         return Moment(self.clock.boottime(), self.clock.now())

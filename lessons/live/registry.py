@@ -4,6 +4,7 @@ held for life keeps every other process away (invariant I8; docs/decisions: 193)
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -198,6 +199,7 @@ class Registry:
 
     async def _live(self, lesson_id: str, host: Host, recorder: Recorder) -> None:
         reason, writing = "", asyncio.create_task(host.journal.run(), name=f"journal {lesson_id}")
+        writing.add_done_callback(partial(_without_a_journal, host))
         try:
             await host.run()
         except asyncio.CancelledError:
@@ -217,16 +219,16 @@ class Registry:
     async def _end(self, host: Host, recorder: Recorder, writing: asyncio.Task[None], reason: str) -> None:
         lesson_id = host.room.plan.lesson_id
         try:
-            await asyncio.gather(self._seal(recorder, lesson_id, reason), self._write_out(host.journal, lesson_id))
+            await asyncio.gather(self._seal(recorder, lesson_id, reason), self._write_out(host.journal, writing, lesson_id))
         finally:
             writing.cancel()
 
-    async def _write_out(self, journal: Journal, lesson_id: str) -> None:
+    async def _write_out(self, journal: Journal, writing: asyncio.Task[None], lesson_id: str) -> None:
         """What a room had not written when it ended, such as a flag, or that it was stopped: without a limit while this process
         lives, and no other host of the lesson begins before."""
         written, stops = asyncio.create_task(journal.drained()), asyncio.create_task(self._stops.wait())
-        await asyncio.wait((written, stops), return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait((written,), timeout=LAST_WORDS)
+        await asyncio.wait((written, stops, writing), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((written, writing), timeout=LAST_WORDS, return_when=asyncio.FIRST_COMPLETED)
         if not written.done():
             log.critical("journal.not_written", lesson_id=lesson_id)
         written.cancel()
@@ -283,6 +285,12 @@ class Registry:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*self._endings, return_exceptions=True)
+
+
+def _without_a_journal(host: Host, writing: asyncio.Task[None]) -> None:
+    """A room whose journal is not written any more is shut: nobody would know who was in it (policy: RL9)."""
+    if not writing.cancelled() and (error := writing.exception()):
+        host.fail(error)
 
 
 @contextmanager

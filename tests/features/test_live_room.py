@@ -447,6 +447,24 @@ async def test_the_end_for_everyone_seals_the_recording_and_writes_the_register(
     assert (await teacher.door()).json()["code"] == "over"
 
 
+async def test_a_room_whose_journal_is_not_written_any_more_is_shut_and_begins_again(
+    lesson: Lesson, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who was in it, and what was flagged, would be known to nobody (policy: RL9)."""
+    teacher, *_ = await three(lesson)
+    before = lesson.host
+
+    async def breaks(_: Any) -> bool:
+        raise asyncio.InvalidStateError("a fault of ours")
+
+    monkeypatch.setattr(before.journal, "_written", breaks)
+    teacher.say("flag")
+    await teacher.closed(1012)
+    assert not before.gate.permits(lesson.school.clock.boottime())
+    assert (await teacher.door()).status_code == 200
+    assert lesson.host is not before
+
+
 async def test_a_lesson_that_a_leader_stopped_stays_stopped_through_a_restart(lesson: Lesson) -> None:
     teacher, ali, _ = await three(lesson)
     leader = await (await lesson.page(lesson.school.person("headteacher"))).enter()
