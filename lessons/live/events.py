@@ -36,7 +36,10 @@ class Sent:
 
 @dataclass(frozen=True)
 class Proved:
-    """What the host read on its tick: when each person's media and page were last heard, on CLOCK_BOOTTIME."""
+    """When each person's media and page were last heard, the recorder was last durable, the plan last current: on CLOCK_BOOTTIME.
+
+    Said as soon as it is known. A proof that waits for the next tick can come after the one before has run out.
+    """
 
     media: Mapping[str, float] = field(default_factory=dict)
     page: Mapping[str, float] = field(default_factory=dict)

@@ -133,8 +133,6 @@ class Host:
         self.media: MediaRoom | None = None
         self._read, self._check = read, check
         self._seen, self._lists, self._read_at = first.seen, first.lists, clock.boottime()
-        self._recorded_at = -inf
-        self._owned_at = -inf
         self._stale, self._asking = asyncio.Event(), asyncio.Lock()
         self._tapes: dict[SourceKey, dict[str | None, Tape]] = {}
         self._routed: frozenset[SourceKey] = frozenset()
@@ -247,12 +245,10 @@ class Host:
             connected.line.send(text)
 
     def recorded(self, at: float) -> None:
-        self._recorded_at = at
         self.monitor.durable(at)
         self.handle(ev.Proved(recorder=at))
 
     def recorder_failed(self, reason: str) -> None:
-        self._recorded_at = -inf
         self.monitor.durable(-inf)
         self.handle(ev.RecorderFailed(reason))
 
@@ -260,7 +256,7 @@ class Host:
         """Four times a second: what was heard of everybody. Nothing heard renews nothing."""
         media = {c.person: self.media.last_media(c.person) for c in self.connections.values()} if self.media is not None else {}
         page = {c.person: c.page_at for c in self.connections.values()}
-        self.handle(ev.Proved(media, page, self._recorded_at, self._owned_at))
+        self.handle(ev.Proved(media, page))
         self._compare_addresses()
         self._call_somebody()
         self._choose_layers()
@@ -279,8 +275,8 @@ class Host:
             except BaseException:
                 self._stale.set()
                 raise
-            self._owned_at = asked
             self.monitor.owned(asked)
+            self.handle(ev.Proved(owner=asked))
 
     async def _ask(self, asked: float, stale: bool) -> None:
         found = await self._check(self._seen, {c.session for c in self.connections.values()}, self.room.plan.concerns)

@@ -51,6 +51,17 @@ async def test_whatever_stops_ends_the_lease_without_anybody_noticing(lesson: Le
     assert lesson.media.delivers(teacher.person) == frozenset()
 
 
+async def test_a_plan_found_current_just_before_its_proof_runs_out_interrupts_nothing(lesson: Lesson) -> None:
+    """The proof counts when it comes: it does not wait for a tick, which would be after the end of the one before."""
+    teacher, ali, bea = await speaking(lesson)
+    await lesson.host.confirm()
+    lesson.host.tick()
+    await lesson.settle(2.75, current=False)
+    await lesson.host.confirm()
+    await lesson.settle(0.25, current=False)
+    assert lesson.media.delivers(teacher.person) == {ali.person, bea.person}
+
+
 @pytest.mark.parametrize("hours", [-48, -1, 1, 48])
 async def test_a_clock_that_is_set_reopens_nothing(lesson: Lesson, hours: int) -> None:
     """The lesson's time is over by whichever clock says so first; no setting of the wall clock takes that back."""

@@ -188,8 +188,13 @@ class Driven(RuleBasedStateMachine):
 
     def _advance(self, seconds: float) -> None:
         self.school.clock.advance(seconds)
-        for lesson_id, world in self.worlds.items():
+        for world in self.worlds.values():
             world.now += seconds
+        self._note_wrongs()
+
+    def _note_wrongs(self) -> None:
+        """Also what is wrong for no time at all, as when a recorder fails and another begins, makes a room begin anew."""
+        for lesson_id, world in self.worlds.items():
             if world.wrongs():
                 self.clear_since[lesson_id] = inf
 
@@ -197,6 +202,7 @@ class Driven(RuleBasedStateMachine):
 
     def look(self) -> None:
         """Who is still on the wire, and in one room only; then every packet at this very moment."""
+        self._note_wrongs()
         self.do(turns())
         for name in list(self.pages):
             if self.pages[name].code is not None or self.ids[name] not in self.connected(self.at[name]):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lessons.live import events as ev
 from lessons.live.host import REREAD, WITHHELD, Check, Host
 from lessons.live.plan import Plan
 from lessons.live.reading import Read
@@ -48,7 +49,7 @@ async def delivered_after(lesson: OneToOne, teacher: Page, seconds: float) -> li
         for connected in list(lesson.host.connections.values()):
             lesson.media.heard[connected.person] = connected.page_at = now
         lesson.host.recorded(now)
-        lesson.host._owned_at = now  # the plan is said to be current: only the news itself can end this
+        lesson.host.handle(ev.Proved(owner=now))  # the plan is said to be current: only the news itself can end this
         lesson.host.tick()
         if lesson.media.delivers(teacher.person):
             found.append(now - began)
