@@ -4,12 +4,15 @@ A part that ended in order is found from its index; one that was torn off is sca
 """
 
 import json
+from array import array
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 from recordings import webm
 from recordings.format import (
@@ -42,7 +45,7 @@ KEY, FRESH, CLUSTER, GAP = int(Flag.KEY), int(Flag.FRESH), int(Kind.CLUSTER), in
 
 
 class Chunk(NamedTuple):
-    """Where a chunk is and what the clear part of it says."""
+    """Where a chunk is and what the clear part of it says; one of a track is a playable piece of it."""
 
     offset: int
     length: int
@@ -52,16 +55,48 @@ class Chunk(NamedTuple):
     t_first: int
     t_last: int
 
+    @property
+    def key(self) -> bool:
+        """Whether seeking may start here."""
+        return bool(self.flags & KEY)
 
-class Cluster(NamedTuple):
-    """One playable piece of a track. `key`: seeking may start here; `fresh`: nothing of the track directly before."""
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing of the track is directly before."""
+        return bool(self.flags & FRESH)
 
-    t_first: int
-    t_last: int
-    key: bool
-    fresh: bool
-    size: int
-    chunk: Chunk
+    @property
+    def size(self) -> int:
+        """Bytes of what it holds, in clear."""
+        return self.length - TAG_BYTES
+
+
+class Pieces(Sequence[Chunk]):
+    """The pieces of a track in order of time. Each is read from the index when it is asked for: an hour of thirty people has
+    120,000, and a second went into making objects of all of them."""
+
+    def __init__(self, index: bytes, places: Sequence[int] = ()):
+        self._index, self._places = index, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, at: int) -> Chunk: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Chunk]: ...
+    def __getitem__(self, at: int | slice) -> Chunk | list[Chunk]:
+        if isinstance(at, slice):
+            return [self._piece(place) for place in self._places[at]]
+        return self._piece(self._places[at])
+
+    def within(self, start_ms: int, end_ms: int) -> "Pieces":
+        """Those that begin between two moments."""
+        first, after = (bisect_left(self, at_ms, key=lambda piece: piece.t_first) for at_ms in (start_ms, end_ms))
+        return Pieces(self._index, self._places[first:after])
+
+    def _piece(self, place: int) -> Chunk:
+        return Chunk(*INDEX_ENTRY.unpack_from(self._index, place))
 
 
 @dataclass(frozen=True)
@@ -189,16 +224,26 @@ class Recording:
         self.header = self._file.header
         sealed = self._file.manifest()
         self.manifest = sealed[0] if sealed else None
-        self._chunks = self._indexed() or self._scanned()
+        self._index = self._indexed() or self._scanned()
+        self._pieces: dict[int, array[int]] = defaultdict(lambda: array("Q"))
+        self._gaps: dict[int, list[int]] = defaultdict(list)
+        self._others: list[Chunk] = []
+        self.last_ms = self._sort()
         self.tracks = {info.number: info for info in self._read_tracks()}
-        self._clusters: dict[int, list[Cluster]] = {number: [] for number in self.tracks}
-        self._gaps: dict[int, list[int]] = {}
-        for chunk in self._chunks:
-            if chunk.kind == CLUSTER:
-                self._clusters.setdefault(chunk.track, []).append(_cluster(chunk))
-            elif chunk.kind == GAP:
-                self._gaps.setdefault(chunk.track, []).append(chunk.t_first)
-        self.last_ms = max((chunk.t_last for chunk in self._chunks), default=0)
+
+    def _sort(self) -> int:
+        """Where the pieces of each track are in the index, its gaps, and whatever else there is. Returns the last moment."""
+        last_ms = 0
+        for number, entry in enumerate(INDEX_ENTRY.iter_unpack(self._index)):
+            _, _, kind, _, track, t_first, t_last = entry
+            last_ms = max(last_ms, t_last)
+            if kind == CLUSTER:
+                self._pieces[track].append(number * INDEX_ENTRY.size)
+            elif kind == GAP:
+                self._gaps[track].append(t_first)
+            else:
+                self._others.append(Chunk(*entry))
+        return last_ms
 
     def __enter__(self) -> "Recording":
         return self
@@ -222,9 +267,9 @@ class Recording:
         wipe(self._key)
         self.__dict__.pop("_notes", None)
 
-    def clusters(self, track: int) -> list[Cluster]:
+    def clusters(self, track: int) -> Pieces:
         """The pieces of a track in order of time."""
-        return self._clusters.get(track, [])
+        return Pieces(self._index, self._pieces.get(track, ()))
 
     def gaps(self, track: int) -> list[int]:
         """When the track stopped being let through, in milliseconds."""
@@ -236,7 +281,7 @@ class Recording:
 
     def cluster(self, track: int, number: int) -> bytes:
         """The plain WebM cluster; `ChunkDamaged` when it is not what was written."""
-        return self._decrypt(self.clusters(track)[number].chunk)
+        return self._decrypt(self.clusters(track)[number])
 
     def notes(self) -> list[Note]:
         """What happened and what was said, in order of time; what is damaged is left out (`verify` reports it)."""
@@ -245,16 +290,15 @@ class Recording:
 
     @cached_property
     def _notes(self) -> tuple[Note, ...]:
-        records = self._file.records(list(self._of(Kind.NOTES)))
+        records = self._file.records(self._of(Kind.NOTES))
         found = [
             Note(str(each["kind"]), int(each["at_ms"]), dict(each["body"]))
             for record in records for each in self._json(record, [])
         ]
         return tuple(sorted(found, key=lambda note: note.at_ms))
 
-    def _of(self, kind: Kind) -> Iterator[Chunk]:
-        number = int(kind)
-        return (chunk for chunk in self._chunks if chunk.kind == number)
+    def _of(self, kind: Kind) -> list[Chunk]:
+        return [chunk for chunk in self._others if chunk.kind == kind]
 
     def _decrypt(self, chunk: Chunk) -> bytes:
         return decrypt(self._key, self._file.preamble, self._file.record(chunk))
@@ -265,23 +309,24 @@ class Recording:
         except ChunkDamaged:
             return damaged
 
-    def _indexed(self) -> list[Chunk]:
+    def _indexed(self) -> bytes:
         if self.manifest is None or not self.manifest.index:
-            return []
+            return b""
         header = self._file.chunk_header(self.manifest.index)
         if header is None or header.kind != Kind.INDEX:
-            return []
+            return b""
         try:
-            entries = self._decrypt(_chunk(self.manifest.index, header))
+            return self._decrypt(_chunk(self.manifest.index, header))
         except ChunkDamaged:
-            return []
-        return list(map(Chunk._make, INDEX_ENTRY.iter_unpack(entries)))
+            return b""
 
-    def _scanned(self) -> list[Chunk]:
-        return [chunk for chunk, _ in self._file.walk(self.manifest.size if self.manifest else None)]
+    def _scanned(self) -> bytes:
+        """The index that a part which was torn off could not be given."""
+        chunks = self._file.walk(self.manifest.size if self.manifest else None)
+        return b"".join(INDEX_ENTRY.pack(*chunk) for chunk, _ in chunks)
 
     def _read_tracks(self) -> Iterator[TrackInfo]:
-        for record in self._file.records(list(self._of(Kind.TRACK))):
+        for record in self._file.records(self._of(Kind.TRACK)):
             words = self._json(record, None)
             if words:
                 yield TrackInfo(
@@ -292,10 +337,3 @@ class Recording:
 
 def _chunk(offset: int, header: ChunkHeader) -> Chunk:
     return Chunk(offset, header.length, header.kind, header.flags, header.track, header.t_first, header.t_last)
-
-
-def _cluster(chunk: Chunk) -> Cluster:
-    return Cluster(
-        chunk.t_first, chunk.t_last, bool(chunk.flags & KEY), bool(chunk.flags & FRESH), chunk.length - TAG_BYTES,
-        chunk,
-    )

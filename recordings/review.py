@@ -15,7 +15,7 @@ from recordings.format import ChunkDamaged, Header, NotARecording
 from recordings.preparation import aside
 from recordings.preparation.aside import Aside, NotAnAside
 from recordings.queries import PartView, RecordingDetails
-from recordings.reader import Cluster, Note, Recording
+from recordings.reader import Chunk, Note, Recording
 from recordings.recover import STOPPED
 from recordings.secret import KeyForgotten, wipe
 from recordings.shelf import Shelf
@@ -270,7 +270,7 @@ def pieces(review: Review, of: Sequence[Wanted], at_ms: int, until_ms: int) -> I
         yield PIECE.pack(each.part, each.track, following, begins, missing, len(body)) + body
 
 
-def _first(listed: Sequence[Cluster], at_ms: int) -> int:
+def _first(listed: Sequence[Chunk], at_ms: int) -> int:
     """Where to begin so that the picture of this moment can be shown."""
     low, high = 0, len(listed)
     while low < high:

@@ -4,8 +4,10 @@ Pure. Everything comes from the recording itself, so that the review needs no ot
 names the notes. Times are milliseconds on the lesson's clock.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Protocol
 
 from recordings.webm import LONGEST_STILL_MS, Codec
@@ -172,24 +174,32 @@ def _flags(notes: Sequence[NoteLike]) -> list[Flagged]:
 def stretches(clusters: Sequence[ClusterLike], gaps: Sequence[int], codec: Codec, end_ms: int) -> list[Span]:
     """When a track was there: from each fresh cluster to its gap mark, or as long as the last picture may stand."""
     found: list[Span] = []
-    for position, cluster in enumerate(clusters):
-        last = position + 1 == len(clusters) or clusters[position + 1].fresh
-        if cluster.fresh or not found:
-            found.append(Span(cluster.t_first, cluster.t_first))
-        if last:
-            until = end_ms if position + 1 == len(clusters) else clusters[position + 1].t_first
-            found[-1] = Span(found[-1].start_ms, _end_of(cluster.t_last, gaps, codec, until))
+    since, last = 0, None
+    for cluster in clusters:
+        if last is None or cluster.fresh:
+            if last is not None:
+                found.append(Span(since, _end_of(last.t_last, gaps, codec, cluster.t_first)))
+            since = cluster.t_first
+        last = cluster
+    if last is not None:
+        found.append(Span(since, _end_of(last.t_last, gaps, codec, end_ms)))
     return found
 
 
 def outside(spans: Sequence[Span], others: Sequence[Span], least_ms: int = 0) -> list[Span]:
     """The parts of `spans` that none of `others` covers, but for those shorter than `least_ms`."""
-    found = list(spans)
-    for other in others:
-        found = [piece for span in found for piece in (
-            Span(span.start_ms, min(span.end_ms, other.start_ms)), Span(max(span.start_ms, other.end_ms), span.end_ms),
-        ) if piece.start_ms < piece.end_ms]
-    return [span for span in found if span.end_ms - span.start_ms >= least_ms]
+    covers = joined(others, 0)
+    ends = [cover.end_ms for cover in covers]
+    found: list[Span] = []
+    for span in spans:
+        since = span.start_ms
+        for cover in islice(covers, bisect_right(ends, since), None):
+            if cover.start_ms >= span.end_ms:
+                break
+            found.append(Span(since, cover.start_ms))
+            since = cover.end_ms
+        found.append(Span(since, span.end_ms))
+    return [span for span in found if span.end_ms - span.start_ms >= max(1, least_ms)]
 
 
 def joined(spans: Iterable[Span], within_ms: int) -> list[Span]:
@@ -206,7 +216,8 @@ def joined(spans: Iterable[Span], within_ms: int) -> list[Span]:
 def _end_of(t_last: int, gaps: Sequence[int], codec: Codec, until: int) -> int:
     if codec == "opus":
         return min(until, t_last + 20) if until > t_last else t_last + 20
-    marked = min((gap for gap in gaps if gap >= t_last), default=until)
+    following = bisect_left(gaps, t_last)
+    marked = gaps[following] if following < len(gaps) else until
     return max(t_last + 40, min(marked, until, t_last + LONGEST_STILL_MS))
 
 

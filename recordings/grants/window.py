@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from recordings.reader import Cluster, Note, Recording
+from recordings.reader import Note, Pieces, Recording
 from recordings.review import Review, TrackView
 from recordings.secret import usable
 from recordings.timeline import Facts, Span
@@ -18,16 +18,14 @@ class Window(Recording):
         self.__dict__.update(whole.__dict__)
         self._whole = whole  # keeps its file open
         self.last_ms = min(whole.last_ms, end_ms)
-        self._clusters = {
-            track: [each for each in whole.clusters(track) if start_ms <= each.t_first < end_ms] for track in whole.tracks
-        }
+        self._minutes = start_ms, end_ms
         self._shown = [note for note in whole.notes() if start_ms <= note.at_ms < end_ms]
 
     def __del__(self) -> None:
         """The key is the whole's, which wipes it."""
 
-    def clusters(self, track: int) -> list[Cluster]:
-        return self._clusters.get(track, [])
+    def clusters(self, track: int) -> Pieces:
+        return super().clusters(track).within(*self._minutes)
 
     def notes(self) -> list[Note]:
         usable(self._key)

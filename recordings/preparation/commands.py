@@ -21,7 +21,7 @@ from recordings.preparation.rules import Progress, Scores
 from recordings.preparation.sandbox import DecoderDied, decoding
 from recordings.preparation.tables import RecordingPreparation
 from recordings.queries import RecordingDetails
-from recordings.reader import Cluster, Recording, TrackInfo
+from recordings.reader import Chunk, Recording, TrackInfo
 from recordings.review import part_key
 from recordings.secret import KeyForgotten, wipe
 from recordings.vault import Vault
@@ -187,26 +187,26 @@ async def _decode(work: _Work) -> None:
     await _in_thread(work.writing.finish)
 
 
-def _jobs(recording: Recording) -> Iterator[tuple[TrackInfo, Sequence[Cluster]]]:
+def _jobs(recording: Recording) -> Iterator[tuple[TrackInfo, Sequence[Chunk]]]:
     """Speech first, because it is what a reviewer looks for; then pictures."""
     for track in sorted(recording.tracks.values(), key=lambda each: (each.codec != "opus", each.number)):
         if clusters := recording.clusters(track.number):
             yield track, clusters
 
 
-def _length(clusters: Sequence[Cluster]) -> int:
+def _length(clusters: Sequence[Chunk]) -> int:
     return sum(_span(cluster) for cluster in clusters)
 
 
-def _span(cluster: Cluster) -> int:
+def _span(cluster: Chunk) -> int:
     return max(20, min(1000, cluster.t_last - cluster.t_first + 20))
 
 
-def _seconds(clusters: Sequence[Cluster]) -> int:
+def _seconds(clusters: Sequence[Chunk]) -> int:
     return LEAST_SECONDS + SECONDS_A_MINUTE * _length(clusters) // 60_000
 
 
-async def _hear(work: _Work, track: TrackInfo, clusters: Sequence[Cluster]) -> None:
+async def _hear(work: _Work, track: TrackInfo, clusters: Sequence[Chunk]) -> None:
     """When the person of this track spoke. What was found before a decoder died is kept."""
     scores: list[Scores] = []
     try:
@@ -221,7 +221,7 @@ async def _hear(work: _Work, track: TrackInfo, clusters: Sequence[Cluster]) -> N
     await _in_thread(work.writing.speech, track.number, rules.spoken(scores))
 
 
-async def _look(work: _Work, track: TrackInfo, clusters: Sequence[Cluster]) -> None:
+async def _look(work: _Work, track: TrackInfo, clusters: Sequence[Chunk]) -> None:
     """Small pictures of this track; they are pictures of some of its moments, so all of its time is done with the last."""
     chosen = rules.pictured(clusters)
     try:

@@ -249,7 +249,7 @@ async def test_a_changed_piece_is_left_out_and_said_and_the_rest_plays(school: R
     data = bytearray(recorded.begun.path.read_bytes())
     with File(recorded.begun.path, recorded.begun.key) as file:
         listed = file.clusters(1)
-    data[listed[2].chunk.offset + 100] ^= 1
+    data[listed[2].offset + 100] ^= 1
     recorded.begun.path.write_bytes(data)
     async with await school.signed_in("dsl") as dsl:
         at = f"{await view(school, dsl, recorded)}/pieces?at=0&until=9000"

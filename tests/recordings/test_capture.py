@@ -76,7 +76,7 @@ async def test_nothing_said_or_shown_is_readable_on_the_disk(recorder):
         assert b"CANARY OF A CHILD" in recording.cluster(1, 0)
         assert recording.notes()[0].body == {"text": "CANARY OF CHAT"}
     with pytest.raises(ChunkDamaged), Recording(recorder.path, bytes([7]) * 32) as wrong:
-        wrong._decrypt(wrong._chunks[0])
+        wrong._decrypt(wrong._others[0])
 
 
 async def test_only_the_service_may_read_the_file(recorder):

@@ -149,7 +149,7 @@ async def test_the_keys_of_the_player(dsl: Page, recorded: Recorded, school: Run
 
 async def test_a_piece_that_was_changed_is_left_out_and_said(dsl: Page, recorded: Recorded, school: Running) -> None:
     with Recording(recorded.begun.path, recorded.begun.key) as file:
-        chunk = file.clusters(2)[3].chunk
+        chunk = file.clusters(2)[3]
     data = bytearray(recorded.begun.path.read_bytes())
     data[chunk.offset + 80] ^= 1
     recorded.begun.path.write_bytes(data)

@@ -188,7 +188,7 @@ async def test_a_damaged_piece_is_left_out_alone_and_said(school: Running) -> No
     recorded = await record(school, lesson_tracks())
     with Recording(recorded.begun.path, recorded.begun.key) as file:
         number = next(each.number for each in file.tracks.values() if each.codec == "vp8")
-        chunk = file.clusters(number)[0].chunk
+        chunk = file.clusters(number)[0]
     damage(recorded.begun.path, chunk.offset + HEADER.size + 5)
     assert await prepare(school) == 1
     assert [(row.pictures, row.problem) for row in await rows(school)] == [(1, rules.SOME_FAILED)]
