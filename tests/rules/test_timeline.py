@@ -5,6 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recordings import rules, timeline
 from recordings.timeline import Span, facts, joined, lasts_until, outside, stretches
@@ -99,6 +101,17 @@ def test_a_recording_is_complete_only_when_every_part_is(parts: list[tuple[str, 
 ])
 def test_a_small_picture_stood_alone_where_no_large_one_was(spans: list[Span], others: list[Span], left_over: list[Span]) -> None:
     assert outside(spans, others) == left_over
+
+
+SPANS = st.lists(st.builds(lambda start, long: Span(start, start + long), st.integers(0, 40), st.integers(1, 12)), max_size=6)
+
+
+@given(spans=SPANS, others=SPANS)
+def test_what_stood_alone_is_every_moment_of_it_that_nothing_else_covers(spans: list[Span], others: list[Span]) -> None:
+    def moments(of: list[Span]) -> set[int]:
+        return {at for span in of for at in range(span.start_ms, span.end_ms)}
+
+    assert moments(outside(spans, others)) == moments(spans) - moments(others)
 
 
 def test_a_moment_between_two_sizes_is_no_change_of_picture() -> None:
