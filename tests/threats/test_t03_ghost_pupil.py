@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from sqlmodel import col, delete, select
 
+from lessons.live import host
 from lessons.live.host import Host
 from lessons.live.room import Room
+from lessons.media.home import home_of
 from lessons.tables import LessonAdult
 from service.people import commands, queries
 from service.people.events import BadgeIssued
@@ -60,7 +62,7 @@ async def address_alerts(lesson: Lesson) -> list[str]:
         return list((await session.exec(select(Alert.id).where(Alert.kind == "address-shared"))).all())
 
 
-@guarded_by(Guard("addresses are compared", lambda patch: patch.setattr(Host, "_compare_addresses", lambda host: None)))
+@guarded_by(Guard("addresses are compared", lambda patch: patch.setattr(Host, "_compare_addresses", lambda it: None)))
 async def test_one_media_address_for_an_adult_and_a_pupil_is_an_alert_within_five_seconds(played: Lesson, attempt: Any) -> None:
     teacher, ali, bea = await played.teacher(), await played.pupil(0), await played.pupil(1)
     await played.opened()
@@ -74,6 +76,26 @@ async def test_one_media_address_for_an_adult_and_a_pupil_is_an_alert_within_fiv
         assert played.host.room.is_open, "an address alone holds nobody: siblings and school networks share one"
         for page in (teacher, ali, bea):
             assert "198.51.100" not in str(page.told)
+
+
+@pytest.mark.parametrize(("one", "other", "is_one"), [
+    ("2001:db8:1:2:aaaa::1", "2001:db8:1:2:bbbb::2", True), ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+    ("::ffff:198.51.100.7", "198.51.100.7", True), ("::ffff:198.51.100.7", "::ffff:198.51.100.8", False),
+    ("198.51.100.7", "198.51.100.8", False), ("fe80::1%eth0", "fe80::2%eth0", True),
+])
+def test_two_devices_of_one_home_are_at_one_address(one: str, other: str, is_one: bool) -> None:
+    assert (home_of(one) == home_of(other)) is is_one
+
+
+@guarded_by(Guard("IPv6 is compared by the network of a home", lambda patch: patch.setattr(host, "home_of", str)))
+async def test_a_laptop_and_a_phone_at_one_home_on_ipv6_are_an_alert(played: Lesson, attempt: Any) -> None:
+    teacher, ali, bea = await played.teacher(), await played.pupil(0), await played.pupil(1)
+    await played.opened()
+    played.media.addresses |= {teacher.person: "2001:db8:1:2:a1::1", ali.person: "2001:db8:1:3:a1::1",
+                               bea.person: "2001:db8:1:2:b2::2"}
+    with attempt:
+        await played.settle(1)
+        harm(len(await address_alerts(played)) != 1, "nobody was told of the home")
 
 
 async def on_the_lesson_but_not_their_teacher(school: Running) -> tuple[queries.Actor, str]:
