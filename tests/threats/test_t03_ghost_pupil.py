@@ -12,6 +12,7 @@ from sqlmodel import col, delete, select
 from lessons.live import host
 from lessons.live.host import Host
 from lessons.live.room import Room
+from lessons.live.supervision import Exposed, Hold
 from lessons.media.home import home_of
 from lessons.tables import LessonAdult
 from service.people import commands, queries
@@ -121,6 +122,37 @@ async def test_an_adult_of_the_lesson_cannot_make_themselves_a_pupil_s_badge(sch
         except commands.IsTheirTeacher:
             assert made == []
         harm(made, "a badge in the hands of an adult of the lesson")
+
+
+def count_whoever_made_the_badge(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Room, "_exposed", lambda room, seat, here, counted: Exposed(
+        seat.person.id, seat.person.kind, seat.person.id in counted, seat.alive_until))
+
+
+@pytest.mark.parametrize("role", ["senior_leader", "teacher"])
+@guarded_by(Guard("who made a pupil's badge may be that pupil", count_whoever_made_the_badge))
+async def test_a_badge_that_was_made_before_is_no_company_for_who_made_it(played: Lesson, attempt: Any, role: str) -> None:
+    """Nothing stood against it when it was made: a leader is on no lesson and may come in to all, a colleague is added later."""
+    school, maker = played.school, played.school.person(role, role == "teacher")
+    async with school.database.writing() as session:
+        await session.exec(delete(GroupMember).where(col(GroupMember.person_id) == maker))
+        await session.exec(delete(LessonAdult).where(col(LessonAdult.person_id) == maker))
+        actor = await queries.actor(session, maker)
+        assert actor is not None
+        await commands.issue_badge(session, actor, played.pupil_ids[1], school.app.state.pepper, school.clock.now())
+        if role == "teacher":
+            session.add(LessonAdult(school_id=actor.school_id, lesson_id=played.id, person_id=maker, part="second"))
+    await (await played.page(maker)).enter()
+    await played.pupil(0)
+    await played.pupil(1)
+    with attempt:
+        for _ in range(12):
+            await played.settle(0.25)
+            await played.host.journal.drained()
+            harm(played.host.room.is_open, "the room opened for a ghost")
+        assert played.host.room.reasons == (Hold.LONE_ADULT,)
+        await played.pupil(2)
+        await played.opened()
 
 
 def take_children_for_adults(patch: pytest.MonkeyPatch) -> None:
