@@ -1,6 +1,7 @@
 """T3: a ghost pupil. An adult signs in as a second child, so that with one real child they are not alone by the numbers.
 
-Stated limit: another device with a child's own badge and PIN is that child to us; what is left is the alert of the address.
+Stated limit: another browser or device with a child's own badge and PIN is that child to us; what is left is the alert of the
+address.
 """
 
 from types import SimpleNamespace
@@ -32,7 +33,7 @@ def count_everybody(patch: pytest.MonkeyPatch) -> None:
 
 
 @guarded_by(Guard("one person a device", count_everybody))
-async def test_a_pupil_on_the_adult_s_own_device_is_no_company(played: Lesson, attempt: Any) -> None:
+async def test_a_pupil_in_the_adult_s_own_browser_is_no_company(played: Lesson, attempt: Any) -> None:
     teacher, ali = await played.teacher(device=LAPTOP), await played.pupil(0)
     await played.pupil(1, device=LAPTOP)
     with attempt:
