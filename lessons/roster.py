@@ -25,7 +25,7 @@ from service.foundation.kept import kept
 from service.people import queries as people
 from service.people.profile import Profile
 from service.people.queries import PersonView
-from service.people.tables import DbsCheck, GroupMember, Person
+from service.people.tables import Badge, DbsCheck, GroupMember, Person
 from service.safeguarding.approvals import queries as approvals
 from service.safeguarding.approvals.rules import Approval, Known, Lapse, lapse
 from service.safeguarding.impact import queries as impact
@@ -58,11 +58,12 @@ class Adult:
 
 @dataclass(frozen=True)
 class Pupil:
-    """A pupil of the class, and the purposes they have consent for."""
+    """A pupil of the class, and the purposes they have consent for. `badge_by`: who made the badge that they sign in with."""
 
     id: str
     name: str
     purposes: frozenset[str] = frozenset()
+    badge_by: str = ""
 
     @property
     def may_take_part(self) -> bool:
@@ -288,18 +289,23 @@ async def pupils_by_group(
     of a school whose impact assessment is not approved may do anything; it is asked in the same look (policy: AC5)."""
     wanted = list(group_ids)
     rows = (await session.exec(
-        select(GroupMember.group_id, Person, impact.takes_pupils(school_id)).join(
+        select(GroupMember.group_id, Person, impact.takes_pupils(school_id), _BADGE_BY).join(
             Person, col(Person.id) == GroupMember.person_id).where(
             GroupMember.school_id == school_id, col(GroupMember.group_id).in_(wanted), GroupMember.part == "pupil",
             Person.kind == "child", col(Person.left_on).is_(None) | (col(Person.left_on) > on),
         )
     )).all()
-    granted = await consents.permissions(session, school_id, {person.id for _, person, _ in rows}, began_at)
+    granted = await consents.permissions(session, school_id, {person.id for _, person, *_ in rows}, began_at)
     found: dict[str, list[Pupil]] = {group: [] for group in wanted}
     by_name = sorted(rows, key=lambda row: people.rules.sort_key(people.view_of(row[1], frozenset()).full_name))
-    for group, person, takes_pupils in by_name:
-        found[group].append(Pupil(person.id, people.name_of(person), granted[person.id] if takes_pupils else frozenset()))
+    for group, person, takes_pupils, badge_by in by_name:
+        purposes = granted[person.id] if takes_pupils else frozenset()
+        found[group].append(Pupil(person.id, people.name_of(person), purposes, badge_by or ""))
     return {group: tuple(pupils) for group, pupils in found.items()}
+
+
+_BADGE_BY = select(Badge.issued_by).where(
+    Badge.person_id == Person.id, col(Badge.revoked_at).is_(None)).limit(1).scalar_subquery()
 
 
 async def links_of(session: AsyncSession, lesson_id: str) -> tuple[PreviewedLink, ...]:

@@ -17,6 +17,7 @@ from service.foundation.events import Actor
 from service.people import family
 from service.people import queries as people
 from service.people.tables import GroupMember
+from service.safeguarding.approvals import queries as approvals
 
 After = tuple[datetime, str] | None
 
@@ -64,7 +65,8 @@ class Use:
 async def use(session: AsyncSession, actor: Actor, child_id: str, now: datetime) -> Use:
     """Raises NotFound for a child of whom this adult must not be told."""
     await family.child(session, actor, child_id)
-    return await _use(session, actor.school_id, child_id, await _limit(session, actor.school_id, child_id), now)
+    limit, untold = await _limit(session, actor.school_id, child_id), await _is_untold(session, actor.school_id, child_id)
+    return await _use(session, actor.school_id, child_id, limit, now, untold=untold)
 
 
 async def left_mb(session: AsyncSession, school_id: str, child_id: str, now: datetime) -> int | None:
@@ -81,10 +83,12 @@ async def _limit(session: AsyncSession, school_id: str, child_id: str) -> int | 
         col(DataLimit.set_at).desc(), col(DataLimit.id).desc()).limit(1))).first()
 
 
-async def _use(session: AsyncSession, school_id: str, child_id: str, limit: int | None, now: datetime) -> Use:
+async def _use(session: AsyncSession, school_id: str, child_id: str, limit: int | None, now: datetime, *,
+               untold: bool = False) -> Use:
     zone = (await people.school(session, school_id)).zone
     first = rules.month_of(now, zone)
-    rows = await _lessons(session, school_id, child_id, since=planning.moment(first, datetime.min.time(), zone), now=now)
+    rows = await _lessons(session, school_id, child_id, since=planning.moment(first, datetime.min.time(), zone), now=now,
+                          untold=untold)
     records = await attendance.of_child(session, school_id, child_id, rows)
     return Use(f"{first:%Y-%m}", rules.used_mb(_time(record) for record in records), limit)
 
@@ -97,13 +101,19 @@ async def attended(session: AsyncSession, actor: Actor, child_id: str, after: Af
                    now: datetime) -> list[LessonRecord]:
     """The lessons that are over, newest first, one more than `limit`, each with the child as its only line. Raises NotFound."""
     await family.child(session, actor, child_id)
-    rows = await _lessons(session, actor.school_id, child_id, after=after, limit=limit + 1, now=now)
+    untold = await _is_untold(session, actor.school_id, child_id)
+    rows = await _lessons(session, actor.school_id, child_id, after=after, limit=limit + 1, now=now, untold=untold)
     return await attendance.of_child(session, actor.school_id, child_id, rows)
 
 
+async def _is_untold(session: AsyncSession, school_id: str, child_id: str) -> bool:
+    """Whether the DSL marked that telling this child's family of one-to-ones is unsafe (policy: RL1)."""
+    return child_id in await approvals.not_to_be_told(session, school_id, [child_id])
+
+
 async def _lessons(session: AsyncSession, school_id: str, child_id: str, *, now: datetime, since: datetime | None = None,
-                   after: After = None, limit: int = 400) -> list[Lesson]:
-    """The lessons that the child's classes had, or that the child was in."""
+                   after: After = None, limit: int = 400, untold: bool = False) -> list[Lesson]:
+    """The lessons that the child's classes had, or that the child was in; without one-to-ones where they are `untold`."""
     groups = select(GroupMember.group_id).where(GroupMember.person_id == child_id, GroupMember.part == "pupil")
     been = select(func.coalesce(Lesson.breakout_of, Lesson.id)).join(
         JournalEntry, col(JournalEntry.lesson_id) == Lesson.id).where(JournalEntry.person_id == child_id)
@@ -112,6 +122,8 @@ async def _lessons(session: AsyncSession, school_id: str, child_id: str, *, now:
         (col(Lesson.group_id).in_(groups) & (col(Lesson.pupil_id).is_(None) | (col(Lesson.pupil_id) == child_id)))
         | col(Lesson.id).in_(been),
     ).order_by(col(Lesson.starts_at).desc(), col(Lesson.id).desc()).limit(limit)
+    if untold:
+        wanted = wanted.where(col(Lesson.pupil_id).is_(None))
     if since is not None:
         wanted = wanted.where(Lesson.starts_at >= since)
     if after is not None:

@@ -34,6 +34,7 @@ from lessons.live.tickets import Ticket
 from lessons.live.watch import Watch
 from lessons.live.words import NOT_SAFE
 from lessons.media.gate import Gate
+from lessons.media.home import home_of
 from lessons.media.keys import Codec, FrameSink, Offer, SourceKey, SourceKind
 from lessons.media.sdp import BadOffer
 from service.foundation.clock import Clock
@@ -474,14 +475,14 @@ class Host:
                 connected.line.send(encode(m.Layers(wanted)))
 
     def _compare_addresses(self) -> None:
-        """An adult and a pupil on one network address: a leader is told once (threat T3)."""
+        """An adult and a pupil at one network address, or in one home on IPv6: a leader is told once (threat T3)."""
         if self.media is None:
             return
         behind: dict[str, list[str]] = defaultdict(list)
         for connected in self.connections.values():
             address = self.media.media_address(connected.person)
             if address:
-                behind[address].append(connected.person)
+                behind[home_of(address)].append(connected.person)
         for people in behind.values():
             adults = [p for p in people if self._kind(p) is Kind.STAFF]
             for pair in [(child, adult) for adult in adults for child in people if self._kind(child) is Kind.CHILD]:
@@ -584,7 +585,7 @@ def _facts(plan: Plan, now: Moment) -> Facts:
     kinds = ("attend", "microphone", "camera", "screen", "chat")
     people = {
         p.id: Known({Kind.STAFF: "staff", Kind.GUEST: "guest", Kind.CHILD: "child"}[p.kind], p.cleared,
-                    frozenset(what for what in kinds if getattr(p.may, what)))
+                    frozenset(what for what in kinds if getattr(p.may, what)), p.badge_by)
         for p in plan.people.values()
     }
     return Facts(

@@ -120,13 +120,13 @@ class Journal:
         await publish(session, self._event(entry, facts), self._actor_of(entry))
 
     async def _call_off(self, session: AsyncSession, entry: Entry) -> None:
-        """Whom the lesson waited for has come, or it is open again, or over."""
+        """Whom the lesson waited for has come, or it is open again, or over. A guest is nobody's adult (policy: AC7)."""
         settle = partial(attention.over, session, self._actor, lesson_id=self._lesson_id, now=entry.at)
         if entry.kind == "opened":
             await settle(reasons=OVER_WHEN_OPEN)
         elif entry.kind == "ended":
             await settle()
-        elif entry.kind == "joined" and entry.facts.get("role") != "pupil":
+        elif entry.kind == "joined" and entry.facts.get("role") not in ("pupil", "guest"):
             await settle(reasons=OVER_WHEN_AN_ADULT_COMES)
             await settle(reasons=(Reason.INVITED,), person_id=entry.person)
 

@@ -19,11 +19,13 @@ MOST_REMEMBERED = 256
 
 @dataclass(frozen=True)
 class Known:
-    """What the register says of one person. `part`: staff, guest or child. `may`: attend, microphone, camera, screen, chat."""
+    """What the register says of one person. `part`: staff, guest or child. `may`: attend, microphone, camera, screen, chat.
+    `badge_by`: who made the badge that a child signs in with."""
 
     part: str
     cleared: bool
     may: frozenset[str]
+    badge_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ class Monitor:
         if self._is("child", here):
             if not staff:
                 broken.append("I4 supervised")
-            if not (pair or self._are_two(children, here) or self._are_two(staff, here)):
+            if not (pair or self._are_two(self._strangers(children, here, staff), here) or self._are_two(staff, here)):
                 broken.append("I1 never alone")
         elif not staff or len(alive) < 2:
             broken.append("I4 supervised")
@@ -212,6 +214,11 @@ class Monitor:
             one != other and not (here[one] and here[one] == here[other])
             for one, other in combinations(sorted(p for p in people if not self._is_on_a_staff_device(p, here)), 2)
         )
+
+    def _strangers(self, children: set[str], here: Mapping[str, str], staff: set[str]) -> set[str]:
+        """Without those who could be the only adult: whose badge somebody made who is here with no other staff (threat T3)."""
+        makers = {child: self.facts.people[child].badge_by for child in children}
+        return {child for child, maker in makers.items() if maker not in here or staff - {maker}}
 
     def _is_on_a_staff_device(self, person: str, here: Mapping[str, str]) -> bool:
         return self.facts.people[person].part == "child" and here[person] in self._staff_devices

@@ -35,7 +35,7 @@ class May:
 @dataclass(frozen=True)
 class Person:
     """Somebody on the lesson's roster. `serves`: the children for whom a guest is here, such as an interpreter. `until`: when
-    their pass ends, whatever the lesson does (policy: AC7)."""
+    their pass ends, whatever the lesson does (policy: AC7). `badge_by`: who made the badge that a child signs in with."""
 
     id: str
     name: str
@@ -45,6 +45,7 @@ class Person:
     cleared: bool = False
     serves: frozenset[str] = frozenset()
     until: datetime | None = None
+    badge_by: str = ""
 
     @property
     def protects(self) -> bool:

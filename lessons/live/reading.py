@@ -252,4 +252,4 @@ def _pupil(pupil: Pupil, camera: bool) -> Person:
     here = pupil.may_take_part
     may = May(attend=here, microphone=here and "microphone" in pupil.purposes,
               camera=here and camera and "camera" in pupil.purposes, chat=here and "chat" in pupil.purposes, screen=here)
-    return Person(pupil.id, pupil.name, Kind.CHILD, Role.PUPIL, may)
+    return Person(pupil.id, pupil.name, Kind.CHILD, Role.PUPIL, may, badge_by=pupil.badge_by)

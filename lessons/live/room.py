@@ -323,7 +323,7 @@ class Room:
         here = [s for s in self.seats.values() if s.is_here]
         counted = self._distinct(here)
         return Snapshot(
-            people=tuple(Exposed(s.person.id, s.person.kind, s.person.id in counted, s.alive_until) for s in here),
+            people=tuple(self._exposed(s, here, counted) for s in here),
             approvals=tuple(
                 Approval(a.adult, a.child, self._deadlines.start(a.start, now), self._deadlines.end(a.end, now))
                 for a in self.plan.approvals
@@ -347,6 +347,14 @@ class Room:
             if seat.person.protects and not twice:
                 counted.add(seat.person.id)
         return frozenset(counted)
+
+    def _exposed(self, seat: Seat, here: list[Seat], counted: frozenset[str]) -> Exposed:
+        """A child whose badge an adult who is here made could be that adult: company only beside another one (threat T3)."""
+        person, alive = seat.person, seat.alive_until
+        if person.badge_by not in {s.person.id for s in here}:
+            return Exposed(person.id, person.kind, person.id in counted, alive)
+        others = [s.alive_until for s in here if s.is_staff and s.person.id in counted and s.person.id != person.badge_by]
+        return Exposed(person.id, person.kind, person.id in counted and bool(others), min(alive, max(others, default=alive)))
 
     def _renew(self, verdict: Verdict) -> list[Effect]:
         if verdict.until == self.until:

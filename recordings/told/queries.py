@@ -17,6 +17,7 @@ from recordings.told.tables import ViewRelease
 from service.foundation.events import Actor, Role
 from service.people import family
 from service.people import queries as people
+from service.safeguarding.approvals import queries as approvals
 from service.safeguarding.concerns.tables import Concern
 from service.safeguarding.incidents.tables import Incident
 
@@ -47,10 +48,12 @@ class HiddenView:
 
 async def of_child(session: AsyncSession, actor: Actor, child_id: str, after: tuple[datetime, str] | None,
                    limit: int) -> list[ToldView]:
-    """The newest first, one more than `limit`. Raises NotFound for a child of whom this adult must not be told (CM1)."""
+    """The newest first, one more than `limit`, and none of a one-to-one of which the family is not told. Raises NotFound for a
+    child of whom this adult must not be told (CM1)."""
     await family.child(session, actor, child_id)
     mine = select(RecordingParticipant.recording_id).where(RecordingParticipant.person_id == child_id)
-    wanted: list[Any] = [col(RecordingView.recording_id).in_(mine)]
+    untold = await approvals.untold_lessons(session, actor.school_id, child_id)
+    wanted: list[Any] = [col(RecordingView.recording_id).in_(mine), col(Recording.lesson_id).not_in(untold)]
     if after is not None:
         wanted.append(or_(col(RecordingView.granted_at) < after[0], (col(RecordingView.granted_at) == after[0]) & (
             col(RecordingView.id) < after[1])))

@@ -56,8 +56,9 @@ async def alone(stage: Stage, found: Findings) -> None:
     other, = await stage.bring("Birch", device=teacher.device)
     since = time.time()
     await asyncio.sleep(LONG_ENOUGH)
-    found.check(not _between([teacher, pupil, other], since), "A second “pupil” on the teacher’s own device opened nothing.",
-                "A second “pupil” on the teacher’s own device opened the room.")
+    found.check(not _between([teacher, pupil, other], since),
+                "A second “pupil” in the same browser as the teacher opened nothing.",
+                "A second “pupil” in the same browser as the teacher opened the room.")
     await other.go()
     other, = await stage.bring("Birch")
     await _control(found, teacher, [pupil, other])

@@ -11,6 +11,7 @@ from sqlmodel import select
 from lessons.attention.tables import LessonAttention
 from service.people.tables import DutySlot
 from service.safeguarding.approvals.tables import ApprovalRequest
+from tests.guests import invited
 from tests.one_to_one import decide, named
 from tests.room.pages import Lesson, Page
 from tests.school import Running
@@ -89,6 +90,25 @@ async def test_it_is_over_when_the_lesson_opens_again(school: Running, lesson: L
     assert need.over_at is not None
     async with await school.signed_in("dsl") as dsl:
         assert await words(dsl) == []
+
+
+async def test_that_the_teacher_has_not_arrived_is_over_when_the_teacher_comes_and_not_when_a_guest_does(
+    school: Running, lesson: Lesson,
+) -> None:
+    speaker = await invited(school, lesson.id)
+    for position in (0, 1):
+        await lesson.pupil(position)
+    await lesson.settle(190)
+    await (await lesson.page(speaker.guest_id)).enter()
+    await lesson.settle(2)
+    await lesson.host.journal.drained()
+    [need] = await needs(school)
+    assert (need.reason, need.over_at) == ("teacher-not-arrived", None), "a guest is nobody's adult"
+    await lesson.teacher()
+    await lesson.settle(2)
+    await lesson.host.journal.drained()
+    [need] = await needs(school)
+    assert need.over_at is not None
 
 
 async def test_a_teacher_cannot_read_what_calls_the_leaders(school: Running, lesson: Lesson) -> None:

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import date, timedelta
 
 import httpx
 import pytest
 from sqlmodel import col, select
 
-from service.people.tables import Guardianship
+from lessons.tables import JournalEntry
+from recordings.tables import Recording, RecordingParticipant, RecordingView
+from service.people.tables import Guardianship, SignIn
 from service.safeguarding.approvals import queries as approved
 from tests.features.test_planning_roster import change
 from tests.one_to_one import WHY, approve, ask, given, lessons, named, pupils, revoke
@@ -233,6 +236,13 @@ async def test_the_family_is_told_unless_that_is_unsafe(school: Running, marked:
             assert (await dsl.post("/safeguarding/marks", data=mark)).status_code == 303
     async with school.client(await school.cookie(parent)) as client:
         page, api = await client.get("/family"), await client.get("/api/v1/timetable")
+    await it_took_place_and_was_watched(school, child)
+    async with school.client(await school.cookie(parent)) as client:
+        attended, data, views = [(await client.get(f"/api/v1/children/{child}/{what}")).json()
+                                 for what in ("attendance", "data", "views")]
+    assert ("One-to-one" in [one["title"] for one in attended["entries"]]) is not marked
+    assert (data["used_mb"] > 0) is not marked
+    assert bool(views["entries"]) is not marked
     for words in ("and Mr Hall, alone, on Thursday 26 November, 12pm to 12:30pm", WHY, "Dr Marsh", "It stops at once."):
         assert (words in page.text) is not marked
     assert ("One-to-one" in page.text) is not marked
@@ -286,6 +296,28 @@ async def test_a_family_is_not_told_of_what_nobody_approved(school: Running) -> 
     parent = await parent_of(school, (await pupils(school))[0])
     async with school.client(await school.cookie(parent)) as client:
         assert "One-to-one" not in (await client.get("/family")).text
+
+
+async def it_took_place_and_was_watched(school: Running, child: str) -> None:
+    """The approved one-to-one was recorded, and the safeguarding team watched it afterwards."""
+    [approval] = await given(school)
+    school.clock.advance((approval.ends_at - school.clock.now()).total_seconds() + 3600)
+    async with school.database.writing() as session:
+        of = {"school_id": approval.school_id}
+        session.add_all(
+            JournalEntry(**of, lesson_id=approval.lesson_id, seq=seq, at=at, kind=kind, person_id=person)
+            for seq, (at, kind, person) in enumerate((
+                (approval.starts_at, "joined", child), (approval.ends_at, "left", child), (approval.ends_at, "ended", "")), 1))
+        recording = Recording(**of, lesson_id=approval.lesson_id, title="One-to-one", class_name="5 Oak", outcome="complete",
+                              starts_at=approval.starts_at, ends_at=approval.ends_at, started_at=approval.starts_at,
+                              ended_at=approval.ends_at, kept_until=date(2027, 1, 1))
+        session.add(recording)
+        await session.flush()
+        now, sign_in = school.clock.now(), (await session.exec(select(SignIn.id))).first() or ""
+        session.add_all([
+            RecordingParticipant(**of, recording_id=recording.id, person_id=child, role="pupil", admitted_at=approval.starts_at),
+            RecordingView(**of, recording_id=recording.id, person_id=school.person("dsl"), session_id=sign_in, why="flag",
+                          granted_at=now, expires_at=now + timedelta(hours=1))])
 
 
 async def parent_of(school: Running, child: str) -> str:

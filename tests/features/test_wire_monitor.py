@@ -8,8 +8,10 @@ import pytest
 from sqlmodel import select
 
 from lessons.live.monitor import Forbidden
-from lessons.live.supervision import Snapshot, Verdict
+from lessons.live.room import Room
+from lessons.live.supervision import Exposed, Snapshot, Verdict
 from lessons.media.gate import Gate
+from service.people.tables import Badge, Person
 from service.safeguarding.tables import Alert
 from tests.room.pages import Lesson, Page
 from tests.school import Running
@@ -63,6 +65,24 @@ async def test_a_broken_guard_is_noticed_at_the_first_packet_to_a_child_alone_wi
     async with lesson.school.client() as client:
         text = (await client.get("/metrics")).text
     assert "chaperone_forbidden_deliveries_total 1.0" in text
+    forbidden.clear()
+
+
+async def test_a_room_that_takes_a_badge_for_a_pupil_is_noticed(lesson: Lesson, forbidden: list[Forbidden],
+                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    """The only adult made one of two pupils' badges: the monitor knows it of the register, whatever the room made of it."""
+    async with lesson.school.database.writing() as session:
+        row = await session.get_one(Person, lesson.pupil_ids[1])
+        session.add(Badge(school_id=row.school_id, person_id=row.id, secret_hash="s", animal="owl", pin_kind="numbers",
+                          pin_hash="p", issued_at=lesson.school.clock.now(), issued_by=lesson.teacher_id))
+    monkeypatch.setattr(Room, "_exposed", lambda room, seat, here, counted: Exposed(
+        seat.person.id, seat.person.kind, seat.person.id in counted, seat.alive_until))
+    teacher, ali, _ = await lesson.teacher(), await lesson.pupil(0), await lesson.pupil(1)
+    await lesson.opened()
+    teacher.say("microphone", on=True)
+    await ali.until(lambda: any(person["microphone"] for person in ali.state["people"]))
+    lesson.media.delivers(teacher.person)
+    assert forbidden[0].broken == ("I1 never alone",)
     forbidden.clear()
 
 

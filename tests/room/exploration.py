@@ -69,7 +69,8 @@ class Bounds:
     @cached_property
     def kinds(self) -> dict[str, int]:
         """Who is like whom: people of one kind, to whom the same may happen."""
-        named = {SIGNER.id: True, TEACHER.id: bool(self.may & {"approval", "remove"}), ALI.id: self.allows("approval")}
+        named = {SIGNER.id: True, TEACHER.id: bool(self.may & {"approval", "remove", "badge"}),
+                 ALI.id: bool(self.may & {"approval", "badge"})}
         return {who.id: 1 + (who in CHILDREN) + 2 * named.get(who.id, False) + 4 * (who == SIGNER) for who in self.people}
 
 
@@ -103,9 +104,11 @@ class State:
 
 def first(bounds: Bounds) -> State:
     family = {"main": MAIN, "rooms": (Place("lesson", "Room 1"), ANOTHER)} if bounds.allows("breakouts") else {}
-    plan = plan_of(*bounds.people, starts_at=START, ends_at=START + timedelta(seconds=CLOSES - 60),
+    badges = {ALI.id: TEACHER.id} if bounds.allows("badge") else {}
+    people = [replace(who, badge_by=badges.get(who.id, "")) for who in bounds.people]
+    plan = plan_of(*people, starts_at=START, ends_at=START + timedelta(seconds=CLOSES - 60),
                    hard_end_at=START + timedelta(seconds=CLOSES), **family)
-    world = World(now=bounds.begins, permitted={p.id: KINDS for p in bounds.people})  # type: ignore[misc]
+    world = World(now=bounds.begins, permitted={p.id: KINDS for p in bounds.people}, badges=badges)  # type: ignore[misc]
     return State(Room(plan, SCREEN), world, plan, START + timedelta(seconds=bounds.begins))
 
 

@@ -33,6 +33,7 @@ SMALL = (
     bounds("the lesson ends and clocks are set", THREE, "crash clock", begins=532.0),
     bounds("other devices, and removed", (TEACHER, ASSISTANT, ALI, BEA, CAL), "devices remove crash"),
     bounds("a breakout room", THREE, "breakouts"),
+    bounds("the teacher made one pupil's badge", FOUR, "badge"),
 )
 """Small enough for every run of the tests."""
 LARGE = (
@@ -51,6 +52,8 @@ LARGE = (
     bounds("who is there, and whether the plan can be read", (TEACHER, ASSISTANT, *PUPILS), "silent owner"),
     bounds("one-to-one approvals", (*ADULTS, ALI, BEA), "silent approval"),
     bounds("one-to-one approvals, and what becomes durable", FOUR, "silent approval recorder"),
+    bounds("the teacher made one pupil's badge, and frozen pages", (TEACHER, ASSISTANT, ALI, BEA, CAL), "badge silent frozen"),
+    bounds("the teacher made one pupil's badge, and approvals", FOUR, "badge silent approval"),
     bounds("consents of four", (TEACHER, ASSISTANT, *PUPILS), "consent"),
     bounds("consents and silence", (TEACHER, ALI, BEA, CAL), "consent silent"),
     bounds("a breakout room of five", (TEACHER, ASSISTANT, ALI, BEA, CAL), "breakouts silent"),

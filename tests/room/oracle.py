@@ -26,6 +26,8 @@ class World:
     removed: set[str] = field(default_factory=set)
     away: set[str] = field(default_factory=set)
     """In, or belonging in, another room of the same lesson."""
+    badges: dict[str, str] = field(default_factory=dict)
+    """Child to the adult who made their badge, and so could be them."""
     stopped: bool = False
     ended: bool = False
     opens: float = OPENS
@@ -54,7 +56,8 @@ class World:
             excepted = pair and self.now < self.approvals.get((*adults, *children), -inf)
             if not adults:
                 wrong.append("I4 supervised")
-            if len(children) < 2 and len(adults) < 2 and not excepted:
+            known = {c for c in children if self.badges.get(c) not in self.exposed or adults - {self.badges[c]}}
+            if len(known) < 2 and len(adults) < 2 and not excepted:
                 wrong.append("I1 never alone")
         elif not adults or len(alive) < 2:
             wrong.append("nobody to meet")

@@ -6,6 +6,7 @@
 import pytest
 
 from lessons.live import room, supervision
+from lessons.live.supervision import Exposed
 from tests.room.exploration import Bounds, Forbidden, Seen, explore
 from tests.room.explore import LARGE, SMALL
 from tests.room.test_mutants import mutated
@@ -31,6 +32,14 @@ def test_a_rule_that_is_content_with_one_child_is_found_out(monkeypatch):
         monkeypatch.setattr(room, "lease", broken.lease)
         with pytest.raises(Forbidden, match="I1 never alone"):
             explore(SMALL[0])
+
+
+def test_a_room_that_counts_a_pupil_whose_badge_its_only_adult_made_is_found_out(monkeypatch):
+    """Negative control."""
+    monkeypatch.setattr(room.Room, "_exposed", lambda self, seat, here, counted: Exposed(
+        seat.person.id, seat.person.kind, seat.person.id in counted, seat.alive_until))
+    with pytest.raises(Forbidden, match="I1 never alone"):
+        explore(next(bounds for bounds in SMALL if bounds.allows("badge")))
 
 
 def test_a_room_that_leaves_the_gate_open_when_it_holds_is_found_out(monkeypatch):

@@ -9,11 +9,13 @@ import pytest
 from lessons.live import effects as fx
 from lessons.live import events as ev
 from lessons.live import messages as m
+from lessons.live.plan import Person, Plan
 from lessons.live.seat import Seat
 from lessons.live.supervision import Hold
 from tests.room.stage import (
     ALI,
     BEA,
+    EVERYONE,
     START,
     TEACHER,
     Stage,
@@ -308,6 +310,43 @@ def test_chat_is_off_when_staff_turn_it_off_and_has_a_pace():
     assert stage.told("bea", m.ChatRefused) == [m.ChatRefused("b", "off")]
 
 
+def badges_made(by: str, *pupils: Person) -> Plan:
+    return plan_of(*EVERYONE, *(replace(each, badge_by=by) for each in pupils))
+
+
+def test_a_pupil_whose_badge_the_only_adult_made_is_no_company():
+    stage = Stage(badges_made("teacher", ALI, BEA)).join("teacher", "ali", "bea", "cal").pass_time(5)
+    assert stage.room.reasons == (Hold.LONE_ADULT,)
+    stage.join("dan").pass_time(1.5)
+    assert stage.room.is_open, "two whose badges somebody else made"
+
+
+def test_a_pupil_whose_badge_an_adult_made_is_company_beside_another_adult_for_as_long_as_that_one_is_there():
+    stage = opened("teacher", "assistant", "ali", plan=badges_made("teacher", ALI, BEA)).join("bea").pass_time(1)
+    assert stage.room.is_open
+    stage.pass_time(1.75, silent=("assistant",))
+    assert stage.room.is_open
+    stage.pass_time(0.25, silent=("assistant",))
+    assert stage.room.reasons == (Hold.LONE_ADULT,)
+
+
+def test_a_leader_who_made_every_badge_and_looks_in_holds_nothing_whatever_becomes_of_their_page():
+    stage = opened("teacher", "ali", "bea", plan=badges_made("leader", ALI, BEA)).join("leader")
+    assert stage.room.is_open, "already in that turn"
+    stage.pass_time(20, silent=("leader",))
+    assert stage.room.is_open
+    stage.pass_time(1).drop("teacher")
+    assert stage.room.reasons == (Hold.LONE_ADULT,)
+    stage.drop("leader")
+    stage.join("assistant").pass_time(1)
+    assert stage.room.is_open, "who made no badge is alone with nobody"
+
+
+def test_an_approval_holds_for_the_adult_who_made_the_pupil_s_badge_too():
+    plan = replace(badges_made("teacher", ALI), approvals=(approved("teacher", "ali"),))
+    assert opened("teacher", "ali", plan=plan).room.is_open
+
+
 def test_a_withdrawn_consent_keeps_out_that_child_alone():
     stage = opened("teacher", "ali", "bea", "cal")
     stage.send("ali", m.Microphone(True))
@@ -400,6 +439,25 @@ def test_a_lesson_stopped_by_the_school_stays_stopped():
     assert made[0] == fx.Gate(-inf)
     stage.pass_time(3)
     assert stage.state("ali").hold == ("stopped-by-school",)
+
+
+def test_a_lesson_that_the_school_stopped_does_not_open_and_is_over_with_its_time():
+    stage = Stage().join("teacher", "leader", "ali", "bea")
+    stage.send("leader", m.Stop("unsafe"))
+    stage.pass_time(60, step=1.0)
+    assert (stage.state("ali").room, stage.state("ali").hold) == ("lobby", ("stopped-by-school",))
+    stage.wall = START + timedelta(minutes=49)
+    stage.pass_time(60, step=1.0)
+    assert stage.finished == "time"
+
+
+def test_the_teacher_ends_it_from_the_waiting_room_and_from_a_pause_too():
+    waiting, paused = Stage().join("teacher", "ali").pass_time(2), opened()
+    paused.drop("bea")
+    for stage, phase in ((waiting, "lobby"), (paused, "held")):
+        assert stage.room.phase == phase
+        stage.send("teacher", m.End())
+        assert stage.finished == "ended-by-staff"
 
 
 def test_the_end_for_everyone_sends_pupils_out_first_and_lets_nobody_in_again():

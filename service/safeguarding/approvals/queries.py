@@ -264,6 +264,15 @@ async def told_of_some(session: AsyncSession, school_id: str, child_ids: Collect
     return frozenset(found) - await not_to_be_told(session, school_id, found)
 
 
+async def untold_lessons(session: AsyncSession, school_id: str, child_id: str) -> frozenset[str]:
+    """The one-to-ones of a child of which the family is not told; none where it is told of all."""
+    if not await not_to_be_told(session, school_id, [child_id]):
+        return frozenset()
+    return frozenset((await session.exec(select(RequestedLesson.lesson_id).join(
+        ApprovalRequest, col(ApprovalRequest.id) == RequestedLesson.request_id).where(
+        ApprovalRequest.school_id == school_id, ApprovalRequest.child_id == child_id, ApprovalRequest.kind == "planned"))).all())
+
+
 async def not_to_be_told(session: AsyncSession, school_id: str, child_ids: Iterable[str]) -> frozenset[str]:
     """The children whose families are not told of one-to-ones, because the DSL marked that it is unsafe."""
     return frozenset((await session.exec(select(SafeguardingMark.person_id).where(
