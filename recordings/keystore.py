@@ -25,6 +25,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pyrage
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -32,6 +33,7 @@ from recordings import durable
 from recordings.secret import Key, usable, wipe, wipe_copy
 from service.foundation.errors import Conflict, Unavailable
 
+log = structlog.get_logger(__name__)
 NONCE_BYTES, TAG_BYTES = 12, 16
 WRAP_CONTEXT = b"chaperone-recording-key/2"
 BUNDLE_CONTEXT = b"chaperone-key-bundle/1"
@@ -372,6 +374,7 @@ class KeyStore:
     def _first(self) -> int:
         """The first wrapping key is made for the first record: where there are others, theirs is lost, and nobody was told yet."""
         if self._files():
+            log.critical("keys.wrapping_key_lost", school_id=self.school_id)
             raise WrappingKeyLost()
         durable.create_key(self._wrap_path(1))
         return 1
