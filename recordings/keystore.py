@@ -372,7 +372,7 @@ class KeyStore:
         return max(self._wrapping_keys(), default=0)
 
     def _first(self) -> int:
-        """The first wrapping key is made for the first record: where there are others, theirs is lost, and nobody was told yet."""
+        """It is made for the first record: where there are others, theirs is lost, and nobody was told yet."""
         if self._files():
             log.critical("keys.wrapping_key_lost", school_id=self.school_id)
             raise WrappingKeyLost()
