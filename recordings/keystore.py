@@ -18,13 +18,14 @@ import json
 import os
 import secrets
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
 
 import pyrage
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -32,6 +33,7 @@ from recordings import durable
 from recordings.secret import Key, usable, wipe, wipe_copy
 from service.foundation.errors import Conflict, Unavailable
 
+log = structlog.get_logger(__name__)
 NONCE_BYTES, TAG_BYTES = 12, 16
 WRAP_CONTEXT = b"chaperone-recording-key/2"
 BUNDLE_CONTEXT = b"chaperone-key-bundle/1"
@@ -46,17 +48,25 @@ class KeyMissing(Unavailable):
     code = "key-missing"
 
 
+class WrappingKeyLost(KeyMissing):
+    """The wrapping key of recordings is lost, so nothing can be recorded. Tell the technician: docs/backup.md says what to do."""
+
+    code = "wrapping-key-lost"
+
+
 class KeyGone(KeyMissing):
     """The key of this recording is not there any more. Nothing was changed."""
 
 
 class StillNeeded(KeyMissing):
-    """Records that cannot be read now may still be under an older wrapping key, so that it stays."""
+    """Records that cannot be read now may still be under an older wrapping key: it stays, or is to be put back."""
 
-    def __init__(self, count: int):
-        super().__init__(f"{count} {'record' if count == 1 else 'records'} in the key store cannot be read now, so the old "
-                         "wrapping key was kept. All others have the new one. Look at who owns the files of the key store and "
-                         "who may read them, and do this again.")
+    def __init__(self, count: int, *, is_there: bool):
+        records = f"{count} {'record' if count == 1 else 'records'} in the key store cannot be read now"
+        super().__init__(
+            f"{records}, so the old wrapping key was kept. All others have the new one. Look at who owns the files of the key "
+            "store and who may read them, and do this again." if is_there else
+            f"{records}, and their wrapping key is not there. New recordings have a new one. docs/backup.md says what to do.")
 
 
 class EvidenceIsolated(Conflict):
@@ -104,6 +114,10 @@ class StoreStanding:
     since: datetime | None
     days: int
     is_rotating: bool
+
+    @property
+    def is_lost(self) -> bool:
+        return self.records > 0 and self.wrapping == 0
 
 
 @dataclass(frozen=True)
@@ -223,35 +237,38 @@ class KeyStore:
 
     # -- rotating
 
-    def rotate(self, recipients: Sequence[str] = (), *, identity: str = "") -> int:
+    def rotate(self, recipients: Sequence[str] | None = None, *, identity: str = "") -> int:
         """A new wrapping key for every record; then the old ones are erased. Returns how many records. No media is touched.
+
+        `recipients`: None leaves each record those that it has.
 
         A crash leaves both keys, and repeating finishes. So does a record that is there and cannot be read now: it may be read
         again, by a key that is only in the old ones. Raises `StillNeeded` then. `identity`: the private key of a recovery
         recipient, for records whose wrapping key was lost; what that does not open either is for the caller to name.
         """
+        number = self._unused()
         with self.alone():
-            durable.create_key(self._wrap_path(self._newest() + 1))
+            durable.create_key(self._wrap_path(number))
         count = self.rewrap(recipients, identity=identity)
         with self.alone():
-            more, unreadable = self._rewrap(self._files(), tuple(recipients))  # what was moved between two turns
+            more, unreadable = self._rewrap(self._files(), recipients)  # what was moved between two turns
             os.sync()
             if unreadable and not identity:
-                raise StillNeeded(unreadable)
+                raise StillNeeded(unreadable, is_there=len(self._wrapping_keys()) > 1)
             for number in () if unreadable else self._wrapping_keys()[:-1]:
                 durable.erase(self._wrap_path(number))
         return count + more
 
-    def rewrap(self, recipients: Sequence[str], *, identity: str = "") -> int:
+    def rewrap(self, recipients: Sequence[str] | None, *, identity: str = "") -> int:
         """Bring every record to the newest wrapping key and to these recipients. Returns how many were changed."""
         files, count = self._files(), 0
         for at in range(0, len(files), TOGETHER):
             with self.alone():
-                count += self._rewrap(files[at:at + TOGETHER], tuple(recipients), identity)[0]
+                count += self._rewrap(files[at:at + TOGETHER], recipients, identity)[0]
         os.sync()
         return count
 
-    def _rewrap(self, files: Sequence[Path], recipients: tuple[str, ...], identity: str = "") -> tuple[int, int]:
+    def _rewrap(self, files: Sequence[Path], recipients: Sequence[str] | None, identity: str = "") -> tuple[int, int]:
         """How many records were changed, and how many are there and do not open."""
         newest, changed, unreadable = self._newest(), 0, 0
         for file in files:
@@ -263,17 +280,18 @@ class KeyStore:
                 unreadable += file.exists()
         return changed, unreadable
 
-    def _rewrapped(self, file: Path, part: Part, recipients: tuple[str, ...], newest: int, identity: str) -> bool:
+    def _rewrapped(self, file: Path, part: Part, recipients: Sequence[str] | None, newest: int, identity: str) -> bool:
         record = self._decrypt(file, part)
-        is_same = record.recipients == recipients
-        if is_same and record.wrapped_by == newest and not identity:  # a key that was lost may have had the newest's number
+        wanted = record.recipients if recipients is None else tuple(recipients)
+        is_same = record.recipients == wanted
+        if is_same and record.wrapped_by == newest:
             return False
         key = self._by_either(part, record, identity)
         try:
-            made = self._record(part, key, () if is_same else recipients, newest)
+            made = self._record(part, key, () if is_same else wanted, newest)
         finally:
             wipe(key)
-        kept = replace(made, recovery=record.recovery, recipients=recipients) if is_same else made
+        kept = replace(made, recovery=record.recovery, recipients=wanted) if is_same else made
         self._write(file.parent, part, kept, sync=False)
         return True
 
@@ -354,8 +372,22 @@ class KeyStore:
         return max(self._wrapping_keys(), default=0)
 
     def _first(self) -> int:
+        """It is made for the first record: where there are others, theirs is lost, and nobody was told yet."""
+        if self._files():
+            log.critical("keys.wrapping_key_lost", school_id=self.school_id)
+            raise WrappingKeyLost()
         durable.create_key(self._wrap_path(1))
         return 1
+
+    def _unused(self) -> int:
+        """A number for a wrapping key that no record names: under those that are named, one that was lost may be put back."""
+        return 1 + max(self._newest(), *self._named())
+
+    def _named(self) -> Iterator[int]:
+        yield 0
+        for file in self._files():
+            with suppress(FileNotFoundError, KeyMissing):
+                yield self._decrypt(file, _part_of(file)).wrapped_by
 
     def _wrap_path(self, number: int) -> Path:
         return self.folder / "wrap" / f"{number}.key"

@@ -313,13 +313,14 @@ def _verify_report(given: argparse.Namespace) -> int:
 
 
 def _backup(given: argparse.Namespace) -> int:
-    return backup.backup(given, _settings(given), SystemClock())
+    with backup.tidied_up():
+        return backup.backup(given, _settings(given), SystemClock())
 
 
 def _restore(given: argparse.Namespace) -> int:
     settings = _settings(given)
     try:
-        with own_data_folder(settings.data):
+        with backup.tidied_up(), own_data_folder(settings.data):
             return backup.restore(given, settings, SystemClock(), SUBSCRIBERS)
     except Unavailable as error:
         print(error, file=sys.stderr)
@@ -327,7 +328,8 @@ def _restore(given: argparse.Namespace) -> int:
 
 
 def _recover(given: argparse.Namespace) -> int:
-    return backup.recover(given, _settings(given), SystemClock())
+    with backup.tidied_up():
+        return backup.recover(given, _settings(given), SystemClock())
 
 
 def _chair(given: argparse.Namespace) -> int:

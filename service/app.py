@@ -82,6 +82,7 @@ from recordings.vault import Vault
 from service import files, metrics
 from service.backup import health as backup_health
 from service.backup.restoring import refuse_half_restored
+from service.backup.trying import remove_what_was_killed
 from service.calls import commands as call_commands
 from service.calls import health as call_health
 from service.calls.carrying import way_of
@@ -242,6 +243,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         stack.enter_context(own_data_folder(state.settings.data))
         refuse_half_restored(state.settings.data)
+        await asyncio.to_thread(remove_what_was_killed, state.settings)
         state.keys = state.settings.keys
         await asyncio.to_thread(keys.check_new_or_there, state.keys, state.settings.url)
         state.pepper = hashing.pepper(state.keys)

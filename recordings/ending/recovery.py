@@ -110,7 +110,10 @@ async def end_all(session: AsyncSession, actor: Actor, now: datetime) -> None:
 
 
 async def apply(database: Database, vault: Vault) -> int:
-    """Bring the records that are there to the recipients that are agreed. Safe to repeat. Returns how many were changed."""
+    """Bring the records that are there to the recipients that are agreed. Safe to repeat. Returns how many were changed.
+
+    Where somebody decided in the meantime, and another run of this may have obeyed them already, it is done again.
+    """
     async with database.reading() as session:
         rows = (await session.exec(select(RecoveryRecipient).where(col(RecoveryRecipient.applied).is_(False)))).all()
         keys = {row.school_id: await queries.recovery_keys(session, row.school_id) for row in rows}
@@ -118,9 +121,9 @@ async def apply(database: Database, vault: Vault) -> int:
     for school_id, recipients in keys.items():
         count += await asyncio.to_thread(vault.key_store(school_id).rewrap, recipients)
         async with database.writing() as session:
-            if await queries.recovery_keys(session, school_id) == recipients:
-                await session.exec(update(RecoveryRecipient).where(
-                    col(RecoveryRecipient.school_id) == school_id).values(applied=True))
+            is_done = await queries.recovery_keys(session, school_id) == recipients
+            await session.exec(update(RecoveryRecipient).where(
+                col(RecoveryRecipient.school_id) == school_id).values(applied=is_done))
     return count
 
 
@@ -128,10 +131,11 @@ ROTATING = Action("rotate-wrapping-key", "make a new wrapping key for every reco
 
 
 async def rotate(database: Database, vault: Vault, actor: Actor) -> int:
-    """A new wrapping key of this school for every record; the old one is erased. No media is touched. Returns how many."""
-    async with database.reading() as session:
-        recipients = await queries.recovery_keys(session, actor.school_id)
-    count = await asyncio.to_thread(vault.key_store(actor.school_id).rotate, recipients)
+    """A new wrapping key of this school for every record; the old one is erased. No media is touched. Returns how many.
+
+    Who else may open a record is changed by `apply` alone: a list that was read before this began could bring an ended key back.
+    """
+    count = await asyncio.to_thread(vault.key_store(actor.school_id).rotate)
     async with database.writing() as session:
         await publish(session, WrappingKeyRotated(records=count), actor)
     return count

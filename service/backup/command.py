@@ -4,10 +4,13 @@ import argparse
 import asyncio
 import os
 import shutil
+import signal
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import pyrage
 from sqlmodel import select
@@ -16,9 +19,10 @@ from recordings import durable, keycopies
 from service.backup import recovering, restoring, voiding
 from service.backup.box import Box
 from service.backup.events import BackupChecked, BackupMade
-from service.backup.saving import SECRETS, Made, save
+from service.backup.saving import SECRETS, Made, alone, save
 from service.backup.states import NoBackup
 from service.backup.target import Target
+from service.backup.trying import Aside, tried
 from service.foundation import audit
 from service.foundation.bus import Subscribers, publish
 from service.foundation.clock import Clock
@@ -69,6 +73,20 @@ def _source(given: argparse.Namespace, settings: Settings, clock: Clock) -> rest
         raise NoBackup("There is no back-up of that name here.") from error
 
 
+@contextmanager
+def tidied_up() -> Iterator[None]:
+    """A stop of the command, such as when the server is started again, ends it as an error would: what lies aside is removed."""
+    def end(number: int, _: object) -> Never:
+        signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def say(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
@@ -81,10 +99,12 @@ def backup(given: argparse.Namespace, settings: Settings, clock: Clock) -> int:
         if not given.to:
             raise Invalid("Say where to: a folder, or s3://bucket/folder.")
         data, keys = _places(given.to, given.keys_to, settings)
-        made = save(settings, data, keys, clock.now(), say)
-        asyncio.run(_note(settings, clock, BackupMade(made.data_id, made.recordings, len(made.missing), made.copied_bytes)))
-        print("\n".join(_words(made, settings)))
-        return asyncio.run(_check(settings, clock, data, keys, made)) if given.check else 0
+        with alone(settings.data):
+            Aside.of(settings).remove()  # of one that was killed
+            made = save(settings, data, keys, clock.now(), say)
+            asyncio.run(_note(settings, clock, BackupMade(made.data_id, made.recordings, len(made.missing), made.copied_bytes)))
+            print("\n".join(_words(made, settings)))
+            return asyncio.run(_check(settings, clock, data, keys, made)) if given.check else 0
     except SafeguardError as error:
         print(error, file=sys.stderr)
         return 2
@@ -100,7 +120,7 @@ def _words(made: Made, settings: Settings) -> list[str]:
     return [
         f"Backed up as {made.data_id}: {made.recordings} recordings, {made.copied_bytes / 1e6:.1f} MB new.",
         *(f"Not where it should be: {name}" for name in made.missing),
-        f"Copies of keys older than 7 days that were removed: {made.keys_removed}.",
+        f"Old copies of keys that were removed: {made.keys_removed}.",
         f"Signed by {public}. Note this once, on paper: restore --signed-by.",
     ]
 
@@ -141,23 +161,13 @@ async def _note(settings: Settings, clock: Clock, event: Event) -> None:
 
 
 async def _check(settings: Settings, clock: Clock, data: Target, keys: Target, made: Made) -> int:
-    """Restore what was just made, by the secrets of this machine, and look at all of it."""
+    """Restore what was just made, aside, by the secrets of this machine, and look at all of it."""
     boxes = [Box(bytes(durable.read_key(settings.keys / SECRETS[part]))) for part in ("data", "keys")]
     source = restoring.opened(data, keys, wanted=made.data_id, boxes=(boxes[0], boxes[1]),
                               keys_wanted=made.keys_id)
-    faults = await tried(source, settings.data / "backup/check", clock)
+    faults = await tried(source, Aside.of(settings), clock, say)
     await _note(settings, clock, BackupChecked(made.data_id, len(faults)))
     return _verdict(faults)
-
-
-async def tried(source: restoring.Opened, folder: Path, clock: Clock) -> list[str]:
-    """What is wrong with a back-up, restored into a folder that is removed again."""
-    restoring.forget(folder)
-    try:
-        restoring.bring_back(source, folder, say)
-        return await restoring.verified(folder, clock, Subscribers())
-    finally:
-        restoring.forget(folder)
 
 
 def _verdict(faults: list[str]) -> int:
@@ -173,7 +183,7 @@ def restore(given: argparse.Namespace, settings: Settings, clock: Clock, subscri
         if given.check:
             scratch = Path(tempfile.mkdtemp(prefix="chaperone-check-"))
             try:
-                return _verdict(asyncio.run(tried(found, scratch / "data", clock)))
+                return _verdict(asyncio.run(tried(found, Aside(scratch / "data", scratch / "keys"), clock, say)))
             finally:
                 shutil.rmtree(scratch)
         return asyncio.run(put_back(found, settings, clock, subscribers))

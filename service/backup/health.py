@@ -1,4 +1,5 @@
-"""What the page Health says of back-ups and of the store of recordings (screens 8.4; policy: AC6). No names, no lessons."""
+"""What the page Health says of back-ups, of the keys and of the store of recordings (screens 8.4; policy: AC6). No names, no
+lessons."""
 
 import json
 from datetime import datetime, timedelta
@@ -21,7 +22,8 @@ async def tiles(request: Request, session: AsyncSession, actor: Actor, now: date
     zone = (await people.school(session, actor.school_id)).zone
     made, _ = await _last(session, actor.school_id, BackupMade.__name__)
     checked, said = await _last(session, actor.school_id, BackupChecked.__name__)
-    return [_backup(made, checked, said.get("faults", 0), now, zone), *_store(request)]
+    return [_backup(made, checked, said.get("faults", 0), now, zone), *_keys(request, actor),
+            *_store(request)]
 
 
 async def _last(session: AsyncSession, school_id: str, kind: str) -> tuple[datetime | None, dict[str, Any]]:
@@ -52,6 +54,14 @@ def _backup(made: datetime | None, checked: datetime | None, faults: int, now: d
     if checked is None or now - checked > UNTESTED:
         return Tile("Back-up", "Untested", "yellow", f"{words} Run it with --check once a week.")
     return Tile("Back-up", "Working", "green", words)
+
+
+def _keys(request: Request, actor: Actor) -> list[Tile]:
+    """Said while it is so: no lesson opens without a key for its recording (policy: RL4)."""
+    if not request.app.state.vault.key_store(actor.school_id).standing().is_lost:
+        return []
+    return [Tile("Keys of recordings", "Lost", "red", "The wrapping key is not in the key folder, so no lesson opens and no "
+                 "recording plays. docs/backup.md says what to do.")]
 
 
 def _store(request: Request) -> list[Tile]:

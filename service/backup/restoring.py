@@ -113,15 +113,16 @@ def _newest(target: Target, now: datetime) -> str:
     return rules.newest(found, now)
 
 
-def bring_back(source: Opened, folder: Path, say: Say) -> None:
-    """Everything of a back-up into a folder, each file as long and as it was.
+def bring_back(source: Opened, folder: Path, say: Say, *, keys: Path | None = None) -> None:
+    """Everything of a back-up into a folder, each file as long and as it was. `keys`: the folder of keys, if it is elsewhere.
 
     What an earlier run brought of a recording stays, if the back-up has the same. Keys and database may have been changed since,
     and are brought anew.
     """
     durable.make_folder(folder)
-    forget(folder / "keys")
-    bring_back_keys(source, folder / "keys")
+    keys = keys or folder / "keys"
+    forget(keys)
+    bring_back_keys(source, keys)
     database = next((file for file in source.state.files if file.name == DATABASE), None)
     if database is None:
         raise BackupDamaged()
@@ -193,7 +194,7 @@ def _shred_lists(source: Opened) -> list[dict[str, bytes]]:
     return list(found.values())
 
 
-async def verified(folder: Path, clock: Clock, subscribers: Subscribers) -> list[str]:
+async def verified(folder: Path, clock: Clock, subscribers: Subscribers, *, keys: Path | None = None) -> list[str]:
     """Everything wrong with what came back: the file of the database, the audit, every recording.
 
     An earlier version is brought up to this one first, and the keys of what was destroyed since are destroyed in the database
@@ -203,21 +204,22 @@ async def verified(folder: Path, clock: Clock, subscribers: Subscribers) -> list
         words = kept.execute("PRAGMA integrity_check").fetchone()[0]
     if words != "ok":
         return [f"the database: {words}"]
-    database = database_of(folder, clock, subscribers)
+    keys = keys or folder / "keys"
+    database, vault = database_of(folder, clock, subscribers, keys=keys), Vault(folder, keys=keys)
     try:
-        await upgrade.to_newest(database, folder / "keys")
-        await destruction.reconcile(database, Vault(folder), clock, keys_only=True)
+        await upgrade.to_newest(database, keys)
+        await destruction.reconcile(database, vault, clock, keys_only=True)
         async with database.reading() as session:
-            faults = await audit.verify(session, audit.signing_key(folder / "keys").public_key())
-            return faults + await proof.verify(session, Vault(folder))
+            faults = await audit.verify(session, audit.signing_key(keys).public_key())
+            return faults + await proof.verify(session, vault)
     finally:
         await database.close()
 
 
-def database_of(folder: Path, clock: Clock, subscribers: Subscribers) -> Database:
+def database_of(folder: Path, clock: Clock, subscribers: Subscribers, *, keys: Path | None = None) -> Database:
     return Database(f"sqlite+aiosqlite:///{folder / DATABASE}", {
         "clock": clock, "subscribers": subscribers, "outbox": asyncio.Event(),
-        "signing_key": audit.signing_key(folder / "keys"),
+        "signing_key": audit.signing_key(keys or folder / "keys"),
     })
 
 

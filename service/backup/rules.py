@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 STAMP = "%Y%m%dT%H%M%S"
-KEYS_KEPT = timedelta(days=7)
-"""A copy of a key outlives its destruction for so long and no longer."""
-DATA_KEPT = timedelta(days=30)
 LATE = timedelta(hours=26)
 """A daily back-up that is older has been missed."""
+KEYS_KEPT = timedelta(days=7) - LATE
+"""An older copy of the keys goes at this run: the next may come so late, and then it would be older than seven days."""
+DATA_KEPT = timedelta(days=30)
 UNTESTED = timedelta(days=8)
 JUMP = timedelta(days=2)
 AHEAD = timedelta(days=1)

@@ -36,7 +36,7 @@ Say = Callable[[str], None]
 
 
 class AlreadyRunning(Conflict):
-    """Another back-up is being made just now. Wait until it is done."""
+    """Another back-up is being made or tried just now. Wait until it is done."""
 
     code = "backup-running"
 
@@ -81,12 +81,12 @@ class Saver:
 
 
 def save(settings: Settings, data: Target, keys: Target, now: datetime, say: Say) -> Made:
-    """Back everything up. Raises `SafeguardError` in plain words; the back-ups before stay as they are."""
+    """Back everything up, `alone`. Raises `SafeguardError` in plain words; the back-ups before stay as they are."""
     recipients = [each.strip() for each in settings.backup_recipients.split(",") if each.strip()]
     if not recipients:
         raise Invalid("Set CHAPERONE_BACKUP_RECIPIENTS to the public key of who may restore (age1…). "
                       "“chaperone backup --new-key FILE” makes a pair.")
-    with _alone(settings.data), _snapshot(settings) as copy:
+    with _snapshot(settings) as copy:
         check_there(settings.keys)
         signer = signing_key(settings.keys)
         has_jumped = rules.has_jumped(states.names(data), _last_entry(copy), now)
@@ -122,7 +122,8 @@ def _keys(folder: Path) -> list[tuple[str, bytes]]:
 
 
 @contextmanager
-def _alone(data: Path) -> Iterator[None]:
+def alone(data: Path) -> Iterator[None]:
+    """One back-up is made, or tried, at a time."""
     durable.make_folder(data / "backup")
     fd = os.open(data / "backup/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -13,7 +13,7 @@ import pyrage
 import pytest
 
 from recordings import durable, keycopies, shredlist
-from recordings.keystore import EvidenceIsolated, KeyMissing, KeyStore, Part, StillNeeded
+from recordings.keystore import EvidenceIsolated, KeyMissing, KeyStore, Part, StillNeeded, WrappingKeyLost
 from recordings.shredlist import ListChanged, What
 from recordings.vault import SchoolKeys, new_key
 
@@ -182,6 +182,47 @@ def test_an_old_wrapping_key_stays_while_a_record_that_is_there_cannot_be_read(s
     assert store.open(which) == key
 
 
+@pytest.mark.parametrize("is_held", [False, True], ids=["under its day", "held"])
+def test_no_wrapping_key_is_made_where_the_one_of_a_record_is_lost(store: KeyStore, is_held: bool) -> None:
+    which, key = kept(store, "a")
+    if is_held:
+        store.hold("a", DAY)
+    (store.folder / "wrap").rename(store.folder.parent / "lost")
+    with pytest.raises(WrappingKeyLost, match=r"docs/backup\.md"):
+        kept(store, "b")
+    assert store.standing().is_lost
+    assert not (store.folder / "wrap").exists()
+    (store.folder.parent / "lost").rename(store.folder / "wrap")
+    other, second = kept(store, "b")
+    assert (store.open(which), store.open(other)) == (key, second), "put back from a copy, it opens what was, and what comes"
+
+
+def test_a_store_without_a_record_gets_its_first_wrapping_key_also_after_all_was_destroyed(store: KeyStore) -> None:
+    kept(store, "a")
+    store.destroy_day(DAY)
+    shutil.rmtree(store.folder / "wrap")
+    assert not store.standing().is_lost
+    which, key = kept(store, "b", NEXT)
+    assert store.open(which) == key
+
+
+def test_what_is_recorded_after_a_lost_wrapping_key_outlives_that_it_is_put_back(store: KeyStore) -> None:
+    """The new one has another number: whoever copies the old one back overwrites nothing."""
+    before, key = kept(store, "a")
+    wrap = store.folder / "wrap"
+    shutil.copytree(wrap, store.folder.parent / "copy")
+    shutil.rmtree(wrap)
+    with pytest.raises(StillNeeded, match="their wrapping key is not there"):
+        store.rotate()
+    after, second = kept(store, "b")
+    assert not store.has(before), "negative control: it is lost"
+    shutil.copytree(store.folder.parent / "copy", wrap, dirs_exist_ok=True)
+    assert (store.open(before), store.open(after)) == (key, second)
+    assert store.rotate() == 2
+    assert [file.name for file in wrap.iterdir()] == ["3.key"], "repeating it finishes"
+    assert (store.open(before), store.open(after)) == (key, second)
+
+
 def test_a_volume_of_its_own_has_a_folder_that_is_no_school(store: KeyStore, tmp_path: Path) -> None:
     which, key = kept(store, "a")
     keys = store.folder.parent
@@ -223,6 +264,18 @@ def test_what_is_destroyed_while_a_rotation_runs_does_not_keep_the_old_key(
 def _dying(store: KeyStore, recipients: object, **_: object) -> int:
     store._rewrap(store._files()[:50], ())
     raise KeyboardInterrupt
+
+
+def test_a_rotation_changes_nobody_who_may_open_a_record(store: KeyStore) -> None:
+    mine, other = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
+    which, key = kept(store, "a", recipients=(str(mine.to_public()),))
+    bare, _ = kept(store, "b")
+    store.rotate()
+    assert store.recover(which, str(mine)) == key
+    with pytest.raises(KeyMissing):
+        store.recover(bare, str(mine))
+    store.rotate([str(other.to_public())])
+    assert store.recover(which, str(other)) == key, "negative control: one that is told to does"
 
 
 def test_new_recipients_get_what_is_there_already(store: KeyStore) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyrage
 
-from service.backup import command, restoring
+from service.backup import command, restoring, trying
 from service.backup.saving import Made, save
 from service.backup.target import Target
 from service.foundation.clock import Clock
@@ -44,6 +44,9 @@ class Places:
 
     def opened(self, wanted: str = "", identity: pyrage.x25519.Identity | None = None) -> restoring.Opened:
         return restoring.opened(self.data, self.keys, [identity or self.identity], wanted=wanted)
+
+    async def tried(self, folder: Path, clock: Clock) -> list[str]:
+        return await trying.tried(self.opened(), trying.Aside(folder / "data", folder / "keys"), clock, quiet)
 
     async def put_back(self, folder: Path, clock: Clock, **given: Any) -> int:
         return await command.put_back(self.opened(**given), Settings(data=folder), clock, SUBSCRIBERS)

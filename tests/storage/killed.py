@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from recordings import durable
-from service.backup import command, restoring
+from service.backup import command, restoring, trying
 from service.backup.saving import save
 from service.backup.target import Target
 from service.foundation.clock import SystemClock
@@ -52,12 +52,13 @@ def main(data: str, to: str, keys_to: str, identity: str, new: str) -> None:
     clock, places = SystemClock(), (to, keys_to)
     keys = restoring.identities(Path(identity))
     settings = Settings(data=Path(data), backup_recipients=str(keys[0].to_public()))
+    aside = trying.Aside(Path(f"{new}-tried/data"), Path(f"{new}-tried/keys"))
 
     def targets() -> tuple[Target, Target]:
         return Target(places[0], "data", None), Target(places[1], "keys", None)
 
     def is_usable() -> list[str]:
-        return asyncio.run(command.tried(restoring.opened(*targets(), keys), Path(f"{new}-tried"), clock))
+        return asyncio.run(trying.tried(restoring.opened(*targets(), keys), aside, clock, lambda words: None))
 
     def back_up(step: int) -> None:
         dying_at(step, (Target, "put"), (Target, "delete"), (durable, "erase"))

@@ -4,6 +4,7 @@ policy: AC6, RE2, RL1, CO3, CO4
 """
 
 import asyncio
+import random
 import re
 import shutil
 import signal
@@ -18,7 +19,7 @@ import pytest
 from sqlmodel import select
 
 from lessons.live import reading
-from recordings import durable, proof, shredlist
+from recordings import durable, keycopies, proof, shredlist
 from recordings.commands import Begun
 from recordings.ending import commands as hold_commands
 from recordings.ending import destruction
@@ -85,8 +86,8 @@ async def test_a_back_up_goes_to_an_s3_server_and_comes_back_from_it(school: Run
     await record_lesson(school)
     places = Places(f"s3://school/{tmp_path.name}", f"s3://school/{tmp_path.name}-keys", access_file(tmp_path, s3_port))
     await asyncio.to_thread(places.save, school)
-    assert await command.tried(places.opened(), tmp_path / "tried", school.clock) == []
-    assert not (tmp_path / "tried").exists()
+    assert await places.tried(tmp_path / "tried", school.clock) == []
+    assert list((tmp_path / "tried").iterdir()) == []
 
 
 async def test_the_second_back_up_copies_only_what_changed(school: Running, places: Places) -> None:
@@ -121,7 +122,7 @@ async def test_a_back_up_that_was_changed_in_any_file_is_refused_and_nothing_is_
 ) -> None:
     await recorded.sealed(school.app.state, "lesson-1")
     await asyncio.to_thread(places.save, school)
-    assert await command.tried(places.opened(), tmp_path / "tried", school.clock) == [], "negative control: it is whole"
+    assert await places.tried(tmp_path / "tried", school.clock) == [], "negative control: it is whole"
     for path in files(places.data_at, places.keys_at):
         kept = path.read_bytes()
         for name, change in CHANGES.items():
@@ -202,6 +203,31 @@ async def test_copies_of_keys_older_than_seven_days_leave_the_back_up(school: Ru
     assert second.keys_removed == 1
     assert not old & set(files(places.keys_at)), "neither the state nor its pieces"
     assert {first.data_id, second.data_id} == {path.name for path in files(f"{places.data_at}/data/states")}
+
+
+NIGHTS = [datetime(2026, 11, night, 2, 10, tzinfo=UTC) for night in range(1, 30)]
+DESTROYED = datetime(2026, 11, 10, tzinfo=UTC)
+
+
+def oldest_a_week_later(kept: timedelta, jitter: random.Random) -> datetime:
+    """The earliest copy of keys that is left seven days after a day's keys were destroyed: the timer ran each night, up to two
+    hours late, and somebody made one by hand in the last minute before."""
+    copies = {DESTROYED - timedelta(minutes=1)}
+    for night in NIGHTS:
+        run = night + timedelta(hours=jitter.uniform(0, 2))
+        if run > DESTROYED + timedelta(days=7):
+            break
+        copies.add(run)
+        gone = rules.outdated([rules.state_id(at, "a") for at in copies], run, kept)
+        copies = {at for at in copies if rules.state_id(at, "a") not in gone}
+    return min(copies)
+
+
+def test_seven_days_after_keys_were_destroyed_the_timer_has_left_no_copy_of_them() -> None:
+    assert rules.KEYS_KEPT + rules.LATE == keycopies.KEPT
+    for seed in range(100):
+        assert oldest_a_week_later(rules.KEYS_KEPT, random.Random(seed)) > DESTROYED
+    assert oldest_a_week_later(timedelta(days=7), random.Random(0)) < DESTROYED, "negative control: kept for seven days, they are"
 
 
 async def test_a_back_up_of_a_clock_that_was_ahead_is_not_the_newest_and_goes_in_time(school: Running, places: Places) -> None:

@@ -6,6 +6,7 @@ policy: AC4, AC6, RE2
 import asyncio
 import json
 import shutil
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,11 +14,11 @@ import pyrage
 import pytest
 from sqlmodel import col, select
 
-from recordings import keycopies, proof
+from recordings import durable, keycopies, proof
 from recordings.commands import Begun
 from recordings.ending import recovery
 from recordings.ending.tables import RecoveryRecipient
-from recordings.keystore import KeyMissing, Part
+from recordings.keystore import KeyMissing, Part, StillNeeded, WrappingKeyLost
 from recordings.tables import Recording
 from recordings.vault import Vault
 from service.__main__ import main
@@ -25,6 +26,7 @@ from service.backup import recovering
 from service.backup.box import WrongKey
 from service.foundation.audit import AuditBody, AuditLeaf
 from tests.features.test_recordings import addresses, view
+from tests.proofs import confirmed_post
 from tests.recordings.lesson import record_lesson
 from tests.recordings.test_preparation import destroy
 from tests.school import Running, running
@@ -59,6 +61,15 @@ class Safe:
     async def lose_the_wrapping_key(self) -> None:
         shutil.rmtree(next(self.school.app.state.keys.glob("*/wrap")))
         await self.back_up()
+
+    async def make_another_wrapping_key(self, way: str = "the page Keys") -> None:
+        """So that lessons open again, with nothing yet of what was recorded before."""
+        [folder] = self.school.app.state.keys.glob("*/days")
+        if way == "an earlier version":  # it made one by itself, under the number of the one that was lost
+            durable.create_key(folder.parent / "wrap/1.key")
+        else:
+            with pytest.raises(StillNeeded):
+                self.school.app.state.vault.key_store(folder.parent.name).rotate()
 
     async def recover(self, *only: str, identity: pyrage.x25519.Identity | None = None) -> list[recovering.Recovered]:
         """Into the folder `new-keys`."""
@@ -213,22 +224,45 @@ async def test_what_was_recorded_after_the_back_up_is_named_as_missing(safe: Saf
     await safe.agreed()
     await record_lesson(school)
     await safe.lose_the_wrapping_key()
+    await safe.make_another_wrapping_key()
     later = await safe.second()
     [found] = await safe.recover()
     assert found.missing == (f"{later.header.recording_id}, part 1",)
 
 
-async def test_records_of_before_and_after_the_loss_open_both(safe: Safe, school: Running) -> None:
-    """The service makes a new wrapping key of the same number when it finds none."""
+@pytest.mark.parametrize("way", ["the page Keys", "an earlier version"])
+async def test_records_of_before_and_after_the_loss_open_both(way: str, safe: Safe, school: Running) -> None:
     await safe.agreed()
     before = await record_lesson(school)
     await safe.lose_the_wrapping_key()
+    await safe.make_another_wrapping_key(way)
     after = await safe.second()
     school.clock.advance(timedelta(minutes=1).total_seconds())
     await safe.back_up()
     [found] = await safe.recover()
     assert (found.records, found.missing) == (2, ())
     assert [await safe.key(each) for each in (before.begun, after)] == [before.begun.key, after.key]
+
+
+async def test_while_the_wrapping_key_is_lost_no_lesson_opens_and_the_technician_reads_why(safe: Safe, school: Running) -> None:
+    await safe.agreed()
+    lesson, before = school.lesson(), await safe.second()
+    async with await school.signed_in("technician") as technician, await school.signed_in("teacher") as teacher:
+        assert "Keys of recordings" not in (await technician.get("/health")).text
+        await safe.lose_the_wrapping_key()
+        with pytest.raises(WrappingKeyLost):
+            await recorded.sealed(school.app.state, "lesson-3")
+        refused = await teacher.post(f"/lessons/{lesson['id']}/door", json={})
+        assert refused.status_code == 503
+        assert "The wrapping key of recordings is lost" in refused.json()["detail"]
+        for page in ("/health", "/keys"):
+            assert "no lesson opens and no recording plays. docs/backup.md says what to do" in (await technician.get(page)).text
+        await confirmed_post(school, technician, school.person("technician"), "/keys/rotate", {})
+        assert "Keys of recordings" not in (await technician.get("/health")).text
+        assert (await teacher.post(f"/lessons/{lesson['id']}/door", json={})).status_code == 200, "negative control"
+    [found] = await safe.recover()
+    assert (found.records, found.missing[1:]) == (1, ()), "what was recorded before is in the back-up, for the recovery key"
+    assert await safe.key(before) == before.key
 
 
 async def test_a_school_s_own_keys_are_never_overwritten(safe: Safe, school: Running) -> None:
@@ -244,6 +278,7 @@ async def test_the_command_recovers_and_says_what_to_do_next(
     safe: Safe, school: Running, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.__main__._log_to_stderr", lambda: None)
+    monkeypatch.setattr("service.backup.command.tidied_up", nullcontext)  # signals are for a main thread
     monkeypatch.setattr("os.umask", lambda mask: mask)
     await safe.agreed()
     lesson = await record_lesson(school)
