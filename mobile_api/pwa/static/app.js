@@ -217,7 +217,7 @@ async function start() {
   await watchIdle(app);
   watchCalls(app);
   await app.show();
-  await back(app);
+  await flush(app);
   if ("serviceWorker" in navigator) keepShell(edition).catch(() => {});
   document.documentElement.dataset.ready = "true";
 }
