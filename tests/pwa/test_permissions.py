@@ -215,42 +215,6 @@ async def test_a_no_after_a_yes_that_waits_is_the_last_word_also_from_another_ph
         assert set((await answers(parents.school, family, father))["chat"]) == {"refused"}
 
 
-ANSWERS = """async (edition) => {
-  const { Answers } = await import(`/m/files/${edition}/answers.js`);
-  const { Problem } = await import(`/m/files/${edition}/protocol.js`);
-  const rows = new Map(), kept = { phone: "hers" }, sent = [];
-  const store = { get: async (name) => kept[name], find: async (key) => rows.get(key), put: async (one) => rows.set(one.key, one),
-    drop: async (key) => rows.delete(key), waiting: async () => [...rows.values()] };
-  const server = { status: 0 };
-  const client = { write: async (method, path, body) => {
-    if (server.status) throw new Problem(server.status, {});
-    sent.push(body.says);
-  } };
-  const answers = new Answers(store, client);
-  const wait = async (purpose, says) => store.put({ ...await answers.save("child", purpose, "/", { says }), state: "waiting" });
-  WORK
-  return [sent, [...rows.values()].map((one) => one.state)];
-}"""
-
-
-async def test_what_waits_is_sent_in_its_order_or_not_yet(browser: Browser, parents: Parents) -> None:
-    """A school that is busy for a moment does not take the second before the first."""
-    async with phone(browser, parents.url, service_workers="block") as mine:
-        await mine.goto("/m/")
-        edition = parents.school.app.state.parents_app.edition
-        for status, busy in ((503, True), (429, True), (409, False)):
-            tried = f"""
-              await wait("camera", "yes"); await wait("chat", "no");
-              const write = client.write;
-              let tries = 0;
-              client.write = (...given) => {{ server.status = tries++ ? 0 : {status}; return write(...given); }};
-              await answers.flush();"""
-            assert await mine.page.evaluate(ANSWERS.replace("WORK", tried), edition) == (
-                [[], ["waiting", "waiting"]] if busy else [["no"], ["refused", "sent"]])
-        replaced = """await wait("camera", "yes"); await wait("camera", "no"); await answers.flush();"""
-        assert await mine.page.evaluate(ANSWERS.replace("WORK", replaced), edition) == [["no"], ["sent"]]
-
-
 async def test_on_a_shared_tablet_nobody_sees_or_sends_what_the_other_answered(browser: Browser, parents: Parents) -> None:
     family = (await agreeing(parents))[1]
     async with phone(browser, parents.url, service_workers="block") as mine:
@@ -280,15 +244,6 @@ async def test_on_a_shared_tablet_nobody_sees_or_sends_what_the_other_answered(b
         for adult in (father, mother):
             assert await answers(parents.school, family, adult) == {}
         assert "microphone" in await mine.kept(), "what he answered is there when he comes back"
-
-
-async def test_what_waits_is_sent_when_its_own_parent_is_back(browser: Browser, parents: Parents) -> None:
-    async with phone(browser, parents.url, service_workers="block") as mine:
-        await mine.goto("/m/")
-        shared = """await wait("camera", "hers"); kept.phone = "his"; await wait("camera", "his"); await answers.flush();
-          sent.push("then"); kept.phone = "hers"; await answers.flush();"""
-        assert await mine.page.evaluate(ANSWERS.replace("WORK", shared), parents.school.app.state.parents_app.edition) == [
-            ["his", "then", "hers"], ["sent", "sent"]]
 
 
 async def test_words_that_changed_while_a_parent_read_are_shown_again(browser: Browser, parents: Parents) -> None:

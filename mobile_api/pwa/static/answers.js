@@ -5,11 +5,15 @@
  */
 
 import { Offline, Problem } from "./protocol.js";
+import { turnOf } from "./store.js";
 
 const LOCK = "chaperone-answers";
 
+/** What stands in the way for now: the agreement is signed first, or the same answer is being taken. */
+const PASSING = ["agreement-due", "under-way"];
+
 /** Whether asking again is no use. @param {Problem} problem */
-const isFinal = ({ status }) => status >= 400 && status < 500 && status !== 429;
+const isFinal = ({ status, code }) => status >= 400 && status < 500 && status !== 429 && !PASSING.includes(code);
 
 export class Answers {
   /** @param {import("./store.js").Store} store @param {import("./protocol.js").Client} client */
@@ -28,6 +32,11 @@ export class Answers {
     return (await this.#own()).filter((one) => one.state !== "draft");
   }
 
+  /** @returns {Promise<import("./store.js").Waiting[]>} what is lost if it is not sent: what was saved, and what waits */
+  async unsent() {
+    return (await this.#own()).filter((one) => one.state === "draft" || one.state === "waiting");
+  }
+
   /** Of whoever opened this phone last: where parents share one, nobody's answers are shown to the other, or sent as theirs. */
   async #own() {
     const phone = await this.store.get("phone");
@@ -42,17 +51,18 @@ export class Answers {
   async save(child, purpose, path, body) {
     const draft = /** @type {import("./store.js").Waiting} */ (
       { key: crypto.randomUUID(), phone: await this.store.get("phone"), state: "draft", path, child, purpose, body,
-        at: new Date().toISOString() });
+        turn: await this.store.nextTurn(), at: new Date().toISOString() });
     await this.store.put(draft); // before anything is waited for
     await navigator.locks.request(LOCK, async () => {
-      const before = (await this.#unsent(child, purpose)).filter((one) => one.key !== draft.key && one.at <= draft.at);
+      const before = (await this.#open(child, purpose)).filter((one) => turnOf(one) < draft.turn);
       for (const one of before) await this.store.drop(one.key);
     });
     return draft;
   }
 
   /**
-   * Send these answers, in their order. Without a network they wait.
+   * Send these answers, in their order. Where nobody answers, or the school cannot take one just now, they wait; an agreement that
+   * is due is said, for then they wait for their parent.
    * @param {import("./store.js").Waiting[]} answers
    * @returns {Promise<any[] | null>} what each answer did, or null: they wait now
    */
@@ -66,7 +76,8 @@ export class Answers {
           said.push(await this.#sendOne(one));
         } catch (error) {
           if (error instanceof Offline) return null;
-          if (!(error instanceof Problem)) throw error;
+          if (!(error instanceof Problem) || error.code === "agreement-due") throw error;
+          if (!isFinal(error)) return null;
           problem ??= error; // one that is refused keeps no other from being sent
         }
       }
@@ -103,12 +114,12 @@ export class Answers {
    */
   async replace(child, purpose) {
     await navigator.locks.request(LOCK, async () => {
-      for (const one of await this.#unsent(child, purpose)) await this.store.drop(one.key);
+      for (const one of await this.#open(child, purpose)) await this.store.drop(one.key);
     });
   }
 
   /** @param {string} child @param {string} purpose */
-  async #unsent(child, purpose) {
+  async #open(child, purpose) {
     return (await this.#own()).filter((one) => one.child === child && one.purpose === purpose && one.state !== "sent");
   }
 
@@ -117,10 +128,13 @@ export class Answers {
     return this.store.drop(key);
   }
 
-  /** @param {import("./store.js").Waiting} one */
+  /**
+   * What it did. Of one that was taken before, nobody can say that any more (`answer-lost`).
+   * @param {import("./store.js").Waiting} one
+   */
   async #sendOne(one) {
     try {
-      const said = await this.client.write("POST", one.path, one.body, { key: one.key });
+      const said = await this.client.write("POST", one.path, one.body, { key: one.key }).catch(lost);
       await this.store.drop(one.key);
       return said;
     } catch (error) {
@@ -128,4 +142,10 @@ export class Answers {
       throw error;
     }
   }
+}
+
+/** @param {unknown} error */
+function lost(error) {
+  if (error instanceof Problem && error.code === "answer-lost") return { consent: null, follows: [] };
+  throw error;
 }

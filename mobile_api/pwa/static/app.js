@@ -5,7 +5,7 @@ import { Answers } from "./answers.js";
 import { watchCalls } from "./incoming.js";
 import { frame } from "./frame.js";
 import { isInstalled } from "./phone.js";
-import { Client, Offline, Problem, SignedOut } from "./protocol.js";
+import { Client, Offline, Problem, SignedOut, Unsent } from "./protocol.js";
 import { found } from "./routes.js";
 import { Store } from "./store.js";
 import { Words } from "./words.js";
@@ -17,6 +17,9 @@ import { watchIdle } from "./idle.js";
  * @typedef {{title: string, caption?: string, back?: string, parts: (import("./dom.js").Part)[], tab?: string, again?: number,
  *   bare?: boolean, alone?: boolean, exit?: boolean, name?: string}} Page
  */
+
+/** Milliseconds. An answer waits also where there is a network: the school was busy, or started anew. */
+const SENDS_EVERY = 30_000;
 
 export class App {
   /** @type {any} */
@@ -127,9 +130,24 @@ export class App {
     const { words } = /** @type {any} */ (error); // a page may say better what is wrong
     if (words) return words;
     if (error instanceof SignedOut) this.show();
-    if (error instanceof Offline) return this.t("error.offline");
-    if (error instanceof Problem && error.status === 429) return this.t("error.often");
-    return this.t("error.wrong");
+    if (error instanceof Unsent) return this.t("error.offline");
+    if (!(error instanceof Problem) || error.status >= 500 || error.code === "under-way") return this.t("error.unsure");
+    if (error.code === "answer-lost") return this.t("error.done");
+    if (error.code === "agreement-due") {
+      this.who(true).then(() => this.show(), () => this.show());
+      return this.t("home.agreement");
+    }
+    return this.t(error.status === 429 ? "error.often" : "error.wrong");
+  }
+
+  /** Send what waits, if that can be done now. @returns {Promise<boolean>} whether anything became of it */
+  async sendWaiting() {
+    try {
+      return (await this.client.isSignedIn()) && (await this.answers.flush());
+    } catch (error) {
+      if (!(error instanceof Offline || error instanceof SignedOut)) throw error;
+      return false;
+    }
   }
 
   /** Screen away, tokens away. */
@@ -194,7 +212,8 @@ async function start() {
     app.go(anchor.getAttribute("href") ?? "/m/");
   });
   addEventListener("popstate", () => app.show());
-  addEventListener("online", () => flush(app));
+  addEventListener("online", () => back(app));
+  setInterval(() => document.hidden || flush(app), SENDS_EVERY);
   await watchIdle(app);
   watchCalls(app);
   await app.show();
@@ -203,14 +222,17 @@ async function start() {
   document.documentElement.dataset.ready = "true";
 }
 
-/** @param {App} app */
+/** What waits is sent, and shown as sent: but nobody's half-written words are drawn over. @param {App} app */
 async function flush(app) {
-  try {
-    if ((await app.client.isSignedIn()) && (await app.answers.flush())) await app.who(true).then(() => app.show(true));
-    else if (document.documentElement.dataset.page === "offline") await app.show();
-  } catch (error) {
-    if (!(error instanceof Offline || error instanceof SignedOut)) throw error;
-  }
+  if (!(await app.sendWaiting())) return false;
+  await app.who(true).catch(() => {}); // what is wrong is said by the page
+  if (!document.querySelector("#main [data-begun]")) await app.show(true);
+  return true;
+}
+
+/** There is a network again. @param {App} app */
+async function back(app) {
+  if (!(await flush(app)) && document.documentElement.dataset.page === "offline") await app.show();
 }
 
 start();

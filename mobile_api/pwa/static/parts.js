@@ -2,6 +2,7 @@
 /** The parts that pages are made of. Their words come in as arguments; nothing here asks for anything over the network. */
 
 import { h, icon } from "./dom.js";
+import { Wish } from "./protocol.js";
 
 /** @typedef {import("./dom.js").Part} Part */
 
@@ -135,14 +136,15 @@ function errorLine(id) {
 }
 
 /**
- * A form that is sent once, however often its button is pressed, and says what is wrong at its top.
+ * A form that is sent once, however often its button is pressed, and says what is wrong at its top. Its wish is for what it writes.
  * @param {{t: (key: string) => string, failed: (error: unknown) => string}} words
  * @param {{fields: Field[], send: string, kind?: string, check?: (values: Record<string, string>) => Record<string, string | undefined>,
- *   act: (values: Record<string, string>) => Promise<void>, between?: Part[]}} of
+ *   act: (values: Record<string, string>, wish: Wish) => Promise<void>, between?: Part[]}} of
  */
 export function form(words, { fields, send, kind = "", check = () => ({}), act, between = [] }) {
   const summary = h("div", { class: "summary", tabindex: "-1", hidden: true, role: "alert" });
   const press = /** @type {HTMLButtonElement} */ (button(send, { type: "submit", kind }));
+  const wish = new Wish();
   let busy = false;
   /** @param {[Field | null, string][]} wrong */
   const tell = (wrong) => {
@@ -165,7 +167,7 @@ export function form(words, { fields, send, kind = "", check = () => ({}), act, 
     busy = true;
     press.setAttribute("aria-disabled", "true");
     try {
-      await act(values);
+      await act(values, wish);
     } catch (error) {
       tell([[null, words.failed(error)]]);
     } finally {
@@ -173,7 +175,8 @@ export function form(words, { fields, send, kind = "", check = () => ({}), act, 
       press.removeAttribute("aria-disabled");
     }
   };
-  return h("form", { novalidate: true, submit }, summary, ...fields.map((field) => field.node), ...between, press);
+  const begun = (/** @type {Event} */ event) => { /** @type {HTMLElement} */ (event.currentTarget).dataset.begun = "true"; };
+  return h("form", { novalidate: true, submit, input: begun }, summary, ...fields.map((field) => field.node), ...between, press);
 }
 
 /** @param {string} id */

@@ -7,8 +7,10 @@
 import { phoneKey, proof } from "./keys.js";
 
 const API = "/api/v1";
-/** Seconds for which a lost answer to a renewal may be asked for again; afterwards asking would look like a thief's copy. */
+/** Seconds for which a lost answer to a renewal may be asked for again, and how often it may be asked for at all: later, or once
+ * more, asking would look like a thief's copy. */
 const FORGIVEN = 9;
+const TRIES = 2;
 
 /** The server's refusal (RFC 9457). */
 export class Problem extends Error {
@@ -22,15 +24,33 @@ export class Problem extends Error {
   }
 }
 
-/** Nobody answered. */
+/** Nobody answered: what was asked may have arrived all the same. */
 export class Offline extends Error {}
+
+/** Nobody answered, and what was to be written has not left this phone. */
+export class Unsent extends Offline {}
 
 /** Who is here has to be shown again. */
 export class SignedOut extends Error {}
 
+/** What a form wishes: the same key for as long as it wishes the same, so that what may have arrived is done once. */
+export class Wish {
+  #said = "";
+  #key = "";
+
+  /** @param {any} body */
+  key(body) {
+    const said = JSON.stringify(body);
+    if (said !== this.#said) [this.#said, this.#key] = [said, crypto.randomUUID()];
+    return this.#key;
+  }
+}
+
 export class Client {
   /** @type {{token: string, until: number} | null} */
   #access = null;
+  /** @type {Promise<unknown> | null} */
+  #renewal = null;
   #nonce = "";
   #locks = 0;
   /** @type {Map<string, {tag: string, body: any}>} */
@@ -60,14 +80,15 @@ export class Client {
    * @param {string} method
    * @param {string} path
    * @param {any} body
-   * @param {{key?: string, match?: string}} how `key`: of a wish that may be tried again; `match`: a path whose state was read
+   * @param {{wish?: Wish, key?: string, match?: string}} how `wish`, `key`: of what may be tried again; `match`: a path whose
+   *   state was read
    * @returns {Promise<any>}
    */
-  async write(method, path, body = undefined, { key = crypto.randomUUID(), match = "" } = {}) {
+  async write(method, path, body = undefined, { wish = new Wish(), key = wish.key(body), match = "" } = {}) {
     const tag = this.#read.get(match)?.tag;
     const headers = { "idempotency-key": key, ...(tag ? { "if-match": tag } : {}) };
     const answer = await this.#signed(method, path, { body, headers });
-    this.#read.clear();
+    if (answer.ok) this.#read.clear();
     return taken(answer);
   }
 
@@ -104,7 +125,10 @@ export class Client {
   /** @param {string} method @param {string} path @param {{body?: any, headers?: Record<string, string>}} how */
   async #signed(method, path, how) {
     for (let tries = 0; ; tries += 1) {
-      const answer = await this.#send(method, path, { ...how, token: await this.#token() });
+      const token = await this.#token().catch((error) => {
+        throw error instanceof Offline ? (method === "GET" ? new Offline() : new Unsent()) : error;
+      });
+      const answer = await this.#send(method, path, { ...how, token });
       if (answer.status !== 401) return answer;
       this.#access = null;
       if (tries > 0) {
@@ -116,19 +140,20 @@ export class Client {
 
   async #token() {
     if (this.#access && performance.now() < this.#access.until) return this.#access.token;
-    await navigator.locks.request("chaperone-refresh", () => this.#renew());
+    this.#renewal ??= navigator.locks.request("chaperone-refresh", () => this.#renew()).finally(() => { this.#renewal = null; });
+    await this.#renewal; // the same for all who ask meanwhile, so that it is one try
     return /** @type {{token: string, until: number} | null} */ (this.#access)?.token ?? "";
   }
 
   async #renew() {
     const kept = await this.store.get("refresh");
-    if (!kept || (kept.asked && Date.now() - kept.asked > 1000 * FORGIVEN)) {
+    if (!kept || kept.tries >= TRIES || (kept.asked && Date.now() - kept.asked > 1000 * FORGIVEN)) {
       await this.lock();
       throw new SignedOut();
     }
     if (!navigator.onLine) throw new Offline();
     const locks = this.#locks;
-    await this.store.set("refresh", { ...kept, asked: kept.asked ?? Date.now() });
+    await this.store.set("refresh", { ...kept, asked: kept.asked ?? Date.now(), tries: (kept.tries ?? 0) + 1 });
     const answer = await this.#send("POST", "/tokens/refresh", { body: { refresh_token: kept.token }, proves: true });
     const said = answer.ok ? await answer.json() : null;
     if (locks !== this.#locks) {
@@ -136,7 +161,7 @@ export class Client {
       throw new SignedOut();
     }
     if (said) return this.#keep(said);
-    if (answer.status === 429) await this.store.set("refresh", { token: kept.token });
+    if (answer.status === 429) await this.store.set("refresh", kept); // it was not looked at, so it was no try
     if (answer.status === 429 || answer.status >= 500) throw new Problem(answer.status, null);
     await this.lock();
     throw new SignedOut();
@@ -164,11 +189,12 @@ export class Client {
       if (body !== undefined) sent["content-type"] = "application/json";
       if (token) sent.authorization = `DPoP ${token}`;
       if (token || proves) sent.dpop = await proof(await phoneKey(this.store), { method, url: bare, nonce: this.#nonce, token });
+      const unsent = method !== "GET" && !navigator.onLine;
       const answer = await fetch(url, {
         method, headers: sent, body: body === undefined ? null : JSON.stringify(body), cache: "no-store", credentials: "omit",
         redirect: "error",
       }).catch(() => {
-        throw new Offline();
+        throw unsent ? new Unsent() : new Offline();
       });
       this.#nonce = answer.headers.get("dpop-nonce") ?? this.#nonce;
       const stale = answer.status === 401 && answer.headers.get("www-authenticate")?.includes("use_dpop_nonce");

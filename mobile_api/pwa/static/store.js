@@ -7,9 +7,10 @@
 import { openDB } from "./vendor/idb/index.js";
 
 /**
- * `phone`: the school's id of this phone, which is another one for each person who opens it.
+ * `phone`: the school's id of this phone, which is another one for each person who opens it. `turn`: which of all the answers that
+ * were given here this is; the phone's clock, in `at`, may be put right between two.
  * @typedef {{key: string, phone: string, state: "draft" | "waiting" | "sent" | "refused", path: string, child: string,
- *   purpose: string, body: any, at: string}} Waiting
+ *   purpose: string, body: any, turn: number, at: string}} Waiting
  */
 
 export class Store {
@@ -47,7 +48,16 @@ export class Store {
   /** @returns {Promise<Waiting[]>} oldest first */
   async waiting() {
     const all = /** @type {Waiting[]} */ (await this.database.getAll("waiting"));
-    return all.sort((one, other) => one.at.localeCompare(other.at));
+    return all.sort((one, other) => turnOf(one) - turnOf(other) || one.at.localeCompare(other.at));
+  }
+
+  /** @returns {Promise<number>} the turn of the answer that is given now */
+  async nextTurn() {
+    const change = this.database.transaction("kept", "readwrite");
+    const turn = ((await change.store.get("turn")) ?? 0) + 1;
+    await change.store.put(turn, "turn");
+    await change.done;
+    return turn;
   }
 
   /** @param {string} key @returns {Promise<Waiting | undefined>} */
@@ -65,8 +75,13 @@ export class Store {
     return this.database.delete("waiting", key);
   }
 
+  /** Nothing is left of whoever signs out. What another parent answered on this phone is theirs, and stays. */
   async empty() {
-    await this.database.clear("waiting");
+    const phone = await this.get("phone");
+    for (const one of await this.waiting()) if (one.phone === phone) await this.drop(one.key);
     await this.forget("refresh", "phone", "office", "seen");
   }
 }
+
+/** Answers that were kept by an older app have no turn, and come first. @param {Waiting} one */
+export const turnOf = (one) => one.turn ?? 0;

@@ -35,10 +35,10 @@ export async function agreement(app) {
         fields: [box, name], send: t("agreement.sign"),
         check: (values) => ({ ...(values.agree ? {} : { agree: t("agreement.tick") }), ...(values.name ? {}
           : { name: t("agreement.type") }) }),
-        act: async (values) => {
+        act: async (values, wish) => {
           try {
             await app.client.write("POST", "/agreement", { agreement_id: one.id, child_id: one.child?.id ?? null, agree: true,
-              name: values.name });
+              name: values.name }, { wish });
           } catch (error) {
             const { status } = /** @type {any} */ (error);
             if (status === 409) return app.show(); // another version is in force now: it is read before it is signed
@@ -46,6 +46,7 @@ export async function agreement(app) {
             throw Object.assign(new Error(), { words: t("agreement.type") });
           }
           await app.who(true);
+          await app.sendWaiting(); // what waited for this agreement
           app.joining.signed = one;
           await app.show();
         },

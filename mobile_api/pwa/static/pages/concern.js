@@ -39,12 +39,12 @@ export async function concern(app) {
           ...(values.words ? {} : { words: t("concern.words.error") }), ...(values.reach ? {}
             : { reach: t("concern.reach.error") }),
         }),
-        act: async (values) => {
+        act: async (values, wish) => {
           app.joining.concern = await app.client.write("POST", "/concerns", {
             about: values.about, adult: values.about === "an-adult" ? values.adult : "somebody-else", child_id: values.about === "my-child" ? values.child || null : null,
             who: ["another-child", "an-adult"].includes(values.about ?? "") ? values.who : "", words: values.words,
               reach: values.reach,
-          });
+          }, { wish });
           await app.go("/m/concern/sent", true);
         },
       }),

@@ -25,8 +25,9 @@ export async function data(app, { child: id = "" }) {
     parts: [
       use.limit_mb === null ? h("p", { class: "lead" }, left) : meter(left, use.limit_mb - use.used_mb, use.limit_mb),
       app.joining.saved === path ? inset(h("p", { role: "status" }, t("data.saved"))) : null,
-      form(app, { fields: [limit], send: t("save"), act: async (values) => {
-        await app.client.write("PUT", path, { limit_mb: values.limit === NONE ? null : Number(values.limit) }, { match: path });
+      form(app, { fields: [limit], send: t("save"), act: async (values, wish) => {
+        const limited = { limit_mb: values.limit === NONE ? null : Number(values.limit) };
+        await app.client.write("PUT", path, limited, { wish, match: path });
         app.joining.saved = path;
         await app.show();
         delete app.joining.saved;

@@ -52,13 +52,13 @@ export async function oneToOne(app, { child: id = "", lesson: lessonId = "" }) {
       h("p", {}, t("one-to-one.all", { name: child.name })),
       one.status === "planned" || one.status === "open" ? form(app, {
         fields: [answer, there], send: t("save"), check: (values) => (values.answer ? {} : { answer: t("question.error") }),
-        act: async (values) => {
+        act: async (values, wish) => {
           await app.answers.replace(id, "one_to_one");
           await app.client.write("POST", `/children/${id}/one-to-ones/${lessonId}`, {
             says_yes: values.answer === "yes", document_id: one.document_id, language: text?.language ?? "en", listened,
               responsibility: you ?? "unsure",
             will_be_there: values.there ? values.there === "yes" : null,
-          });
+          }, { wish });
           app.joining.answered = lessonId;
           await app.who(true);
           await app.show();

@@ -95,9 +95,9 @@ export async function check(app, { child: id = "" }) {
         try {
           app.joining.sent = { child: id, did: await app.answers.send(drafts) };
         } catch (error) {
-          if (!(error instanceof Problem) || error.status === 429 || error.status >= 500) throw error;
+          if (!(error instanceof Problem)) throw error;
           await app.who(true);
-          return app.go(`/m/permissions/${id}`, true); // which says what was not taken
+          return app.go(`/m/permissions/${id}`, true); // which says what was not taken; or the agreement comes first
         }
         if (app.joining.sent.did) await app.who(true);
         await app.go(`/m/permissions/${id}/sent`, true);
@@ -117,7 +117,7 @@ export async function sent(app, { child: id = "" }) {
       button(t("missing.home"), { href: "/m/" })] };
   }
   const child = await app.child(id);
-  const now = did.at(-1).consent.outcome;
+  const now = (did.at(-1).consent ?? (await app.client.read(`/children/${id}/consent`))).outcome;
   const done = did.flatMap((/** @type {any} */ one) => one.follows).filter((/** @type {any} */ one) => ["off-now",
     "left-lesson", "counts-later", "not-recorded"].includes(one.code));
   return {

@@ -1,0 +1,143 @@
+"""What arrives and whose answer is lost on the way back is done once, and nobody is told that it was not (decisions 122, 132)."""
+
+import pytest
+from playwright.async_api import Browser, Route, expect
+from sqlmodel import select
+
+from service.people.tables import SignIn
+from service.safeguarding.tables import Alert
+from tests.pwa.conftest import Parents
+from tests.pwa.phone import Phone, invited, phone
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+CONCERNS = "**/api/v1/concerns"
+RENEWALS = "**/api/v1/tokens/refresh"
+UNSURE = "We do not know whether it arrived. Try again."
+
+
+async def arrives_and_no_answer_comes_back(route: Route) -> None:
+    await route.fetch()
+    await route.abort()
+
+
+async def concerns(parents: Parents, parent: str) -> int:
+    """How often the school was told something by this parent: what comes again while it is open is counted with it."""
+    async with parents.school.database.reading() as session:
+        return sum((await session.exec(select(Alert.times).where(Alert.raised_by == parent))).all())
+
+
+async def writes_a_concern(mine: Phone, words: str) -> None:
+    await mine.goto("/m/concern")
+    await mine.choose("This app")
+    await mine.page.locator("textarea").fill(words)
+    await mine.choose("By phone")
+
+
+async def test_a_concern_that_is_pressed_again_after_a_lost_reply_is_one_concern(browser: Browser, parents: Parents) -> None:
+    parent = parents.school.person("parent", 1)
+    letter = await invited(parents.school, parent)
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await mine.join(letter)
+        await mine.sees("Hello")
+        await writes_a_concern(mine, "It is hard to read.")
+        await mine.page.route(CONCERNS, arrives_and_no_answer_comes_back)
+        await mine.press("Send")
+        await expect(mine.page.get_by_role("alert")).to_contain_text(UNSURE)
+        assert await concerns(parents, parent) == 1, "it had arrived"
+        await mine.sound("unsure")
+        await mine.page.unroute(CONCERNS)
+        await mine.press("Send")
+        await expect(mine.page.locator("h1")).to_contain_text("Sent to the")
+        assert await concerns(parents, parent) == 1
+
+
+async def test_other_words_after_a_lost_reply_are_another_concern(browser: Browser, parents: Parents) -> None:
+    parent = parents.school.person("parent", 2)
+    letter = await invited(parents.school, parent)
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await mine.join(letter)
+        await mine.sees("Hello")
+        await writes_a_concern(mine, "It is hard to read.")
+        await mine.page.route(CONCERNS, arrives_and_no_answer_comes_back)
+        await mine.press("Send")
+        await expect(mine.page.get_by_role("alert")).to_contain_text(UNSURE)
+        await mine.page.unroute(CONCERNS)
+        await mine.page.locator("textarea").fill("It is hard to read, and small.")
+        await mine.press("Send")
+        await expect(mine.page.locator("h1")).to_contain_text("Sent to the")
+        assert await concerns(parents, parent) == 2
+
+
+async def test_nothing_is_called_unsent_but_what_has_not_left_the_phone(browser: Browser, parents: Parents) -> None:
+    letter = await invited(parents.school, parents.school.person("parent", 3))
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await mine.join(letter)
+        await mine.sees("Hello")
+        await writes_a_concern(mine, "It is hard to read.")
+        await mine.page.route(CONCERNS, lambda route: route.fulfill(status=502, body=""))
+        await mine.press("Send")
+        await expect(mine.page.get_by_role("alert")).to_contain_text(UNSURE)
+        await mine.page.unroute(CONCERNS)
+        await mine.context.set_offline(True)
+        await mine.press("Send")
+        await expect(mine.page.get_by_role("alert")).to_contain_text("You are offline. Nothing has been sent.")
+
+
+async def test_a_renewal_is_tried_no_oftener_than_the_school_forgives(browser: Browser, parents: Parents) -> None:
+    """A third try would look like a thief's copy, and the family would be told of one."""
+    parent = parents.school.person("parent", 4)
+    letter = await invited(parents.school, parent)
+    tries: list[str] = []
+
+    async def renewed_and_lost(route: Route) -> None:
+        tries.append(route.request.url)
+        answer = await route.fetch()
+        await (route.abort() if answer.ok else route.fulfill(response=answer))  # a nonce that is old is no try
+
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await mine.join(letter)
+        await mine.sees("Hello")
+        await mine.page.route(RENEWALS, renewed_and_lost)
+        await mine.page.reload()
+        await mine.sees("You are offline")
+        await mine.press("Try again")
+        await mine.page.wait_for_function("document.documentElement.dataset.drawn >= 2")
+        await mine.press("Try again")
+        await mine.sees("Chaperone is locked")
+        await mine.page.unroute(RENEWALS)
+        async with parents.school.database.reading() as session:
+            ended = (await session.exec(select(SignIn.ended_at).where(SignIn.person_id == parent, SignIn.route == "phone"))).all()
+        assert ended == [None], "nobody was taken for a thief"
+        await mine.press("Open Chaperone")
+        await mine.sees("Hello")
+
+
+TOGETHER = """async (edition) => {
+  const { Client } = await import(`/m/files/${edition}/protocol.js`);
+  const { Store } = await import(`/m/files/${edition}/store.js`);
+  const client = new Client(await Store.open());
+  const read = await Promise.allSettled(["/me", "/messages", "/phones"].map((path) => client.read(path)));
+  return read.map((one) => one.status);
+}"""
+
+
+async def test_what_is_read_at_the_same_time_is_one_renewal(browser: Browser, parents: Parents) -> None:
+    letter = await invited(parents.school, parents.school.person("parent", 5))
+    done: list[bool] = []
+
+    async def loses_the_first(route: Route) -> None:
+        answer = await route.fetch()
+        if not answer.ok:
+            return await route.fulfill(response=answer)
+        done.append(True)
+        await (route.abort() if len(done) == 1 else route.fulfill(response=answer))
+
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await mine.join(letter)
+        await mine.sees("Hello")
+        await mine.page.route(RENEWALS, loses_the_first)
+        edition = parents.school.app.state.parents_app.edition
+        assert await mine.page.evaluate(TOGETHER, edition) == ["rejected"] * 3
+        assert len(done) == 1
+        assert await mine.page.evaluate(TOGETHER, edition) == ["fulfilled"] * 3
+        assert len(done) == 2
