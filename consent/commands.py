@@ -26,6 +26,7 @@ from service.foundation.bus import publish
 from service.foundation.db import new_id
 from service.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
 from service.foundation.events import STAFF, Actor, Role
+from service.people import contacts
 from service.people import queries as people
 
 MAY_DECIDE_OBJECTIONS = frozenset({Role.HEADTEACHER})
@@ -124,8 +125,8 @@ async def record_response(
     """Write down one form or call: a Yes or No for each purpose that was answered. Returns the ids of the lines.
 
     `version` of the texts that was answered, the newest where 0; a purpose that never had so many versions was asked in its
-    newest. A call has a `second_listener`. Raises Invalid for an impossible day or an empty form, MayNotAnswer when this adult
-    may not decide for this child.
+    newest. A call has a `second_listener`, and its yes rests after a change of contact details. Raises Invalid for an impossible
+    day or an empty form, MayNotAnswer when this adult may not decide for this child.
     """
     child = await queries.child(session, actor.school_id, child_id)
     await family.not_of_the_family(session, actor, child.id)
@@ -139,6 +140,7 @@ async def record_response(
         rules.check_respondent(responsible, says_yes=said_yes)
     earlier = await _earlier(session, actor.school_id, child.id, respondent_id)
     texts = await documents.of_version(session, actor.school_id, version, language)
+    rests = rules.counts_from(route, await contacts.changed_at(session, respondent_id), now)
     relationship = next((r.relationship for r in await queries.respondents(session, actor.school_id, child.id)
                          if r.id == respondent_id), "")
     lines = [
@@ -147,7 +149,7 @@ async def record_response(
             answer=standing.answer_for(said_yes, earlier.get(purpose)), relationship=relationship, route=route,
             **(vars(texts[purpose]) if purpose in texts else {}), language=language,
             reason="" if said_yes else reason.strip()[:500], second_listener=second_listener if route is Route.TELEPHONE else "",
-            signed_on=signed_on, recorded_by=actor.person_id, recorded_at=now,
+            counts_from=rests if said_yes else None, signed_on=signed_on, recorded_by=actor.person_id, recorded_at=now,
         )
         for purpose, said_yes in answers.items()
     ]

@@ -71,7 +71,8 @@ TO_JOIN = frozenset({Purpose.ATTEND, Purpose.BE_RECORDED})
 OWN_ROUTES = (Route.WEB, Route.APP)
 COMES_OF_AGE = 18
 RESTS = timedelta(hours=24)
-"""A yes from a phone or with contact details that are new counts after this long; a no counts at once (threat T11)."""
+"""How long a yes rests that comes by new contact details (`counts_from`), before it counts; a no counts at once (threat T11). A
+new phone says itself how long it rests."""
 
 
 class MayNotAnswer(NotAllowed):
@@ -114,6 +115,18 @@ def check_own(word: str, route: Route, declared_responsibility: str, *, says_yes
         raise Invalid("There is a problem", fields={"declared_responsibility": "Choose yes, no or not sure"})
     if says_yes and declared_responsibility in ("no", "not_sure"):
         raise MayNotAnswer("You cannot answer this here. Ring the office.")
+
+
+def counts_from(route: Route, contacts_changed_at: datetime | None, now: datetime) -> datetime | None:
+    """From when a yes that the office wrote down counts; None: at once.
+
+    Whom a call reached is known by the number alone. Where that, or the address at which they would hear of it, is new, whoever
+    had the earlier one has a day to say so. Paper and a talk at the desk need neither.
+    """
+    if route is not Route.TELEPHONE or contacts_changed_at is None:
+        return None
+    rested = contacts_changed_at + RESTS
+    return rested if now < rested else None
 
 
 def check_still_last(shown_at: datetime | None, last_at: datetime | None, *, says_yes: bool) -> None:

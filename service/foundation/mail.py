@@ -9,8 +9,8 @@ own: a mail server that stalls delays nothing else.
 import asyncio
 import hashlib
 import socket
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -31,13 +31,15 @@ Text = Literal["N2", "N3", "N5", "N6", "N7", "S1", "S2", "S3", "S4", "S5"]
 TEXTS: dict[str, str] = {
     "N2": "There is a question for you in Chaperone.", "N3": "A lesson needs attention. Open Chaperone.",
     "N5": "There is news for you in Chaperone.",
-    "N6": "A new phone was added to an account. If you did not expect this, ring school.",
+    "N6": "A new phone was added to an account, or its contact details changed. If you did not expect this, ring school.",
     "N7": "Something changed just now. Open Chaperone.", "S1": "Safeguarding alert. Sign in to Chaperone.",
     "S2": "A decision is waiting for you.", "S3": "Your request has an answer.",
     "S4": "Chaperone needs technical attention.", "S5": "Something of yours needs renewing.",
 }
 CLOSING = "Open Chaperone the way you usually do."
 ANY_HOUR = frozenset({"N7", "S1"})
+OF_FAMILIES = frozenset({"N2", "N5", "N7"})
+"""What is said to the adults of a family about its children."""
 SAID_BY: dict[str, tuple[str, ...]] = {"N5": ("N5", "N7")}
 """One that has not left yet says these too: a term of lessons that moves is one piece of news, and so is a night of them."""
 NIGHT, MORNING = time(21), time(7)
@@ -51,7 +53,8 @@ KEPT = timedelta(days=30)
 
 
 class Mail(SQLModel, table=True):
-    """One mail for one person. `about` and `occasion` make it the same mail. No address, and of the words only their id."""
+    """One mail for one person. `about` and `occasion` make it the same mail. Of the words only their id; an address only in a
+    warning that goes where its person was reached before, until it went."""
 
     __tablename__ = "mail"
     __table_args__ = (UniqueConstraint("about", "occasion", "person_id", "text"),)
@@ -61,6 +64,7 @@ class Mail(SQLModel, table=True):
     text: str = Field(max_length=2)
     about: str = Field(max_length=32, index=True)
     occasion: str = Field(default="", max_length=60)
+    address: str = Field(default="", max_length=254, description="Empty: where the person is reached when it is sent.")
     made_at: datetime
     due_at: datetime = Field(index=True)
     next_at: datetime
@@ -146,7 +150,8 @@ def message(mail: Mail, address: str, sender: str, now: datetime) -> EmailMessag
 
 @dataclass(frozen=True)
 class Notice:
-    """One sentence for some people, once for what it is about. `due`: when it may go, nights left out."""
+    """One sentence for some people, once for what it is about. `due`: when it may go, nights left out. `addresses`: where it goes
+    by mail instead of where these people are reached now."""
 
     school_id: str
     people: frozenset[str]
@@ -155,6 +160,7 @@ class Notice:
     occasion: str
     now: datetime
     due: datetime
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
 
 class Carrier(Protocol):
@@ -165,11 +171,14 @@ class Carrier(Protocol):
 
     async def call_off(self, session: AsyncSession, *, about: str, now: datetime, person_id: str = "") -> None: ...
 
+    async def call_off_news(self, session: AsyncSession, *, people: Collection[str], now: datetime) -> None: ...
+
 
 async def queue(session: AsyncSession, *, school_id: str, people: Iterable[str], text: Text, about: str, occasion: str = "",
-                now: datetime, zone: str, after: timedelta = timedelta()) -> None:
+                now: datetime, zone: str, after: timedelta = timedelta(), addresses: Mapping[str, str] | None = None) -> None:
     """Tell each of these people, once for what it is about: on their phones where they have one, by mail, or both."""
-    notice = Notice(school_id, frozenset(people), text, about, occasion, now, not_at_night(text, now + after, zone))
+    notice = Notice(school_id, frozenset(people), text, about, occasion, now, not_at_night(text, now + after, zone),
+                    addresses or {})
     carrier: Carrier | None = session.info.get("carrier")
     told = await carrier.queue(session, notice) if carrier is not None else frozenset()
     await write(session, replace(notice, people=notice.people - told))
@@ -185,7 +194,7 @@ async def write(session: AsyncSession, notice: Notice) -> None:
         same, unsent(Mail) & col(Mail.text).in_(SAID_BY.get(notice.text, ())))))).all())
     session.add_all(
         Mail(school_id=notice.school_id, person_id=person, text=notice.text, about=notice.about, occasion=notice.occasion,
-             made_at=notice.now, due_at=notice.due, next_at=notice.due)
+             address=notice.addresses.get(person, ""), made_at=notice.now, due_at=notice.due, next_at=notice.due)
         for person in sorted(notice.people - had)
     )
 
@@ -195,8 +204,18 @@ async def call_off(session: AsyncSession, *, about: str, now: datetime, person_i
     carrier: Carrier | None = session.info.get("carrier")
     if carrier is not None:
         await carrier.call_off(session, about=about, now=now, person_id=person_id)
-    wanted = update(Mail).where(col(Mail.about) == about, unsent(Mail)).values(called_off_at=now)
+    wanted = update(Mail).where(col(Mail.about) == about, unsent(Mail)).values(called_off_at=now, address="")
     await session.exec(wanted.where(col(Mail.person_id) == person_id) if person_id else wanted)
+
+
+async def call_off_news(session: AsyncSession, *, people: Collection[str], now: datetime) -> None:
+    """Something stands since against telling these people of a child. A notice does not say which child it is of, so all go
+    that are of families and have not left (policy: CM1)."""
+    carrier: Carrier | None = session.info.get("carrier")
+    if carrier is not None:
+        await carrier.call_off_news(session, people=people, now=now)
+    await session.exec(update(Mail).where(
+        col(Mail.person_id).in_(people), col(Mail.text).in_(OF_FAMILIES), unsent(Mail)).values(called_off_at=now))
 
 
 # -- sending ----------------------------------------------------------------------------------------------------------
@@ -213,14 +232,21 @@ async def run(database: Database, post: Post, clock: Clock, address_of: AddressO
 
 
 async def send_due(database: Database, post: Post, clock: Clock, address_of: AddressOf) -> int:
-    """Alerts first. A server that does not answer is left alone until the next try. Returns how many were sent."""
+    """Alerts first. A server that does not answer is left alone until the next try. Returns how many were sent.
+
+    Each is looked at again when its turn comes: while a server was slow with those before, it may have been called off.
+    """
     now, sent = clock.now(), 0
     async with database.reading() as session:
         due = (await session.exec(_waiting().where(Mail.next_at <= now).order_by(
             col(Mail.text) != "S1", col(Mail.due_at)).limit(BATCH))).all()
-        addresses = {mail.id: await address_of(session, mail.person_id) for mail in due}
-    for mail in due:
-        trouble, is_down = await _try(post, mail, addresses[mail.id], clock)
+    for each in due:
+        async with database.reading() as session:
+            mail = (await session.exec(_waiting().where(Mail.id == each.id))).first()
+            address = mail.address or await address_of(session, mail.person_id) if mail is not None else ""
+        if mail is None:
+            continue
+        trouble, is_down = await _try(post, mail, address, clock)
         sent += not trouble
         await _note(database, mail.id, trouble, clock.now())
         if is_down:
@@ -266,9 +292,9 @@ async def _note(database: Database, mail_id: str, trouble: str, now: datetime) -
         mail = await session.get_one(Mail, mail_id)
         mail.attempts, mail.trouble = mail.attempts + 1, trouble
         if not trouble:
-            mail.sent_at = now
+            mail.sent_at, mail.address = now, ""
         elif trouble in FOR_GOOD or now - mail.due_at >= TRIED_FOR:
-            mail.gave_up_at = now
+            mail.gave_up_at, mail.address = now, ""
             log.warning("mail.given_up", mail_id=mail_id, trouble=trouble)
         else:
             mail.next_at = now + pause(mail.attempts)

@@ -16,7 +16,7 @@ from service.foundation.db import new_id
 from service.foundation.errors import Conflict, Invalid, NotFound
 from service.foundation.events import Actor, Role
 from service.foundation.web import token_hash
-from service.people import credentials, factors, power, queries, registers, rules, sessions, step_up
+from service.people import contacts, credentials, factors, power, queries, registers, rules, sessions, step_up
 from service.people.events import (
     BadgeIssued,
     BadgeUnlocked,
@@ -102,7 +102,8 @@ async def write_person(session: AsyncSession, actor: Actor, given: rules.PersonF
 
 
 async def change_person(session: AsyncSession, actor: Actor, person_id: str, given: rules.PersonFields, version: int) -> None:
-    """Correct what is known of a person. A child stays a child: that is not a field that a form changes."""
+    """Correct what is known of a person. A child stays a child: that is not a field that a form changes. Whose e-mail address
+    is replaced is warned at the one before (`contacts`)."""
     row = await find(session, actor, person_id)
     if row.version != version:
         raise Conflict()
@@ -113,9 +114,12 @@ async def change_person(session: AsyncSession, actor: Actor, person_id: str, giv
     changed = tuple(name for name, value in given.columns().items() if getattr(row, name) != value)
     if not changed:
         return
+    earlier = row.email
     for name in changed:
         setattr(row, name, given.columns()[name])
     row.version += 1
+    if earlier and "email" in changed:
+        await contacts.changed(session, actor.school_id, {person_id: earlier}, about=person_id, now=session.info["clock"].now())
     await note_roster(session, actor.school_id)
     await publish(session, PersonChanged(person_id, changed), actor)
 

@@ -1,10 +1,12 @@
 """Which adults stand where in a child's life. What protects a child one person adds and only two take away (policy: CM1)."""
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.foundation import mail
 from service.foundation.bus import publish
 from service.foundation.errors import Conflict, Invalid, NotFound
 from service.foundation.events import Actor
@@ -67,6 +69,8 @@ async def change(session: AsyncSession, actor: Actor, link_id: str, *, relations
     if fields:
         await note_roster(session, actor.school_id)
         await publish(session, GuardianshipChanged(link.child_id, link.guardian_id, fields), actor)
+    if rules.CAREFUL.keys() & set(fields):
+        await say_no_more(session, [link.id], now)
     if waits:
         await _ask(session, actor, link, flags, reason.strip()[:500], now)
     return waits
@@ -106,3 +110,13 @@ async def decide(session: AsyncSession, actor: Actor, change_id: str, *, agrees:
         setattr(link, name, getattr(asked, name))
     await note_roster(session, actor.school_id)
     await publish(session, GuardianshipChanged(link.child_id, link.guardian_id, fields, asked.asked_by), actor)
+    await say_no_more(session, [link.id], now)
+
+
+async def say_no_more(session: AsyncSession, link_ids: Collection[str], now: datetime) -> None:
+    """Of these links, which changed: what was to be said of a family to somebody who must not be told any more is called off
+    (threat T19)."""
+    links = (await session.exec(select(Guardianship).where(col(Guardianship.id).in_(link_ids)))).all() if link_ids else ()
+    silent = {link.guardian_id for link in links if not rules.may_be_told(queries.flags_of(link))}
+    if silent:
+        await mail.call_off_news(session, people=silent, now=now)

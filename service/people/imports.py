@@ -22,7 +22,7 @@ from service.foundation.bus import publish
 from service.foundation.db import new_id
 from service.foundation.errors import Conflict, NotFound
 from service.foundation.events import Actor
-from service.people import numbers, registers, roster, roster_plan, rules, sessions
+from service.people import contacts, guardianships, numbers, registers, roster, roster_plan, rules, sessions
 from service.people.events import PeopleStaged, RosterChecked, RosterImported
 from service.people.hashing import Pepper
 from service.people.tables import (
@@ -110,7 +110,9 @@ async def save(state: Any, actor: Actor, import_id: str) -> roster_plan.Plan:
             phones = await _phones(state, actor.school_id, ids.people, later)
             async with state.database.writing() as session:
                 await _let_in(session, actor, row, plan, ids)
-                await _change_phones(session, actor.school_id, ids, later, phones)
+                replaced = await _change_phones(session, actor.school_id, ids, later, phones)
+                await contacts.changed(session, actor.school_id, dict.fromkeys(replaced, "") | plan.earlier_addresses,
+                                       about=row.id, now=state.clock.now())
     return plan
 
 
@@ -224,6 +226,7 @@ async def _let_in(session: AsyncSession, actor: Actor, row: RosterImport, plan: 
         col(TeachingGroup.school_id) == school_id, col(TeachingGroup.archived_on) == rules.NOT_YET).values(archived_on=None))
     await _change(session, Person, plan.changed)
     await _change(session, Guardianship, plan.changed_links)
+    await guardianships.say_no_more(session, [change.id for change in plan.changed_links if change.is_careful], now)
     for person_id, name in plan.quits:
         await session.exec(delete(GroupMember).where(
             col(GroupMember.person_id) == person_id, col(GroupMember.group_id) == ids.groups[name]))
@@ -242,16 +245,20 @@ async def _let_in(session: AsyncSession, actor: Actor, row: RosterImport, plan: 
 
 
 async def _change_phones(session: AsyncSession, school_id: str, ids: Ids, changes: Sequence[roster_plan.NewPhone],
-                         rows: Sequence[dict[str, Any]]) -> None:
-    """A number takes the place of the one before; where only the language is another, the number stays."""
+                         rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A number takes the place of the one before; where only the language is another, the number stays. Returns who had one."""
     theirs = (col(Telephone.school_id) == school_id, col(Telephone.kind) == "family")
+    replaced: list[str] = []
     for batch in _batches(rows):
-        await session.exec(delete(Telephone).where(*theirs, col(Telephone.owner_id).in_([row["owner_id"] for row in batch])))
+        of_them = (*theirs, col(Telephone.owner_id).in_([row["owner_id"] for row in batch]))
+        replaced += (await session.exec(select(Telephone.owner_id).where(*of_them))).all()
+        await session.exec(delete(Telephone).where(*of_them))
     await _insert(session, Telephone, rows)
     for one in changes:
         if one.phone is None:
             await session.exec(update(Telephone).where(
                 *theirs, col(Telephone.owner_id) == ids.people[one.external_id]).values(language=one.language))
+    return replaced
 
 
 async def _change(session: AsyncSession, table: type[SQLModel], changes: Sequence[roster_plan.Changed]) -> None:

@@ -68,6 +68,11 @@ class Changed:
     name: str
     columns: tuple[tuple[str, Any, Any], ...]
 
+    @property
+    def is_careful(self) -> bool:
+        """Whether it is about what protects a child."""
+        return any(name in rules.CAREFUL for name, _now, _new in self.columns)
+
 
 @dataclass(frozen=True)
 class NewLink:
@@ -108,6 +113,11 @@ class Plan:
     def is_empty(self) -> bool:
         return not (self.new or self.changed or self.left or self.joins or self.quits or self.new_links or self.changed_links
                     or self.new_dbs or self.phones)
+
+    @property
+    def earlier_addresses(self) -> dict[str, str]:
+        """By person id, the e-mail addresses that are replaced; one where there was none replaces nothing."""
+        return {change.id: now for change in self.changed for name, now, _new in change.columns if name == "email" and now}
 
 
 def plan(sheet: roster.Sheet, there: Snapshot, *, is_whole: bool) -> Plan:

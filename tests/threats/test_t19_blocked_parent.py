@@ -1,6 +1,9 @@
-"""T19: a parent who must not know of a child gets, byte for byte, what a parent without one gets; as do the database's looks."""
+"""T19: a parent who must not know of a child gets, byte for byte, what a parent without one gets; as do the database's looks.
+What was on its way to them when they were blocked does not arrive."""
 
+from collections.abc import AsyncIterator
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,9 +11,17 @@ from sqlalchemy import event
 from sqlmodel import delete, select
 
 from mobile_api.routes import described
-from service.people import family
-from service.people.tables import Guardianship
+from service.foundation import mail
+from service.people import family, guardianships, queries
+from service.people.push import commands as pushes
+from service.people.push import sending
+from service.people.rules import Flags
+from service.people.tables import Guardianship, Person
+from service.safeguarding.approvals import marks
+from tests.features.test_family_notices import with_two_adults
+from tests.features.test_import import imported
 from tests.phones import API, NativePhone, born_on, parent_of, signed_in
+from tests.push import PushService, notices_on, push_service, quiet_school, send
 from tests.school import Running
 from tests.threats.attack import Guard, guarded_by, harm
 
@@ -134,3 +145,189 @@ async def test_what_a_blocked_parent_writes_is_refused_as_for_a_child_that_does_
     blocked = await phone.ask("POST", f"/children/{child}/consent", answer, key=key)
     nothing = await phone.ask("POST", "/children/nothing/consent", answer)
     assert (blocked.status_code, blocked.content) == (404, nothing.content)
+
+
+# -- what was on its way ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def phones() -> AsyncIterator[PushService]:
+    async with push_service() as started:
+        yield started
+
+
+@pytest.fixture
+async def quiet(tmp_path: Path, template: Path, phones: PushService, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    """The school with a mail server and a push service, which send when the test says so."""
+    async with quiet_school(tmp_path, template, phones, monkeypatch) as started:
+        yield started
+
+
+@pytest.fixture
+def posted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """To whom the mail server took something."""
+    taken: list[str] = []
+
+    async def take(made: Any, **_: Any) -> None:
+        taken.append(made["To"])
+
+    monkeypatch.setattr("aiosmtplib.send", take)
+    return taken
+
+
+TEXTS: tuple[mail.Text, ...] = ("N2", "N5", "N6", "N7")
+STANDS: tuple[Flags, ...] = (Flags("yes", "yes"), Flags("yes", "unknown"), Flags("yes", "no", True), Flags("no", "no"))
+
+
+async def queued(school: Running, people: set[str], *texts: mail.Text) -> None:
+    async with school.database.writing() as session:
+        school_id = (await session.get_one(Person, next(iter(people)))).school_id
+        for text in texts:
+            await mail.queue(session, school_id=school_id, people=people, text=text, about="a-lesson", now=school.clock.now(),
+                             zone="Europe/London")
+
+
+async def recorded(school: Running, parent: str, child: str, flags: Flags) -> None:
+    """What the office writes down of a parent, as its page does."""
+    async with school.database.writing() as session:
+        link = (await session.exec(select(Guardianship).where(
+            Guardianship.guardian_id == parent, Guardianship.child_id == child))).one()
+        office = await queries.actor(session, school.person("office"))
+        assert office is not None
+        await guardianships.change(
+            session, office, link.id, relationship=link.relationship, contact_order=link.contact_order,
+            lives_with=link.lives_with, flags=flags, reason="", now=school.clock.now())
+
+
+async def posts(school: Running) -> None:
+    await mail.send_due(school.database, school.app.state.post, school.clock, queries.address)
+
+
+async def address(school: Running, person: str) -> str:
+    async with school.database.reading() as session:
+        return await queries.address(session, person)
+
+
+def nothing_is_called_off(patch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: Any, **__: Any) -> None:
+        return None
+
+    patch.setattr(mail, "call_off_news", nothing)
+
+
+def no_push_is_called_off(patch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: Any, **__: Any) -> None:
+        return None
+
+    patch.setattr(pushes, "call_off_news", nothing)
+
+
+@guarded_by(Guard("what waits is called off", nothing_is_called_off), Guard("pushes too", no_push_is_called_off))
+async def test_a_lesson_that_moved_in_the_evening_is_no_push_to_who_was_blocked_in_the_night(
+    quiet: Running, phones: PushService, attempt: Any
+) -> None:
+    child, mother, father = await with_two_adults(quiet)
+    hers, his = await notices_on(quiet, phones, mother), await notices_on(quiet, phones, father, "phone-2")
+    quiet.clock.advance(11.5 * 3600)  # half past nine in the evening
+    with attempt:
+        await queued(quiet, {mother, father}, "N2", "N5")
+        quiet.clock.advance(1800)
+        await recorded(quiet, father, child, Flags("yes", "yes"))
+        quiet.clock.advance(9 * 3600)
+        await send(quiet)
+        assert sorted(phones.to(hers)) == ["N2", "N5"], "the control: who is not blocked gets it"
+        harm(phones.to(his), "there is news for a blocked parent")
+
+
+@guarded_by(Guard("what waits is called off", nothing_is_called_off))
+async def test_nor_is_it_a_mail(quiet: Running, posted: list[str], attempt: Any) -> None:
+    child, mother, father = await with_two_adults(quiet)
+    hers, his = await address(quiet, mother), await address(quiet, father)
+    quiet.clock.advance(11.5 * 3600)
+    with attempt:
+        await queued(quiet, {mother, father}, "N2", "N5")
+        await recorded(quiet, father, child, Flags("yes", "yes"))
+        quiet.clock.advance(9.5 * 3600)
+        await posts(quiet)
+        assert posted.count(hers) == 2, "the control: who is not blocked gets it"
+        harm(his in posted, "there is news for a blocked parent")
+
+
+@pytest.mark.parametrize("flags", STANDS, ids=str)
+async def test_whatever_comes_to_stand_against_it_only_what_is_of_their_own_account_still_goes(
+    quiet: Running, phones: PushService, posted: list[str], flags: Flags
+) -> None:
+    child, _, father = await with_two_adults(quiet)
+    his = await notices_on(quiet, phones, father)
+    await queued(quiet, {father}, *TEXTS)
+    await recorded(quiet, father, child, flags)
+    await send(quiet)
+    await posts(quiet)
+    assert phones.to(his) == ["N6"]
+    assert posted == [await address(quiet, father)]
+
+
+async def test_a_correction_that_protects_nobody_more_calls_nothing_off(quiet: Running, phones: PushService) -> None:
+    child, _, father = await with_two_adults(quiet)
+    his = await notices_on(quiet, phones, father)
+    await queued(quiet, {father}, "N5")
+    await recorded(quiet, father, child, Flags("yes", "no"))
+    await send(quiet)
+    assert phones.to(his) == ["N5"]
+
+
+async def test_a_push_that_fails_while_its_reader_is_blocked_does_not_become_a_mail(
+    quiet: Running, phones: PushService, posted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on its way at that moment; for whom nothing stands against it goes by mail after all."""
+    child, mother, father = await with_two_adults(quiet)
+    for person, name in ((mother, "phone-1"), (father, "phone-2")):
+        phones.answers[(await notices_on(quiet, phones, person, name)).endpoint] = 410
+    await queued(quiet, {mother, father}, "N5")
+    note, blocked = sending._note, False
+
+    async def meanwhile(*given: Any) -> None:
+        nonlocal blocked
+        if not blocked:
+            blocked = True
+            await recorded(quiet, father, child, Flags("yes", "yes"))
+        await note(*given)
+
+    monkeypatch.setattr(sending, "_note", meanwhile)
+    await send(quiet)
+    await posts(quiet)
+    assert posted == [await address(quiet, mother)]
+
+
+async def test_a_file_that_takes_responsibility_away_calls_off_what_waits(quiet: Running, phones: PushService) -> None:
+    head = ("Type,ID,First name,Last name,Guardian 1 ID,Guardian 1 first name,Guardian 1 last name,Guardian 1 relationship,"
+            "Guardian 1 parental responsibility")
+    rows = {word: f"{head}\r\nPupil,P1,Zoe,Nunez,G1,Ana,Nunez,{word}".encode() for word in ("mother,yes", "aunt,yes", "aunt,no")}
+    office = await quiet.signed_in("office")
+    await imported(office, rows["mother,yes"])
+    async with quiet.database.writing() as session:
+        ana = (await session.exec(select(Person.id).where(Person.external_id == "G1"))).one()
+    await change(quiet, ana, court_order="no")
+    hers = await notices_on(quiet, phones, ana)
+    await queued(quiet, {ana}, "N5")
+    await imported(office, rows["aunt,yes"])
+    await send(quiet)
+    assert phones.to(hers) == ["N5"], "the control: another word for who she is calls nothing off"
+    await queued(quiet, {ana}, "N2")
+    await imported(office, rows["aunt,no"])
+    await send(quiet)
+    assert phones.to(hers) == ["N5"]
+
+
+async def test_what_waits_is_called_off_where_the_team_marks_that_telling_the_family_is_unsafe(
+    quiet: Running, phones: PushService
+) -> None:
+    child, mother, father = await with_two_adults(quiet)
+    hers = await notices_on(quiet, phones, mother)
+    await queued(quiet, {mother, father}, "N2", "N6")
+    async with quiet.database.writing() as session:
+        dsl = await queries.actor(session, quiet.person("dsl"))
+        assert dsl is not None
+        await marks.put(session, dsl, person_id=child, mark="do-not-tell", reason="Not safe", now=quiet.clock.now())
+    await send(quiet)
+    assert phones.to(hers) == ["N6"]

@@ -139,22 +139,23 @@ async def add(session: AsyncSession, actor: Actor, passkey_id: str, new: NewPhon
     rests_until = rules.rests_until(
         is_first=not await queries.had_phone(session, actor.person_id), in_person=bool(invitation and invitation.in_person),
         is_live=school.is_live, now=now)
+    phone_id = new_id()
+    office = [one.id for one in await people.holders(session, actor.school_id, frozenset({Role.OFFICE}))]
+    await mail.queue(session, school_id=actor.school_id, people={actor.person_id, *office}, text="N6", about=phone_id, now=now,
+                     zone=school.zone)  # first: it goes also to the phones that a recovery signs out
     if invitation is not None and not invitation.keeps_phones:
         await _remove_all(session, actor, actor.person_id, "recovery", now, but=passkey_id)
     if len(await _phones(session, actor.person_id)) >= rules.MOST:
         raise rules.TooManyPhones()
     sign_in = begin_sign_in(session, actor, now)
     row = Phone(
-        id=new_id(), school_id=actor.school_id, person_id=actor.person_id, passkey_id=passkey_id, key=new.key,
+        id=phone_id, school_id=actor.school_id, person_id=actor.person_id, passkey_id=passkey_id, key=new.key,
         invitation_id=invitation.id if invitation else "", name=" ".join(new.name.split())[:60] or "Phone",
         platform=new.platform, language=new.language, added_at=now, rests_until=rests_until, sign_in_id=sign_in.id,
     )
     session.add(row)
     await session.flush()
     await publish(session, PhoneAdded(actor.person_id, row.id, row.invitation_id), actor)
-    office = [one.id for one in await people.holders(session, actor.school_id, frozenset({Role.OFFICE}))]
-    await mail.queue(session, school_id=actor.school_id, people={actor.person_id, *office}, text="N6", about=row.id, now=now,
-                     zone=school.zone)
     return row
 
 

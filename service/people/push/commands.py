@@ -3,6 +3,7 @@
 This module is the carrier that `service.foundation.mail` asks: whoever queues a mail queues the notice with it.
 """
 
+import json
 from collections.abc import Collection
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.bus import publish
 from service.foundation.events import Actor
-from service.foundation.mail import SAID_BY, Notice, unsent
+from service.foundation.mail import OF_FAMILIES, SAID_BY, Notice, unsent
 from service.people.push import rules
 from service.people.push.events import NoticesTurnedOff, NoticesTurnedOn
 from service.people.push.tables import Push, PushSubscription
@@ -43,13 +44,17 @@ async def turn_on(session: AsyncSession, actor: Actor, *, phone_id: str, endpoin
 
 
 async def turn_off(session: AsyncSession, actor: Actor, *, phone_id: str, why: str) -> None:
-    """Forget where this phone's notices are sent. Does nothing for a phone that gets none.
+    """Forget where this phone's notices are sent, once the warnings on their way to it went. Does nothing for a phone that gets
+    none.
 
     `why`: `asked`, or `signed-out`; whoever signs a phone out calls this in the same transaction.
     """
     found = (await session.exec(select(PushSubscription).where(
         PushSubscription.school_id == actor.school_id, PushSubscription.phone_id == phone_id))).first()
     if found is not None:
+        await session.exec(update(Push).where(
+            col(Push.subscription_id) == found.id, col(Push.text).in_(rules.WARNINGS), unsent(Push),
+        ).values(address=json.dumps([found.endpoint, found.p256dh, found.auth])))
         await session.delete(found)
         await session.flush()
         await publish(session, NoticesTurnedOff(found.person_id, phone_id, why), actor)
@@ -76,5 +81,11 @@ async def queue(session: AsyncSession, notice: Notice) -> frozenset[str]:
 
 async def call_off(session: AsyncSession, *, about: str, now: datetime, person_id: str = "") -> None:
     """What nobody needs to be told any more."""
-    wanted = update(Push).where(col(Push.about) == about, unsent(Push)).values(called_off_at=now)
+    wanted = update(Push).where(col(Push.about) == about, unsent(Push)).values(called_off_at=now, address="")
     await session.exec(wanted.where(col(Push.person_id) == person_id) if person_id else wanted)
+
+
+async def call_off_news(session: AsyncSession, *, people: Collection[str], now: datetime) -> None:
+    """What is of families, to people who must not be told any more."""
+    await session.exec(update(Push).where(
+        col(Push.person_id).in_(people), col(Push.text).in_(OF_FAMILIES), unsent(Push)).values(called_off_at=now))

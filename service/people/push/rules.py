@@ -13,6 +13,8 @@ from service.foundation.errors import Invalid
 
 PHONE_ALONE = frozenset({"N3", "N5", "N7"})
 """Whoever has a phone that takes notices gets no mail of these; all others come both ways."""
+WARNINGS = frozenset({"N6"})
+"""They warn of whoever may be about to sign this phone out, so they reach it also when that has happened."""
 URGENT = frozenset({"N3", "N7", "S1"})
 LASTS = {"N3": timedelta(minutes=15), "N7": timedelta(hours=4)}
 LASTS_ELSE = timedelta(days=1)

@@ -6,6 +6,7 @@ never leave: what is encrypted is the id of a sentence that the app already has,
 
 import asyncio
 import functools
+import json
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,30 +90,42 @@ async def run(database: Database, pusher: Pusher, clock: Clock) -> None:
 
 
 async def send_due(database: Database, pusher: Pusher, clock: Clock, client: httpx.AsyncClient) -> int:
-    """Returns how many were taken by their push services."""
+    """Returns how many were taken by their push services. Each is looked at again when its turn comes: while others were slow, it
+    may have been called off."""
     if not pusher.is_on:
         return 0
     async with database.reading() as session:
         due = await _due(session, clock.now())
-        phones = {one.id: one for one in (await session.exec(select(PushSubscription).where(
-            col(PushSubscription.id).in_({push.subscription_id for push in due})))).all()}
     turn = asyncio.Semaphore(AT_ONCE)
 
-    async def send(push: Push) -> str:
-        phone = phones.get(push.subscription_id)
+    async def send(push_id: str) -> str | None:
         async with turn:
+            async with database.reading() as session:
+                push = (await session.exec(select(Push).where(Push.id == push_id, mail.unsent(Push)))).first()
+                phone = await _where(session, push) if push is not None else None
+            if push is None:
+                return None
             return "gone" if phone is None else await _try(pusher, push, phone, client)
 
     troubles = await asyncio.gather(*map(send, due))
-    for push, trouble in zip(due, troubles, strict=True):
-        await _note(database, push.id, trouble, clock.now())
+    for push_id, trouble in zip(due, troubles, strict=True):
+        if trouble is not None:
+            await _note(database, push_id, trouble, clock.now())
     return troubles.count("")
 
 
-async def _due(session: AsyncSession, now: datetime) -> Sequence[Push]:
-    return (await session.exec(select(Push).where(
-        col(Push.sent_at).is_(None), col(Push.called_off_at).is_(None), col(Push.gave_up_at).is_(None), Push.next_at <= now,
-    ).order_by(col(Push.due_at)).limit(BATCH))).all()
+async def _due(session: AsyncSession, now: datetime) -> Sequence[str]:
+    return (await session.exec(select(Push.id).where(mail.unsent(Push), Push.next_at <= now).order_by(
+        col(Push.due_at)).limit(BATCH))).all()
+
+
+async def _where(session: AsyncSession, push: Push) -> PushSubscription | None:
+    """The phone that it is for; also one that was signed out since, of a warning that was on its way."""
+    if push.address:
+        endpoint, p256dh, auth = json.loads(push.address)
+        return PushSubscription(id=push.subscription_id, school_id=push.school_id, person_id=push.person_id, phone_id="",
+                                endpoint=endpoint, p256dh=p256dh, auth=auth, made_at=push.made_at)
+    return await session.get(PushSubscription, push.subscription_id)
 
 
 async def _try(pusher: Pusher, push: Push, phone: PushSubscription, client: httpx.AsyncClient) -> str:
@@ -140,16 +153,16 @@ async def _note(database: Database, push_id: str, trouble: str, now: datetime) -
         push = await session.get_one(Push, push_id)
         push.attempts, push.trouble = push.attempts + 1, trouble
         if not trouble:
-            push.sent_at = now
+            push.sent_at, push.address = now, ""
             return
         if trouble != "gone" and now - push.due_at < rules.lasts(push.text):
             push.next_at = now + mail.pause(push.attempts)
             return
-        push.gave_up_at = now
+        push.gave_up_at, push.address = now, ""
         log.warning("push.given_up", push_id=push_id, trouble=trouble)
         if trouble == "gone":
             await _forget(session, push)
-        if push.text in rules.PHONE_ALONE:
+        if push.text in rules.PHONE_ALONE and push.called_off_at is None:
             await mail.write(session, mail.Notice(push.school_id, frozenset({push.person_id}), push.text, push.about,
                                                   push.occasion, now, max(now, push.due_at)))
 

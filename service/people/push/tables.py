@@ -22,7 +22,8 @@ class PushSubscription(SQLModel, table=True):
 
 
 class Push(SQLModel, table=True):
-    """One notice for one phone. `about` and `occasion` make it the same notice."""
+    """One notice for one phone. `about` and `occasion` make it the same notice. `address`: of a warning to a phone that was
+    signed out since, as JSON, until it went; else its subscription says where."""
 
     __tablename__ = "push"
     __table_args__ = (UniqueConstraint("about", "occasion", "subscription_id", "text"),)
@@ -33,6 +34,7 @@ class Push(SQLModel, table=True):
     text: str = Field(max_length=2)
     about: str = Field(max_length=32, index=True)
     occasion: str = Field(default="", max_length=60)
+    address: str = ""
     made_at: datetime
     due_at: datetime
     next_at: datetime = Field(index=True)

@@ -8,10 +8,12 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.foundation import mail
 from service.foundation.bus import publish
 from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import SAFEGUARDING, Actor
 from service.people import queries as people
+from service.people.tables import Guardianship
 from service.safeguarding.approvals.events import MarkLifted, MarkSet
 from service.safeguarding.approvals.tables import SafeguardingMark
 
@@ -44,6 +46,9 @@ async def put(session: AsyncSession, actor: Actor, *, person_id: str, mark: str,
     session.add(row)
     await session.flush()
     await publish(session, MarkSet(row.id, person_id, mark), actor)
+    if mark == "do-not-tell":
+        family = (await session.exec(select(Guardianship.guardian_id).where(Guardianship.child_id == person_id))).all()
+        await mail.call_off_news(session, people=family, now=now)
     return row.id
 
 
