@@ -126,11 +126,16 @@ async def listed(session: AsyncSession, actor: Actor, now: datetime) -> list[Lis
 
 
 async def deciders(session: AsyncSession, school_id: str, grant_id: str) -> frozenset[str]:
-    """Who is asked to decide: of the safeguarding team whoever was not in the lesson, nor is asked for, nor asked."""
+    """Who is asked to decide: of the safeguarding team whoever was not in the lesson, nor is asked for, nor asked; where that is
+    nobody, the headteacher; then the chair, where the headteacher asked."""
     found = await grant(session, school_id, grant_id)
     details = await recording(session, school_id, found.lesson_id)
     away = details.participants | await subjects(session, details) | {found.person_id, found.asked_by}
-    return frozenset({one.id for one in await people.holders(session, school_id, SAFEGUARDING)} - away)
+    asker = (await people.roles(session, [found.asked_by])).get(found.asked_by, frozenset())
+    for circle in rules.asked_in_turn(asker):
+        if called := {one.id for one in await people.holders(session, school_id, circle)} - away:
+            return frozenset(called)
+    return frozenset()
 
 
 async def reminded(session: AsyncSession, school_id: str) -> frozenset[str]:
