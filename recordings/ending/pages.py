@@ -85,8 +85,8 @@ async def banners(session: AsyncSession, actor: Actor, now: Any) -> list[Banner]
 
 
 @router.get("/{lesson_id}/certificate")
-async def certified(request: Request, actor: Certified, session: Reading, lesson_id: str) -> Response:
-    text, words, is_genuine = await _certificate(request, actor, session, lesson_id)
+async def certified(request: Request, actor: Certified, session: Reading, now: Now, lesson_id: str) -> Response:
+    text, words, is_genuine = await _certificate(request, actor, session, lesson_id, now)
     return await render(
         request, "recordings/ending/certificate.html", title="Certificate of destruction", words=words, is_genuine=is_genuine,
         kinds=KIND_WORDS, lesson_id=lesson_id, digest=certificate.digest(text),
@@ -94,14 +94,15 @@ async def certified(request: Request, actor: Certified, session: Reading, lesson
 
 
 @router.get("/{lesson_id}/certificate.json")
-async def certificate_file(request: Request, actor: Certified, session: Reading, lesson_id: str) -> Response:
-    text, _, _ = await _certificate(request, actor, session, lesson_id)
+async def certificate_file(request: Request, actor: Certified, session: Reading, now: Now, lesson_id: str) -> Response:
+    text, _, _ = await _certificate(request, actor, session, lesson_id, now)
     return Response(text, media_type="application/json",
                     headers={"Content-Disposition": f'attachment; filename="certificate-{lesson_id}.json"'})
 
 
-async def _certificate(request: Request, actor: Actor, session: AsyncSession, lesson_id: str) -> tuple[str, dict[str, Any], bool]:
-    text = await queries.certificate(session, actor, lesson_id)
+async def _certificate(request: Request, actor: Actor, session: AsyncSession, lesson_id: str, now: datetime,
+                       ) -> tuple[str, dict[str, Any], bool]:
+    text = await queries.certificate(session, actor, lesson_id, now)
     public = request.app.state.vault.keys(actor.school_id).public
     return text, json.loads(text), certificate.is_genuine(text, public)
 

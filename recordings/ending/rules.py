@@ -164,13 +164,18 @@ class Involved:
     subjects: frozenset[str] = frozenset()
 
     @property
+    def away(self) -> frozenset[str]:
+        """Who learns of no hold of it."""
+        return self.participants | self.subjects
+
+    @property
     def head_took_part(self) -> bool:
         return bool(self.participants & self.heads)
 
     @property
     def head_is_out(self) -> bool:
         """Whether the chair of governors stands in for the headteacher."""
-        return bool((self.participants | self.subjects) & self.heads)
+        return bool(self.away & self.heads)
 
 
 class TookPart(NotAllowed):
@@ -194,7 +199,7 @@ class SamePerson(NotAllowed):
 def is_in_circle(actor: Actor, involved: Involved) -> bool:
     """Whether somebody may know that a recording is held. Nobody who was in the lesson may, whatever they are, and nobody whom
     a concern about it is about."""
-    if actor.person_id in involved.participants | involved.subjects:
+    if actor.person_id in involved.away:
         return False
     return actor.is_any(CIRCLE) or (Role.CHAIR in actor.roles and involved.head_is_out)
 
