@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlmodel import col, func, or_, select
+from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -71,7 +71,8 @@ class RecordingDetails:
 
 @dataclass(frozen=True)
 class Listed:
-    """A line of the list. `took_part`: the reader was in it, so somebody else reviews it."""
+    """A line of the list. `took_part`: the reader was in it, so somebody else reviews it. How often it was watched is said where
+    somebody may watch it, and not here: who was in it, or whom it is about, would learn that somebody looks (policy: IN4)."""
 
     lesson_id: str
     title: str
@@ -80,7 +81,6 @@ class Listed:
     outcome: str
     reason: str
     kept_until: date
-    views: int
     took_part: bool
 
 
@@ -113,14 +113,9 @@ async def listing(session: AsyncSession, school_id: str, person_id: str, limit: 
         RecordingParticipant, col(RecordingParticipant.recording_id) == Recording.id
     ).where(RecordingParticipant.person_id == person_id)
     mine = {main_id or lesson_id for lesson_id, main_id in (await session.exec(took_part)).all()}
-    counted = await session.exec(
-        select(RecordingView.recording_id, func.count()).where(RecordingView.school_id == school_id)
-        .group_by(RecordingView.recording_id)
-    )
-    views = dict(counted.all())
     return [
         Listed(row.lesson_id, row.title, row.class_name, row.starts_at, row.outcome, row.reason, row.kept_until,
-               views.get(row.id, 0), row.lesson_id in mine)
+               row.lesson_id in mine)
         for row in rows
     ]
 

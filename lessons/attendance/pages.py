@@ -37,13 +37,13 @@ async def pupil(request: Request, pupil_id: str, actor: Staff, session: Reading)
 
 
 @router.get("/lessons/{lesson_id}/attendance")
-async def lesson(request: Request, lesson_id: str, actor: Staff, session: Reading, saved: bool = False) -> Response:
+async def lesson(request: Request, lesson_id: str, actor: Staff, session: Reading, now: Now, saved: bool = False) -> Response:
     record = await queries.lesson_record(session, actor, lesson_id)
     named = [(line.person.full_name, line.stands) for line in (*record.adults, *record.pupils)]
     return await render(request, "lessons/attendance/lesson.html", title=f"Attendance: {record.title}", record=record,
                         drawing=chart.drawing(record.register, record.window, named), saved=saved,
                         opens=await queries.may_open(session, actor, [line.person.id for line in record.pupils]),
-                        kept=await recordings.kept(session, actor, lesson_id))
+                        kept=await recordings.kept(session, actor, lesson_id, now))
 
 
 @router.get("/lessons/{lesson_id}/attendance.csv")

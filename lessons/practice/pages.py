@@ -63,7 +63,7 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, lesson_id
     staff = await people.holders(session, actor.school_id, rules.MENTORS)
     return await render(
         request, "lessons/practice/ask.html", 422 if request.method == "POST" else 200, title="Keep for teaching practice",
-        lesson=lesson, errors=words(refusal) if refusal else {}, mentor=mentor, closed=_closed(lesson),
+        lesson=lesson, errors=words(refusal) if refusal else {}, mentor=mentor, closed=_closed(lesson), pauses=rules.PAUSES,
         colleagues=[(one.id, one.name) for one in staff if one.id not in lesson.teachers],
     )
 

@@ -20,7 +20,7 @@ from recordings.vault import Vault
 from service.foundation.bus import publish
 from service.foundation.db import new_id
 from service.foundation.errors import Invalid
-from service.foundation.events import Actor
+from service.foundation.events import Actor, Role
 from service.people import queries as people
 from service.people import step_up
 from service.people.actions import Action
@@ -51,7 +51,8 @@ async def check_ask(session: AsyncSession, actor: Actor, hold: Hold, wanted: Wan
     rules.check_may_ask(actor, hold.involved)
     if hold.destruction is not None:
         raise BeingDestroyed()
-    if hold.standing.in_force and not (wanted.isolate and not hold.standing.is_isolated):
+    is_more = wanted.isolate and not hold.standing.is_isolated
+    if hold.standing.in_force and not is_more and not await is_orphaned(session, hold):
         raise HoldChanged("This recording is kept already.")
     zone = (await people.school(session, actor.school_id)).zone
     is_past = hold.recording.kept_until < rules.today(now, zone)
@@ -69,8 +70,9 @@ async def ask(session: AsyncSession, actor: Actor, lesson_id: str, wanted: Wante
     hold = await queries.hold(session, actor, lesson_id, now, lock=True)
     await check_ask(session, actor, hold, wanted, now)
     grant = await step_up.confirmed(session, actor, asking(hold, wanted), proof, now)
-    hold_id = hold.hold_id if hold.standing.in_force else new_id()
-    steps = [Step.ISOLATED] if hold.standing.in_force else [Step.ASKED, *([Step.ISOLATED] if wanted.isolate else [])]
+    is_anew = not hold.standing.in_force or await is_orphaned(session, hold)
+    hold_id = new_id() if is_anew else hold.hold_id
+    steps = [*([Step.ASKED] if is_anew else []), *([Step.ISOLATED] if wanted.isolate else [])]
     for step in steps:
         await _add(session, actor, hold.recording, hold_id, step, now, words=wanted.words, reference=wanted.reference,
                    review_on=wanted.review_on, grant_id=grant)
@@ -103,11 +105,27 @@ def agreeing(hold: Hold) -> Action:
 
 
 async def check_answer(session: AsyncSession, actor: Actor, hold: Hold) -> None:
-    """Whether this person may say yes or no to what is asked."""
+    """Whether this person may say yes to what is asked."""
     if hold.standing.waits_for is None:
         raise HoldChanged()
-    asker = await people.actor(session, hold.standing.asked_by)
-    rules.check_may_agree(actor, hold.standing.asked_by, asker.roles if asker else frozenset(), hold.involved)
+    rules.check_may_agree(actor, hold.standing.asked_by, await _asked_roles(session, hold), hold.involved)
+
+
+async def check_refuse(session: AsyncSession, actor: Actor, hold: Hold) -> None:
+    """Whether this person may say no to it."""
+    if hold.standing.waits_for is None:
+        raise HoldChanged()
+    rules.check_may_refuse(actor, hold.standing, await _asked_roles(session, hold), hold.involved)
+
+
+async def is_orphaned(session: AsyncSession, hold: Hold) -> bool:
+    return rules.is_orphaned(hold.standing, await _asked_roles(session, hold))
+
+
+async def _asked_roles(session: AsyncSession, hold: Hold) -> frozenset[Role]:
+    """As what whoever asked could ask now; nothing once they have left."""
+    asker = await people.actor(session, hold.standing.asked_by) if hold.standing.asked_by else None
+    return asker.roles if asker else frozenset()
 
 
 async def agree(session: AsyncSession, actor: Actor, lesson_id: str, *, vault: Vault, proof: Proof, now: datetime) -> Step:
@@ -129,12 +147,9 @@ async def _check_since_restore(session: AsyncSession, actor: Actor, hold: Hold) 
 
 
 async def refuse(session: AsyncSession, actor: Actor, lesson_id: str, *, words: str, now: datetime) -> None:
-    """The second person does not agree, or who asked takes it back, with a reason."""
+    """Somebody does not agree, or who asked takes it back, with a reason."""
     hold = await queries.hold(session, actor, lesson_id, now, lock=True)
-    if hold.standing.waits_for is None:
-        raise HoldChanged()
-    if actor.person_id != hold.standing.asked_by:
-        await check_answer(session, actor, hold)
+    await check_refuse(session, actor, hold)
     step = Step.REFUSED if hold.standing.waits_for is Step.AGREED else Step.RELEASE_REFUSED
     await _add(session, actor, hold.recording, hold.hold_id, step, now, words=rules.check_reason(words))
 

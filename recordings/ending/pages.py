@@ -1,6 +1,8 @@
 """Destroyed and due, keeping a recording, evidence, certificates (screens 5.5, 5.8; policy: RE2, RE3, RE5)."""
 
 import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -83,8 +85,8 @@ async def banners(session: AsyncSession, actor: Actor, now: Any) -> list[Banner]
 
 
 @router.get("/{lesson_id}/certificate")
-async def certified(request: Request, actor: Certified, session: Reading, lesson_id: str) -> Response:
-    text, words, is_genuine = await _certificate(request, actor, session, lesson_id)
+async def certified(request: Request, actor: Certified, session: Reading, now: Now, lesson_id: str) -> Response:
+    text, words, is_genuine = await _certificate(request, actor, session, lesson_id, now)
     return await render(
         request, "recordings/ending/certificate.html", title="Certificate of destruction", words=words, is_genuine=is_genuine,
         kinds=KIND_WORDS, lesson_id=lesson_id, digest=certificate.digest(text),
@@ -92,14 +94,15 @@ async def certified(request: Request, actor: Certified, session: Reading, lesson
 
 
 @router.get("/{lesson_id}/certificate.json")
-async def certificate_file(request: Request, actor: Certified, session: Reading, lesson_id: str) -> Response:
-    text, _, _ = await _certificate(request, actor, session, lesson_id)
+async def certificate_file(request: Request, actor: Certified, session: Reading, now: Now, lesson_id: str) -> Response:
+    text, _, _ = await _certificate(request, actor, session, lesson_id, now)
     return Response(text, media_type="application/json",
                     headers={"Content-Disposition": f'attachment; filename="certificate-{lesson_id}.json"'})
 
 
-async def _certificate(request: Request, actor: Actor, session: AsyncSession, lesson_id: str) -> tuple[str, dict[str, Any], bool]:
-    text = await queries.certificate(session, actor, lesson_id)
+async def _certificate(request: Request, actor: Actor, session: AsyncSession, lesson_id: str, now: datetime,
+                       ) -> tuple[str, dict[str, Any], bool]:
+    text = await queries.certificate(session, actor, lesson_id, now)
     public = request.app.state.vault.keys(actor.school_id).public
     return text, json.loads(text), certificate.is_genuine(text, public)
 
@@ -120,16 +123,19 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, now: Any,
     latest = rules.today(now, zone) + rules.REVIEW_WITHIN
     return await render(
         request, "recordings/ending/hold.html", 422 if refusal else 200, title="Keep this recording", hold=found,
-        may_agree=await _may_agree(session, actor, found), may_ask=actor.is_any(CIRCLE), names=names, zone=zone,
+        may_agree=await _may(commands.check_answer, session, actor, found),
+        may_refuse=await _may(commands.check_refuse, session, actor, found),
+        is_orphaned=await commands.is_orphaned(session, found), may_ask=actor.is_any(CIRCLE), names=names, zone=zone,
         step_words=STEP_WORDS, Step=Step, errors=(refusal.fields or {"": refusal.message}) if refusal else None,
         due=rules.due_at(found.recording.kept_until, zone), latest=latest,
         given={"review_on": f"{latest.day}/{latest.month}/{latest.year}"} | (given or {}),
     )
 
 
-async def _may_agree(session: AsyncSession, actor: Actor, found: Hold) -> bool:
+async def _may(check: Callable[[AsyncSession, Actor, Hold], Awaitable[None]], session: AsyncSession, actor: Actor, found: Hold,
+               ) -> bool:
     try:
-        await commands.check_answer(session, actor, found)
+        await check(session, actor, found)
     except (Conflict, NotAllowed, NotFound):
         return False
     return True
@@ -163,7 +169,7 @@ async def answer(
     request: Request, actor: Circle, session: Reading, now: Now, lesson_id: str, proof: Confirming,
     answer: Annotated[str, Form()] = "", why: Annotated[str, Form()] = "",
 ) -> Response:
-    """The second person's yes or no; or whoever asked takes it back."""
+    """The second person's yes; a no; or whoever asked takes it back."""
     try:
         if answer not in ("agree", "refuse"):
             raise Invalid(fields={"answer": "Choose whether you agree"})

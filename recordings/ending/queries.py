@@ -193,15 +193,22 @@ async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> list[Wa
     return sorted(found, key=lambda each: each.starts_at)
 
 
-async def certificate(session: AsyncSession, actor: Actor, lesson_id: str) -> str:
-    """The signed text that proves a destruction."""
-    row = (await session.exec(
-        select(Destruction.certificate).join(Recording, col(Recording.id) == Destruction.recording_id)
+async def certificate(session: AsyncSession, actor: Actor, lesson_id: str, now: datetime) -> str:
+    """The signed text that proves a destruction, for whoever sees the recording in the list. From its day on there is none to
+    whoever was in the lesson: one that is missing would tell them that it is held (policy: IN4)."""
+    found = (await session.exec(
+        select(Recording, Destruction.certificate).join(Destruction, col(Destruction.recording_id) == Recording.id)
         .where(Recording.school_id == actor.school_id, Recording.lesson_id == lesson_id)
     )).first()
-    if not row:
+    if found is None or not found[1]:
         raise NotFound()
-    return row
+    row, text = found
+    seen = await involved(session, row)
+    away = seen.away if row.id in await _steps(session, [row.id]) else seen.participants
+    zone = (await people.school(session, actor.school_id)).zone
+    if not rules.is_listed(row.kept_until, now, zone, actor.person_id, away):
+        raise NotFound()
+    return text
 
 
 # -- the yearly list -----------------------------------------------------------------------------------------------------
@@ -234,7 +241,7 @@ async def counts(session: AsyncSession, actor: Actor, now: datetime) -> dict[Ite
     kept = [each for each, steps in (await steps_of(session, school_id)).items() if rules.in_force(steps, now)]
     rows = (await session.exec(select(Recording).where(col(Recording.id).in_(kept)))).all()
     found = [await involved(session, row) for row in rows]
-    holds = sum(actor.person_id not in each.participants | each.subjects for each in found)
+    holds = sum(actor.person_id not in each.away for each in found)
     year_ago = now.replace(year=now.year - 1) if (now.month, now.day) != (2, 29) else now.replace(year=now.year - 1, day=28)
     recent = select(SignIn.person_id).where(SignIn.school_id == school_id, SignIn.started_at > year_ago)
     old = (await session.exec(

@@ -95,6 +95,12 @@ class Standing:
     waiting_since: datetime | None = None
 
 
+    @property
+    def stays_kept(self) -> bool:
+        """Whether a no to what is asked lets nothing go: evidence stays, and so does what somebody asked to release."""
+        return self.is_isolated or self.waits_for is Step.RELEASED
+
+
 NONE = Standing(False, False, False, "", None, None)
 
 
@@ -158,13 +164,18 @@ class Involved:
     subjects: frozenset[str] = frozenset()
 
     @property
+    def away(self) -> frozenset[str]:
+        """Who learns of no hold of it."""
+        return self.participants | self.subjects
+
+    @property
     def head_took_part(self) -> bool:
         return bool(self.participants & self.heads)
 
     @property
     def head_is_out(self) -> bool:
         """Whether the chair of governors stands in for the headteacher."""
-        return bool((self.participants | self.subjects) & self.heads)
+        return bool(self.away & self.heads)
 
 
 class TookPart(NotAllowed):
@@ -188,7 +199,7 @@ class SamePerson(NotAllowed):
 def is_in_circle(actor: Actor, involved: Involved) -> bool:
     """Whether somebody may know that a recording is held. Nobody who was in the lesson may, whatever they are, and nobody whom
     a concern about it is about."""
-    if actor.person_id in involved.participants | involved.subjects:
+    if actor.person_id in involved.away:
         return False
     return actor.is_any(CIRCLE) or (Role.CHAIR in actor.roles and involved.head_is_out)
 
@@ -220,6 +231,20 @@ def check_may_agree(actor: Actor, asked_by: str, asked_roles: frozenset[Role], i
     asked_as_safeguarding, asked_as_head = bool(asked_roles & SAFEGUARDING), bool(asked_roles & heads)
     if not ((is_head and asked_as_safeguarding) or (is_safeguarding and asked_as_head)):
         raise NotAllowed("One of the two is the DSL or a deputy, the other the headteacher. Ask the other one.")
+
+
+def check_may_refuse(actor: Actor, stands: Standing, asked_roles: frozenset[Role], involved: Involved) -> None:
+    """Who asked takes it back, and the second person says no. So does everybody who may know of it where that lets nothing go:
+    whoever asked may have left, and then nobody is the second person, and nobody could ask again."""
+    check_in_circle(actor, involved)
+    if actor.person_id != stands.asked_by and not stands.stays_kept:
+        check_may_agree(actor, stands.asked_by, asked_roles, involved)
+
+
+def is_orphaned(stands: Standing, asked_roles: frozenset[Role]) -> bool:
+    """Whether nobody can agree that a recording is kept, because whoever asked has left or asks for nothing any more: then
+    somebody else asks, before it lapses."""
+    return stands.waits_for is Step.AGREED and not stands.is_isolated and not asked_roles & CIRCLE
 
 
 def check_words(words: str, reference: str, review_on: date | None, today: date) -> None:

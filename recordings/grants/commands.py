@@ -65,7 +65,7 @@ async def allow(session: AsyncSession, actor: Actor, grant_id: str, terms: Terms
     rules.checked_terms(terms, found, about, now)
     if terms.subject_id and terms.subject_id not in details.participants:
         raise Invalid(fields={"subject": "Choose somebody who was in this lesson"})
-    confirmed = await step_up.confirmed(session, actor, rules.deciding(found, terms), proof, now)
+    confirmed = await step_up.confirmed(session, actor, rules.allowing(found, terms), proof, now)
     await name_subject(session, actor, details, terms.subject_id, now)
     row = await session.get_one(RecordingGrant, grant_id)
     row.allowed, row.decided_by, row.decided_at, row.reason = True, actor.person_id, now, terms.reason.strip()
@@ -82,7 +82,7 @@ async def refuse(session: AsyncSession, actor: Actor, grant_id: str, reason: str
     rules.check_open(found)
     if subject_id and subject_id not in details.participants:
         raise Invalid(fields={"subject": "Choose somebody who was in this lesson"})
-    confirmed = await step_up.confirmed(session, actor, rules.deciding(found, None), proof, now)
+    confirmed = await step_up.confirmed(session, actor, rules.refusing(found, reason, subject_id), proof, now)
     await name_subject(session, actor, details, subject_id, now)
     row = await session.get_one(RecordingGrant, grant_id)
     row.allowed, row.decided_by, row.decided_at, row.reason = False, actor.person_id, now, reason.strip()

@@ -131,20 +131,20 @@ async def decide(request: Request, actor: Decider, session: Reading, now: Now, g
                  form: Annotated[DecisionForm, Form()]) -> Response:
     found, _, about = await commands.to_decide(session, actor, grant_id)
     zone = (await people.school(session, actor.school_id)).zone
-    allows = form.answer == "allow"
+    allows, reason, subject = form.answer == "allow", form.reason[:500], form.subject[:32]
     try:
         rules.check_open(found)
         if form.answer not in ("allow", "refuse"):
             raise Invalid(fields={"answer": "Choose what you decide"})
         terms = rules.checked_terms(form.terms(now, zone), found, about, now) if allows else None
-        action = rules.deciding(found, terms)
+        action = rules.allowing(found, terms) if terms else rules.refusing(found, reason, subject)
         if not proof.is_given:
             return await step_up.ask(request, session, actor, action)
         if terms:
             await saved(request, lambda writing: commands.allow(writing, actor, grant_id, terms, proof, now))
         else:
             await saved(request, lambda writing: commands.refuse(
-                writing, actor, grant_id, form.reason[:500], form.subject[:32], proof, now))
+                writing, actor, grant_id, reason, subject, proof, now))
     except NotConfirmed as refusal:
         return await step_up.ask(request, session, actor, action, refusal)
     except REFUSALS as refusal:

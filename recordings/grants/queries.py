@@ -7,6 +7,7 @@ from datetime import date, datetime
 from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from recordings.ending.rules import is_due
 from recordings.grants import rules
 from recordings.grants.rules import Grant, State
 from recordings.grants.tables import ComplaintSubject, RecordingGrant, ViewNotice
@@ -72,17 +73,19 @@ async def _grants(session: AsyncSession, school_id: str, *wanted: object) -> lis
 
 @dataclass(frozen=True)
 class Kept:
-    """What a lesson's record says of its recording. `may_ask`: whether this person may ask to watch some of it."""
+    """What a lesson's record says of its recording. `is_past`: its last day is over. Whether it was destroyed then or is held is
+    not said (docs/decisions: 81). `may_ask`: whether this person may ask to watch some of it."""
 
     lesson_id: str
     minutes: int
     is_complete: bool
     is_destroyed: bool
+    is_past: bool
     kept_until: date
     may_ask: bool
 
 
-async def kept(session: AsyncSession, actor: Actor, lesson_id: str) -> Kept | None:
+async def kept(session: AsyncSession, actor: Actor, lesson_id: str, now: datetime) -> Kept | None:
     """The recording of a lesson that has ended, for somebody who may read the lesson's record; None where there is none."""
     row = (await session.exec(select(Recording).where(
         Recording.school_id == actor.school_id, Recording.lesson_id == lesson_id))).first()
@@ -90,8 +93,9 @@ async def kept(session: AsyncSession, actor: Actor, lesson_id: str) -> Kept | No
         return None
     details = await recording(session, actor.school_id, lesson_id)
     minutes = int((row.ended_at - row.started_at).total_seconds() // 60)
-    may_ask = rules.may_ask(actor, details.participants) and not details.is_destroyed
-    return Kept(lesson_id, minutes, row.outcome == "complete", details.is_destroyed, row.kept_until, may_ask)
+    is_past = is_due(row.kept_until, now, (await people.school(session, actor.school_id)).zone)
+    may_ask = rules.may_ask(actor, details.participants) and not details.is_destroyed and not is_past
+    return Kept(lesson_id, minutes, row.outcome == "complete", details.is_destroyed, is_past, row.kept_until, may_ask)
 
 
 async def subjects(session: AsyncSession, details: RecordingDetails) -> frozenset[str]:
@@ -126,11 +130,16 @@ async def listed(session: AsyncSession, actor: Actor, now: datetime) -> list[Lis
 
 
 async def deciders(session: AsyncSession, school_id: str, grant_id: str) -> frozenset[str]:
-    """Who is asked to decide: of the safeguarding team whoever was not in the lesson, nor is asked for, nor asked."""
+    """Who is asked to decide: of the safeguarding team whoever was not in the lesson, nor is asked for, nor asked; where that is
+    nobody, the headteacher; then the chair, where the headteacher asked."""
     found = await grant(session, school_id, grant_id)
     details = await recording(session, school_id, found.lesson_id)
     away = details.participants | await subjects(session, details) | {found.person_id, found.asked_by}
-    return frozenset({one.id for one in await people.holders(session, school_id, SAFEGUARDING)} - away)
+    asker = (await people.roles(session, [found.asked_by])).get(found.asked_by, frozenset())
+    for circle in rules.asked_in_turn(asker):
+        if called := {one.id for one in await people.holders(session, school_id, circle)} - away:
+            return frozenset(called)
+    return frozenset()
 
 
 async def reminded(session: AsyncSession, school_id: str) -> frozenset[str]:

@@ -166,6 +166,12 @@ def check_may_decide(actor: Actor, grant: Grant, asker_roles: frozenset[Role], p
         raise TookPart()
 
 
+def asked_in_turn(asker_roles: frozenset[Role]) -> tuple[frozenset[Role], ...]:
+    """Of those who may decide, whom a request calls: the first circle in which there is anybody who may."""
+    team_and_head = (SAFEGUARDING, frozenset({Role.HEADTEACHER}))
+    return (*team_and_head, frozenset({Role.CHAIR})) if Role.HEADTEACHER in asker_roles else team_and_head
+
+
 def check_open(grant: Grant) -> None:
     if grant.allowed is not None:
         raise Decided()
@@ -195,16 +201,23 @@ def check_watches(actor: Actor, grant: Grant, subjects: Collection[str], now: da
         raise Conflict(f"You cannot watch this any more: {grant.state(now).lower()}.")
 
 
-def deciding(grant: Grant, terms: Terms | None) -> Action:
-    """A decision as it is confirmed: exactly this person, these minutes and these terms."""
-    fields: dict[str, Value] = {
+def allowing(grant: Grant, terms: Terms) -> Action:
+    """A yes as it is confirmed: exactly this person, these minutes and these terms."""
+    return Action("allow-to-watch", "let somebody watch a part of a recording", _asked(grant) | {
+        "views": terms.views, "expires_at": terms.expires_at, "reason": terms.reason, "subject_id": terms.subject_id})
+
+
+def refusing(grant: Grant, reason: str, subject_id: str) -> Action:
+    """A no as it is confirmed: with its reason, and with whom a complaint is about, who can never watch from then on."""
+    return Action("refuse-to-watch", "refuse this request to watch", _asked(grant) | {
+        "reason": reason, "subject_id": subject_id})
+
+
+def _asked(grant: Grant) -> dict[str, Value]:
+    return {
         "grant_id": grant.id, "person_id": grant.person_id, "recording_id": grant.recording_id, "why": grant.why,
         "starts_at": grant.starts_at, "ends_at": grant.ends_at,
     }
-    if terms is None:
-        return Action("refuse-to-watch", "refuse this request to watch", fields)
-    return Action("allow-to-watch", "let somebody watch a part of a recording", fields | {
-        "views": terms.views, "expires_at": terms.expires_at, "reason": terms.reason, "subject_id": terms.subject_id})
 
 
 def watching(grant: Grant) -> Action:

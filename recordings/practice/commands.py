@@ -247,7 +247,7 @@ async def _keep(session: AsyncSession, vault: Vault, plan: Plan, details: Record
 
 
 async def check_watches(session: AsyncSession, actor: Actor, plan_id: str, now: datetime) -> Plan:
-    """Raise NotFound unless this person may have another byte now: everything is asked again each time."""
+    """Raise NotFound unless this person may have another byte, `Pauses` unless now: everything is asked again each time."""
     plan = await queries.plan(session, actor.school_id, plan_id)
     rules.check_watches(actor, plan, await queries.judged(session, plan, now))
     return plan

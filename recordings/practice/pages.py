@@ -31,7 +31,8 @@ async def show_list(request: Request, actor: Adult, session: Reading) -> Respons
     found = await queries.listed(session, actor)
     groups = {state: [plan for plan in found if plan.state is state] for state in State}
     names = await people.people(session, actor.school_id, {plan.teacher_id for plan in found})
-    return await render(request, "recordings/practice/list.html", title="Teaching practice", groups=groups, names=names)
+    return await render(request, "recordings/practice/list.html", title="Teaching practice", groups=groups, names=names,
+                        pauses=rules.PAUSES)
 
 
 @router.get("/{plan_id}")
@@ -60,13 +61,15 @@ async def _does(command: Callable[[AsyncSession, Actor, str, datetime], Awaitabl
 
 @router.post("/{plan_id}/watch")
 async def watch(request: Request, actor: Watcher, session: Reading, now: Now, plan_id: str, proof: Confirming) -> Response:
-    action = rules.watching(await commands.check_watches(session, actor, plan_id, now))
     try:
+        action = rules.watching(await commands.check_watches(session, actor, plan_id, now))
         if not proof.is_given:
             return await step_up.ask(request, session, actor, action, back=f"/practice/{plan_id}")
         view_id = await saved(request, lambda writing: commands.watch(writing, actor, plan_id, proof, now))
     except NotConfirmed as refusal:
         return await step_up.ask(request, session, actor, action, refusal, back=f"/practice/{plan_id}")
+    except rules.Pauses as refusal:
+        return await _page(request, actor, session, plan_id, now, words(refusal))
     return see_other(f"/recordings/{plan_id}/views/{view_id}")
 
 
@@ -82,7 +85,8 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, plan_id: 
     kept = await recordings.recording(session, actor.school_id, plan.id) if plan.state is State.READY else None
     return await render(
         request, "recordings/practice/plan.html", 422 if errors else 200, title=f"Teaching practice: {plan.title}", plan=plan,
-        State=State, names=names, views=views, errors=errors or {}, kept_until=kept.kept_until if kept else None,
+        pauses=rules.PAUSES, State=State, names=names, views=views, errors=errors or {},
+        kept_until=kept.kept_until if kept else None,
         missing=sorted((adults | {plan.teacher_id}) - plan.agreed, key=lambda who: names[who].name if who in names else ""),
         may_agree=rules.may_agree(actor, plan, there),
         may_watch=actor.person_id in (plan.teacher_id, plan.mentor_id) and actor.is_any(rules.MENTORS),

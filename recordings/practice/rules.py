@@ -39,6 +39,17 @@ class Verdict(StrEnum):
     YES = "yes"
 
 
+class Pauses(Conflict):
+    """It may take days until it can be watched, and it can pause."""
+
+    code = "pauses"
+
+
+PAUSES = Pauses().message
+"""Said of every such recording beforehand, and in the same words while it pauses: so a pause says nothing of what is open about
+the lesson (policy: IN4)."""
+
+
 class NotEveryFamily(Conflict):
     """Not every family of this class allows it. The lesson itself is not touched by that."""
 
@@ -175,8 +186,10 @@ def check_watches(actor: Actor, plan: Plan, found: Verdict) -> None:
     """The teacher, and the colleague whom they agreed to; nobody else, whatever they are. policy: RE1"""
     if actor.person_id not in {plan.teacher_id, plan.mentor_id} or not actor.is_any(MENTORS):
         raise NotFound()
-    if not plan.is_made or found is not Verdict.YES:
+    if not plan.is_made or found is Verdict.NO:
         raise NotFound()
+    if found is Verdict.WAITS:
+        raise Pauses()
 
 
 def watching(plan: Plan) -> Action:

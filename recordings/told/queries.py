@@ -117,7 +117,7 @@ async def _for(session: AsyncSession, actor: Actor, *wanted: Any) -> list[tuple[
 
 async def _concerns(session: AsyncSession, actor: Actor, recording: Recording) -> bool:
     involved = await endings.involved(session, recording)
-    return actor.person_id in involved.participants | involved.subjects
+    return actor.person_id in involved.away
 
 
 async def _views(session: AsyncSession, school_id: str, *wanted: Any) -> list[

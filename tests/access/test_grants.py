@@ -11,11 +11,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select, update
 
 from recordings.grants import commands as grants
+from recordings.grants import queries as grant_queries
 from recordings.grants.tables import ComplaintSubject, RecordingGrant, ViewNotice
 from recordings.review import PIECE
 from recordings.tables import Recording, RecordingView
 from service.foundation.audit import AuditLeaf
 from service.foundation.events import Role
+from service.foundation.mail import Mail
 from service.safeguarding import commands as safeguarding
 from service.safeguarding.rules import About, Kind
 from tests.proofs import PASSWORD, action_of, code, confirmed_post, give_codes
@@ -119,6 +121,47 @@ async def test_who_decides_proves_who_they_are_for_exactly_these_terms(asked: As
     more = await asked.dsl.post(asked.page, data={**ALLOW, "views": "5", **proof})
     assert "This has changed since you opened it" in more.text
     assert "WatchAllowed" not in await kinds(asked.school)
+
+
+async def test_who_refuses_confirms_the_person_that_a_complaint_is_about_and_nobody_else(asked: Asked) -> None:
+    """Whoever is named can never watch: a proof for one name is none for another."""
+    no = {"answer": "refuse", "reason": "It is about them", "subject": asked.recorded.teacher}
+    page = await asked.dsl.post(asked.page, data=no)
+    await give_codes(asked.school, asked.school.person("dsl"))
+    proof = {"step_up_action": action_of(page), "step_up_password": PASSWORD, "step_up_code": code(asked.school)}
+    for changed in ({"subject": ""}, {"reason": "Another reason"}):
+        other = await asked.dsl.post(asked.page, data={**no, **proof, **changed})
+        assert "Check it is you" in other.text, "another decision is confirmed anew"
+    async with asked.school.database.reading() as session:
+        assert (await session.exec(select(ComplaintSubject))).all() == []
+        assert (await session.exec(select(RecordingGrant.allowed))).one() is None
+    asked.school.clock.advance(30)  # a code works once
+    assert (await asked.dsl.post(asked.page, data={**no, **proof, "step_up_code": code(asked.school)})).status_code == 303
+
+
+async def called(school: Running, role: str, participants: list[str]) -> set[str]:
+    """Who is called by a request to watch from somebody of this role, where these were in the lesson."""
+    recorded = await record_lesson(school, participants)
+    async with await school.signed_in(role) as client:
+        page = (await client.post(f"{recorded.page}/ask", data=WISH)).headers["location"]
+    async with school.database.reading() as session:
+        school_id, grant_id = recorded.school_id, page.rpartition("/")[2]
+        found = await grant_queries.deciders(session, school_id, grant_id)
+        assert found <= await grant_queries.reminded(session, school_id)
+        assert set((await session.exec(select(Mail.person_id).where(Mail.about == grant_id, Mail.text == "S2"))).all()) == found
+    return set(found)
+
+
+@pytest.mark.parametrize(("asker", "away", "expected"), [
+    ("teacher", (), ("dsl", "deputy_dsl")), ("teacher", ("dsl",), ("deputy_dsl",)),
+    ("teacher", ("dsl", "deputy_dsl"), ("headteacher",)), ("headteacher", ("dsl", "deputy_dsl"), ("chair",)),
+    ("teacher", ("dsl", "deputy_dsl", "headteacher"), ()),
+])
+async def test_a_request_calls_somebody_who_may_decide_it(
+    school: Running, asker: str, away: tuple[str, ...], expected: tuple[str, ...],
+) -> None:
+    """The chair decides what the headteacher asks, and nothing else."""
+    assert await called(school, asker, [school.person(role) for role in away]) == {school.person(role) for role in expected}
 
 
 async def test_a_grant_has_so_many_views_and_ends_with_its_time(asked: Asked) -> None:

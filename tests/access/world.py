@@ -494,8 +494,11 @@ async def _recordings(world: World, school_id: str) -> None:
                         destroyed_at=now, certificate='{"signature": ""}'),
         ))
     world.ids |= {(relation, f"/endings/{{lesson_id}}{address} lesson_id"): which.lesson_id for relation, which in (
-        ("another's", recorded), ("theirs", inside), ("any", far)) for address in (
-        "", "/keep", "/answer", "/release", "/review", "/referral", "/certificate", "/certificate.json")}
+        ("another's", recorded), ("theirs", inside)) for address in (
+        "", "/keep", "/answer", "/release", "/review", "/referral")}
+    gone = await _gone(world, school_id)
+    world.ids |= {(relation, f"/endings/{{lesson_id}}/certificate{end} lesson_id"): lesson_id
+                  for relation, lesson_id in (("another's", far.lesson_id), ("theirs", gone)) for end in ("", ".json")}
     erased = (("another's", "", recorded), ("theirs", "", inside), ("another's", "/answer", far), ("theirs", "/answer", inside))
     world.ids |= {(relation, f"/endings/{{lesson_id}}/erasure{end} lesson_id"): one.lesson_id for relation, end, one in erased}
     await _practice(world, school_id, far)
@@ -516,6 +519,21 @@ async def _recordings(world: World, school_id: str) -> None:
                   ("theirs", "grant_id"): {role: grants[role] for role in ASKERS}}
     world.ids |= {("their view", "view_id"): {role: view.id for role, view in views.items()},
                   ("somebody's view", "view_id"): somebodys}
+
+
+async def _gone(world: World, school_id: str) -> str:
+    """A lesson that everybody was in, whose recording was destroyed on its day: it has a certificate."""
+    now = world.school.clock.now()
+    row = Recording(school_id=school_id, lesson_id=new_id(), title="Assembly", class_name="5 Oak", starts_at=now, ends_at=now,
+                    started_at=now, ended_at=now, outcome="complete", kept_until=now.date() - timedelta(1))
+    async with world.school.database.writing() as session:
+        session.add(row)
+        await session.flush()
+        session.add_all(RecordingParticipant(recording_id=row.id, person_id=person, school_id=school_id, role="pupil",
+                                             admitted_at=now) for person in set(world.people.values()))
+        session.add(Destruction(recording_id=row.id, school_id=school_id, why="due", begun_at=now, begun_by="system",
+                                destroyed_at=now, certificate='{"signature": ""}'))
+        return row.lesson_id
 
 
 async def _practice(world: World, school_id: str, far: Recorded) -> None:

@@ -72,6 +72,15 @@ async def test_a_teacher_raises_one_the_dsl_is_called_and_the_teacher_cannot_ope
     assert (await read(school, "/banners?wait=false")).json()["banners"] != []
 
 
+@pytest.mark.parametrize(("role", "calls"), [("deputy_dsl", 1), ("dsl", 0)])
+async def test_the_dsl_is_told_at_once_of_what_a_deputy_wrote_down(school: Running, role: str, calls: int) -> None:
+    await number(school, role=role)
+    async with school.database.reading() as session:
+        found = (await session.exec(select(Alert).where(Alert.kind == "concern"))).all()
+    assert [alert.routed_to for alert in found] == ["dsl"] * calls
+    assert len((await read(school, "/banners?wait=false")).json()["banners"]) == calls
+
+
 async def test_every_part_of_a_concern_is_added_and_stands(school: Running) -> None:
     one = await number(school)
     for kind, fields in (

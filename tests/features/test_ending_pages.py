@@ -10,7 +10,8 @@ import pyrage
 import pytest
 
 from recordings.ending import destruction
-from tests.proofs import confirmed_post
+from service.people import commands as people
+from tests.proofs import confirmed_post, with_session
 from tests.recordings.ends import Kept, recordings
 from tests.recordings.lesson import record_lesson
 from tests.school import Running
@@ -113,6 +114,29 @@ async def test_whoever_asked_takes_it_back_and_the_second_person_says_no_with_a_
             assert "Say why" in empty.text
             await client.post(f"/endings/{kept.lesson_id}/answer", data={"answer": "refuse", "why": "It was another lesson"})
             assert "It was another lesson" in (await dsl.get(f"/endings/{kept.lesson_id}")).text
+
+
+async def test_the_page_says_that_whoever_asked_has_left_and_lets_a_colleague_go_on(school: Running) -> None:
+    asked, apart = await recordings(school, 2)
+    deputys = school.person("deputy_dsl")
+    async with await school.signed_in("dsl") as dsl, await school.signed_in("deputy_dsl") as deputy:
+        await keep(school, deputy, asked, "deputy_dsl")
+        await keep(school, deputy, apart, "deputy_dsl", evidence="yes")
+        before = (await dsl.get(f"/endings/{asked.lesson_id}")).text
+        assert 'name="answer"' not in before, "negative control: while they are here the headteacher decides"
+        assert 'name="review_on"' not in before.split("<details")[0]
+        leader = await with_session(school, "senior_leader")
+        async with school.database.writing() as session:
+            await people.leave(session, leader, deputys, school.clock.now())
+        shown = (await dsl.get(f"/endings/{asked.lesson_id}")).text
+        assert "so nobody can agree to it. Ask again below." in shown
+        assert (await keep(school, dsl, asked)).status_code == 303
+        assert "It stays kept, and somebody can ask again." in (await dsl.get(f"/endings/{apart.lesson_id}")).text
+        sent = await dsl.post(f"/endings/{apart.lesson_id}/answer", data={"answer": "refuse", "why": "She has left"})
+        assert sent.status_code == 303
+        shown = (await dsl.get(f"/endings/{apart.lesson_id}")).text
+        assert "Kept apart as evidence" in shown
+        assert "Ask a second person to release it" in shown
 
 
 OUTSIDE = ("teacher", "senior_leader", "office", "governor", "technician", "pupil", "parent", "support", "dpo", "chair")

@@ -1,5 +1,8 @@
 """The end of a recording: destroyed on its day with proof, kept where two people say so, never half (policy: RE2, RE3, RE5)."""
 
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,12 +10,14 @@ from sqlmodel import select
 
 from recordings import keycopies, proof, shredlist
 from recordings.ending import certificate, commands, destruction, queries, rules
+from recordings.ending.rules import Involved, Step, Taken
 from recordings.ending.tables import Destruction, HoldStep
 from recordings.keystore import EvidenceIsolated, KeyStore
 from recordings.preparation.commands import _Making
 from recordings.tables import RecordingKey
 from service.foundation.audit import AuditLeaf
-from service.foundation.events import system
+from service.foundation.events import Actor, Role, system
+from service.people import commands as people
 from service.people.actions import NotConfirmed
 from service.people.step_up import Proof
 from tests.proofs import with_session
@@ -230,6 +235,85 @@ async def test_evidence_is_set_apart_at_once_and_never_lapses(school: Running) -
                                      now=school.clock.now())
         found = await queries.hold(session, who, kept.lesson_id, school.clock.now())
         assert [str(each.step) for each in found.steps] == ["asked", "isolated", "refused", "referral"]
+
+
+async def leaves(school: Running, role: str) -> None:
+    leader = await with_session(school, "senior_leader")
+    async with school.database.writing() as session:
+        await people.leave(session, leader, school.person(role), school.clock.now())
+
+
+async def refuse(school: Running, kept: Kept, role: str) -> None:
+    who = await with_session(school, role)
+    async with school.database.writing() as session:
+        await commands.refuse(session, who, kept.lesson_id, words="Who asked has left", now=school.clock.now())
+
+
+async def test_what_is_kept_is_let_go_by_two_also_when_whoever_asked_for_that_has_left(school: Running) -> None:
+    [kept] = await recordings(school, 1, days_left=1)
+    await ask(school, kept, "deputy_dsl")
+    await agree(school, kept)
+    await ask_release(school, kept, "deputy_dsl")
+    await leaves(school, "deputy_dsl")
+    with pytest.raises(rules.NotAllowed):
+        await agree(school, kept)
+    await refuse(school, kept, "dsl")
+    school.clock.advance(10 * DAY)
+    assert await turn(school) == 0, "a no lets nothing go"
+    await ask_release(school, kept)
+    await agree(school, kept)
+    assert await turn(school) == 1
+
+
+async def test_evidence_is_let_go_by_two_also_when_whoever_set_it_apart_has_left(school: Running) -> None:
+    [kept] = await recordings(school, 1, days_left=1)
+    await ask(school, kept, "deputy_dsl", isolate=True)
+    await leaves(school, "deputy_dsl")
+    await refuse(school, kept, "dsl")
+    school.clock.advance(10 * DAY)
+    assert await turn(school) == 0, "a no lets nothing go"
+    await ask_release(school, kept)
+    await agree(school, kept)
+    assert await turn(school) == 1
+
+
+async def test_what_somebody_who_left_wanted_kept_is_asked_for_again_before_it_lapses(school: Running) -> None:
+    [kept] = await recordings(school, 1, days_left=1)
+    await ask(school, kept, "deputy_dsl")
+    school.clock.advance(31)
+    with pytest.raises(rules.HoldChanged):
+        await ask(school, kept)
+    school.clock.advance(5 * DAY)
+    await leaves(school, "deputy_dsl")
+    with pytest.raises(rules.NotAllowed):
+        await refuse(school, kept, "dsl")
+    await ask(school, kept)
+    await agree(school, kept)
+    school.clock.advance(30 * DAY)
+    assert await turn(school) == 0
+
+
+DSL, DEPUTY, HEAD = (Actor(each, "s", frozenset({role})) for each, role in (
+    ("dsl", Role.DSL), ("deputy", Role.DEPUTY_DSL), ("head", Role.HEADTEACHER)))
+
+
+@pytest.mark.parametrize(("steps", "may"), [
+    ((Step.ASKED,), {"dsl", "head"}), ((Step.ASKED, Step.ISOLATED), {"dsl", "deputy", "head"}),
+    ((Step.ASKED, Step.AGREED, Step.RELEASE_ASKED), {"dsl", "deputy", "head"}),
+])
+def test_a_no_that_lets_a_recording_go_is_the_second_persons_and_any_other_is_the_whole_circles(
+    steps: tuple[Step, ...], may: set[str],
+) -> None:
+    at, involved = datetime(2026, 11, 24, tzinfo=UTC), Involved(frozenset({"hall"}), frozenset({"head"}))
+    stands = rules.standing([Taken(step, "dsl", at) for step in steps], at)
+    found = set()
+    for actor in (DSL, DEPUTY, HEAD):
+        with suppress(rules.NotAllowed):
+            rules.check_may_refuse(actor, stands, frozenset({Role.DSL}), involved)
+            found.add(actor.person_id)
+    assert found == may
+    with pytest.raises(rules.NotAllowed):
+        rules.check_may_refuse(DSL, stands, frozenset({Role.DSL}), replace(involved, participants=frozenset({"dsl"})))
 
 
 async def test_setting_evidence_apart_ends_what_is_being_made_of_it(school: Running) -> None:

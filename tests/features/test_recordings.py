@@ -154,6 +154,16 @@ async def test_nobody_who_took_part_can_open_it_not_even_the_dsl(school: Running
         assert (await deputy.get(addresses(at)[3])).status_code == 200
 
 
+async def test_a_list_tells_nobody_that_somebody_looks_at_their_lesson(school: Running) -> None:
+    mine = await record_lesson(school, [school.person("dsl")])
+    async with await school.signed_in("dsl") as dsl, await school.signed_in("deputy_dsl") as deputy:
+        before = (await dsl.get("/recordings")).text
+        opened = await confirmed_post(school, deputy, school.person("deputy_dsl"), mine.page, {"why": "flag"})
+        assert opened.status_code == 303, opened.text
+        assert "Nowak" in (await deputy.get(mine.page)).text.split("<main")[1], "the control: who may watch it sees who did"
+        assert (await dsl.get("/recordings")).text == before
+
+
 async def test_somebody_whom_only_the_recording_shows_cannot_open_it_either(school: Running) -> None:
     """The rows say who was admitted; should one be missing, the recording itself still knows."""
     recorded = await begin(school, [])

@@ -17,13 +17,17 @@ from recordings import proof
 from recordings.ending import destruction
 from recordings.keystore import Part
 from recordings.practice import commands
+from recordings.practice.rules import PAUSES
 from recordings.practice.tables import PracticePlan
 from recordings.reader import Recording as Opened
 from recordings.tables import Recording, RecordingView
 from recordings.told import queries as told
 from service.foundation.audit import AuditLeaf
 from service.people.tables import Guardianship
+from service.safeguarding import commands as alerts
 from service.safeguarding.concerns.tables import Concern
+from service.safeguarding.rules import Kind
+from service.safeguarding.tables import Alert
 from tests.features.test_consent_answers import actor_of, answer
 from tests.proofs import confirmed_post
 from tests.recordings.lesson import Recorded, record_lesson
@@ -301,6 +305,24 @@ async def test_what_a_concern_is_about_is_nobodys_practice_and_nobody_learns_it(
     await practice.minute()
     page = (await practice.hall.get(practice.page)).text
     assert "concern" not in page.split("<main")[1].split("</main>")[0]
+
+
+async def test_a_pause_is_said_beforehand_and_says_nothing_of_what_is_open(made: tuple[Practice, Recorded]) -> None:
+    practice, recorded = made
+    school = practice.school
+    before = (await practice.hall.get(practice.page)).text
+    assert PAUSES in before
+    assert PAUSES in (await practice.hall.get("/practice")).text
+    async with school.database.writing() as session:
+        dsl = await actor_of(school, school.person("dsl"))
+        await alerts.raise_alert(session, dsl, kind=Kind.FLAG, now=school.clock.now(), lesson_id=recorded.lesson_id)
+    assert (await practice.hall.get(practice.page)).text == before, "the page is the same while it pauses"
+    paused = await practice.hall.post(f"{practice.page}/watch", data={})
+    assert paused.status_code == 422
+    assert PAUSES in paused.text.split("error-summary__list")[1].split("</ul>")[0]
+    async with school.database.writing() as session:
+        await session.exec(update(Alert).values(closed_at=school.clock.now(), outcome="no-action"))
+    assert (await practice.watch(practice.hall, school.person("teacher"))).status_code == 303, "negative control: it goes on"
 
 
 async def test_the_copy_has_its_own_key_and_the_sealed_words_of_the_school(made: tuple[Practice, Recorded]) -> None:

@@ -96,3 +96,12 @@ def test_only_the_teacher_and_that_colleague_watch_and_only_while_it_stands() ->
     for who, plan, found in refused:
         with pytest.raises(NotFound):
             rules.check_watches(who, plan, found)
+
+
+def test_while_it_waits_the_two_are_told_in_the_words_that_stood_there_before_and_others_nothing() -> None:
+    made = replace(PLAN, is_made=True)
+    with pytest.raises(rules.Pauses, match=rules.PAUSES):
+        rules.check_watches(actor("hall", Role.TEACHER), made, Verdict.WAITS)
+    for who, plan in ((actor("okafor", Role.DSL), made), (actor("hall", Role.TEACHER), PLAN)):
+        with pytest.raises(NotFound):
+            rules.check_watches(who, plan, Verdict.WAITS)

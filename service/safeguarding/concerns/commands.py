@@ -77,13 +77,14 @@ async def raise_concern(session: AsyncSession, actor: Actor, new: New, *, presen
 
 
 async def _tell(session: AsyncSession, actor: Actor, row: Concern, about: str, barred: Collection[str], now: datetime) -> None:
-    """The item it came from goes where it goes; without one, an alert tells those whose it is, unless that is the actor."""
+    """The item it came from goes where it goes; without one, an alert tells those whose it is, unless that is the actor. The DSL
+    is told at once of what is the team's, also where a deputy wrote it down (policy: RC1)."""
     if row.alert_id:
         await alerts.link_concern(session, alert_id=row.alert_id, concern_id=row.id)
         await alerts.add_note(session, actor, alert_id=row.alert_id, words=f"Concern {row.number} was recorded.", now=now)
         if row.about_staff:
             await alerts.move(session, actor, alert_id=row.alert_id, about=about, about_id=row.about_id, now=now)
-    elif not await queries.number_for(session, actor, row.id):
+    elif Role(row.routed_to) not in actor.roles or not await queries.number_for(session, actor, row.id):
         await alerts.raise_alert(session, actor, kind=routing.Kind.CONCERN, now=now, lesson_id=row.lesson_id, place=row.place,
                                  present=barred, about=about, about_id=row.about_id, concern_id=row.id)
 
