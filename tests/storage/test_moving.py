@@ -14,7 +14,6 @@ import pytest
 from recordings import proof, reader
 from recordings.review import PIECE
 from recordings.storage import UPLOAD_PIECE, LocalBytes, Place, StoredBytes
-from service.backup import command
 from service.backup.target import TargetSilent
 from service.foundation.settings import Settings
 from service.foundation.stores import StoreSilent, s3
@@ -279,7 +278,7 @@ async def test_a_back_up_whose_connection_breaks_goes_on_where_it_was(school: Ru
     made = await asyncio.to_thread(places.save, school)
     assert made.recordings == 2
     assert cable.passed < (24 << 20) - sent + UPLOAD_PIECE + (3 << 20), "what was there was not sent again"
-    assert await command.tried(places.opened(), tmp_path / "tried", school.clock) == []
+    assert await places.tried(tmp_path / "tried", school.clock) == []
 
 
 async def test_a_recording_in_the_store_is_in_the_back_up_as_well(stored: Running, tmp_path: Path) -> None:
