@@ -281,7 +281,8 @@ async def test_no_leader_is_asked_for_an_adult_and_one_pupil_of_a_breakout_room_
     async with school.client(await school.cookie(family.teacher_id)) as client:
         told = (await client.get(f"{room}/alone")).json()
         assert (told["child"], told["asked"]) == (None, None)
-        refused = await client.post(f"{room}/alone/ask", json={"why": "Nobody else came."}, headers={"accept": "application/json"})
+        why = {"why": "Nobody else came."}
+        refused = await client.post(f"{room}/alone/ask", json=why, headers={"accept": "application/json"})
         assert (refused.status_code, refused.json()["code"]) == (409, "never-in-breakout")
         assert refused.json()["detail"] == ("Nobody can be alone with one pupil in a breakout room. Invite a colleague, or bring "
                                             "everybody back to the main room.")

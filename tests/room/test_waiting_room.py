@@ -3,8 +3,7 @@
 import pytest
 
 from lessons.live.messages import Welcome
-from tests.room.stage import ASSISTANT, BEA, TEACHER, Stage, approved, plan_of
-from tests.room.stage import ALI as LONE
+from tests.room.stage import ALI, ASSISTANT, BEA, TEACHER, Stage, approved, plan_of
 
 
 @pytest.mark.parametrize(("adults", "needed"), [(("teacher",), 2), (("teacher", "assistant"), 1)])
@@ -15,8 +14,8 @@ def test_a_second_adult_takes_the_place_of_a_second_pupil(adults: tuple[str, ...
 
 
 def test_a_lesson_for_one_pupil_and_one_adult_says_so_and_no_other_does() -> None:
-    pair = plan_of(TEACHER, LONE, needs_approval=True, approvals=(approved("teacher", "ali"),))
-    of_class = plan_of(TEACHER, ASSISTANT, LONE, BEA)
+    pair = plan_of(TEACHER, ALI, needs_approval=True, approvals=(approved("teacher", "ali"),))
+    of_class = plan_of(TEACHER, ASSISTANT, ALI, BEA)
     for plan, one_to_one in ((pair, True), (of_class, False)):
         [welcome] = Stage(plan=plan).join("teacher").told("teacher", Welcome)
         assert isinstance(welcome, Welcome)
