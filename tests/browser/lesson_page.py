@@ -147,7 +147,8 @@ class ScriptedRoom:
         you = {"person": "t" if self.role == "teacher" else "p0", "name": me["name"], "role": self.role, "may": me["may"]}
         return {"type": "welcome", "you": you,
                 "lesson": {"id": "demo", "title": "Maths", "class_name": "5 Oak", "starts_at": "2026-03-03T10:15:00Z",
-                           "ends_at": "2026-03-03T11:00:00Z", "hard_end_at": "2026-03-03T11:05:00Z", "links": []},
+                           "ends_at": "2026-03-03T11:00:00Z", "hard_end_at": "2026-03-03T11:05:00Z", "links": [],
+                           "one_to_one": self.given["lesson"]["is_one_to_one"]},
                 "now": "2026-03-03T10:36:20Z", "heartbeat_every": 1}
 
     async def _serve(self, route: Route) -> None:

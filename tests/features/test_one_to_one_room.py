@@ -101,6 +101,29 @@ async def test_when_the_family_takes_its_yes_back_it_ends(school: Running, room:
     await over(lesson, teacher, ali)
 
 
+async def approval(school: Running, lesson: OneToOne) -> str:
+    """What the teacher's page is told of the approval."""
+    async with school.client(await school.cookie(lesson.teacher_id)) as client:
+        return str((await client.get(f"/lessons/{lesson.id}/alone")).json()["approval"])
+
+
+async def test_the_teacher_is_told_whether_it_has_ended_for_good_or_something_is_missing(school: Running, room: Room) -> None:
+    lesson, given = room
+    await lesson.teacher()
+    assert await approval(school, lesson) == ""
+    await withdraw(school, given.child_id, "one_to_one")
+    assert await approval(school, lesson) == "missing"
+    await revoke(school, given.id)
+    assert await approval(school, lesson) == "ended"
+
+
+async def test_once_its_time_is_over_nothing_is_missing_it_has_ended(school: Running, room: Room) -> None:
+    lesson, given = room
+    await withdraw(school, given.child_id, "one_to_one")
+    school.clock.advance((given.ends_at - school.clock.now()).total_seconds())
+    assert await approval(school, lesson) == "ended"
+
+
 async def test_when_the_approver_loses_the_role_it_ends(school: Running, room: Room) -> None:
     lesson, approval = room
     teacher, ali = await together(lesson)
