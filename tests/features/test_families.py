@@ -87,7 +87,7 @@ async def case(school: Running, row: Row) -> Case:
         office = await people.actor(session, school.person("office"))
         assert office is not None
         school_id = office.school_id
-        group = TeachingGroup(school_id=school_id, name="6 Yew", key_stage=2)
+        group = TeachingGroup(school_id=school_id, name=f"6 Yew {new_id()}", key_stage=2)
         child = Person(school_id=school_id, kind="child", given_name="Ada", born_on=date(today.year - age, 1, 1),
                        left_on=today if "left" in words else None)
         session.add_all([group, child])
