@@ -20,6 +20,7 @@ from consent.told import response_of as response_of
 from consent.told import responsibility as responsibility
 from consent.told import terms, told
 from service.foundation.errors import NotFound
+from service.foundation.events import Actor
 from service.people import queries as people
 from service.people.profile import Profile, RecordingBasis
 from service.people.rules import sort_key
@@ -104,17 +105,19 @@ class Objecting:
 
 
 async def permissions(
-    session: AsyncSession, school_id: str, child_ids: Iterable[str], rules_at: datetime | None = None
+    session: AsyncSession, school_id: str, child_ids: Iterable[str], rules_at: datetime | None = None,
+    purposes: Collection[Purpose] = rules.IN_LESSONS,
 ) -> dict[str, frozenset[str]]:
     """What each child may do in lessons now, as names of `rules.Purpose`. A child of another school may do nothing.
 
     `rules_at`: the moment whose school rules say why lessons may be recorded; the answers themselves are always today's.
+    `purposes`: which are looked at; the room asks for those of lessons.
 
     policy: CO2, RL4
     """
     wanted = list(child_ids)
     profile = await people.profile(session, school_id, rules_at)
-    family = await _families(session, school_id, wanted, profile, rules.IN_LESSONS)
+    family = await _families(session, school_id, wanted, profile, purposes)
     upheld: frozenset[str] = frozenset()
     if task := profile.recording_basis == RecordingBasis.PUBLIC_TASK:
         upheld = frozenset((await session.exec(_UPHELD, params={"school": school_id})).all())
@@ -126,6 +129,11 @@ async def permissions(
 
 _UPHELD = select(RecordingObjection.child_id).where(
     RecordingObjection.school_id == bindparam("school"), col(RecordingObjection.upheld).is_(True))
+
+
+async def is_asked(session: AsyncSession, pupil: Actor) -> bool:
+    """Whether a pupil is asked themself: from the age that the school chose, and alone from 18."""
+    return pupil.person_id in (await responsibility(session, pupil.school_id, [pupil.person_id]))[pupil.person_id]
 
 
 async def statuses(session: AsyncSession, school_id: str, child_ids: Iterable[str]) -> dict[str, dict[Purpose, Status]]:

@@ -15,6 +15,7 @@ import consent.agreements.pages as agreements_pages
 import consent.agreements.signing as agreements_signing
 import consent.conflict_pages as conflict_pages
 import consent.documents.pages as document_pages
+import consent.own_pages as own_permission_pages
 import consent.pages as consent_pages
 import consent.requests.pages as request_pages
 import lessons.attendance.pages as attendance_pages
@@ -125,6 +126,7 @@ ROUTERS = (
     agreements_pages.versions,
     agreements_signing.router,
     consent_pages.router,
+    own_permission_pages.router,
     lesson_door.router,
     lesson_socket.router,
     lesson_now.router,

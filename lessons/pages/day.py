@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from consent import queries as consents
 from lessons import queries
 from lessons.proposals import TEACHING
 from service.calls import queries as calls
@@ -27,7 +28,8 @@ async def today(request: Request, actor: Ours, session: Reading, now: Now, more:
     day = now.astimezone(ZoneInfo(zone)).date()
     if Role.PUPIL in actor.roles:
         lessons = await queries.pupil_day(session, actor, day)
-        return await render(request, "lessons/pupil_day.html", title=f"Hello {actor.name}", lessons=lessons)
+        return await render(request, "lessons/pupil_day.html", title=f"Hello {actor.name}", lessons=lessons,
+                            is_asked=await consents.is_asked(session, actor))
     found = await queries.today(session, actor, day)
     more = min(max(more, 1), MOST)
     ahead = await queries.to_come(session, actor, day, more * AT_A_TIME)
