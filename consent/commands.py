@@ -65,7 +65,7 @@ async def answer(
     words = await family.own_word(session, actor, child_id)
     rules.check_own(words, route, declared_responsibility, says_yes=says_yes)
     document, text_hash = await _document(session, actor.school_id, purpose, document_id, language, says_yes=says_yes)
-    earlier = (await _earlier(session, actor.school_id, child_id, actor.person_id)).get(purpose)
+    earlier = _last(await _own(session, actor.school_id, child_id, actor.person_id)).get(purpose)
     if beside is not None:
         rules.check_still_last(beside.answered_at, earlier.recorded_at if earlier else None, says_yes=says_yes)
     line = ConsentResponse(
@@ -125,7 +125,8 @@ async def record_response(
 
     `version` of the texts that was answered, the newest where 0; a purpose that never had so many versions was asked in its
     newest. A call has a `second_listener`. Raises Invalid for an impossible day or an empty form, MayNotAnswer when this adult
-    may not decide for this child.
+    may not decide for this child. Invalid as well for a yes of a day on which this adult said no themself, or before it: it would
+    look as if it undid that.
     """
     child = await queries.child(session, actor.school_id, child_id)
     await family.not_of_the_family(session, actor, child.id)
@@ -137,7 +138,9 @@ async def record_response(
     responsible = words.get(respondent_id, "no")
     for said_yes in answers.values():
         rules.check_respondent(responsible, says_yes=said_yes)
-    earlier = await _earlier(session, actor.school_id, child.id, respondent_id)
+    own = await _own(session, actor.school_id, child.id, respondent_id)
+    _check_not_undone(answers, own, signed_on)
+    earlier = _last(own)
     texts = await documents.of_version(session, actor.school_id, version, language)
     relationship = next((r.relationship for r in await queries.respondents(session, actor.school_id, child.id)
                          if r.id == respondent_id), "")
@@ -166,13 +169,28 @@ async def _check_listener(session: AsyncSession, actor: Actor, route: Route, lis
         raise Invalid("There is a problem", fields={"second_listener": "Choose the colleague who heard the call too"})
 
 
-async def _earlier(session: AsyncSession, school_id: str, child_id: str, respondent_id: str) -> dict[Purpose, standing.Response]:
-    """What somebody said last about each purpose, whether it counts already or not."""
+def _check_not_undone(answers: Mapping[Purpose, bool], own: list[standing.Response], signed_on: date) -> None:
+    said_no = {purpose: standing.undone_by(signed_on, [r for r in own if r.purpose is purpose])
+               for purpose, said_yes in answers.items() if said_yes}
+    wrong = {f"{purpose}-yes": f"They said no to this themself on {no.signed_on:%-d %B %Y}. A yes of that day or before does not "
+                               "undo it. Choose “Not answered”, and ask them to answer in the app. If they say yes on a later "
+                               "day, write that down."
+             for purpose, no in said_no.items() if no}
+    if wrong:
+        raise Invalid("There is a problem", fields=wrong)
+
+
+async def _own(session: AsyncSession, school_id: str, child_id: str, respondent_id: str) -> list[standing.Response]:
+    """What somebody said about a child and did not say by mistake, in its order, whether it counts already or not."""
     rows = (await session.exec(select(ConsentResponse).where(
         ConsentResponse.school_id == school_id, ConsentResponse.child_id == child_id,
     ))).all()
     own = [r for r in standing.standing(queries.response_of(row) for row in rows) if r.respondent_id == respondent_id]
-    return {r.purpose: r for r in sorted(own, key=standing.order)}
+    return sorted(own, key=standing.order)
+
+
+def _last(own: list[standing.Response]) -> dict[Purpose, standing.Response]:
+    return {response.purpose: response for response in own}
 
 
 def _event_of(line: ConsentResponse) -> ConsentRecorded | ConsentWithdrawn:
