@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent import family, queries, rules, standing
@@ -79,7 +79,7 @@ async def answer(
         recorded_by=actor.person_id, recorded_at=now,
     )
     session.add(line)
-    await publish(session, _event_of(line), actor)
+    await _tell(session, actor, line, now)
     return _answered(line)
 
 
@@ -156,7 +156,7 @@ async def record_response(
     ]
     session.add_all(lines)
     for line in lines:
-        await publish(session, _event_of(line), actor)
+        await _tell(session, actor, line, now)
     return [line.id for line in lines]
 
 
@@ -191,6 +191,20 @@ async def _own(session: AsyncSession, school_id: str, child_id: str, respondent_
 
 def _last(own: list[standing.Response]) -> dict[Purpose, standing.Response]:
     return {response.purpose: response for response in own}
+
+
+async def _tell(session: AsyncSession, actor: Actor, line: ConsentResponse, now: datetime) -> None:
+    """What an answer brings about. A no to what is the school's public task ends nothing by itself: it is an objection, and the
+    one that already waits for the headteacher is enough."""
+    task = queries.is_public_task(await people.profile(session, actor.school_id))
+    if not (task and line.purpose == Purpose.BE_RECORDED and line.answer != rules.Answer.GIVEN):
+        return await publish(session, _event_of(line), actor)
+    waits = await session.exec(select(RecordingObjection.id).where(
+        RecordingObjection.child_id == line.child_id, RecordingObjection.objector_id == line.respondent_id,
+        col(RecordingObjection.decided_at).is_(None)))
+    if waits.first() is None:
+        why = f"They said no to recording: {line.reason}" if line.reason else "They said no to recording, and not why."
+        await _object(session, actor, line.child_id, line.respondent_id, why, now)
 
 
 def _event_of(line: ConsentResponse) -> ConsentRecorded | ConsentWithdrawn:
@@ -239,13 +253,17 @@ async def receive_objection(
         raise rules.MayNotAnswer()
     if not words.strip():
         raise Invalid("There is a problem", fields={"words": "Write down why they object, in their words"})
-    row = RecordingObjection(school_id=actor.school_id, child_id=child.id, objector_id=objector_id, words=words.strip()[:1000],
+    return await _object(session, actor, child.id, objector_id, words, now)
+
+
+async def _object(session: AsyncSession, actor: Actor, child_id: str, objector_id: str, words: str, now: datetime) -> str:
+    row = RecordingObjection(school_id=actor.school_id, child_id=child_id, objector_id=objector_id, words=words.strip()[:1000],
                              received_at=now, recorded_by=actor.person_id)
     session.add(row)
     await session.flush()
-    await publish(session, ObjectionReceived(child.id, row.id), actor)
+    await publish(session, ObjectionReceived(child_id, row.id), actor)
     deciders = {one.id for one in await people.holders(session, actor.school_id, MAY_DECIDE_OBJECTIONS)}
-    await mail.queue(session, school_id=actor.school_id, people=deciders - await queries.adults(session, child.id), text="S2",
+    await mail.queue(session, school_id=actor.school_id, people=deciders - await queries.adults(session, child_id), text="S2",
                      about=row.id, now=now, zone=(await people.school(session, actor.school_id)).zone)
     return row.id
 

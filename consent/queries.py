@@ -16,12 +16,13 @@ from consent.family import declared as declared
 from consent.family import for_family as for_family
 from consent.rules import Purpose, Status
 from consent.tables import ConsentResponse, RecordingObjection
+from consent.told import is_public_task as is_public_task
 from consent.told import response_of as response_of
 from consent.told import responsibility as responsibility
 from consent.told import terms, told
 from service.foundation.errors import NotFound
 from service.people import queries as people
-from service.people.profile import Profile, RecordingBasis
+from service.people.profile import Profile
 from service.people.rules import sort_key
 from service.people.tables import GroupMember, Guardianship, Person, TeachingGroup
 
@@ -116,7 +117,7 @@ async def permissions(
     profile = await people.profile(session, school_id, rules_at)
     family = await _families(session, school_id, wanted, profile, rules.IN_LESSONS)
     upheld: frozenset[str] = frozenset()
-    if task := profile.recording_basis == RecordingBasis.PUBLIC_TASK:
+    if task := is_public_task(profile):
         upheld = frozenset((await session.exec(_UPHELD, params={"school": school_id})).all())
     return {
         child: rules.held(said, public_task=task, objection_upheld=child in upheld) if said else frozenset()

@@ -150,7 +150,8 @@ async def test_a_yes_that_waited_on_one_phone_does_not_come_after_a_no_from_anot
     assert "camera" in await may(school, child)
 
 
-async def written(school: Running, child: str, mother: str, says_yes: bool, route: Route = Route.PAPER, days_ago: int = 0) -> None:
+async def written(school: Running, child: str, mother: str, says_yes: bool, route: Route = Route.PAPER,
+                  days_ago: int = 0) -> None:
     """The office writes down what she said about the camera."""
     now, actor = school.clock.now(), await office(school)
     async with school.database.writing() as session:
@@ -207,7 +208,8 @@ async def test_the_office_reads_beside_its_question_why_a_yes_is_not_taken(schoo
             "camera": "yes", "chat": "no"}
     async with await school.signed_in("office") as client:
         page = await client.post(f"/permissions/children/{child}", data=sent)
-    assert (page.status_code, page.text.count("ask them to answer in the app"), 'id="camera-yes-error"' in page.text) == (422, 2, True)
+    assert (page.status_code, page.text.count("ask them to answer in the app")) == (422, 2)
+    assert 'id="camera-yes-error"' in page.text
     assert await rows(school, route="in_person", answer="withdrawn") == []
 
 

@@ -46,7 +46,8 @@ class Line:
         return (made, note) if self.mistake else (made,)
 
 
-def line(number: int, who: str, yes: bool, route: Route, hour: int, late: int, rests: int, old_words: bool, mistake: bool) -> Line:
+def line(number: int, who: str, yes: bool, route: Route, hour: int, late: int, rests: int, old_words: bool,
+         mistake: bool) -> Line:
     """Written down at this hour: what somebody says themself is of that day, what the office writes may be days older."""
     own = route in (Route.WEB, Route.APP)
     return Line(number, who, yes, route, hour // 24 - (0 if own else min(late, hour // 24)), hour, rests if own else 0, old_words,
