@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent import family, queries, rules, standing
@@ -66,7 +66,7 @@ async def answer(
     words = await family.own_word(session, actor, child_id)
     rules.check_own(words, route, declared_responsibility, says_yes=says_yes)
     document, text_hash = await _document(session, actor.school_id, purpose, document_id, language, says_yes=says_yes)
-    earlier = (await _earlier(session, actor.school_id, child_id, actor.person_id)).get(purpose)
+    earlier = _last(await _own(session, actor.school_id, child_id, actor.person_id)).get(purpose)
     if beside is not None:
         rules.check_still_last(beside.answered_at, earlier.recorded_at if earlier else None, says_yes=says_yes)
     line = ConsentResponse(
@@ -80,7 +80,7 @@ async def answer(
         recorded_by=actor.person_id, recorded_at=now,
     )
     session.add(line)
-    await publish(session, _event_of(line), actor)
+    await _tell(session, actor, line, now)
     return _answered(line)
 
 
@@ -126,7 +126,8 @@ async def record_response(
 
     `version` of the texts that was answered, the newest where 0; a purpose that never had so many versions was asked in its
     newest. A call has a `second_listener`, and its yes rests after a change of contact details. Raises Invalid for an impossible
-    day or an empty form, MayNotAnswer when this adult may not decide for this child.
+    day or an empty form, MayNotAnswer when this adult may not decide for this child. Invalid as well for a yes of a day on which
+    this adult said no themself, or before it: it would look as if it undid that.
     """
     child = await queries.child(session, actor.school_id, child_id)
     await family.not_of_the_family(session, actor, child.id)
@@ -138,7 +139,9 @@ async def record_response(
     responsible = words.get(respondent_id, "no")
     for said_yes in answers.values():
         rules.check_respondent(responsible, says_yes=said_yes)
-    earlier = await _earlier(session, actor.school_id, child.id, respondent_id)
+    own = await _own(session, actor.school_id, child.id, respondent_id)
+    _check_not_undone(answers, own, signed_on)
+    earlier = _last(own)
     texts = await documents.of_version(session, actor.school_id, version, language)
     rests = rules.counts_from(route, await contacts.changed_at(session, respondent_id), now)
     relationship = next((r.relationship for r in await queries.respondents(session, actor.school_id, child.id)
@@ -155,7 +158,7 @@ async def record_response(
     ]
     session.add_all(lines)
     for line in lines:
-        await publish(session, _event_of(line), actor)
+        await _tell(session, actor, line, now)
     return [line.id for line in lines]
 
 
@@ -168,13 +171,42 @@ async def _check_listener(session: AsyncSession, actor: Actor, route: Route, lis
         raise Invalid("There is a problem", fields={"second_listener": "Choose the colleague who heard the call too"})
 
 
-async def _earlier(session: AsyncSession, school_id: str, child_id: str, respondent_id: str) -> dict[Purpose, standing.Response]:
-    """What somebody said last about each purpose, whether it counts already or not."""
+def _check_not_undone(answers: Mapping[Purpose, bool], own: list[standing.Response], signed_on: date) -> None:
+    said_no = {purpose: standing.undone_by(signed_on, [r for r in own if r.purpose is purpose])
+               for purpose, said_yes in answers.items() if said_yes}
+    wrong = {f"{purpose}-yes": f"They said no to this themself on {no.signed_on:%-d %B %Y}. A yes of that day or before does not "
+                               "undo it. Choose “Not answered”, and ask them to answer in the app. If they say yes on a later "
+                               "day, write that down."
+             for purpose, no in said_no.items() if no}
+    if wrong:
+        raise Invalid("There is a problem", fields=wrong)
+
+
+async def _own(session: AsyncSession, school_id: str, child_id: str, respondent_id: str) -> list[standing.Response]:
+    """What somebody said about a child and did not say by mistake, in its order, whether it counts already or not."""
     rows = (await session.exec(select(ConsentResponse).where(
         ConsentResponse.school_id == school_id, ConsentResponse.child_id == child_id,
     ))).all()
     own = [r for r in standing.standing(queries.response_of(row) for row in rows) if r.respondent_id == respondent_id]
-    return {r.purpose: r for r in sorted(own, key=standing.order)}
+    return sorted(own, key=standing.order)
+
+
+def _last(own: list[standing.Response]) -> dict[Purpose, standing.Response]:
+    return {response.purpose: response for response in own}
+
+
+async def _tell(session: AsyncSession, actor: Actor, line: ConsentResponse, now: datetime) -> None:
+    """What an answer brings about. A no to what is the school's public task ends nothing by itself: it is an objection, and the
+    one that already waits for the headteacher is enough."""
+    task = queries.is_public_task(await people.profile(session, actor.school_id))
+    if not (task and line.purpose == Purpose.BE_RECORDED and line.answer != rules.Answer.GIVEN):
+        return await publish(session, _event_of(line), actor)
+    waits = await session.exec(select(RecordingObjection.id).where(
+        RecordingObjection.child_id == line.child_id, RecordingObjection.objector_id == line.respondent_id,
+        col(RecordingObjection.decided_at).is_(None)))
+    if waits.first() is None:
+        why = f"They said no to recording: {line.reason}" if line.reason else "They said no to recording, and not why."
+        await _object(session, actor, line.child_id, line.respondent_id, why, now)
 
 
 def _event_of(line: ConsentResponse) -> ConsentRecorded | ConsentWithdrawn:
@@ -223,13 +255,17 @@ async def receive_objection(
         raise rules.MayNotAnswer()
     if not words.strip():
         raise Invalid("There is a problem", fields={"words": "Write down why they object, in their words"})
-    row = RecordingObjection(school_id=actor.school_id, child_id=child.id, objector_id=objector_id, words=words.strip()[:1000],
+    return await _object(session, actor, child.id, objector_id, words, now)
+
+
+async def _object(session: AsyncSession, actor: Actor, child_id: str, objector_id: str, words: str, now: datetime) -> str:
+    row = RecordingObjection(school_id=actor.school_id, child_id=child_id, objector_id=objector_id, words=words.strip()[:1000],
                              received_at=now, recorded_by=actor.person_id)
     session.add(row)
     await session.flush()
-    await publish(session, ObjectionReceived(child.id, row.id), actor)
+    await publish(session, ObjectionReceived(child_id, row.id), actor)
     deciders = {one.id for one in await people.holders(session, actor.school_id, MAY_DECIDE_OBJECTIONS)}
-    await mail.queue(session, school_id=actor.school_id, people=deciders - await queries.adults(session, child.id), text="S2",
+    await mail.queue(session, school_id=actor.school_id, people=deciders - await queries.adults(session, child_id), text="S2",
                      about=row.id, now=now, zone=(await people.school(session, actor.school_id)).zone)
     return row.id
 

@@ -15,8 +15,8 @@ from consent import rules, standing
 from consent.documents import queries as documents
 from consent.documents.queries import Shown
 from consent.rules import Purpose
-from consent.tables import ConsentResponse
-from consent.told import Told, responsibility, terms, told
+from consent.tables import ConsentResponse, RecordingObjection
+from consent.told import Told, is_public_task, responsibility, terms, told
 from service.foundation.errors import NotAllowed, NotFound
 from service.foundation.events import Actor
 from service.people import queries as people
@@ -28,13 +28,22 @@ NOTICE = timedelta(days=30)
 
 
 class Outcome(StrEnum):
-    """What the school goes by, in words that say nothing of anybody else: `YES`; `NO`, this parent's own; `NOT_YET`, “We do not
-    have all the answers we need. The office will be in touch.”; `UNANSWERED`, this parent has not said anything."""
+    """What the school goes by, in words that say nothing of anybody else: `YES`, it holds; `NO`, and this parent said so;
+    `NOT_YET`, “We do not have all the answers we need. The office will be in touch.”; `UNANSWERED`, this parent has not said
+    anything."""
 
     YES = "yes"
     NO = "no"
     NOT_YET = "not_yet"
     UNANSWERED = "unanswered"
+
+
+class Objection(StrEnum):
+    """What became of this parent's own objection to recording: until it is `UPHELD` the child is recorded."""
+
+    WAITS = "waits"
+    UPHELD = "upheld"
+    DECLINED = "declined"
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,10 @@ class OwnAnswer:
 
 @dataclass(frozen=True)
 class Question:
-    """One purpose as this parent may see it. `asks`: why they are asked (again), or empty (`standing.asks_again`)."""
+    """One purpose as this parent may see it. `asks`: why they are asked (again), or empty (`standing.asks_again`).
+
+    `by_public_task`: no question of permission; a parent can object to it (`objection`), and the headteacher decides.
+    """
 
     purpose: Purpose
     document_id: str
@@ -65,6 +77,8 @@ class Question:
     own: OwnAnswer | None
     asks: str
     outcome: Outcome
+    by_public_task: bool = False
+    objection: Objection | None = None
 
 
 @dataclass(frozen=True)
@@ -86,9 +100,10 @@ async def for_family(session: AsyncSession, actor: Actor) -> tuple[FamilyChild, 
     said = await told(session, actor.school_id, list(children), profile)
     asked = await documents.shown(session, actor.school_id)
     own = await _own(session, actor, list(children))
-    at = terms(session, profile)
+    at, task = terms(session, profile), is_public_task(profile)
+    objections = await _objections(session, actor.school_id, list(children)) if task else {}
     found = [
-        _child(actor.person_id, child, name, said[child], asked, own, at)
+        _child(actor.person_id, child, name, said[child], asked, own, at, objections.get(child, []) if task else None)
         for child, name in children.items() if child in said and (child != actor.person_id or child in said[child].responsible)
     ]
     return tuple(sorted(found, key=lambda child: people.rules.sort_key(child.name)))
@@ -147,16 +162,31 @@ async def _own(session: AsyncSession, actor: Actor, children: list[str]) -> dict
     return {row.id: row for row in rows}
 
 
-def _child(person_id: str, child: str, name: str, said: Told, asked: dict[Purpose, Shown],
-           own: dict[str, ConsentResponse], at: standing.Terms) -> FamilyChild:
-    statuses = standing.statuses(said.responses, said.responsible, at, said.closed)
+async def _objections(session: AsyncSession, school_id: str, children: list[str]) -> dict[str, list[RecordingObjection]]:
+    """Of each child, the oldest first."""
+    found: dict[str, list[RecordingObjection]] = {}
+    for row in (await session.exec(select(RecordingObjection).where(
+            RecordingObjection.school_id == school_id, col(RecordingObjection.child_id).in_(children),
+    ).order_by(col(RecordingObjection.received_at)))).all():
+        found.setdefault(row.child_id, []).append(row)
+    return found
+
+
+def _child(person_id: str, child: str, name: str, said: Told, asked: dict[Purpose, Shown], own: dict[str, ConsentResponse],
+           at: standing.Terms, objections: list[RecordingObjection] | None) -> FamilyChild:
+    """`objections` to recording, where that is the school's public task; None where it is asked about."""
+    task = objections is not None
+    held = rules.held(standing.statuses(said.responses, said.responsible, at, said.closed), public_task=task,
+                      objection_upheld=any(row.upheld for row in objections or ()))
     mine: dict[Purpose, standing.Response] = {}
     for response in sorted(standing.standing(said.responses), key=standing.order):
         if response.respondent_id == person_id:
             mine[response.purpose] = response
     word = said.responsible.get(person_id, standing.NONE)
     questions = tuple(
-        _question(shown, mine.get(purpose), statuses[purpose] is rules.Status.GIVEN, own, at, word != standing.NONE)
+        _recording(shown, person_id, mine.get(purpose), purpose in held, own, at, objections)
+        if objections is not None and purpose is Purpose.BE_RECORDED
+        else _question(shown, mine.get(purpose), purpose in held, own, at, word != standing.NONE)
         for purpose, shown in asked.items()
     )
     joins = [question for question in questions if question.purpose in rules.TO_JOIN]
@@ -170,12 +200,23 @@ def _question(shown: Shown, mine: standing.Response | None, holds: bool, own: di
     asks = standing.asks_again(mine, at, NOTICE) if has_a_say else ""
     if mine is None:
         outcome = Outcome.UNANSWERED
-    elif not mine.said_yes:
-        outcome = Outcome.NO
+    elif holds:
+        outcome = Outcome.YES
     else:
-        outcome = Outcome.YES if holds else Outcome.NOT_YET
+        outcome = Outcome.NOT_YET if mine.said_yes else Outcome.NO
     return Question(shown.purpose, shown.document_id, shown.version, shown.changed, tuple(shown.languages),
                     _answer(own[mine.id], mine, at) if mine else None, asks, outcome)
+
+
+def _recording(shown: Shown, person_id: str, mine: standing.Response | None, holds: bool, own: dict[str, ConsentResponse],
+               at: standing.Terms, objections: list[RecordingObjection]) -> Question:
+    """Recording as the school's public task: nobody is asked, and what they said before does not decide."""
+    last = next((row for row in reversed(objections) if row.objector_id == person_id), None)
+    objection = None if last is None else (
+        Objection.WAITS if last.upheld is None else Objection.UPHELD if last.upheld else Objection.DECLINED)
+    outcome = Outcome.YES if holds else Outcome.NO if objection is Objection.UPHELD else Outcome.NOT_YET
+    return Question(shown.purpose, shown.document_id, shown.version, shown.changed, tuple(shown.languages),
+                    _answer(own[mine.id], mine, at) if mine else None, "", outcome, True, objection)
 
 
 def _answer(row: ConsentResponse, mine: standing.Response, at: standing.Terms) -> OwnAnswer:

@@ -15,7 +15,6 @@ from service.foundation.errors import Invalid, NotAllowed
 from service.foundation.events import SAFEGUARDING, STAFF, Actor, Role
 from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
 from service.people import queries as people
-from service.people.profile import RecordingBasis
 
 router = APIRouter(prefix="/permissions")
 Reader = Annotated[Actor, Depends(Audience(SAFEGUARDING, Role.OFFICE, Role.HEADTEACHER))]
@@ -129,7 +128,7 @@ async def _child_page(
         respondents=await queries.respondents(session, actor.school_id, child_id),
         history=await queries.history(session, actor.school_id, child_id),
         objections=await queries.objections(session, actor.school_id, child_id),
-        public_task=profile.recording_basis == RecordingBasis.PUBLIC_TASK,
+        public_task=queries.is_public_task(profile),
         group_id=await queries.class_of(session, actor.school_id, child_id),
         colleagues=[one for one in await people.holders(session, actor.school_id, STAFF) if one.id != actor.person_id],
         newest_version=max((one.version for one in (await documents.shown(session, actor.school_id)).values()), default=1),

@@ -16,13 +16,14 @@ from consent.family import declared as declared
 from consent.family import for_family as for_family
 from consent.rules import Purpose, Status
 from consent.tables import ConsentResponse, RecordingObjection
+from consent.told import is_public_task as is_public_task
 from consent.told import response_of as response_of
 from consent.told import responsibility as responsibility
 from consent.told import terms, told
 from service.foundation.errors import NotFound
 from service.foundation.events import Actor
 from service.people import queries as people
-from service.people.profile import Profile, RecordingBasis
+from service.people.profile import Profile
 from service.people.rules import sort_key
 from service.people.tables import GroupMember, Guardianship, Person, TeachingGroup
 
@@ -119,7 +120,7 @@ async def permissions(
     profile = await people.profile(session, school_id, rules_at)
     family = await _families(session, school_id, wanted, profile, purposes)
     upheld: frozenset[str] = frozenset()
-    if task := profile.recording_basis == RecordingBasis.PUBLIC_TASK:
+    if task := is_public_task(profile):
         upheld = frozenset((await session.exec(_UPHELD, params={"school": school_id})).all())
     return {
         child: rules.held(said, public_task=task, objection_upheld=child in upheld) if said else frozenset()

@@ -93,6 +93,11 @@ def held(found: Mapping[Purpose, Status], *, public_task: bool, objection_upheld
     return frozenset(yes)
 
 
+def are_asked(*, public_task: bool) -> tuple[Purpose, ...]:
+    """What is a question of permission at all: recording is none where it is the school's public task."""
+    return tuple(purpose for purpose in PURPOSES if not (public_task and purpose is Purpose.BE_RECORDED))
+
+
 def may_join(purposes: Collection[str]) -> bool:
     """Whether a child with these purposes may be in a lesson at all: every lesson is recorded (policy: RL4)."""
     return set(purposes) >= TO_JOIN

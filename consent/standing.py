@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from consent.rules import PURPOSES, Answer, Purpose, Route, Status
+from consent.rules import OFFICE_ROUTES, OWN_ROUTES, PURPOSES, Answer, Purpose, Route, Status
 
 DECIDES, UNCHECKED, PUPIL, NONE = "yes", "unknown", "pupil", "no"
 """What somebody's word is worth for one child: both ways; only a no, because nobody has checked; only a no, because a pupil is
@@ -76,10 +76,17 @@ def standing(responses: Iterable[Response]) -> list[Response]:
 
 
 def order(response: Response) -> tuple[date, bool, datetime, bool, str]:
-    """When an answer was given. Paper carries a day and no hour, so it counts from the start of that day: a form that waited
-    in a tray never overrides the telephone call that came after it. Of two at one instant the no is the later one."""
-    paper = response.route is Route.PAPER
-    return response.signed_on, not paper, response.recorded_at, not response.said_yes, response.id
+    """When an answer was given. Where only its day is known, a yes counts from the start of that day, so that a form that waited
+    in a tray never overrides what came after it; a no from when it was written down, the latest that it can have been. Of two
+    at one instant the no is the later one. docs/decisions: 217."""
+    from_the_morning = response.said_yes and _has_no_hour(response)
+    return response.signed_on, not from_the_morning, response.recorded_at, not response.said_yes, response.id
+
+
+def _has_no_hour(response: Response) -> bool:
+    """Paper carries a day and no hour; so does whatever the office writes down on another day than it was said."""
+    return response.route is Route.PAPER or (
+        response.route in OFFICE_ROUTES and response.recorded_at.date() > response.signed_on)
 
 
 def told(responses: Iterable[Response], now: datetime) -> list[Response]:
@@ -174,6 +181,15 @@ def answer_for(said_yes: bool, earlier: Response | None) -> Answer:
     if said_yes:
         return Answer.GIVEN
     return Answer.WITHDRAWN if earlier and earlier.answer in (Answer.GIVEN, Answer.WITHDRAWN) else Answer.REFUSED
+
+
+def undone_by(yes_of: date, own: Sequence[Response]) -> Response | None:
+    """The no that a respondent said themself on the day of a yes that the office writes down, or after it, and has not taken
+    back: nobody who hears of that yes late can tell that it came after. `own`: all that they said about this purpose."""
+    said = sorted(standing(own), key=order)
+    if not said or said[-1].said_yes:
+        return None
+    return next((r for r in reversed(said) if r.route in OWN_ROUTES and not r.said_yes and r.recorded_at.date() >= yes_of), None)
 
 
 def may_close(responses: Iterable[Response], responsible: Responsible, terms: Terms) -> bool:

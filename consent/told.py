@@ -14,7 +14,7 @@ from consent.documents.tables import ConsentDocument
 from consent.rules import Purpose
 from consent.tables import ConsentResolution, ConsentResponse
 from service.people import queries as people
-from service.people.profile import Profile
+from service.people.profile import Profile, RecordingBasis
 from service.people.tables import Guardianship, Person
 
 _CHILDREN: Any = bindparam("children", expanding=True)
@@ -48,6 +48,11 @@ class Told:
     responses: tuple[standing.Response, ...]
     responsible: Mapping[str, str]
     closed: tuple[standing.Resolution, ...]
+
+
+def is_public_task(profile: Profile) -> bool:
+    """Whether lessons are recorded as the school's public task, and not with each family's permission."""
+    return profile.recording_basis == RecordingBasis.PUBLIC_TASK
 
 
 def terms(session: AsyncSession, profile: Profile) -> standing.Terms:

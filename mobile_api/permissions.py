@@ -1,6 +1,7 @@
 """What a parent reads of permissions, from the consent core: their own answers, and what holds in careful words (screens 6.5)."""
 
 from datetime import datetime
+from typing import Literal
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -72,7 +73,8 @@ def _permission(question: Question, now: datetime, needs_answer: bool) -> schema
         purpose=question.purpose.value, document_id=question.document_id, version=question.version,
         languages=list(question.languages), answer=answer_of(question), needs_answer=needs_answer,
         answered_at=own.recorded_at if own else None, stands_until=own.stands_until if own else None,
-        rests_until=own.counts_from if own and own.counts_from and now < own.counts_from else None)
+        rests_until=own.counts_from if own and own.counts_from and now < own.counts_from else None,
+        by_public_task=question.by_public_task, objection=question.objection.value if question.objection else None)
 
 
 def answer_of(question: Question) -> schemas.YesNo | None:
@@ -86,9 +88,8 @@ def _outcome(child: FamilyChild) -> list[schemas.Follows]:
         joins = [schemas.Follows(code="can-join", words=f"{child.name} can join.")] if child.may_join else []
         return [*joins, schemas.Follows(
             code="not-all-answers", words="We do not have all the answers we need. The office will be in touch.")]
-    said = [schemas.Follows(code=word, purpose=question.purpose.value, words=f"{NAMES[question.purpose]}: {word}.")
-            for question in child.questions if question.purpose in ASKED
-            for word in ([question.outcome.value] if question.outcome in (Outcome.YES, Outcome.NO) else [])]
+    said = [_says(child.name, question) for question in child.questions
+            if question.purpose in ASKED and question.outcome in (Outcome.YES, Outcome.NO)]
     if child.may_join:
         said.append(schemas.Follows(code="can-join", words=f"{child.name} can join."))
     elif child.may_join is False:
@@ -96,10 +97,27 @@ def _outcome(child: FamilyChild) -> list[schemas.Follows]:
     return said
 
 
+def _says(name: str, question: Question) -> schemas.Follows:
+    purpose, yes = question.purpose, question.outcome is Outcome.YES
+    if not question.by_public_task:
+        word: Literal["yes", "no"] = "yes" if yes else "no"
+        return schemas.Follows(code=word, purpose=purpose.value, words=f"{NAMES[purpose]}: {word}.")
+    if yes:
+        return schemas.Follows(code="public-task", purpose=purpose.value,
+                               words=f"{name} is recorded in lessons. The school does not need permission for this.")
+    return schemas.Follows(code="not-recorded", purpose=purpose.value, words=f"Nothing new of {name} is recorded.")
+
+
 def follows(child: FamilyChild, purpose: Purpose, *, says_yes: bool, counts_from: datetime | None,
             was_in_lesson: bool, starts: str) -> list[schemas.Follows]:
-    """What one answer did. `starts`: when a yes that rests counts, as people say it."""
+    """What one answer did, of a child as it stands after it. `starts`: when a yes that rests counts, as people say it."""
     name = child.name
+    question = next((each for each in child.questions if each.purpose is purpose), None)
+    if question is not None and question.by_public_task:
+        if says_yes or question.outcome is not Outcome.YES:
+            return [_says(name, question)] if question.outcome in (Outcome.YES, Outcome.NO) else []
+        return [schemas.Follows(code="objected", purpose=purpose.value,
+                                words=f"You object. The headteacher decides. Until then {name} is recorded.")]
     if says_yes and counts_from is not None:
         return [schemas.Follows(code="counts-later", purpose=purpose.value, at=counts_from, words=f"Saying yes starts {starts}.")]
     if says_yes:

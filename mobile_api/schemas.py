@@ -118,6 +118,9 @@ class Permission(BaseModel):
     rests_until: datetime | None = None
     stands_until: date | None = Field(None, description="Of a yes: the day on which it ends.")
     needs_answer: bool = Field(description="Never answered, over, or the document has changed.")
+    by_public_task: bool = Field(False, description="Of recording: the school needs no permission for it. A no is an objection, "
+                                                    "which the headteacher decides.")
+    objection: Literal["waits", "upheld", "declined"] | None = Field(None, description="This person's own, and the latest.")
 
 
 class Consent(BaseModel):
@@ -136,6 +139,7 @@ class Follows(BaseModel):
     model_config = example(code="off-now", purpose="camera", at=None, words="Ali’s camera is off from now.")
     code: Literal[
         "can-join", "cannot-join", "not-all-answers", "yes", "no", "off-now", "left-lesson", "counts-later", "not-recorded",
+        "public-task", "objected",
     ]
     purpose: Purpose | None = None
     at: datetime | None = None

@@ -15,6 +15,7 @@ from consent.documents.tables import ConsentDocument, ConsentText
 from consent.rules import Purpose
 from service.foundation.errors import NotFound
 from service.people import queries as people
+from service.people.profile import RecordingBasis
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class VersionView:
         return [(code, name) for code, name in rules.LANGUAGES.items() if code not in there]
 
 
+_PUBLIC_TASK = "public_task"
 _NEWEST = (
     select(ConsentDocument.purpose, func.max(ConsentDocument.version).label("newest"))
     .where(ConsentDocument.school_id == bindparam("school")).group_by(col(ConsentDocument.purpose)).subquery()
@@ -121,7 +123,10 @@ async def words(session: AsyncSession, school_id: str, document_id: str, languag
         raise NotFound()
     document, kept = row
     values = await fillings(session, school_id, language)
-    text = rules.text_from(kept.sections).filled(values | {"name": name})
+    text = rules.text_from(kept.sections)
+    if document.purpose == Purpose.BE_RECORDED and _PUBLIC_TASK in values:
+        text = text.with_parts(texts.under_public_task(language))
+    text = text.filled(values | {"name": name})
     return Words(document.id, Purpose(document.purpose), document.version, language, document.changed, text, kept.text_hash,
                  json.dumps(values, ensure_ascii=False, sort_keys=True), language in rules.RIGHT_TO_LEFT)
 
@@ -157,10 +162,13 @@ async def of_version(session: AsyncSession, school_id: str, version: int, langua
 
 
 async def fillings(session: AsyncSession, school_id: str, language: str) -> dict[str, str]:
-    """What closes the gaps of every text in a language today, but for the child's name."""
+    """What closes the gaps of every text in a language today, but for the child's name; and whether recording was the school's
+    public task, on which the text about it depends."""
     profile, school = await people.profile(session, school_id), await people.school(session, school_id)
     values = {"days": str(profile.retention_days), "office": school.office}
     others = texts.others(language, seen=profile.pupils_see_each_other)
+    if profile.recording_basis == RecordingBasis.PUBLIC_TASK:
+        values[_PUBLIC_TASK] = "yes"
     return values | ({"others": others} if others else {})
 
 

@@ -59,6 +59,12 @@ class Text:
         return Text(close(self.title), tuple(Section(s.key, close(s.heading), close(s.words)) for s in self.sections))
 
 
+    def with_parts(self, other: "Text") -> "Text":
+        """With the parts of the other in the place of its own of the same name."""
+        parts = {section.key: section for section in other.sections}
+        return Text(self.title, tuple(parts.get(section.key, section) for section in self.sections))
+
+
 def text_from(kept: str) -> Text:
     read = json.loads(kept)
     return Text(read["title"], tuple(Section(*each) for each in read["sections"]))
@@ -66,8 +72,17 @@ def text_from(kept: str) -> Text:
 
 def text_of(table: Mapping[str, object]) -> Text:
     """Of one purpose in a file of `texts/`."""
-    pairs = {key: table[key] for key in SECTIONS}
-    return Text(str(table["title"]), tuple(Section(key, *pair) for key, pair in pairs.items()))  # type: ignore[misc]
+    return _parts(table, SECTIONS)
+
+
+def parts_of(table: Mapping[str, object]) -> Text:
+    """Of a file of `texts/`, the parts that take the place of others."""
+    return _parts(table, tuple(key for key in SECTIONS if key in table))
+
+
+def _parts(table: Mapping[str, object], keys: tuple[str, ...]) -> Text:
+    pairs = {key: table[key] for key in keys}
+    return Text(str(table.get("title", "")), tuple(Section(key, *pair) for key, pair in pairs.items()))  # type: ignore[misc]
 
 
 def tidy(words: str) -> str:

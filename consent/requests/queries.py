@@ -10,8 +10,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from consent import standing
 from consent.requests import rules
 from consent.requests.tables import ConsentReminder, ConsentRequest
-from consent.rules import PURPOSES, Purpose, Status
-from consent.told import terms, told
+from consent.rules import PURPOSES, Purpose, Status, are_asked
+from consent.told import is_public_task, terms, told
 from service.foundation.errors import NotFound
 from service.people import queries as people
 from service.people import rules as person_rules
@@ -102,6 +102,7 @@ async def families(session: AsyncSession, school_id: str, group_id: str, asked: 
     profile = await people.profile(session, school_id)
     said = await told(session, school_id, children, profile)
     at = terms(session, profile)
+    asked = asked.only(are_asked(public_task=is_public_task(profile)))
     links = (await session.exec(select(Guardianship).where(
         Guardianship.school_id == school_id, col(Guardianship.child_id).in_(children)
     ).order_by(col(Guardianship.contact_order)))).all()
@@ -187,7 +188,7 @@ async def _renewals(session: AsyncSession, school_id: str, today: date) -> list[
     may = {(link.child_id, link.guardian_id) for link in links if person_rules.may_be_told(flags_of(link))}
     tell: set[tuple[str, str]] = set()
     for child, said in (await told(session, school_id, children, profile)).items():
-        for purpose in PURPOSES:
+        for purpose in are_asked(public_task=is_public_task(profile)):
             own = standing.latest((r for r in said.responses if r.purpose is purpose), at.now)
             for who, response in own.items():
                 days = rules.renewal_day(at.ends_on(response), today)

@@ -4,7 +4,7 @@ policy: CO2, CO3, CO5
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
@@ -42,6 +42,10 @@ class Asked:
     asked_on: date
     deadline: date
     is_over: bool = False
+
+    def only(self, purposes: Collection[Purpose]) -> "Asked":
+        """Of what it asks, these."""
+        return replace(self, purposes=tuple(purpose for purpose in self.purposes if purpose in purposes))
 
     def told_now(self, today: date) -> int | None:
         """The latest day of `TOLD_ON` that has come; None once it is over."""

@@ -116,7 +116,7 @@ async def test_a_one_to_one_waits_for_its_one_pupil_and_tells_that_pupil_of_nobo
 async def test_beside_two_adults_one_pupil_is_enough(browser: Browser) -> None:
     async with page_of(browser, "teacher") as room:
         await room.enter("lobby", [adult()], hold=["lone-adult"], waiting=waiting(0))
-        await expect(lobby(room)).to_contain_text("when 2 pupils, or 1 pupil and a second member of staff, are here and recording is")
+        await expect(lobby(room)).to_contain_text("when 2 pupils, or 1 pupil and a second member of staff, are here")
         await room.say(state("lobby", [adult()], hold=["starting"], waiting=waiting(1, adults=2, needed=1)))
         await expect(lobby(room)).to_contain_text("The lesson opens when 1 pupil is here and recording is ready.")
         await expect(lobby(room)).to_contain_text("Pupils: 1 of 1 needed")

@@ -150,6 +150,69 @@ async def test_a_yes_that_waited_on_one_phone_does_not_come_after_a_no_from_anot
     assert "camera" in await may(school, child)
 
 
+async def written(school: Running, child: str, mother: str, says_yes: bool, route: Route = Route.PAPER,
+                  days_ago: int = 0) -> None:
+    """The office writes down what she said about the camera."""
+    now, actor = school.clock.now(), await office(school)
+    async with school.database.writing() as session:
+        await commands.record_response(
+            session, actor, child_id=child, answers={Purpose.CAMERA: says_yes}, respondent_id=mother, route=route,
+            signed_on=now.date() - timedelta(days=days_ago), now=now)
+
+
+async def test_a_no_on_paper_counts_against_a_yes_in_the_app_on_the_morning_of_that_day(school: Running) -> None:
+    child, mother, _ = await family(school)
+    await answer(school, mother, child, True)
+    school.clock.advance(3600)
+    await written(school, child, mother, False)
+    assert "camera" not in await may(school, child)
+    shown = asked(await sees(school, mother))
+    assert (shown.outcome, shown.own and shown.own.route) == (Outcome.NO, Route.PAPER)
+    school.clock.advance(3600)
+    await answer(school, mother, child, True)  # and she may change her mind again, having seen it
+    assert "camera" in await may(school, child)
+
+
+async def test_a_no_on_paper_takes_back_a_yes_that_rests_since_the_same_day(school: Running) -> None:
+    """A phone that somebody else added says yes; its owner hands in a no before the yes counts (threat T11)."""
+    child, mother, _ = await family(school)
+    await answer(school, mother, child, False)
+    school.clock.advance(60)
+    await answer(school, mother, child, True, counts_from=school.clock.now() + timedelta(hours=24))
+    school.clock.advance(3600)
+    await written(school, child, mother, False)
+    school.clock.advance(26 * 3600)
+    assert "camera" not in await may(school, child)
+
+
+async def test_a_talk_that_the_office_writes_down_later_undoes_no_withdrawal_made_in_between(school: Running) -> None:
+    child, mother, _ = await family(school)
+    await answer(school, mother, child, False)
+    for days_ago in (0, 1):
+        school.clock.advance(days_ago * 86400)
+        with pytest.raises(Invalid) as refused:
+            await written(school, child, mother, True, Route.IN_PERSON, days_ago)
+        assert list(refused.value.fields) == ["camera-yes"]
+        assert "They said no to this themself on" in refused.value.fields["camera-yes"]
+    assert "camera" not in await may(school, child)
+    await written(school, child, mother, False, Route.IN_PERSON, 1)  # a no is always taken
+    await written(school, child, mother, True, Route.IN_PERSON)  # said today, a day after her no
+    assert "camera" in await may(school, child)
+
+
+async def test_the_office_reads_beside_its_question_why_a_yes_is_not_taken(school: Running) -> None:
+    child, mother, _ = await family(school)
+    await answer(school, mother, child, False)
+    today = school.clock.now()
+    sent = {"respondent": mother, "day": str(today.day), "month": str(today.month), "year": str(today.year), "route": "in_person",
+            "camera": "yes", "chat": "no"}
+    async with await school.signed_in("office") as client:
+        page = await client.post(f"/permissions/children/{child}", data=sent)
+    assert (page.status_code, page.text.count("ask them to answer in the app")) == (422, 2)
+    assert 'id="camera-yes-error"' in page.text
+    assert await rows(school, route="in_person", answer="withdrawn") == []
+
+
 async def test_an_answer_is_for_ones_own_child_in_ones_own_way_and_language(school: Running) -> None:
     child, mother, father = await family(school)
     others = [pupil for pupil in school.lesson()["pupil_ids"] if pupil != child]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -22,34 +23,43 @@ YEAR = 10
 
 @dataclass(frozen=True)
 class Line:
-    """One answer: who, yes or no, on which day; the hour at which it was written down, counted from the first day."""
+    """One answer: who, yes or no, how, on which day; the hour at which it was written down, counted from the first day."""
 
     number: int
     who: str
     yes: bool
-    paper: bool
+    route: Route
     day: int
     hour: int
-    rests: int
-    old_words: bool
-    mistake: bool
+    rests: int = 0
+    old_words: bool = False
+    mistake: bool = False
 
     def given(self) -> tuple[Response, ...]:
         at = datetime(2026, 1, 1, tzinfo=UTC)
         written = at + timedelta(hours=self.hour)
         made = Response(f"r{self.number}", "child", Purpose.CAMERA, Answer.GIVEN if self.yes else Answer.REFUSED, self.who,
-                        Route.PAPER if self.paper else Route.APP, DAY + timedelta(self.day), written, None,
+                        self.route, DAY + timedelta(self.day), written, None,
                         written + timedelta(hours=self.rests) if self.rests and self.yes else None, self.old_words)
         note = Response(f"n{self.number}", "child", Purpose.CAMERA, Answer.ENTERED_IN_ERROR, self.who, Route.PAPER,
                         DAY + timedelta(self.day), written, f"r{self.number}")
         return (made, note) if self.mistake else (made,)
 
 
+def line(number: int, who: str, yes: bool, route: Route, hour: int, late: int, rests: int, old_words: bool,
+         mistake: bool) -> Line:
+    """Written down at this hour: what somebody says themself is of that day, what the office writes may be days older."""
+    own = route in (Route.WEB, Route.APP)
+    return Line(number, who, yes, route, hour // 24 - (0 if own else min(late, hour // 24)), hour, rests if own else 0, old_words,
+                mistake)
+
+
 WHO = ("mother", "father", "aunt", "child", "stranger")
 LINES = st.lists(st.builds(
-    Line, st.integers(0, 10**6), st.sampled_from(WHO), st.booleans(), st.booleans(), st.integers(0, 14), st.integers(0, 14 * 24),
-    st.sampled_from([0, 0, 0, 24]), st.sampled_from([False, False, False, True]), st.sampled_from([False, False, False, True]),
-), max_size=8, unique_by=lambda line: line.number)
+    line, st.integers(0, 10**6), st.sampled_from(WHO), st.booleans(), st.sampled_from(Route), st.integers(0, 14 * 24),
+    st.sampled_from([0, 0, 1, 2, 9]), st.sampled_from([0, 0, 0, 24]), st.sampled_from([False, False, False, True]),
+    st.sampled_from([False, False, False, True]),
+), max_size=8, unique_by=lambda one: one.number)
 WORDS = st.fixed_dictionaries({}, optional={who: st.sampled_from(["yes", "yes", "unknown", "pupil", "no"]) for who in WHO[:4]})
 CLOSINGS = st.lists(st.tuples(st.integers(0, 14 * 24), st.sampled_from(["", "mother", "father"])), max_size=2)
 
@@ -71,19 +81,24 @@ def _closed(closings: list[tuple[int, str]]) -> list[Resolution]:
 # -- the oracle --------------------------------------------------------------------------------------------------------
 
 
+def earliest(one: Line) -> float:
+    """The first hour at which it can have been said: paper, and what was written down on a later day, has only its day."""
+    if one.route in (Route.WEB, Route.APP):
+        return one.hour
+    return one.day * 24 - 0.5 if one.route is Route.PAPER or one.hour >= one.day * 24 + 24 else one.hour
+
+
+def latest(one: Line) -> float:
+    """The last hour at which it can have been said: of its day, and before it was written down."""
+    return min(one.hour, one.day * 24 + 23.5)
+
+
 def before(one: Line, other: Line) -> bool:
-    """Whether `one` was given before `other`, or is it."""
-    if one is other:
-        return True
-    if one.day != other.day:
-        return one.day < other.day
-    if one.paper != other.paper:
-        return one.paper
-    if one.hour != other.hour:
-        return one.hour < other.hour
-    if one.yes != other.yes:
-        return one.yes
-    return f"r{one.number}" < f"r{other.number}"
+    """Whether `one` was given before `other`, or is it: a yes as early as it may have been, a no as late."""
+    def moment(of: Line) -> tuple[float, int, bool, str]:
+        return earliest(of) if of.yes else latest(of), of.hour, not of.yes, f"r{of.number}"
+
+    return moment(one) <= moment(other)
 
 
 def in_force(lines: list[Line], day: int) -> list[Line]:
@@ -169,12 +184,44 @@ def test_a_mistake_that_is_struck_out_leaves_exactly_what_was_there_without_it(
 def test_a_no_closes_at_once_whatever_was_there(
     lines: list[Line], words: dict[str, str], closings: list[tuple[int, str]], day: int, who: str,
 ) -> None:
-    no = Line(10**7, who, False, False, max(day, 15), max(day, 15) * 24, 0, False, False)
+    no = Line(10**7, who, False, Route.APP, max(day, 15), max(day, 15) * 24)
     assert rule([*lines, no], {**words, who: "yes"}, closings, day) is not Status.GIVEN
 
 
+@given(LINES, WORDS, CLOSINGS, st.integers(0, 30), st.sampled_from(WHO[:2]), st.sampled_from(Route), st.integers(0, 2))
+@example([Line(1, "mother", True, Route.APP, 0, 8)], {}, [], 1, "mother", Route.PAPER, 0)
+@example([Line(1, "mother", True, Route.APP, 0, 8, rests=24)], {}, [], 2, "mother", Route.PAPER, 0)
+@example([Line(1, "mother", True, Route.TELEPHONE, 0, 8)], {}, [], 3, "mother", Route.IN_PERSON, 2)
+def test_a_no_of_the_last_day_that_was_written_down_last_closes_by_whatever_way_it_came(
+    lines: list[Line], words: dict[str, str], closings: list[tuple[int, str]], day: int, who: str, route: Route, late: int,
+) -> None:
+    """A no on paper handed in after a yes in the app of that day is that person's word, however late the office writes it."""
+    last = max((one.day for one in lines), default=0)
+    hour = max([last * 24 + 1, *(one.hour + 1 for one in lines)])
+    no = Line(10**7, who, False, route, last, hour if route in (Route.WEB, Route.APP) else hour + late * 24)
+    assert rule([*lines, no], {**words, who: "yes"}, closings, day) is not Status.GIVEN
+
+
+@given(LINES, st.integers(0, 30))
+@example([Line(1, "mother", True, Route.TELEPHONE, 0, 32), Line(2, "mother", False, Route.APP, 0, 15)], 2)
+@example([Line(1, "mother", True, Route.IN_PERSON, 0, 32), Line(2, "mother", False, Route.WEB, 0, 15)], 2)
+def test_a_door_is_open_only_to_a_yes_that_certainly_came_after_each_no_of_the_same_person(lines: list[Line], day: int) -> None:
+    """A call of the morning that the office writes down on the next day undoes no withdrawal made in between."""
+    real = [one for one in lines if not one.mistake]
+    if rule(lines, dict.fromkeys(WHO, "yes"), [], day) is Status.GIVEN:
+        for no in (one for one in real if not one.yes):
+            assert any(one.yes and one.who == no.who and earliest(one) > latest(no) for one in real)
+
+
+@pytest.mark.parametrize("route", Route)
+def test_a_yes_that_came_after_a_no_of_that_day_counts_where_its_hour_is_known(route: Route) -> None:
+    no = Line(1, "mother", False, Route.PAPER, 0, 9)
+    found = rule([no, Line(2, "mother", True, route, 0, 15)], {"mother": "yes"}, [], 1)
+    assert (found is Status.GIVEN) == (route is not Route.PAPER)
+
+
 @given(LINES, WORDS, st.integers(0, 30))
-@example([Line(1, "mother", True, False, 0, 0, 0, False, False)], {"mother": "yes"}, 3)
+@example([Line(1, "mother", True, Route.APP, 0, 0)], {"mother": "yes"}, 3)
 def test_a_door_that_is_open_has_somebody_behind_it_who_decides_and_said_yes_this_year(
     lines: list[Line], words: dict[str, str], day: int,
 ) -> None:
@@ -182,13 +229,30 @@ def test_a_door_that_is_open_has_somebody_behind_it_who_decides_and_said_yes_thi
         assert any(line.yes and words.get(line.who) == "yes" and not line.mistake and day - line.day < YEAR for line in lines)
 
 
+@pytest.mark.parametrize(("lines", "undone"), [
+    ([Line(1, "mother", False, Route.APP, 3, 80)], True),
+    ([Line(1, "mother", False, Route.APP, 4, 96)], True),
+    ([Line(1, "mother", False, Route.APP, 2, 71)], False),  # the day before: the yes is the later word
+    ([Line(1, "mother", False, Route.PAPER, 3, 80)], False),  # the office has both before it
+    ([Line(1, "mother", False, Route.WEB, 3, 80), Line(2, "mother", False, Route.PAPER, 3, 85)], True),
+    ([Line(1, "mother", False, Route.APP, 3, 80), Line(2, "mother", True, Route.APP, 3, 81)], False),  # taken back
+    ([], False),
+])
+def test_a_yes_that_the_office_writes_down_does_not_undo_a_no_that_somebody_said_themself_that_day_or_since(
+    lines: list[Line], undone: bool,
+) -> None:
+    found = standing.undone_by(DAY + timedelta(3), [response for one in lines for response in one.given()])
+    assert (found is not None) == undone
+    assert found is None or found.id == "r1"
+
+
 def test_the_oracle_finds_a_rule_that_forgets_what_ran_out_or_was_never_closed() -> None:
     """Negative control: the same histories, judged by a rule with one thought missing, come out differently."""
-    old = [Line(1, "mother", True, False, 0, 0, 0, False, False)]
+    old = [Line(1, "mother", True, Route.APP, 0, 0)]
     assert standing.status(old[0].given(), {"mother": "yes"}, Terms(_terms(20).now, 99)) is Status.GIVEN
     assert not oracle_says_open(old, {"mother": "yes"}, [], 20)
-    no = Line(2, "father", False, False, 1, 24, 0, False, False)
-    agreed = [*old, no, Line(3, "father", True, False, 2, 48, 0, False, False)]
+    no = Line(2, "father", False, Route.APP, 1, 24)
+    agreed = [*old, no, Line(3, "father", True, Route.APP, 2, 48)]
     both = {"mother": "yes", "father": "yes"}
     last = [line for line in agreed if line.number != 2]
     assert rule(last, both, [], 3) is Status.GIVEN

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from consent.documents.rules import Text, text_of
+from consent.documents.rules import DEFAULT, Text, parts_of, text_of
 from consent.rules import Purpose
 
 HERE = Path(__file__).parent
@@ -25,6 +25,11 @@ def default(purpose: Purpose, language: str) -> Text | None:
     """Version 1 of one purpose; None where the language has none yet."""
     found = _file(language).get(purpose)
     return text_of(found) if found else None
+
+
+def under_public_task(language: str) -> Text:
+    """What the text about recording says where that is the school's public task; in English where the language has no words."""
+    return parts_of(_file(language).get("public_task") or _file(DEFAULT)["public_task"])
 
 
 def others(language: str, *, seen: bool) -> str:
