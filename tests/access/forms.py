@@ -57,6 +57,7 @@ def _given(world: World, path: str, relation: str, role: str) -> dict[str, Any]:
         "/school/rota": {"person_id": world.people[Role.DSL], "weekday": "6", "starts_at": "08:00", "ends_at": "09:00"},
         "/school/rules/changes/{change_id}": {"answer": "agree"},
         "/school/words": {"words": "rude", "links": "bbc.co.uk", "reason": "Asked by staff"},
+        "/my-permissions/{purpose}": {"said": "no", "document_id": world.ids[("any", "document_id")]},
         "/permissions/children/{child_id}": {
             "respondent": world.people[Role.PARENT], "day": now.day, "month": now.month, "year": now.year, "route": "in_person",
             "camera": "no"},

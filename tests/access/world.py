@@ -177,6 +177,7 @@ async def build(school: Running) -> World:
         ).order_by(Guardianship.id))).first()
         world.people |= {Role.PUPIL: pupil, Role.PARENT: parent}
     await school.give_role(leader.id, Role.SENIOR_LEADER)
+    await school.set_profile(pupils_asked_from=11)
     guest = await invited(school, own["id"])
     world.people[Role.GUEST] = guest.guest_id
     async with school.database.writing() as session:
@@ -249,7 +250,7 @@ async def _people(world: World, school_id: str) -> None:
         ) for asker in {cole, *(world.people[role] for role in Role)}}
         khan = (await session.exec(select(Person.id).where(Person.family_name == "Khan"))).one()
         rules = {asker: ProfileChange(
-            school_id=school_id, base_version=1, profile=Profile(retention_days=20).to_json(), reasons='{"all": "Enough"}',
+            school_id=school_id, base_version=2, profile=Profile(retention_days=20).to_json(), reasons='{"all": "Enough"}',
             review_on=today + timedelta(200), asked_by=asker, asked_at=now,
         ) for asker in {khan, *(world.people[role] for role in Role)}}
         keys = {person: Passkey(
@@ -277,7 +278,7 @@ async def _people(world: World, school_id: str) -> None:
         objection = RecordingObjection(school_id=school_id, child_id=world.people[Role.PUPIL], objector_id=links[0].guardian_id,
                                        words="Our faith", received_at=now, recorded_by=office)
         session.add_all((*changes.values(), *rules.values(), *keys.values(), closure, objection))
-        (await session.get_one(Person, world.people[Role.PUPIL])).born_on = today.replace(year=2019)
+        (await session.get_one(Person, world.people[Role.PUPIL])).born_on = today.replace(year=today.year - 12)
         await _phones(session, world, school_id, cole, keys)
         check = (await session.exec(select(DbsCheck.id).where(DbsCheck.person_id == cole))).one()
         actor = await people.actor(session, office)
