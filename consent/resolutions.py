@@ -106,7 +106,7 @@ async def close(session: AsyncSession, actor: Actor, *, child_id: str, purpose: 
     """Everybody agrees by now: close it. Returns the id. Raises Conflict while they differ."""
     said, at = await _checked(session, actor, child_id, purpose, reason)
     if not _agrees(said, at, purpose):
-        raise Conflict("The adults still answer differently. Speak to each alone, or record what a court decided.")
+        raise Conflict("They still answer differently. Speak to each alone, or record what a court decided.")
     row = _row(actor, child_id, purpose, "agreed", "", reason, now)
     session.add(row)
     await publish(session, ConsentConflictClosed(child_id, row.id, purpose, False), actor)
