@@ -120,15 +120,17 @@ async def _child_page(
 ) -> Response:
     who = await queries.child(session, actor.school_id, child_id)
     await family.not_of_the_family(session, actor, who.id)
-    profile = await people.profile(session, actor.school_id)
+    public_task = queries.is_public_task(await people.profile(session, actor.school_id))
+    statuses = (await queries.statuses(session, actor.school_id, [child_id]))[child_id]
     return await render(
         request, "consent/child.html", 422 if errors else 200, title=f"Permissions for {who.full_name}", child=who, given=given,
         errors=errors, saved=saved, all_purposes=rules.PURPOSES, office_routes=rules.OFFICE_ROUTES,
-        statuses_now=(await queries.statuses(session, actor.school_id, [child_id]))[child_id],
+        statuses_now=statuses,
+        differ=any(statuses[purpose] is rules.Status.CONFLICT for purpose in rules.are_asked(public_task=public_task)),
         respondents=await queries.respondents(session, actor.school_id, child_id),
         history=await queries.history(session, actor.school_id, child_id),
         objections=await queries.objections(session, actor.school_id, child_id),
-        public_task=queries.is_public_task(profile),
+        public_task=public_task,
         group_id=await queries.class_of(session, actor.school_id, child_id),
         colleagues=[one for one in await people.holders(session, actor.school_id, STAFF) if one.id != actor.person_id],
         newest_version=max((one.version for one in (await documents.shown(session, actor.school_id)).values()), default=1),

@@ -11,7 +11,8 @@ from consent.commands import Answered, Beside
 from consent.documents import commands as document_commands
 from consent.documents import queries as documents
 from consent.documents.rules import WordsChanged
-from consent.family import FamilyChild, Outcome, Question
+from consent.documents.tables import ConsentText
+from consent.family import FamilyChild, Objection, Outcome, Question
 from consent.rules import Answer, AnsweredSince, MayNotAnswer, Purpose, Route
 from consent.tables import ConsentResponse
 from service.foundation.audit import AuditLeaf
@@ -270,3 +271,85 @@ async def test_a_pupil_who_is_asked_answers_themself_and_their_no_is_a_call_to_m
     await answer(school, child, child, False)
     assert "camera" not in await may(school, child)
     assert asked(await sees(school, mother)).outcome is Outcome.NOT_YET
+
+
+# -- recording as the school's public task: no question of permission ----------------------------------------------------
+
+
+async def test_under_the_public_task_nobody_is_asked_about_recording_and_a_no_to_it_is_an_objection(school: Running) -> None:
+    child, mother, father = await family(school)
+    await school.set_profile(recording_basis="public_task")
+    assert asked(await sees(school, father), Purpose.BE_RECORDED).asks == ""
+    for _ in range(2):
+        await answer(school, mother, child, False, Purpose.BE_RECORDED, reason="belief")
+        school.clock.advance(1)
+    assert "be_recorded" in await may(school, child)
+    shown = asked(await sees(school, mother), Purpose.BE_RECORDED)
+    assert (shown.by_public_task, shown.objection, shown.outcome) == (True, Objection.WAITS, Outcome.YES)
+    async with school.database.reading() as session:
+        (waits,) = await queries.objections(session, (await office(school)).school_id, child)
+        kinds = set((await session.exec(select(AuditLeaf.kind).where(AuditLeaf.actor_id == mother))).all())
+    assert waits.words == "They said no to recording: belief"
+    assert "ObjectionReceived" in kinds
+    assert not kinds & {"ConsentWithdrawn", "ConsentRecorded"}, "nobody is told that something ended"
+    hers, his = await decided(school, waits.id, False, mother), asked(await sees(school, father), Purpose.BE_RECORDED)
+    assert (hers.objection, hers.outcome, his.objection) == (Objection.DECLINED, Outcome.YES, None)
+
+
+async def decided(school: Running, objection_id: str, upheld: bool, parent: str) -> Question:
+    """What the parent then sees of recording."""
+    head = await office(school, "headteacher")
+    async with school.database.writing() as session:
+        await commands.decide_objection(session, head, objection_id=objection_id, upheld=upheld, reason="Heard them",
+                                        now=school.clock.now())
+    return asked(await sees(school, parent), Purpose.BE_RECORDED)
+
+
+async def test_an_objection_that_is_upheld_is_told_to_who_made_it_and_to_nobody_else(school: Running) -> None:
+    child, mother, father = await family(school)
+    await school.set_profile(recording_basis="public_task")
+    await answer(school, father, child, False, Purpose.BE_RECORDED)
+    async with school.database.reading() as session:
+        (waits,) = await queries.objections(session, (await office(school)).school_id, child)
+    his = await decided(school, waits.id, True, father)
+    assert (his.objection, his.outcome) == (Objection.UPHELD, Outcome.NO)
+    hers = await sees(school, mother)
+    assert "be_recorded" not in await may(school, child)
+    assert (asked(hers, Purpose.BE_RECORDED).objection, asked(hers, Purpose.BE_RECORDED).outcome) == (None, Outcome.NOT_YET)
+    assert hers.may_join is False
+
+
+async def test_a_no_under_the_public_task_stands_when_the_school_comes_to_ask_for_permission(school: Running) -> None:
+    child, mother, _ = await family(school)
+    await school.set_profile(recording_basis="public_task")
+    await answer(school, mother, child, False, Purpose.BE_RECORDED)
+    assert "be_recorded" in await may(school, child)
+    await school.set_profile(recording_basis="consent")
+    assert "be_recorded" not in await may(school, child)
+
+
+@pytest.mark.parametrize("language", ["en", "cy", "pl"])
+async def test_the_text_about_recording_says_who_decides_where_permission_is_not_asked(school: Running, language: str) -> None:
+    mine = {"cy": "Tan hynny mae Ali yn cael ei recordio"}.get(language, "The headteacher decides. Until then Ali is recorded.")
+    actor = await office(school)
+    async with school.database.writing() as session:
+        shown = (await documents.shown(session, actor.school_id))[Purpose.BE_RECORDED]
+        english = (await documents.document(session, actor.school_id, shown.document_id)).languages[0]
+        session.add(ConsentText(document_id=shown.document_id, school_id=actor.school_id, language="pl", text_hash="0" * 64,
+                                sections=english.text.to_json(), written_by="system", written_at=school.clock.now()))
+        await session.flush()
+        for row in (await session.exec(select(ConsentText).where(
+                ConsentText.document_id == shown.document_id, col(ConsentText.approved_at).is_(None)))).all():
+            row.approved_by, row.approved_at = "system", school.clock.now()
+
+    async def read() -> str:
+        async with school.database.reading() as session:
+            found = await documents.words(session, actor.school_id, shown.document_id, language, name="Ali")
+        return " ".join(section.words for section in found.text.sections)
+
+    before = await read()
+    await school.set_profile(recording_basis="public_task")
+    now = await read()
+    assert mine not in before
+    assert mine in now
+    assert not [old for old in ("we follow your answer", "rydym yn dilyn eich ateb", "Nothing new is recorded.") if old in now]

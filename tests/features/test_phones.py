@@ -201,6 +201,25 @@ async def test_a_new_phone_rests_for_a_day_and_its_yes_counts_then_but_its_no_at
     assert [(one["code"], one["words"]) for one in no["follows"]] == [("off-now", "Ali’s camera is off from now.")]
 
 
+async def test_the_app_says_of_a_no_to_recording_what_holds_and_not_what_was_said(school: Running) -> None:
+    """Where recording is the school's public task, a parent's no stops nothing by itself."""
+    phone = await signed_in(school)
+    child = school.lesson()["pupil_ids"][0]
+    await school.set_profile(recording_basis="public_task")
+    asked = {one["purpose"]: one for one in (await phone.ask("GET", f"/children/{child}/consent")).json()["permissions"]}
+    recording = asked["be_recorded"]
+    assert (recording["by_public_task"], recording["needs_answer"], recording["objection"]) == (True, False, None)
+    said = (await phone.ask("POST", f"/children/{child}/consent", {
+        "purpose": "be_recorded", "says_yes": False, "document_id": recording["document_id"], "responsibility": "yes",
+        "relationship": "Mum"})).json()
+    words = [one["words"] for one in [*said["follows"], *said["consent"]["outcome"]] if one["purpose"] == "be_recorded"]
+    assert words == ["You object. The headteacher decides. Until then Ali is recorded.",
+                     "Ali is recorded in lessons. The school does not need permission for this."]
+    assert "Ali can join." in [one["words"] for one in said["consent"]["outcome"]]
+    now = {one["purpose"]: one for one in said["consent"]["permissions"]}
+    assert now["be_recorded"]["objection"] == "waits"
+
+
 async def test_the_first_phone_from_a_letter_given_by_hand_does_not_rest(school: Running) -> None:
     phone = await signed_in(school, in_person=True)
     assert phone.tokens["phone"]["rests_until"] is None

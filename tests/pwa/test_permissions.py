@@ -215,6 +215,47 @@ async def test_a_no_after_a_yes_that_waits_is_the_last_word_also_from_another_ph
         assert set((await answers(parents.school, family, father))["chat"]) == {"refused"}
 
 
+async def test_where_recording_is_the_schools_public_task_a_parent_objects_and_reads_who_decides(
+    browser: Browser, parents: Parents,
+) -> None:
+    family = (await families(parents.school, "5 Oak", 1))[3]
+    await parents.school.set_profile(recording_basis="public_task")
+    try:
+        async with phone(browser, parents.url, service_workers="block") as mine:
+            mother = await joined(mine, parents, family)
+            await mine.follow("Recording")
+            await expect(mine.page.get_by_text(f"Until then {family.name} is recorded.")).to_be_visible()
+            await expect(mine.page.get_by_role("radio", name="Yes, I agree")).to_have_count(0)
+            await mine.sound("object")
+            await mine.press("I object")
+            await mine.sees("Sent")
+            words = f"You object. The headteacher decides. Until then {family.name} is recorded."
+            await expect(mine.page.get_by_text(words)).to_be_visible()
+            await expect(mine.page.get_by_text(f"{family.name} can join.")).to_be_visible()
+            await mine.goto(f"/m/permissions/{family.child_id}/be_recorded")
+            await expect(mine.page.get_by_text(words)).to_be_visible()
+            await expect(mine.page.get_by_role("button", name="I object")).to_have_count(0)
+            assert await answers(parents.school, family, mother) == {"be_recorded": ["withdrawn"]}
+    finally:
+        await parents.school.set_profile(recording_basis="consent")
+
+
+async def test_how_somebody_is_related_is_kept_as_they_say_it_with_their_answer(browser: Browser, parents: Parents) -> None:
+    family = (await families(parents.school, "5 Oak", 1))[4]
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        mother = await joined(mine, parents, family)
+        await mine.follow("Camera")
+        await mine.sees(f"Do you have parental responsibility for {family.name}?")
+        await mine.page.get_by_label(f"How are you related to {family.name}?").fill("Grandmother")
+        await says_they_are_responsible(mine, family)
+        await answer(mine, "No, I do not agree")
+        await mine.sees("Sent")
+        async with parents.school.database.reading() as session:
+            kept = await session.exec(select(ConsentResponse.declared_relationship).where(
+                ConsentResponse.respondent_id == mother, ConsentResponse.purpose == "camera", ConsentResponse.route == "app"))
+        assert kept.all() == ["Grandmother"]
+
+
 async def test_on_a_shared_tablet_nobody_sees_or_sends_what_the_other_answered(browser: Browser, parents: Parents) -> None:
     family = (await agreeing(parents))[1]
     async with phone(browser, parents.url, service_workers="block") as mine:
@@ -268,6 +309,7 @@ async def test_words_that_changed_while_a_parent_read_are_shown_again(browser: B
         await mine.follow("Chat")
         await says_they_are_responsible(mine, family)
         await expect(mine.page.get_by_text("What is written is kept for longer.")).to_be_visible()
+        assert await mine.page.locator("input:checked").count() == 0, "a yes to the old words is none to these"
         await answer(mine, "Yes, I agree")
         await mine.goto(f"/m/permissions/{family.child_id}/check")
         await mine.press("Send my answers")

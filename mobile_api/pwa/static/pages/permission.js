@@ -2,7 +2,7 @@
 /** One question: the document, read or heard, and two answers of the same size. Changing an answer is the same page (6.4). */
 
 import { h } from "../dom.js";
-import { button, form, inset, link, listen, paragraphs, radios } from "../parts.js";
+import { button, form, input, inset, link, listen, paragraphs, radios } from "../parts.js";
 import { Problem } from "../protocol.js";
 import { follows, purposeTitle } from "./shared.js";
 
@@ -15,12 +15,15 @@ export async function responsibility(app, { child: id = "" }) {
     name: "you", label: t("you.title", { name: child.name }), big: true,
     choices: [["yes", t("yes")], ["no", t("no")], ["unsure", t("you.unsure")]],
   });
+  const related = input({ name: "related", label: t("you.related", { name: child.name }), hint: t("you.related.hint"),
+    given: { maxlength: 40 } });
   return {
     title: t("you.title", { name: child.name }), bare: true, back: `/m/permissions/${id}`, tab: "permissions",
     parts: [form(app, {
-      fields: [asked], send: t("continue"), check: (values) => (values.you ? {} : { you: t("you.error") }),
+      fields: [asked, related], send: t("continue"), check: (values) => (values.you ? {} : { you: t("you.error") }),
       act: async (values) => {
         app.joining.you = { ...app.joining.you, [id]: values.you };
+        app.joining.related = { ...app.joining.related, [id]: values.related };
         await app.go(next, true);
       },
     })],
@@ -34,6 +37,9 @@ export async function permission(app, { child: id = "", purpose = "" }) {
   const number = found.permissions.findIndex((/** @type {any} */ one) => one.purpose === purpose);
   const own = found.permissions[number];
   if (!own) return app.missing();
+  const documentIn = (/** @type {string} */ language) =>
+    app.client.read(`/documents/${own.document_id}?language=${language}&child_id=${id}`);
+  if (own.by_public_task) return objection(app, { found, own, documentIn });
   const drafts = await app.answers.drafts(id);
   const you = app.joining.you?.[id] ?? drafts[0]?.body.responsibility ?? found.responsibility;
   if (found.may_answer && !you) {
@@ -42,9 +48,9 @@ export async function permission(app, { child: id = "", purpose = "" }) {
   }
   const mayAgree = found.may_answer && you === "yes";
   if (!mayAgree && own.answer !== "yes") return cannot(app, id); // a yes of theirs they may take back all the same
-  const draft = drafts.find((one) => one.purpose === purpose);
-  const language = own.languages.includes(app.words.meta.code) ? app.words.meta.code : "en";
-  const text = await app.client.read(`/documents/${own.document_id}?language=${language}&child_id=${id}`);
+  const draft = drafts.find((one) => one.purpose === purpose && one.body.document_id === own.document_id); // to these words
+  const language = languageOf(app, own);
+  const text = await documentIn(language);
   const shown = documentOf(app, text);
   let listened = false;
   const answer = radios({
@@ -52,10 +58,7 @@ export async function permission(app, { child: id = "", purpose = "" }) {
     value: !mayAgree ? "" : draft ? (draft.body.says_yes ? "yes" : "no") : own.needs_answer ? "" : own.answer ?? "",
     choices: [...(mayAgree ? [/** @type {[string, string]} */ (["yes", t("question.yes")])] : []), ["no", t("question.no")]],
   });
-  const why = radios({
-    name: "why", label: t("question.why"), value: draft?.body.reason ?? "",
-    choices: ["privacy", "home", "belief", "childs-wish", "other"].map((each) => [each, t(`question.why.${each}`)]),
-  });
+  const why = reasons(app, draft?.body.reason ?? "");
   const open = () => { why.node.hidden = answer.value() !== "no"; };
   answer.node.addEventListener("change", open);
   open();
@@ -76,10 +79,49 @@ export async function permission(app, { child: id = "", purpose = "" }) {
           const yes = values.answer === "yes";
           await keep(app, { found, own, body: {
             purpose, says_yes: yes, document_id: own.document_id, language, listened, reason: yes ? "" : values.why ?? "",
-              responsibility: you ?? "unsure", answered_at: own.answered_at ?? null,
+              responsibility: you ?? "unsure", relationship: app.joining.related?.[id] ?? drafts[0]?.body.relationship ?? "",
+              answered_at: own.answered_at ?? null,
           } });
         },
       }),
+    ],
+  };
+}
+
+/** @param {import("../app.js").App} app @param {string} value */
+const reasons = (app, value) => radios({
+  name: "why", label: app.t("question.why"), value,
+  choices: ["privacy", "home", "belief", "childs-wish", "other"].map((each) => [each, app.t(`question.why.${each}`)]),
+});
+
+/** Which there is: this app's, or English. @param {import("../app.js").App} app @param {any} own */
+const languageOf = (app, own) => (own.languages.includes(app.words.meta.code) ? app.words.meta.code : "en");
+
+/**
+ * Recording, where the school needs no permission for it: what is done, who decides about an objection, and a way to object.
+ * @param {import("../app.js").App} app
+ * @param {{found: any, own: any, documentIn: (language: string) => Promise<any>}} of
+ * @returns {Promise<import("../app.js").Page>}
+ */
+async function objection(app, { found, own, documentIn }) {
+  const { t } = app;
+  const { id, name } = found.child;
+  const language = languageOf(app, own);
+  const text = await documentIn(language);
+  const shown = documentOf(app, text);
+  let listened = false;
+  const why = reasons(app, "");
+  const may = !["waits", "upheld"].includes(own.objection);
+  return {
+    title: text.title, caption: name, back: `/m/permissions/${id}`, tab: "permissions",
+    parts: [
+      own.objection ? inset(h("p", {}, t(`object.${own.objection}`, { name, office: app.me.office }))) : null,
+      listen(app, language, () => shown.textContent ?? "", () => { listened = true; }), shown,
+      may && found.may_answer ? form(app, { fields: [why], send: t("object.send"), act: (values) => keep(app, { found, own, body: {
+        purpose: own.purpose, says_yes: false, document_id: own.document_id, language, listened, reason: values.why ?? "",
+        responsibility: found.responsibility ?? "unsure", answered_at: own.answered_at ?? null,
+      } }) }) : null,
+      may && !found.may_answer ? inset(h("p", {}, t("object.office", { office: app.me.office }))) : null,
     ],
   };
 }

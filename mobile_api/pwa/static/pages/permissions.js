@@ -70,6 +70,7 @@ function state(app, one, drafts) {
   const draft = drafts.find((each) => each.purpose === one.purpose);
   if (draft) return tag(app.t("permissions.saved"), "warn");
   if (one.needs_answer) return tag(app.t("permissions.to-do"), "warn");
+  if (one.by_public_task) return h("span", {}, app.t(one.objection === "upheld" ? "object.stopped" : "object.recorded"));
   return h("span", {}, app.t(one.answer === "yes" ? "yes" : "no"), ", ", h("span", { class: "change" }, app.t("change")));
 }
 
@@ -119,7 +120,7 @@ export async function sent(app, { child: id = "" }) {
   const child = await app.child(id);
   const now = (did.at(-1).consent ?? (await app.client.read(`/children/${id}/consent`))).outcome;
   const done = did.flatMap((/** @type {any} */ one) => one.follows).filter((/** @type {any} */ one) => ["off-now",
-    "left-lesson", "counts-later", "not-recorded"].includes(one.code));
+    "left-lesson", "counts-later", "not-recorded", "objected"].includes(one.code));
   return {
     title: t("sent.title"), bare: true, tab: "permissions",
     parts: [
