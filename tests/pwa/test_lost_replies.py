@@ -101,7 +101,7 @@ async def test_a_renewal_is_tried_no_oftener_than_the_school_forgives(browser: B
         await mine.page.reload()
         await mine.sees("You are offline")
         await mine.press("Try again")
-        await mine.page.wait_for_function("document.documentElement.dataset.drawn >= 2")
+        await expect(mine.page.locator("html")).to_have_attribute("data-drawn", "2")
         await mine.press("Try again")
         await mine.sees("Chaperone is locked")
         await mine.page.unroute(RENEWALS)
