@@ -168,7 +168,7 @@ class ScriptedRoom:
                 status, answer = 503, {"title": "Not available just now", "detail": Crowded().message, "code": Crowded.code}
             await route.fulfill(status=status, json=answer, headers={"Retry-After": "1"} if status == 503 else {})
         elif path == "/lessons/demo/alone":
-            await route.fulfill(json={"child": {"id": "p0", "name": "Ali"}, "asked": None, "invited": [],
+            await route.fulfill(json={"child": {"id": "p0", "name": "Ali"}, "asked": None, "approval": "", "invited": [],
                                       "colleagues": [{"id": "c0", "name": "Ms Cole", "signed_in": True}]})
         elif path == "/session":
             await route.fulfill(json={"seconds_left": 1200, "idle_minutes": 20})

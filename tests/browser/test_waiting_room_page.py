@@ -116,7 +116,8 @@ async def test_a_one_to_one_waits_for_its_one_pupil_and_tells_that_pupil_of_nobo
 async def test_beside_two_adults_one_pupil_is_enough(browser: Browser) -> None:
     async with page_of(browser, "teacher") as room:
         await room.enter("lobby", [adult()], hold=["lone-adult"], waiting=waiting(0))
-        await expect(lobby(room)).to_contain_text("when 2 pupils, or 1 pupil and a second member of staff, are here")
+        line = lobby(room).locator("[data-lobby-opens] > p")
+        await expect(line).to_contain_text("2 pupils, or 1 pupil and a second member of staff, are here and recording is ready.")
         await room.say(state("lobby", [adult()], hold=["starting"], waiting=waiting(1, adults=2, needed=1)))
         await expect(lobby(room)).to_contain_text("The lesson opens when 1 pupil is here and recording is ready.")
         await expect(lobby(room)).to_contain_text("Pupils: 1 of 1 needed")
@@ -140,7 +141,7 @@ async def test_a_teacher_to_whom_one_pupil_came_is_offered_both_ways_out_before_
 @pytest.mark.parametrize("where", ["lobby", "held"])
 @pytest.mark.parametrize(("approval", "words"), [
     ("ended", "The approval has ended. It cannot start again."),
-    ("missing", "A permission or a clearance is missing. Ask the office, not the pupil. It opens by itself when nothing is"),
+    ("missing", "A permission or a clearance is missing. Ask the office, not the pupil."),
 ])
 async def test_a_one_to_one_says_it_cannot_start_again_only_where_that_is_so(
     browser: Browser, where: str, approval: str, words: str,

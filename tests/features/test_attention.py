@@ -9,6 +9,7 @@ import pytest
 from sqlmodel import select
 
 from lessons.attention.tables import LessonAttention
+from lessons.live import family
 from service.people.tables import DutySlot
 from service.safeguarding.approvals.tables import ApprovalRequest
 from tests.guests import invited
@@ -223,6 +224,9 @@ async def test_an_approval_that_was_ended_is_said_to_have_ended_and_a_colleague_
         await teacher.until(lambda: teacher.state["hold"] == ["approval-ended", "lone-adult"])
         told = await offers(client, lesson)
         assert (told["child"]["id"], told["approval"]) == (ali.person, "ended")
+        at_home = family.of_child(school.app.state.rooms, lesson.id, ali.person, "Europe/London")
+        assert at_home is not None
+        assert at_home.reason == "lone-adult", "a family is not told that a lesson for the class was a one-to-one that ended"
         assert told["colleagues"]
         again = await ask(client, lesson)
         assert (again.status_code, again.json()["code"]) == (409, "ended-for-good")

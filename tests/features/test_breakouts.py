@@ -18,7 +18,7 @@ from service.foundation.errors import NotFound
 from service.people import sessions
 from service.safeguarding.tables import Alert
 from tests.room.family import Family
-from tests.room.pages import DOOR, Page
+from tests.room.pages import Page
 from tests.school import Running
 
 
@@ -291,11 +291,8 @@ async def test_no_leader_is_asked_for_an_adult_and_one_pupil_of_a_breakout_room_
     async with school.client(await school.cookie(colleague)) as hers:
         [banner] = (await hers.get("/banners?wait=false")).json()["banners"]
         assert banner["href"] == room
-        entered = await hers.post(f"{room}/door", json=DOOR)
-        assert entered.status_code == 200, entered.text
-    page = Page(family, colleague, await school.cookie(colleague)).connect(lesson_id=family.rooms[0])
-    family.pages.append(page)
-    page.say("hello", ticket=entered.json()["ticket"])
+    await family.decided()
+    await family.come(Page(family, colleague, await school.cookie(colleague)), family.rooms[0])
     await family.open_in(family.rooms[0])
 
 

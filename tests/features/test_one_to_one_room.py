@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from consent.events import ConsentWithdrawn
+from lessons.live import family
 from service.foundation.bus import publish
 from service.safeguarding.approvals.tables import Approval
 from tests.features.test_planning_roster import change, drop_trigger, withdraw
@@ -79,6 +80,9 @@ async def test_revoking_ends_it_at_once_and_for_good(school: Running, room: Room
     teacher, ali = await together(lesson)
     await revoke(school, approval.id)
     await over(lesson, teacher, ali)
+    at_home = family.of_child(school.app.state.rooms, lesson.id, ali.person, "Europe/London")
+    assert at_home is not None
+    assert at_home.reason == "approval-ended"
 
 
 async def test_a_leader_who_looks_in_does_not_keep_a_revoked_one_open(school: Running, room: Room) -> None:
