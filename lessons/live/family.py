@@ -5,7 +5,8 @@ from typing import Literal
 
 from lessons.live.host import Host
 from lessons.live.registry import Registry
-from lessons.live.room import Phase
+from lessons.live.room import Phase, Room
+from lessons.live.supervision import Hold
 from service.foundation.web import say_time
 
 PAUSED = {
@@ -39,10 +40,16 @@ def of_child(rooms: Registry, lesson_id: str, child_id: str, zone: str) -> LiveV
         return None
     room = host.room
     here = is_here(host, child_id)
-    reason = str(room.reasons[0]) if room.phase is Phase.HELD and room.reasons else ""
+    reason = _reason(room) if room.phase is Phase.HELD else ""
     times = {"from_": say_time(room.plan.starts_at, zone), "until": say_time(room.ends_at, zone)}
     words = PAUSED.get(reason, STARTING).format(**times) if room.phase is Phase.HELD else ""
     return LiveView(STATES[room.phase], reason, words, here)
+
+
+def _reason(room: Room) -> str:
+    """The first reason; where more people would open the room all the same, not that an approval of a one-to-one ended."""
+    reasons = [each for each in room.reasons if room.plan.needs_approval or each is not Hold.APPROVAL_ENDED]
+    return str(reasons[0]) if reasons else ""
 
 
 def is_here(host: Host, child_id: str) -> bool:

@@ -26,7 +26,7 @@ class AlreadyAsked(Conflict):
 
 
 class EndedForGood(Conflict):
-    """The approval for this one-to-one has ended. It cannot start again."""
+    """This was decided already for you and this pupil. It cannot be asked for again in this lesson."""
 
     code = "ended-for-good"
 

@@ -9,9 +9,10 @@ import pytest
 from sqlmodel import select
 
 from lessons.attention.tables import LessonAttention
+from lessons.live import family
 from service.people.tables import DutySlot
 from service.safeguarding.approvals.tables import ApprovalRequest
-from tests.one_to_one import decide, named
+from tests.one_to_one import decide, given, named, revoke
 from tests.room.pages import Lesson, Page
 from tests.school import Running
 
@@ -172,6 +173,56 @@ async def test_with_two_pupils_here_there_is_nothing_to_ask(school: Running, les
     async with school.client(await school.cookie(lesson.teacher_id)) as client:
         assert (await offers(client, lesson))["child"] is None
         assert (await ask(client, lesson)).status_code == 409
+
+
+async def test_an_answer_about_one_pupil_is_not_shown_of_another_and_that_one_can_be_asked_about(
+    school: Running, lesson: Lesson,
+) -> None:
+    teacher, ali = await alone(lesson)
+    async with school.client(await school.cookie(lesson.teacher_id)) as client:
+        await decide(school, (await ask(client, lesson)).json()["request_id"], "Dr Marsh", "approve")
+        await lesson.opened()
+        assert (await offers(client, lesson))["asked"] is None, "nobody is alone now"
+        ali.vanish()
+        await lesson.pupil(2)
+        await teacher.until(lambda: teacher.state["hold"] == ["lone-adult"])
+        told = await offers(client, lesson)
+        assert (told["child"]["id"], told["asked"], told["approval"]) == (lesson.pupil_ids[2], None, "")
+        assert (await ask(client, lesson)).status_code == 200
+        assert (await offers(client, lesson))["asked"]["status"] == "waiting"
+
+
+async def test_an_approval_that_was_ended_is_said_to_have_ended_and_a_colleague_can_still_be_invited(
+    school: Running, lesson: Lesson,
+) -> None:
+    teacher, ali = await alone(lesson)
+    async with school.client(await school.cookie(lesson.teacher_id)) as client:
+        request_id = (await ask(client, lesson)).json()["request_id"]
+        await decide(school, request_id, "Dr Marsh", "approve")
+        await lesson.opened()
+        await revoke(school, (await given(school, request_id))[0].id)
+        await teacher.until(lambda: teacher.state["hold"] == ["approval-ended", "lone-adult"])
+        told = await offers(client, lesson)
+        assert (told["child"]["id"], told["approval"]) == (ali.person, "ended")
+        at_home = family.of_child(school.app.state.rooms, lesson.id, ali.person, "Europe/London")
+        assert at_home is not None
+        assert at_home.reason == "lone-adult", "a family is not told that a lesson for the class was a one-to-one that ended"
+        assert told["colleagues"]
+        again = await ask(client, lesson)
+        assert (again.status_code, again.json()["code"]) == (409, "ended-for-good")
+    await lesson.pupil(2)
+    await lesson.opened()
+
+
+async def test_before_a_lesson_has_opened_the_teacher_to_whom_one_pupil_came_may_ask_too(school: Running, lesson: Lesson) -> None:
+    teacher = await lesson.teacher()
+    await lesson.pupil(0)
+    await lesson.settle(2)
+    assert (teacher.state["room"], teacher.state["hold"]) == ("lobby", ["lone-adult"])
+    async with school.client(await school.cookie(lesson.teacher_id)) as client:
+        assert (await offers(client, lesson))["child"]["id"] == lesson.pupil_ids[0]
+        await decide(school, (await ask(client, lesson)).json()["request_id"], "Dr Marsh", "approve")
+        await lesson.opened()
 
 
 @pytest.mark.parametrize("role", ["support", "office", "dsl", "technician"])

@@ -271,6 +271,31 @@ async def test_a_consent_withdrawn_takes_the_child_out_of_the_room_they_are_in(f
     assert family.media_of(family.rooms[0]).delivers(first[0].person) == frozenset()
 
 
+async def test_no_leader_is_asked_for_an_adult_and_one_pupil_of_a_breakout_room_and_a_colleague_called_there_opens_it(
+    family: Family,
+) -> None:
+    school, (first, _) = family.school, await family.separated()
+    first[2].vanish()
+    await first[0].until(lambda: first[0].state["hold"][:1] == ["lone-adult"])
+    room = f"/lessons/{family.rooms[0]}"
+    async with school.client(await school.cookie(family.teacher_id)) as client:
+        told = (await client.get(f"{room}/alone")).json()
+        assert (told["child"], told["asked"]) == (None, None)
+        why = {"why": "Nobody else came."}
+        refused = await client.post(f"{room}/alone/ask", json=why, headers={"accept": "application/json"})
+        assert (refused.status_code, refused.json()["code"]) == (409, "never-in-breakout")
+        assert refused.json()["detail"] == ("Nobody can be alone with one pupil in a breakout room. Invite a colleague, or bring "
+                                            "everybody back to the main room.")
+        colleague = next(one["id"] for one in told["colleagues"])
+        assert (await client.post(f"{room}/alone/invite", json={"person": colleague})).status_code == 200
+    async with school.client(await school.cookie(colleague)) as hers:
+        [banner] = (await hers.get("/banners?wait=false")).json()["banners"]
+        assert banner["href"] == room
+    await family.decided()
+    await family.come(Page(family, colleague, await school.cookie(colleague)), family.rooms[0])
+    await family.open_in(family.rooms[0])
+
+
 async def test_attendance_counts_the_time_in_the_rooms_as_time_in_the_lesson(family: Family) -> None:
     await family.separated()
     await family.pass_time(600)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from consent.events import ConsentWithdrawn
+from lessons.live import family
 from service.foundation.bus import publish
 from service.safeguarding.approvals.tables import Approval
 from tests.features.test_planning_roster import change, drop_trigger, withdraw
@@ -79,6 +80,9 @@ async def test_revoking_ends_it_at_once_and_for_good(school: Running, room: Room
     teacher, ali = await together(lesson)
     await revoke(school, approval.id)
     await over(lesson, teacher, ali)
+    at_home = family.of_child(school.app.state.rooms, lesson.id, ali.person, "Europe/London")
+    assert at_home is not None
+    assert at_home.reason == "approval-ended"
 
 
 async def test_a_leader_who_looks_in_does_not_keep_a_revoked_one_open(school: Running, room: Room) -> None:
@@ -99,6 +103,29 @@ async def test_when_the_family_takes_its_yes_back_it_ends(school: Running, room:
     async with school.database.writing() as session:
         await publish(session, ConsentWithdrawn(ali.person, "an answer", "one_to_one", parent.person_id, "telephone"), parent)
     await over(lesson, teacher, ali)
+
+
+async def approval(school: Running, lesson: OneToOne) -> str:
+    """What the teacher's page is told of the approval."""
+    async with school.client(await school.cookie(lesson.teacher_id)) as client:
+        return str((await client.get(f"/lessons/{lesson.id}/alone")).json()["approval"])
+
+
+async def test_the_teacher_is_told_whether_it_has_ended_for_good_or_something_is_missing(school: Running, room: Room) -> None:
+    lesson, given = room
+    await lesson.teacher()
+    assert await approval(school, lesson) == ""
+    await withdraw(school, given.child_id, "one_to_one")
+    assert await approval(school, lesson) == "missing"
+    await revoke(school, given.id)
+    assert await approval(school, lesson) == "ended"
+
+
+async def test_once_its_time_is_over_nothing_is_missing_it_has_ended(school: Running, room: Room) -> None:
+    lesson, given = room
+    await withdraw(school, given.child_id, "one_to_one")
+    school.clock.advance((given.ends_at - school.clock.now()).total_seconds())
+    assert await approval(school, lesson) == "ended"
 
 
 async def test_when_the_approver_loses_the_role_it_ends(school: Running, room: Room) -> None:
