@@ -178,6 +178,8 @@ class Lesson:
     ends_at: str
     hard_end_at: str
     links: tuple[LessonLink, ...]
+    one_to_one: bool = False
+    """For one pupil and one adult: it opens for these two while their approval holds (policy: RL1)."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ class Welcome:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What the room still waits for. `needed`: pupils, when no second adult comes first."""
+    """What the room still waits for. `needed`: pupils, given the adults who are here; a one-to-one needs its one."""
 
     adults: int
     pupils: int

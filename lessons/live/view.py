@@ -24,7 +24,7 @@ def welcome(plan: Plan, person: Person, now: datetime) -> Welcome:
     may = tuple(what for what in granted if getattr(person.may, what))
     links = tuple(LessonLink(link.url, link.title) for link in plan.links)
     lesson = Lesson(plan.lesson_id, plan.title, plan.class_name, instant(plan.starts_at), instant(plan.ends_at),
-                    instant(plan.hard_end_at), links)
+                    instant(plan.hard_end_at), links, one_to_one=plan.needs_approval)
     return Welcome(You(person.id, person.name, str(person.role), may), lesson, instant(now))
 
 
@@ -40,12 +40,9 @@ def participant(seat: Seat, now: float) -> Participant:
 
 def waiting(here: Iterable[Seat], *, recording: bool) -> Waiting:
     seats = list(here)
-    return Waiting(
-        adults=sum(s.is_staff for s in seats),
-        pupils=sum(s.is_child for s in seats),
-        needed=PUPILS_NEEDED,
-        recording=recording,
-    )
+    adults = sum(s.is_staff for s in seats)
+    needed = 1 if adults >= 2 else PUPILS_NEEDED
+    return Waiting(adults=adults, pupils=sum(s.is_child for s in seats), needed=needed, recording=recording)
 
 
 def state(

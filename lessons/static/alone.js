@@ -1,41 +1,56 @@
 // @ts-check
 /**
- * What the teacher is offered while the room is held so that nobody is alone with one pupil (policy: RL1). The room opens by
- * itself; this page only asks, and shows what became of it.
+ * What the teacher is offered while the room is shut so that nobody is alone with one pupil (policy: RL1). The room opens by
+ * itself; this page only asks, and shows what became of it. Of a one-to-one it says only whether its approval may hold again.
  */
 
 import { find, maybe, pieces, say, show, write } from "./dom.js";
 
 /**
  * @typedef {{request_id: string, at: string, status: string, seen: string[], by: string, words: string}} Asked
- * @typedef {{child: {id: string, name: string} | null, asked: Asked | null, invited: {name: string, at: string}[],
- *   colleagues: {id: string, name: string, signed_in: boolean}[]}} Offers
+ * @typedef {{child: {id: string, name: string} | null, asked: Asked | null, approval: "" | "ended" | "missing",
+ *   invited: {name: string, at: string}[], colleagues: {id: string, name: string, signed_in: boolean}[]}} Offers
+ * @typedef {"lesson" | "breakout" | "one-to-one"} RoomKind
  */
 
 const EVERY = 2000; // milliseconds
 const STATUSES = { late: "The lesson's time is over.", withdrawn: "You took it back.", approved: "Approved. The lesson opens by itself." };
+const MISSING = "A permission or a clearance is missing. Ask the office, not the pupil. It opens by itself when nothing is missing.";
+const APPROVALS = {
+  "one-to-one": { ended: "The approval has ended. It cannot start again.", missing: MISSING },
+  lesson: { ended: "The approval for you and this pupil has ended. You cannot ask for it again in this lesson.", missing: MISSING },
+};
 
 export class Alone {
-  #address;
+  #lesson;
   #shown = false;
+  /** @type {RoomKind} */
+  #kind = "lesson";
   #said = "";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #again;
 
-  /** @param {string} lesson */
+  /** @param {() => string} lesson whose room this page is in */
   constructor(lesson) {
-    this.#address = `/lessons/${lesson}/alone`;
+    this.#lesson = lesson;
   }
 
-  /** @param {HTMLElement | null} place where to offer it; null: not now */
-  offer(place) {
+  /** @param {HTMLElement | null} place where to offer it; null: not now @param {{kind: RoomKind, name: string}} [room] */
+  offer(place, { kind, name } = { kind: "lesson", name: "" }) {
     if (!place) return this.#stop();
     if (this.#shown && place.contains(this.#panel)) return undefined;
     this.#stop();
     place.replaceChildren(pieces("alone"));
     this.#shown = true;
+    this.#kind = kind;
+    write(find("[data-alone-room]"), kind === "breakout" ? name : "the lesson");
+    show(maybe("[data-alone-back]"), kind === "breakout");
     this.#panel?.addEventListener("submit", (event) => { event.preventDefault(); void this.#sent(event.target); });
     return void this.#look();
+  }
+
+  get #address() {
+    return `/lessons/${this.#lesson()}/alone`;
   }
 
   get #panel() {
@@ -51,20 +66,24 @@ export class Alone {
 
   async #look() {
     clearTimeout(this.#again);
-    const told = await fetch(this.#address, { headers: { accept: "application/json", "chaperone-background": "yes" } })
+    const address = this.#address;
+    const told = await fetch(address, { headers: { accept: "application/json", "chaperone-background": "yes" } })
       .then((answer) => (answer.ok ? answer.json() : null)).catch(() => null);
     if (!this.#shown) return;
-    if (told) this.#draw(told);
+    if (told && address === this.#address) this.#draw(told);
     this.#again = setTimeout(() => void this.#look(), EVERY);
   }
 
   /** @param {Offers} told */
-  #draw({ child, asked, invited, colleagues }) {
+  #draw({ child, asked, approval, invited, colleagues }) {
     const panel = this.#panel;
     if (!panel) return;
-    show(find("[data-alone-ask]", panel), Boolean(child) && !(asked && ["waiting", "questioned", "approved"].includes(asked.status)));
+    const ofClass = this.#kind !== "one-to-one";
+    const decided = approval || (asked && ["waiting", "questioned", "approved"].includes(asked.status));
+    show(find("[data-alone-ask]", panel), ofClass && Boolean(child) && !decided);
     if (child) write(find("[data-alone-pupil]", panel), child.name);
-    const words = [asked ? askedWords(asked) : "", ...invited.map((one) => `${one.name} was asked to join at ${one.at}.`)].filter(Boolean).join(" ");
+    const of = APPROVALS[ofClass ? "lesson" : "one-to-one"];
+    const words = [approval ? of[approval] : asked ? askedWords(asked) : "", ...invited.map((one) => `${one.name} was asked to join at ${one.at}.`)].filter(Boolean).join(" ");
     write(find("[data-alone-asked]", panel), words);
     if (words !== this.#said) say("status", words);
     this.#said = words;
@@ -75,8 +94,8 @@ export class Alone {
     const offered = colleagues.map((one) => `${one.id} ${one.signed_in}`).join();
     if (list.dataset.offered !== offered) fill(list, colleagues);
     list.dataset.offered = offered;
-    show(find("[data-alone-invite]", panel), colleagues.length > 0);
-    show(find("[data-alone-nobody]", panel), colleagues.length === 0);
+    show(find("[data-alone-invite]", panel), ofClass && colleagues.length > 0);
+    show(find("[data-alone-nobody]", panel), ofClass && colleagues.length === 0);
   }
 
   /** @param {EventTarget | null} form */

@@ -26,7 +26,7 @@
  * @typedef {object} Welcome
  * @property {{person: string, name: string, role: Role, may: May[]}} you
  * @property {{id: string, title: string, class_name: string, starts_at: string, ends_at: string, hard_end_at: string,
- *   links: {url: string, title: string}[]}} lesson
+ *   links: {url: string, title: string}[], one_to_one?: boolean}} lesson
  * @property {string} now
  * @property {number} heartbeat_every seconds
  */

@@ -53,6 +53,8 @@ let soundOnly = false;
 let sayJoins = false;
 let newcomers = 0;
 let lostSince = 0;
+let oneToOne = false;
+let saidWhy = "";
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let longLost;
 
@@ -79,7 +81,7 @@ const chat = new Chat({ send, flag: (words, saved) => flag?.raiseMessage(words, 
 const worried = staff ? null : new Worried({
   address: main.dataset.worriedUrl ?? "/worried", lesson: main.dataset.lesson ?? "", closed: () => maybe('[data-do="worried"]')?.focus(),
 });
-const alone = document.getElementById("alone") ? new Alone(main.dataset.main ?? "") : null;
+const alone = document.getElementById("alone") ? new Alone(() => main.dataset.lesson ?? "") : null;
 const breakouts = maybe("[data-rooms]") ? new Breakouts({
   main: main.dataset.main ?? "", here: () => main.dataset.lesson ?? "", go: (place) => room?.moveTo(place),
 }) : null;
@@ -180,6 +182,7 @@ function welcomed(welcome) {
   me = welcome.you.person;
   may.clear();
   for (const what of welcome.you.may) may.add(what);
+  oneToOne = welcome.lesson.one_to_one ?? false;
   inRoom(welcome.lesson.id, welcome.lesson.title);
   bar.setClock(welcome.now);
   sending.begin();
@@ -190,6 +193,7 @@ function welcomed(welcome) {
 /** On the way to another room of this lesson: nothing of the one before stays on the page. @param {Move} place */
 function moved(place) {
   state = null;
+  alone?.offer(null);
   if (!staff) sending.allOff();
   media.setOpen(false);
   stage.clear();
@@ -225,15 +229,22 @@ function stateChanged(next) {
   stage.setState(next, me);
   people.setState(next, me);
   chat.setState(next);
-  if (next.room === "lobby") drawLobby(next, staff);
-  const why = next.room === "held" ? drawHeld(next, { staff, starts: main.dataset.starts ?? "", office: main.dataset.office ?? "the office", alone }) : "";
-  if (next.room !== "held") alone?.offer(null);
+  const why = next.room === "lobby" ? drawLobby(next, shutFacts()) : next.room === "held" ? drawHeld(next, shutFacts()) : "";
+  if (next.room !== "lobby" && next.room !== "held") alone?.offer(null);
   if (next.room === "open") removeNotice("moved");
   else ["asked", "again"].forEach(removeNotice);
   if (before?.room !== next.room) announce(before, next, why);
   else if (next.room === "open") noteChanges(before, next);
+  else if (next.room === "lobby" && why && why !== saidWhy) say("alert", why);
+  saidWhy = why;
   sending.tell();
   draw();
+}
+
+/** @returns {import("./waiting.js").Facts} */
+function shutFacts() {
+  const kind = oneToOne ? "one-to-one" : main.dataset.lesson === main.dataset.main ? "lesson" : "breakout";
+  return { staff, starts: main.dataset.starts ?? "", office: main.dataset.office ?? "the office", kind, name: main.dataset.title ?? "", alone };
 }
 
 /** @param {View} next */
@@ -253,7 +264,7 @@ function setView(next) {
   if (had && gone) maybe(`#${next}-heading`)?.focus({ preventScroll: true });
 }
 
-/** @param {State | null} before @param {State} next @param {string} why it is paused */
+/** @param {State | null} before @param {State} next @param {string} why it is shut */
 function announce(before, next, why) {
   const again = next.room === "open" && before?.room === "held";
   const words = { lobby: "Waiting room", open: again ? "Open again" : "Open", held: "Paused", ended: "Ended" }[next.room];

@@ -6,14 +6,31 @@
 /** @typedef {import("./messages.js").Person} Person */
 /** @typedef {import("./messages.js").State} State */
 
-/** @typedef {{who: "teacher" | "pupil", starts: string, ends: string, office: string}} Circumstances */
+/**
+ * `oneToOne`: the lesson is for one pupil and one adult, and opens by their approval alone.
+ * @typedef {{who: "teacher" | "pupil", starts: string, ends: string, office: string, oneToOne: boolean}} Circumstances
+ * @typedef {{teacher: string, pupil: string, nearby: string}} Words
+ */
 
 export const STATE_WORDS = { door: "Not in the room yet", lobby: "Waiting room", open: "Open", held: "Paused", ended: "Ended" };
 export const STATE_SHAPES = { door: "ring", lobby: "ring", open: "circle", held: "bars", ended: "square" };
 
 const BLAMELESS = "You have not done anything wrong.";
 
-/** @type {Record<string, {teacher: string, pupil: string, nearby: string}>} */
+/** @type {Words} */
+const ALONE = {
+  teacher: "You would be alone with one pupil. It opens when another pupil or a second member of staff joins.",
+  pupil: `We are waiting for one more person. ${BLAMELESS} You can wait or leave.`,
+  nearby: "One adult and one child are never left alone online. The class is waiting for someone else to join.",
+};
+
+/** @type {Words} where an adult could go on alone with one pupil of a class, and may not any more */
+const NOT_ALONE_ANY_MORE = {
+  ...ALONE,
+  teacher: "The approval to go on with one pupil does not hold now. It opens when another pupil or a second member of staff joins.",
+};
+
+/** @type {Record<string, Words>} */
 const HELD = {
   "stopped-by-school": {
     teacher: "A school leader has stopped this lesson. Talk to them.",
@@ -21,9 +38,9 @@ const HELD = {
     nearby: "The school stopped this lesson and will be in touch.",
   },
   "approval-ended": {
-    teacher: "The approval for this one-to-one has ended. It cannot start again. Talk to the leader who approved it.",
+    teacher: "The approval for this one-to-one does not hold now. Talk to the leader who approved it.",
     pupil: `This lesson has stopped. ${BLAMELESS}`,
-    nearby: "The approval for this one-to-one lesson has ended.",
+    nearby: "The approval for this one-to-one lesson does not hold now. Ring {office}.",
   },
   "not-recorded": {
     teacher: "Recording has stopped, so the lesson has too. The technician and DSL know. Keep this page open. " +
@@ -36,11 +53,7 @@ const HELD = {
     pupil: "Your teacher is not here. Wait here.",
     nearby: "Children are never together online without a teacher. If the teacher is not back by {ends} the lesson ends.",
   },
-  "lone-adult": {
-    teacher: "You would be alone with one pupil. It opens when another pupil or a second member of staff joins.",
-    pupil: `We are waiting for one more person. ${BLAMELESS} You can wait or leave.`,
-    nearby: "One adult and one child are never left alone online. The class is waiting for someone else to join.",
-  },
+  "lone-adult": ALONE,
   "not-permitted": {
     teacher: "A permission is missing. The office is dealing with it. Do not ask the pupil.",
     pupil: `You need to stop here for now. ${BLAMELESS}`,
@@ -58,13 +71,43 @@ const HELD = {
   },
 };
 
+/** What keeps the room of a class shut: an approval that ended for one pupil of it ends nothing for the others. @param {string[]} reasons */
+const besideApproval = (reasons) => reasons.filter((reason) => reason !== "approval-ended");
+
+/** Would it open if one more person came? @param {string[]} reasons */
+export const waitsForCompany = (reasons) => besideApproval(reasons)[0] === "lone-adult";
+
 /**
  * Why a room is paused, for the person and for a grown-up beside a pupil. The first reason is the one that is said.
  * @param {string[]} reasons
  * @param {Circumstances} facts
  */
 export function heldWords(reasons, facts) {
-  const words = HELD[reasons[0] ?? "starting"] ?? HELD.starting;
+  const ended = !facts.oneToOne && reasons[0] === "approval-ended";
+  const said = ended ? besideApproval(reasons) : reasons;
+  return filled(ended && waitsForCompany(reasons) ? NOT_ALONE_ANY_MORE : HELD[said[0] ?? "starting"] ?? HELD.starting, facts);
+}
+
+/** @type {Words} */
+const NOT_BEGUN = {
+  teacher: "It is not time yet. The lesson starts at {starts}.",
+  pupil: "It is not time yet. The lesson starts at {starts}. Wait here.",
+  nearby: "The lesson starts at {starts}.",
+};
+const SHUT = new Set(["stopped-by-school", "approval-ended", "not-permitted"]);
+
+/**
+ * What the waiting room says beside what it waits for; null when there is nothing more to say. `shut`: whoever comes, it stays shut.
+ * @param {string[]} reasons
+ * @param {Circumstances} facts
+ */
+export function lobbyWords(reasons, facts) {
+  if (SHUT.has(reasons[0] ?? "")) return { reason: heldWords(reasons, facts).reason, shut: true };
+  return reasons.includes("outside-window") ? { reason: filled(NOT_BEGUN, facts).reason, shut: false } : null;
+}
+
+/** @param {Words | undefined} words @param {Circumstances} facts */
+function filled(words, facts) {
   if (!words) throw new Error("no words for a paused room");
   /** @param {string} text */
   const fill = (text) => text.replace("{starts}", facts.starts).replace("{ends}", facts.ends).replace("{office}", facts.office);
@@ -80,11 +123,12 @@ const BECAUSE_AWAY = new Set(["no-adult", "lone-adult", "starting"]);
 
 /**
  * What the main room says while breakout rooms are open, when that is all there is to say. The rule is asked all the same.
+ * Whoever teaches is not told that everybody is away while a pupil is here with them.
  * @param {State} state
  * @param {"teacher" | "pupil"} who
  */
 export function awayWords(state, who) {
-  const away = state.breakouts && BECAUSE_AWAY.has(state.hold[0] ?? "starting");
+  const away = state.breakouts && BECAUSE_AWAY.has(state.hold[0] ?? "starting") && (who === "pupil" || state.waiting.pupils === 0);
   return away ? { reason: AWAY[who], nearby: AWAY.nearby } : null;
 }
 

@@ -147,7 +147,8 @@ class ScriptedRoom:
         you = {"person": "t" if self.role == "teacher" else "p0", "name": me["name"], "role": self.role, "may": me["may"]}
         return {"type": "welcome", "you": you,
                 "lesson": {"id": "demo", "title": "Maths", "class_name": "5 Oak", "starts_at": "2026-03-03T10:15:00Z",
-                           "ends_at": "2026-03-03T11:00:00Z", "hard_end_at": "2026-03-03T11:05:00Z", "links": []},
+                           "ends_at": "2026-03-03T11:00:00Z", "hard_end_at": "2026-03-03T11:05:00Z", "links": [],
+                           "one_to_one": self.given["lesson"]["is_one_to_one"]},
                 "now": "2026-03-03T10:36:20Z", "heartbeat_every": 1}
 
     async def _serve(self, route: Route) -> None:
@@ -167,7 +168,7 @@ class ScriptedRoom:
                 status, answer = 503, {"title": "Not available just now", "detail": Crowded().message, "code": Crowded.code}
             await route.fulfill(status=status, json=answer, headers={"Retry-After": "1"} if status == 503 else {})
         elif path == "/lessons/demo/alone":
-            await route.fulfill(json={"child": {"id": "p0", "name": "Ali"}, "asked": None, "invited": [],
+            await route.fulfill(json={"child": {"id": "p0", "name": "Ali"}, "asked": None, "approval": "", "invited": [],
                                       "colleagues": [{"id": "c0", "name": "Ms Cole", "signed_in": True}]})
         elif path == "/session":
             await route.fulfill(json={"seconds_left": 1200, "idle_minutes": 20})

@@ -20,7 +20,7 @@ class Offers:
 
     def __init__(self) -> None:
         self.told: dict[str, Any] = {
-            "child": {"id": "p1", "name": "Bea"}, "asked": None, "invited": [],
+            "child": {"id": "p1", "name": "Bea"}, "asked": None, "approval": "", "invited": [],
             "colleagues": [{"id": "c", "name": "Ms Cole", "signed_in": True}, {"id": "d", "name": "Mr Dunn", "signed_in": False}],
         }
         self.asked: list[tuple[str, dict[str, Any]]] = []
