@@ -171,3 +171,8 @@ def test_a_form_is_signed_today_or_earlier() -> None:
             rules.check_day(wrong, DAY)
     with pytest.raises(Invalid):
         rules.day_of("31", "2", "2026")
+
+
+def test_recording_is_no_question_of_permission_where_it_is_the_schools_public_task() -> None:
+    assert rules.are_asked(public_task=False) == tuple(Purpose)
+    assert set(Purpose) - set(rules.are_asked(public_task=True)) == {Purpose.BE_RECORDED}
