@@ -63,7 +63,8 @@ async def child(
 def _given(on: date, route: str = "") -> dict[str, Any]:
     """The forms of a child's page before anybody wrote into them."""
     return {"respondent": "", "day": (on.day, on.month, on.year), "answers": dict.fromkeys(Purpose, ""), "listener": "",
-            "version": 0, "why": "", "route": route if route in rules.OFFICE_ROUTES else Route.PAPER}
+            "version": 0, "why": "", "objector": "", "objection": "",
+            "route": route if route in rules.OFFICE_ROUTES else Route.PAPER}
 
 
 @router.post("/children/{child_id}")
@@ -84,8 +85,8 @@ async def record(request: Request, child_id: str, actor: Office, session: Writin
             second_listener=listener, version=version, reason=why,
         )
     except (Invalid, rules.MayNotAnswer) as error:
-        given = {"respondent": respondent, "day": boxes, "route": route, "answers": said,
-                 "listener": listener, "version": version, "why": why}
+        given = _given(now.date()) | {"respondent": respondent, "day": boxes, "route": route, "answers": said,
+                                      "listener": listener, "version": version, "why": why}
         errors = error.fields or {"respondent": error.message}
         return await _child_page(request, actor, session, child_id, given, errors=errors)
     if form.get("then") == "next":

@@ -210,3 +210,11 @@ async def test_a_pupil_who_has_left_is_asked_about_by_nobody(school: Running) ->
     async with school.database.writing() as session:
         (await session.get_one(Person, child)).left_on = school.clock.now().date()
     assert child not in {line.child_id for line in (await view(school, await ask(school))).families}
+
+
+async def test_no_family_is_chased_for_recording_where_it_is_the_schools_public_task(school: Running) -> None:
+    school.clock.advance(400 * DAY)
+    asked = await ask(school, Purpose.BE_RECORDED, Purpose.PHOTOGRAPHS)
+    assert Purpose.BE_RECORDED in {purpose for one in (await view(school, asked)).families for purpose in one.open}
+    await school.set_profile(recording_basis="public_task")
+    assert {purpose for one in (await view(school, asked)).families for purpose in one.open} == {Purpose.PHOTOGRAPHS}

@@ -205,6 +205,10 @@ async def test_under_public_task_recording_needs_no_answer_until_the_headteacher
     async with await school.signed_in("office") as client:
         await client.post(f"/permissions/children/{child}", data=form(mother, be_recorded="no"))
         assert "be_recorded" in await may(school, child)
+        page = (await client.get(f"/permissions/children/{child}")).text
+        assert "They said no to recording, and not why." in page, "a no on a form is taken as the objection that it is"
+        assert "Not asked: the school’s public task" in page
+        assert await events(school, "ConsentWithdrawn") == 0
         await client.post(f"/permissions/children/{child}/objections", data={"objector": mother, "words": "Our faith"})
         async with school.database.reading() as session:
             objection = (await queries.objections(session, (await office(school)).school_id, child))[0]

@@ -180,3 +180,8 @@ def test_a_yes_rests_for_a_day_after_contact_details_changed_where_only_they_say
     assert rules.counts_from(route, NOON, NOON + timedelta(hours=23, minutes=59)) == rests
     assert rules.counts_from(route, NOON, NOON + timedelta(hours=24)) is None
     assert rules.counts_from(route, None, NOON) is None, "details that were never changed"
+
+
+def test_recording_is_no_question_of_permission_where_it_is_the_schools_public_task() -> None:
+    assert rules.are_asked(public_task=False) == tuple(Purpose)
+    assert set(Purpose) - set(rules.are_asked(public_task=True)) == {Purpose.BE_RECORDED}
