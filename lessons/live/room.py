@@ -321,9 +321,9 @@ class Room:
 
     def snapshot(self, now: Moment) -> Snapshot:
         here = [s for s in self.seats.values() if s.is_here]
-        counted = self._distinct(here)
+        counted, present = self._distinct(here), {s.person.id: s for s in here}
         return Snapshot(
-            people=tuple(self._exposed(s, here, counted) for s in here),
+            people=tuple(self._exposed(s, present, counted) for s in here),
             approvals=tuple(
                 Approval(a.adult, a.child, self._deadlines.start(a.start, now), self._deadlines.end(a.end, now))
                 for a in self.plan.approvals
@@ -348,12 +348,12 @@ class Room:
                 counted.add(seat.person.id)
         return frozenset(counted)
 
-    def _exposed(self, seat: Seat, here: list[Seat], counted: frozenset[str]) -> Exposed:
+    def _exposed(self, seat: Seat, here: dict[str, Seat], counted: frozenset[str]) -> Exposed:
         """A child whose badge an adult who is here made could be that adult: company only beside another one (threat T3)."""
         person, alive = seat.person, seat.alive_until
-        if person.badge_by not in {s.person.id for s in here}:
+        if person.badge_by not in here:
             return Exposed(person.id, person.kind, person.id in counted, alive)
-        others = [s.alive_until for s in here if s.is_staff and s.person.id in counted and s.person.id != person.badge_by]
+        others = [here[who].alive_until for who in counted - {person.badge_by} if here[who].is_staff]
         return Exposed(person.id, person.kind, person.id in counted and bool(others), min(alive, max(others, default=alive)))
 
     def _renew(self, verdict: Verdict) -> list[Effect]:

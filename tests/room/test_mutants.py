@@ -63,7 +63,7 @@ ROOM_MUTANTS = {
     "a fault is waited out": ("                self.recorder_at = -inf\n", ""),
     "it never opens": ("self.phase, self.reasons, self.until = Phase.OPEN, (), verdict.until", "pass"),
     "it never reopens": ("            self._steady_since = now.boot\n            return held", "            return held"),
-    "an adult is in company with a badge of their own": ("if person.badge_by not in {s.person.id for s in here}:", "if True:"),
+    "an adult is in company with a badge of their own": ("if person.badge_by not in here:", "if True:"),
     "a dropped connection stays": ("return self._vacate(self._seat_of(connection), reason)", "return []"),
 }
 BREAKOUT_MUTANTS = {
