@@ -190,6 +190,7 @@ async def by_telephone(school: Running, child: str, parent: str, says_yes: bool,
 async def test_a_yes_by_telephone_after_a_change_counts_a_day_later_and_a_no_at_once(school: Running) -> None:
     child, mother, _ = await family(school)
     await answer(school, mother, child, False)
+    school.clock.advance(24 * 3600)  # a yes of the day of one's own no is refused
     await change_email(school, mother, "somebody.new@example.org")
     school.clock.advance(60)
     await by_telephone(school, child, mother, True)
@@ -207,6 +208,7 @@ async def test_a_yes_by_telephone_after_a_change_counts_a_day_later_and_a_no_at_
 async def test_a_no_from_the_earlier_owner_while_it_rests_ends_it(school: Running) -> None:
     child, mother, _ = await family(school)
     await answer(school, mother, child, False)
+    school.clock.advance(24 * 3600)  # a yes of the day of one's own no is refused
     await change_email(school, mother, "somebody.new@example.org")
     school.clock.advance(60)
     await by_telephone(school, child, mother, True)
@@ -220,6 +222,7 @@ async def test_a_no_from_the_earlier_owner_while_it_rests_ends_it(school: Runnin
 async def test_a_yes_that_does_not_hang_on_new_details_counts_at_once(school: Running, route: Route, changes: bool) -> None:
     child, mother, _ = await family(school)
     await answer(school, mother, child, False)
+    school.clock.advance(24 * 3600)
     if changes:
         await change_email(school, mother, "somebody.new@example.org")
     school.clock.advance(60)
