@@ -7,8 +7,8 @@
 /** @typedef {import("./messages.js").State} State */
 
 /**
- * `oneToOne`: the lesson is for one pupil and one adult, and opens by their approval alone.
- * @typedef {{who: "teacher" | "pupil", starts: string, ends: string, office: string, oneToOne: boolean}} Circumstances
+ * `oneToOne`: the lesson is for one pupil and one adult, and opens by their approval alone. `pupils`: how many are connected.
+ * @typedef {{who: "teacher" | "pupil", starts: string, ends: string, office: string, oneToOne: boolean, pupils: number}} Circumstances
  * @typedef {{teacher: string, pupil: string, nearby: string}} Words
  */
 
@@ -22,6 +22,13 @@ const ALONE = {
   teacher: "You would be alone with one pupil. It opens when another pupil or a second member of staff joins.",
   pupil: `We are waiting for one more person. ${BLAMELESS} You can wait or leave.`,
   nearby: "One adult and one child are never left alone online. The class is waiting for someone else to join.",
+};
+
+/** @type {Words} where more pupils are connected than count: who is not heard, or could be somebody else, protects nobody */
+const ALONE_WITH_SOME = {
+  ...ALONE,
+  teacher: "Fewer than two of the pupils here count just now. One may have lost the connection, be in the same browser as " +
+    "somebody else, or have a badge that you made. It opens when another pupil or a second member of staff joins.",
 };
 
 /** @type {Words} where an adult could go on alone with one pupil of a class, and may not any more */
@@ -53,7 +60,6 @@ const HELD = {
     pupil: "Your teacher is not here. Wait here.",
     nearby: "Children are never together online without a teacher. If the teacher is not back by {ends} the lesson ends.",
   },
-  "lone-adult": ALONE,
   "not-permitted": {
     teacher: "A permission is missing. The office is dealing with it. Do not ask the pupil.",
     pupil: `You need to stop here for now. ${BLAMELESS}`,
@@ -85,7 +91,8 @@ export const waitsForCompany = (reasons) => besideApproval(reasons)[0] === "lone
 export function heldWords(reasons, facts) {
   const ended = !facts.oneToOne && reasons[0] === "approval-ended";
   const said = ended ? besideApproval(reasons) : reasons;
-  return filled(ended && waitsForCompany(reasons) ? NOT_ALONE_ANY_MORE : HELD[said[0] ?? "starting"] ?? HELD.starting, facts);
+  const alone = facts.pupils > 1 ? ALONE_WITH_SOME : ended ? NOT_ALONE_ANY_MORE : ALONE;
+  return filled(said[0] === "lone-adult" ? alone : HELD[said[0] ?? "starting"] ?? HELD.starting, facts);
 }
 
 /** @type {Words} */

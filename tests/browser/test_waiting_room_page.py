@@ -174,6 +174,17 @@ async def test_where_the_class_may_still_come_the_way_out_stays_and_nobody_is_to
         await expect(room.page.locator(".x-held")).not_to_contain_text("has ended")
 
 
+async def test_where_more_pupils_are_connected_than_count_the_teacher_reads_what_may_be_the_reason(browser: Browser) -> None:
+    async with page_of(browser, "teacher") as room:
+        await room.enter("held", [adult(), person(1), person(2)], hold=["lone-adult"], waiting=waiting(2))
+        reason = room.page.locator("[data-held-reason]")
+        await expect(reason).to_contain_text("Fewer than two of the pupils here count just now.")
+        await expect(reason).to_contain_text("have a badge that you made")
+        await look(room, "pupils-that-do-not-count")
+        await room.say(state("held", [adult(), person(1)], hold=["lone-adult"], waiting=waiting(1)))
+        await expect(reason).to_contain_text("You would be alone with one pupil.")
+
+
 # Breakout rooms
 
 
