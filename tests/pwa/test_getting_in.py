@@ -205,7 +205,7 @@ async def test_a_phone_that_nobody_touches_locks_itself_and_a_finger_opens_it(br
         await mine.sound("idle")
         await mine.press("Stay here")
         await expect(mine.page.get_by_role("dialog")).to_have_count(0)
-        await mine.page.clock.run_for(5 * 60_000 + 10_000)
+        await mine.page.clock.fast_forward(5 * 60_000 + 10_000)
         await mine.sees("Chaperone is locked")
         assert letter.child not in await mine.page.locator("body").inner_text()
         await mine.sound("locked")
