@@ -18,6 +18,7 @@ from consent.events import (
     ConsentWithdrawn,
     ObjectionDecided,
     ObjectionReceived,
+    RefusalKept,
 )
 from consent.rules import Purpose, Route
 from consent.tables import ConsentResponse, RecordingObjection
@@ -201,6 +202,7 @@ async def _tell(session: AsyncSession, actor: Actor, line: ConsentResponse, now:
     task = queries.is_public_task(await people.profile(session, actor.school_id))
     if not (task and line.purpose == Purpose.BE_RECORDED and line.answer != rules.Answer.GIVEN):
         return await publish(session, _event_of(line), actor)
+    await publish(session, RefusalKept(line.child_id, line.id, line.purpose, line.respondent_id, line.route), actor)
     waits = await session.exec(select(RecordingObjection.id).where(
         RecordingObjection.child_id == line.child_id, RecordingObjection.objector_id == line.respondent_id,
         col(RecordingObjection.decided_at).is_(None)))

@@ -31,6 +31,19 @@ class ConsentWithdrawn(Event):
 
 
 @dataclass(frozen=True)
+class RefusalKept(Event):
+    """A no to recording where that is the school's public task. It is kept and ends nothing by itself: it is an objection too,
+    and should the school come to ask for permission it stands."""
+
+    subject = "child_id"
+    child_id: str
+    response_id: str
+    purpose: str
+    respondent_id: str
+    route: str
+
+
+@dataclass(frozen=True)
 class ConsentCorrected(Event):
     """An answer had been entered by mistake and no longer counts."""
 

@@ -2,14 +2,14 @@
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from consent.events import ConsentCorrected, ConsentRecorded, ConsentWithdrawn
+from consent.events import ConsentCorrected, ConsentRecorded, ConsentWithdrawn, RefusalKept
 from consent.rules import OFFICE_ROUTES
 from service.foundation import mail
 from service.foundation.events import Actor
 from service.people import queries as people
 
 
-async def tell_respondent(session: AsyncSession, event: ConsentRecorded | ConsentWithdrawn | ConsentCorrected,
+async def tell_respondent(session: AsyncSession, event: ConsentRecorded | ConsentWithdrawn | RefusalKept | ConsentCorrected,
                           actor: Actor) -> None:
     """N5: an answer was written down in somebody's name by the office, or struck out. They alone are told, and only where that
     is safe.

@@ -60,9 +60,9 @@ async def answer(
     request: Request, actor: Pupil, session: Reading, now: Now, purpose: str, said: Text = "", reason: Text = "",
     document_id: Text = "", language: Text = DEFAULT, answered_at: Seen = None, key: Text = "",
 ) -> Response:
-    """Keep what they say. A yes from a browser rests for a day, as a parent's does: nobody can tell whose hand it was.
+    """Keep what they say. A yes from a browser rests for a day; a no counts at once.
 
-    A no counts at once. Sent twice from one page it is one answer; a yes beside an answer that is not the last is refused.
+    Sent twice from one page it is one answer; a yes beside an answer that is not the last is refused.
     """
     about = _asked(await _mine(session, actor), purpose)
     if said not in ("yes", "no"):
@@ -71,8 +71,8 @@ async def answer(
     try:
         await saved(request, lambda writing: commands.answer(
             writing, actor, child_id=actor.person_id, purpose=about.purpose, says_yes=said == "yes", document_id=document_id,
-            language=language, route=Route.WEB, reason=reason, counts_from=now + rules.RESTS, client_id=once, now=now,
-            beside=commands.Beside(answered_at)))
+            language=language, route=Route.WEB, reason=reason, counts_from=rules.counts_from(Route.WEB, None, now),
+            client_id=once, now=now, beside=commands.Beside(answered_at)))
     except Conflict as refusal:
         return await _page(request, actor, session, purpose, language, reason, {"said-yes": refusal.message})
     return see_other(f"/my-permissions?saved={purpose}")

@@ -71,8 +71,8 @@ TO_JOIN = frozenset({Purpose.ATTEND, Purpose.BE_RECORDED})
 OWN_ROUTES = (Route.WEB, Route.APP)
 COMES_OF_AGE = 18
 RESTS = timedelta(hours=24)
-"""How long a yes rests that comes by new contact details (`counts_from`), before it counts; a no counts at once (threat T11). A
-new phone says itself how long it rests."""
+"""How long a yes rests that comes by a browser or by new contact details (`counts_from`), before it counts; a no counts at once
+(threat T11). A new phone says itself how long it rests."""
 
 
 class MayNotAnswer(NotAllowed):
@@ -123,11 +123,14 @@ def check_own(word: str, route: Route, declared_responsibility: str, *, says_yes
 
 
 def counts_from(route: Route, contacts_changed_at: datetime | None, now: datetime) -> datetime | None:
-    """From when a yes that the office wrote down counts; None: at once.
+    """From when a yes counts that came by a browser, or that the office wrote down; None: at once.
 
-    Whom a call reached is known by the number alone. Where that, or the address at which they would hear of it, is new, whoever
-    had the earlier one has a day to say so. Paper and a talk at the desk need neither.
+    Nobody can tell whose hand it was in a browser. Whom a call reached is known by the number alone: where that, or the address
+    at which they would hear of it, is new, whoever had the earlier one has a day to say so. Paper and a talk at the desk need
+    neither.
     """
+    if route is Route.WEB:
+        return now + RESTS
     if route is not Route.TELEPHONE or contacts_changed_at is None:
         return None
     rested = contacts_changed_at + RESTS

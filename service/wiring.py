@@ -104,6 +104,7 @@ IN_TRANSACTION: dict[type[Event], tuple[InTransaction, ...]] = {
     **dict.fromkeys((guests.GuestApproved, guests.GuestRefused, lessons.LessonApproved, lessons.LessonRefused, people.RoleAgreed,
                      people.RoleRefused, people.ProfileChanged, people.ProfileChangeRefused), (mails.tell_asker,)),
     consents.ConsentRecorded: (consent_mails.tell_respondent, put_before_the_team, practice.look_again),
+    consents.RefusalKept: (consent_mails.tell_respondent,),
     consents.ConsentWithdrawn: (consent_mails.tell_respondent, put_before_the_team, mails.place_ended,
                                  families.tell_of_permission, practice.look_again),
     consents.ConsentCorrected: (consent_mails.tell_respondent, practice.look_again),

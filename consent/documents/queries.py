@@ -13,9 +13,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from consent.documents import rules, texts
 from consent.documents.tables import ConsentDocument, ConsentText
 from consent.rules import Purpose
+from consent.told import is_public_task
 from service.foundation.errors import NotFound
 from service.people import queries as people
-from service.people.profile import RecordingBasis
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ async def fillings(session: AsyncSession, school_id: str, language: str) -> dict
     profile, school = await people.profile(session, school_id), await people.school(session, school_id)
     values = {"days": str(profile.retention_days), "office": school.office}
     others = texts.others(language, seen=profile.pupils_see_each_other)
-    if profile.recording_basis == RecordingBasis.PUBLIC_TASK:
+    if is_public_task(profile):
         values[_PUBLIC_TASK] = "yes"
     return values | ({"others": others} if others else {})
 

@@ -58,7 +58,6 @@ class Text:
 
         return Text(close(self.title), tuple(Section(s.key, close(s.heading), close(s.words)) for s in self.sections))
 
-
     def with_parts(self, other: "Text") -> "Text":
         """With the parts of the other in the place of its own of the same name."""
         parts = {section.key: section for section in other.sections}

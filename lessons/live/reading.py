@@ -59,8 +59,8 @@ DECIDES_NOTHING = frozenset(kind.__name__ for kind in (
 is still signed in is no part of a plan: hosts ask for it at every check. What somebody confirmed has an entry of its own; an
 alert bars nobody from a lesson."""
 ABOUT_ONE_CHILD = frozenset(kind.__name__ for kind in (
-    consents.ConsentRecorded, consents.ConsentWithdrawn, consents.ConsentCorrected, consents.CourtOrderRecorded,
-    consents.ConsentConflictClosed, consents.ObjectionReceived, consents.ObjectionDecided))
+    consents.ConsentRecorded, consents.ConsentWithdrawn, consents.RefusalKept, consents.ConsentCorrected,
+    consents.CourtOrderRecorded, consents.ConsentConflictClosed, consents.ObjectionReceived, consents.ObjectionDecided))
 """What may change the plans that have its subject in them, and no other. A school's families answer while its lessons are on."""
 ABOUT_ONE_LESSON = frozenset(kind.__name__ for kind in (OneToOneApproved, OneToOneRevoked))
 """What may change the plan of its lesson, and no other: an approval is of one lesson."""

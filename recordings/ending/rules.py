@@ -94,7 +94,6 @@ class Standing:
     waits_for: Step | None
     waiting_since: datetime | None = None
 
-
     @property
     def stays_kept(self) -> bool:
         """Whether a no to what is asked lets nothing go: evidence stays, and so does what somebody asked to release."""

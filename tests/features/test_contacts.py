@@ -187,13 +187,19 @@ async def by_telephone(school: Running, child: str, parent: str, says_yes: bool,
             signed_on=school.clock.now().date(), now=school.clock.now(), second_listener=school.person("teacher"))
 
 
-async def test_a_yes_by_telephone_after_a_change_counts_a_day_later_and_a_no_at_once(school: Running) -> None:
+async def said_yes_by_new_details(school: Running) -> tuple[str, str]:
+    """A mother who said no in the app; the day after, somebody with a new address for her rings and says yes."""
     child, mother, _ = await family(school)
     await answer(school, mother, child, False)
     school.clock.advance(24 * 3600)  # a yes of the day of one's own no is refused
     await change_email(school, mother, "somebody.new@example.org")
     school.clock.advance(60)
     await by_telephone(school, child, mother, True)
+    return child, mother
+
+
+async def test_a_yes_by_telephone_after_a_change_counts_a_day_later_and_a_no_at_once(school: Running) -> None:
+    child, mother = await said_yes_by_new_details(school)
     assert "camera" not in await may(school, child)
     school.clock.advance(24 * 3600 - 61)
     assert "camera" not in await may(school, child)
@@ -206,12 +212,7 @@ async def test_a_yes_by_telephone_after_a_change_counts_a_day_later_and_a_no_at_
 
 
 async def test_a_no_from_the_earlier_owner_while_it_rests_ends_it(school: Running) -> None:
-    child, mother, _ = await family(school)
-    await answer(school, mother, child, False)
-    school.clock.advance(24 * 3600)  # a yes of the day of one's own no is refused
-    await change_email(school, mother, "somebody.new@example.org")
-    school.clock.advance(60)
-    await by_telephone(school, child, mother, True)
+    child, mother = await said_yes_by_new_details(school)
     school.clock.advance(3600)
     await answer(school, mother, child, False)
     school.clock.advance(48 * 3600)

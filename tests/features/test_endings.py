@@ -257,6 +257,10 @@ async def test_what_is_kept_is_let_go_by_two_also_when_whoever_asked_for_that_ha
     await leaves(school, "deputy_dsl")
     with pytest.raises(rules.NotAllowed):
         await agree(school, kept)
+    await is_let_go_by_two_after_a_no(school, kept)
+
+
+async def is_let_go_by_two_after_a_no(school: Running, kept: Kept) -> None:
     await refuse(school, kept, "dsl")
     school.clock.advance(10 * DAY)
     assert await turn(school) == 0, "a no lets nothing go"
@@ -269,12 +273,7 @@ async def test_evidence_is_let_go_by_two_also_when_whoever_set_it_apart_has_left
     [kept] = await recordings(school, 1, days_left=1)
     await ask(school, kept, "deputy_dsl", isolate=True)
     await leaves(school, "deputy_dsl")
-    await refuse(school, kept, "dsl")
-    school.clock.advance(10 * DAY)
-    assert await turn(school) == 0, "a no lets nothing go"
-    await ask_release(school, kept)
-    await agree(school, kept)
-    assert await turn(school) == 1
+    await is_let_go_by_two_after_a_no(school, kept)
 
 
 async def test_what_somebody_who_left_wanted_kept_is_asked_for_again_before_it_lapses(school: Running) -> None:

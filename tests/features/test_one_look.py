@@ -16,6 +16,7 @@ from consent.events import (
     CourtOrderRecorded,
     ObjectionDecided,
     ObjectionReceived,
+    RefusalKept,
 )
 from lessons.events import LessonCancelled
 from lessons.live import reading
@@ -77,8 +78,8 @@ async def test_what_was_decided_is_news_to_whoever_has_not_seen_it_and_to_nobody
 
 
 @pytest.mark.parametrize("kind", [
-    ConsentRecorded, ConsentWithdrawn, ConsentCorrected, CourtOrderRecorded, ConsentConflictClosed, ObjectionReceived,
-    ObjectionDecided], ids=lambda kind: kind.__name__)
+    ConsentRecorded, ConsentWithdrawn, RefusalKept, ConsentCorrected, CourtOrderRecorded, ConsentConflictClosed,
+    ObjectionReceived, ObjectionDecided], ids=lambda kind: kind.__name__)
 async def test_what_is_decided_about_a_child_is_news_to_the_lessons_of_that_child_alone(school: Running, kind: Any) -> None:
     """When three hundred families answer at nine, ten lessons would otherwise be read anew for each of them."""
     before, child = await stands(school), school.person("pupil")

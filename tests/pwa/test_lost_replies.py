@@ -1,5 +1,8 @@
 """What arrives and whose answer is lost on the way back is done once, and nobody is told that it was not (decisions 122, 132)."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 from playwright.async_api import Browser, Route, expect
 from sqlmodel import select
@@ -33,8 +36,8 @@ async def writes_a_concern(mine: Phone, words: str) -> None:
     await mine.choose("By phone")
 
 
-async def test_a_concern_that_is_pressed_again_after_a_lost_reply_is_one_concern(browser: Browser, parents: Parents) -> None:
-    parent = parents.school.person("parent", 1)
+@asynccontextmanager
+async def concern_without_a_reply(browser: Browser, parents: Parents, parent: str) -> AsyncIterator[Phone]:
     letter = await invited(parents.school, parent)
     async with phone(browser, parents.url, service_workers="block") as mine:
         await mine.join(letter)
@@ -43,6 +46,12 @@ async def test_a_concern_that_is_pressed_again_after_a_lost_reply_is_one_concern
         await mine.page.route(CONCERNS, arrives_and_no_answer_comes_back)
         await mine.press("Send")
         await expect(mine.page.get_by_role("alert")).to_contain_text(UNSURE)
+        yield mine
+
+
+async def test_a_concern_that_is_pressed_again_after_a_lost_reply_is_one_concern(browser: Browser, parents: Parents) -> None:
+    parent = parents.school.person("parent", 1)
+    async with concern_without_a_reply(browser, parents, parent) as mine:
         assert await concerns(parents, parent) == 1, "it had arrived"
         await mine.sound("unsure")
         await mine.page.unroute(CONCERNS)
@@ -53,14 +62,7 @@ async def test_a_concern_that_is_pressed_again_after_a_lost_reply_is_one_concern
 
 async def test_other_words_after_a_lost_reply_are_another_concern(browser: Browser, parents: Parents) -> None:
     parent = parents.school.person("parent", 2)
-    letter = await invited(parents.school, parent)
-    async with phone(browser, parents.url, service_workers="block") as mine:
-        await mine.join(letter)
-        await mine.sees("Hello")
-        await writes_a_concern(mine, "It is hard to read.")
-        await mine.page.route(CONCERNS, arrives_and_no_answer_comes_back)
-        await mine.press("Send")
-        await expect(mine.page.get_by_role("alert")).to_contain_text(UNSURE)
+    async with concern_without_a_reply(browser, parents, parent) as mine:
         await mine.page.unroute(CONCERNS)
         await mine.page.locator("textarea").fill("It is hard to read, and small.")
         await mine.press("Send")

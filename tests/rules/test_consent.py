@@ -176,6 +176,7 @@ def test_a_form_is_signed_today_or_earlier() -> None:
 @pytest.mark.parametrize("route", [Route.PAPER, Route.IN_PERSON, Route.TELEPHONE])
 def test_a_yes_rests_for_a_day_after_contact_details_changed_where_only_they_say_whose_it_is(route: Route) -> None:
     rests = NOON + timedelta(hours=24) if route is Route.TELEPHONE else None
+    assert rules.counts_from(Route.WEB, None, NOON) == NOON + rules.RESTS, "nobody can tell whose hand it was in a browser"
     assert rules.counts_from(route, NOON, NOON + timedelta(minutes=1)) == rests
     assert rules.counts_from(route, NOON, NOON + timedelta(hours=23, minutes=59)) == rests
     assert rules.counts_from(route, NOON, NOON + timedelta(hours=24)) is None
