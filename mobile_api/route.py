@@ -142,8 +142,6 @@ class Headers:
                 if message["status"] == 401:
                     why = scope.get("state", {}).get("refused_because", "")
                     headers["WWW-Authenticate"] = 'DPoP algs="ES256"' + (f', error="{why}"' if why else "")
-                if message["status"] == 429:
-                    headers["Retry-After"] = "60"
             await send(message)
 
         await self.app(scope, receive, send_with_nonce)

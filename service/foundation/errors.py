@@ -20,6 +20,8 @@ class SafeguardError(Exception):
     """Something went wrong. Nothing has been saved. Try again."""
 
     code = "error"
+    retry_after = 0
+    """Seconds after which it is worth asking again; 0 where that would help nobody."""
 
     def __init__(self, message: str | None = None, *, code: str | None = None, fields: dict[str, str] | None = None):
         """`message`: plain words with what to do next; the class docstring when left out. `fields`: words per form field."""
@@ -84,11 +86,10 @@ class TooMany(SafeguardError):
     """Too many requests. Wait a minute and try again."""
 
     code = "too-many"
+    retry_after = 60
 
 
 class Unavailable(SafeguardError):
     """This is not available just now. Nothing has been saved. Try again in a minute."""
 
     code = "unavailable"
-    retry_after = 0
-    """Seconds after which a page tries again by itself; 0 where that would help nobody."""

@@ -313,15 +313,18 @@ async def _answer(request: Request, status: int, message: str, code: str, fields
     return await render(request, "error.html", status, title=TITLES.get(status, "Something went wrong"), message=message)
 
 
+def status_of(error: errors.SafeguardError) -> int:
+    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
+
+
 async def on_safeguard_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.SafeguardError)
     if isinstance(error, errors.SignFirst) and not wants_json(request):
         return _to_sign(request)
-    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
-    answer = await _answer(request, status, error.message, error.code, error.fields)
-    if isinstance(error, errors.Unavailable) and error.retry_after:
+    answer = await _answer(request, status_of(error), error.message, error.code, error.fields)
+    if error.retry_after:
         answer.headers["Retry-After"] = str(error.retry_after)
-        if request.method == "GET":  # browsers heed `Retry-After` of no page
+        if isinstance(error, errors.Unavailable) and request.method == "GET":  # browsers heed `Retry-After` of no page
             answer.headers["Refresh"] = str(error.retry_after)
     return answer
 

@@ -20,7 +20,7 @@ from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.bus import publish
-from service.foundation.errors import Invalid, NotAllowed, NotFound
+from service.foundation.errors import Invalid, NotAllowed, NotFound, TooMany
 from service.foundation.events import Actor
 from service.foundation.web import token_hash
 from service.people import actions, challenges, credentials, one_time_codes, passkeys, queries, rules, sessions
@@ -49,10 +49,11 @@ class BadTicket(NotProved):
     code = "ticket-over"
 
 
-class TooManyTries(NotAllowed):
+class TooManyTries(TooMany):
     """Too many tries. Wait 15 minutes or ask the office."""
 
     code = "too-many-tries"
+    retry_after = 15 * 60
 
 
 class BadgeRefused(Invalid):

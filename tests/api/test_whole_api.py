@@ -38,9 +38,13 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 
 class Unlimited:
+    """Instead of the limits of requests and of wrong tries, which 1,000 made-up requests would reach at once."""
+
     def hit(self, *_: object, **__: object) -> None: ...
     def renews(self, *_: object) -> None: ...
     def refused(self, *_: object) -> None: ...
+    def refuse(self, *_: object) -> None: ...
+    def note(self, *_: object) -> None: ...
 
 
 class Asked:
@@ -119,7 +123,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator
     pace, entering.PACE = entering.PACE, 0.0
     try:
         assert ready.wait(120)
-        made[0].app.state.limits = Unlimited()
+        made[0].app.state.limits = made[0].app.state.tries = Unlimited()
         asked = Asked(loop, made[0])
         asked.begin()
         yield asked

@@ -441,6 +441,17 @@ async def test_guessed_refresh_tokens_are_counted_by_network_whatever_key_proves
     assert statuses == [*[401] * 60, 429]
 
 
+async def test_an_address_that_guesses_invitations_is_told_how_long_it_waits(
+        school: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not that it may not: the app keeps what it was about to send (policy: AC1)."""
+    guessing = NativePhone(school.client())
+    monkeypatch.setattr(entering, "PACE", 0.0)
+    monkeypatch.setattr(school.app.state.limits, "hit", lambda *_, **__: None)  # only wrong tries count here
+    *wrong, told = [await guessing.ask("POST", "/invitations/open", WRONG, token="") for _ in range(61)]
+    assert {each.status_code for each in wrong} == {422}
+    assert (told.status_code, told.headers["Retry-After"], told.json()["code"]) == (429, "900", "too-many-tries")
+
+
 async def test_a_household_with_ipv6_is_one_network(school: Running) -> None:
     async with at(school, "2001:db8::1") as first, at(school, "2001:db8::2") as second, at(school, "2001:db8:0:1::1") as other:
         for _ in range(60):

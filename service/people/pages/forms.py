@@ -7,7 +7,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.foundation.errors import Conflict, Invalid, NotAllowed
+from service.foundation.errors import Conflict, Invalid, NotAllowed, TooMany
 from service.foundation.web import render
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ async def saved(request: Request, write: Callable[[AsyncSession], Awaitable[T]],
         return await write(session)
 
 
-def words(refusal: Invalid | NotAllowed | Conflict) -> Mapping[str, str]:
+def words(refusal: Invalid | NotAllowed | Conflict | TooMany) -> Mapping[str, str]:
     """What is wrong, by field; under no field when it is about the whole form."""
     return refusal.fields or {"": refusal.message}
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from service.foundation.errors import Invalid, NotFound
-from service.foundation.web import Now, Public, Reading, render
+from service.foundation.web import Now, Public, Reading, render, status_of
 from service.people import queries, school
 from service.people.pages.forms import saved, words
 from service.people.sign_in import TooManyTries
@@ -36,7 +36,7 @@ async def _form(request: Request, given: dict[str, str], refusal: Invalid | TooM
     fields = ("code", "name", "office", "country", "opens_at", "closes_at",
               *(f"{who}_{part}" for who, _, _ in school.FOUNDERS for part in PARTS))
     return await render(
-        request, "people/school/setup.html", 422 if refusal else 200, title="Set up your school",
+        request, "people/school/setup.html", status_of(refusal) if refusal else 200, title="Set up your school",
         given=dict.fromkeys(fields, "") | given, errors=words(refusal) if refusal else None,
         founders=[(who, WORDS[who], needed) for who, _, needed in school.FOUNDERS],
     )

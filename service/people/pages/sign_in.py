@@ -21,6 +21,7 @@ from service.foundation.web import (
     local_path,
     render,
     see_other,
+    status_of,
 )
 from service.people import credentials, frame, one_time_codes, queries, sessions, sign_in
 from service.people.actions import ENROLMENT_LASTS
@@ -119,11 +120,11 @@ async def enter_code(request: Request, ticket: Text = "", code: Text = "", next:
     return await _entered(request, entered, next)
 
 
-async def _again(request: Request, next: str, refusal: Invalid | NotAllowed) -> Response:
+async def _again(request: Request, next: str, refusal: Invalid | sign_in.TooManyTries) -> Response:
     async with request.app.state.database.glance() as session:
         ask = await queries.whom_to_ask(session)
-    wrong = f"Too many tries. Wait 15 minutes or ask {ask}." if isinstance(refusal, NotAllowed) else refusal.message
-    return await _password_form(request, 429 if isinstance(refusal, NotAllowed) else 422, ask=ask, next=next, errors={"": wrong})
+    wrong = f"Too many tries. Wait 15 minutes or ask {ask}." if isinstance(refusal, sign_in.TooManyTries) else refusal.message
+    return await _password_form(request, status_of(refusal), ask=ask, next=next, errors={"": wrong})
 
 
 @router.post("/sign-in/passkey/challenge", dependencies=[Public])
@@ -205,9 +206,9 @@ async def _unnamed(request: Request) -> dict[str, Any]:
     return {} if await actor_of(request) else {"school": None}
 
 
-async def _stopped(request: Request, refusal: NotAllowed) -> Response:
+async def _stopped(request: Request, refusal: NotAllowed | sign_in.TooManyTries) -> Response:
     title = "Not now" if isinstance(refusal, sign_in.OutOfHours) else "Ask your grown-up"
-    return await render(request, "people/sign_in/stopped.html", 403, title=title, message=refusal.message,
+    return await render(request, "people/sign_in/stopped.html", status_of(refusal), title=title, message=refusal.message,
                         **await _unnamed(request))
 
 
@@ -217,7 +218,7 @@ async def scan(request: Request, code: Text = "", next: Text = "") -> Response:
         scanned = await sign_in.by_code(request.app.state, code=code, address=_address(request))
     except sign_in.BadgeRefused as refusal:
         return await _badge_form(request, 422, next=next, errors={"code": refusal.message})
-    except NotAllowed as refusal:
+    except (NotAllowed, sign_in.TooManyTries) as refusal:
         return await _stopped(request, refusal)
     return await render(request, "people/sign_in/is_it_you.html", title=f"Are you {scanned.name}?", scanned=scanned, next=next,
                         **await _unnamed(request))
@@ -248,7 +249,7 @@ async def check_pin(request: Request, ticket: Text = "", pin1: Text = "", pin2: 
         if refusal.code == "ticket-over":
             return await _badge_form(request, 422, next=next, errors={"code": refusal.message})
         return await _pin_form(request, ticket, next, refusal)
-    except NotAllowed as refusal:
+    except (NotAllowed, sign_in.TooManyTries) as refusal:
         return await _stopped(request, refusal)
     return await _entered(request, entered, next)
 
