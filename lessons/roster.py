@@ -35,7 +35,8 @@ from service.safeguarding.impact import queries as impact
 class Adult:
     """An adult of a lesson. `part`: `teacher`, `second`, `cover`, `guest`, or `leader` for one who may come in to any.
 
-    `admission`: what a guest's pass says; None for everybody else.
+    `admission`: what a guest's pass says; None for everybody else. `let_in_by`: who made the link of the last days by which
+    they chose their password.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Adult:
     has_dbs: bool
     has_signed: bool
     admission: Admission | None = None
+    let_in_by: str = ""
 
     @property
     def is_guest(self) -> bool:
@@ -58,12 +60,12 @@ class Adult:
 
 @dataclass(frozen=True)
 class Pupil:
-    """A pupil of the class, and the purposes they have consent for. `badge_by`: who made the badge that they sign in with."""
+    """A pupil of the class, and the purposes they have consent for. `let_in_by`: who made the badge that they sign in with."""
 
     id: str
     name: str
     purposes: frozenset[str] = frozenset()
-    badge_by: str = ""
+    let_in_by: str = ""
 
     @property
     def may_take_part(self) -> bool:
@@ -249,10 +251,11 @@ async def adults_of(session: AsyncSession, school_id: str, parts: dict[str, str]
     """
     views = await people.people(session, school_id, parts, here_on=on)
     checked = await with_dbs(session, school_id, list(parts), on)
+    let_in = await people.let_in(session, school_id, list(parts), on)
     signed = await agreements.signed(session, school_id, {view.id: view.roles for view in views.values()}, on)
     found = [
         Adult(view.id, view.name, "guest" if _is_guest(view) else parts[view.id], view.id in checked, view.id in signed,
-              (admitted or {}).get(view.id))
+              (admitted or {}).get(view.id), let_in.get(view.id, ""))
         for view in views.values() if not view.is_child
     ]
     here = [adult for adult in found if admitted is None or not adult.is_guest or adult.admission is not None]
@@ -289,7 +292,7 @@ async def pupils_by_group(
     of a school whose impact assessment is not approved may do anything; it is asked in the same look (policy: AC5)."""
     wanted = list(group_ids)
     rows = (await session.exec(
-        select(GroupMember.group_id, Person, impact.takes_pupils(school_id), _BADGE_BY).join(
+        select(GroupMember.group_id, Person, impact.takes_pupils(school_id), _BADGE_MADE_BY).join(
             Person, col(Person.id) == GroupMember.person_id).where(
             GroupMember.school_id == school_id, col(GroupMember.group_id).in_(wanted), GroupMember.part == "pupil",
             Person.kind == "child", col(Person.left_on).is_(None) | (col(Person.left_on) > on),
@@ -298,13 +301,13 @@ async def pupils_by_group(
     granted = await consents.permissions(session, school_id, {person.id for _, person, *_ in rows}, began_at)
     found: dict[str, list[Pupil]] = {group: [] for group in wanted}
     by_name = sorted(rows, key=lambda row: people.rules.sort_key(people.view_of(row[1], frozenset()).full_name))
-    for group, person, takes_pupils, badge_by in by_name:
+    for group, person, takes_pupils, let_in_by in by_name:
         purposes = granted[person.id] if takes_pupils else frozenset()
-        found[group].append(Pupil(person.id, people.name_of(person), purposes, badge_by or ""))
+        found[group].append(Pupil(person.id, people.name_of(person), purposes, let_in_by or ""))
     return {group: tuple(pupils) for group, pupils in found.items()}
 
 
-_BADGE_BY = select(Badge.issued_by).where(
+_BADGE_MADE_BY = select(Badge.issued_by).where(
     Badge.person_id == Person.id, col(Badge.revoked_at).is_(None)).limit(1).scalar_subquery()
 
 

@@ -585,7 +585,7 @@ def _facts(plan: Plan, now: Moment) -> Facts:
     kinds = ("attend", "microphone", "camera", "screen", "chat")
     people = {
         p.id: Known({Kind.STAFF: "staff", Kind.GUEST: "guest", Kind.CHILD: "child"}[p.kind], p.cleared,
-                    frozenset(what for what in kinds if getattr(p.may, what)), p.badge_by)
+                    frozenset(what for what in kinds if getattr(p.may, what)), p.let_in_by)
         for p in plan.people.values()
     }
     return Facts(

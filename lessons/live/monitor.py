@@ -20,12 +20,12 @@ MOST_REMEMBERED = 256
 @dataclass(frozen=True)
 class Known:
     """What the register says of one person. `part`: staff, guest or child. `may`: attend, microphone, camera, screen, chat.
-    `badge_by`: who made the badge that a child signs in with."""
+    `let_in_by`: who made what they sign in with, a child's badge or an adult's link of the last days."""
 
     part: str
     cleared: bool
     may: frozenset[str]
-    badge_by: str = ""
+    let_in_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -209,16 +209,31 @@ class Monitor:
         return broken
 
     def _are_two(self, people: set[str], here: Mapping[str, str]) -> bool:
-        """Two persons on two devices; a child on a device that an adult used here is nobody's company (threat T3)."""
+        """Two persons on two devices; a child on a device that an adult used here is nobody's company (threat T3). Two adults
+        are one where one let the other in, or somebody let both in (threat T5)."""
         return any(
-            one != other and not (here[one] and here[one] == here[other])
+            one != other and not (here[one] and here[one] == here[other]) and not self._may_be_one(one, other)
             for one, other in combinations(sorted(p for p in people if not self._is_on_a_staff_device(p, here)), 2)
         )
 
     def _strangers(self, children: set[str], here: Mapping[str, str], staff: set[str]) -> set[str]:
         """Without those who could be the only adult: whose badge somebody made who is here with no other staff (threat T3)."""
-        makers = {child: self.facts.people[child].badge_by for child in children}
-        return {child for child, maker in makers.items() if maker not in here or staff - {maker}}
+        known = self.facts.people
+        return {
+            child for child in children
+            if not any(self._may_be_in(known[child].let_in_by, adult) for adult in self._is("staff", here))
+            or any(not self._may_be_in(known[child].let_in_by, adult) for adult in staff)
+        }
+
+    def _may_be_in(self, maker: str, adult: str) -> bool:
+        """Whether who made a badge may be behind this adult's screen."""
+        return bool(maker) and maker in (adult, self.facts.people[adult].let_in_by)
+
+    def _may_be_one(self, one: str, other: str) -> bool:
+        first, second = self.facts.people[one], self.facts.people[other]
+        if "child" in (first.part, second.part):
+            return False
+        return one == second.let_in_by or other == first.let_in_by or first.let_in_by == second.let_in_by != ""
 
     def _is_on_a_staff_device(self, person: str, here: Mapping[str, str]) -> bool:
         return self.facts.people[person].part == "child" and here[person] in self._staff_devices

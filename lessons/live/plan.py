@@ -35,7 +35,8 @@ class May:
 @dataclass(frozen=True)
 class Person:
     """Somebody on the lesson's roster. `serves`: the children for whom a guest is here, such as an interpreter. `until`: when
-    their pass ends, whatever the lesson does (policy: AC7). `badge_by`: who made the badge that a child signs in with."""
+    their pass ends, whatever the lesson does (policy: AC7). `let_in_by`: who made what this person signs in with, a child's
+    badge or an adult's link of the last days, and so could be them (threats T3, T5)."""
 
     id: str
     name: str
@@ -45,7 +46,12 @@ class Person:
     cleared: bool = False
     serves: frozenset[str] = frozenset()
     until: datetime | None = None
-    badge_by: str = ""
+    let_in_by: str = ""
+
+    @property
+    def hands(self) -> frozenset[str]:
+        """Whose hands this person may be in: their own, and those of who let them in."""
+        return frozenset({self.id, self.let_in_by} - {""})
 
     @property
     def protects(self) -> bool:

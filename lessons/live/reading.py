@@ -234,7 +234,8 @@ def _staff(adult: Adult) -> Person:
               stop=here and adult.part == "leader")
     kind = Kind.GUEST if guest else Kind.STAFF
     serves, until = (adult.admission.serves, adult.admission.until) if adult.admission else (frozenset[str](), None)
-    return Person(adult.id, adult.name, kind, ROLES[adult.part], may, cleared=here and not guest, serves=serves, until=until)
+    return Person(adult.id, adult.name, kind, ROLES[adult.part], may, cleared=here and not guest, serves=serves, until=until,
+                  let_in_by=adult.let_in_by)
 
 
 def _pair(one: PairApproval, roster: Roster) -> ApprovedPair:
@@ -252,4 +253,4 @@ def _pupil(pupil: Pupil, camera: bool) -> Person:
     here = pupil.may_take_part
     may = May(attend=here, microphone=here and "microphone" in pupil.purposes,
               camera=here and camera and "camera" in pupil.purposes, chat=here and "chat" in pupil.purposes, screen=here)
-    return Person(pupil.id, pupil.name, Kind.CHILD, Role.PUPIL, may, badge_by=pupil.badge_by)
+    return Person(pupil.id, pupil.name, Kind.CHILD, Role.PUPIL, may, let_in_by=pupil.let_in_by)

@@ -338,12 +338,17 @@ class Room:
         )
 
     def _distinct(self, here: list[Seat]) -> frozenset[str]:
-        """Who protects: one person a device, adults first; a pupil on a device that an adult used here never (threat T3)."""
+        """Who protects: one person a device, adults first; a pupil on a device that an adult used here never (threat T3). Of
+        adults who may be in one pair of hands the first (threat T5)."""
         counted: set[str] = set()
         devices: set[str] = set()
+        hands: set[str] = set()
         for seat in sorted(here, key=lambda s: (not s.is_staff, s.is_child, s.joined_at)):
             twice = bool(seat.device) and (seat.device in devices or (seat.is_child and seat.device in self.doubted))
             devices.add(seat.device)
+            if seat.is_staff:
+                twice = twice or not hands.isdisjoint(seat.person.hands)
+                hands |= seat.person.hands
             if seat.person.protects and not twice:
                 counted.add(seat.person.id)
         return frozenset(counted)
@@ -351,9 +356,10 @@ class Room:
     def _exposed(self, seat: Seat, here: dict[str, Seat], counted: frozenset[str]) -> Exposed:
         """A child whose badge an adult who is here made could be that adult: company only beside another one (threat T3)."""
         person, alive = seat.person, seat.alive_until
-        if person.badge_by not in here:
+        makers = {who for who, adult in here.items() if adult.is_staff and person.let_in_by in adult.person.hands}
+        if not (seat.is_child and makers):
             return Exposed(person.id, person.kind, person.id in counted, alive)
-        others = [here[who].alive_until for who in counted - {person.badge_by} if here[who].is_staff]
+        others = [here[who].alive_until for who in counted - makers if here[who].is_staff]
         return Exposed(person.id, person.kind, person.id in counted and bool(others), min(alive, max(others, default=alive)))
 
     def _renew(self, verdict: Verdict) -> list[Effect]:

@@ -67,7 +67,7 @@ export function drawHeld(state, facts) {
 /** @param {State} state @param {Facts} facts @returns {import("./words.js").Circumstances} */
 const circumstances = (state, { staff, starts, office, kind }) =>
   ({ who: staff ? "teacher" : "pupil", starts, ends: clock(state.ends_at), office, oneToOne: kind === "one-to-one",
-    pupils: state.waiting.pupils });
+    adults: state.waiting.adults, pupils: state.waiting.pupils });
 
 /** @param {string} place @param {State} state @param {Facts} facts @param {boolean} fits whether the people are those whom it is for */
 function offerHelp(place, { hold }, { staff, kind, name, alone }, fits) {

@@ -8,7 +8,8 @@
 
 /**
  * `oneToOne`: the lesson is for one pupil and one adult, and opens by their approval alone. `pupils`: how many are connected.
- * @typedef {{who: "teacher" | "pupil", starts: string, ends: string, office: string, oneToOne: boolean, pupils: number}} Circumstances
+ * @typedef {{who: "teacher" | "pupil", starts: string, ends: string, office: string, oneToOne: boolean, adults: number,
+ *   pupils: number}} Circumstances
  * @typedef {{teacher: string, pupil: string, nearby: string}} Words
  */
 
@@ -29,6 +30,14 @@ const ALONE_WITH_SOME = {
   ...ALONE,
   teacher: "Fewer than two of the pupils here count just now. One may have lost the connection, be in the same browser as " +
     "somebody else, or have a badge that you made. It opens when another pupil or a second member of staff joins.",
+};
+
+/** @type {Words} where another adult is connected and does not count either */
+const ALONE_BESIDE = {
+  ...ALONE,
+  teacher: "Fewer than two of the grown-ups here count just now. One may have lost the connection, be in the same browser as " +
+    "somebody else, or have signed in by a link that the other, or the same person, made in the last week. It opens when " +
+    "another pupil or another member of staff joins.",
 };
 
 /** @type {Words} where an adult could go on alone with one pupil of a class, and may not any more */
@@ -91,7 +100,8 @@ export const waitsForCompany = (reasons) => besideApproval(reasons)[0] === "lone
 export function heldWords(reasons, facts) {
   const ended = !facts.oneToOne && reasons[0] === "approval-ended";
   const said = ended ? besideApproval(reasons) : reasons;
-  const alone = facts.pupils > 1 ? ALONE_WITH_SOME : ended ? NOT_ALONE_ANY_MORE : ALONE;
+  const some = facts.pupils > 1 ? ALONE_WITH_SOME : facts.adults > 1 ? ALONE_BESIDE : null;
+  const alone = some ?? (ended ? NOT_ALONE_ANY_MORE : ALONE);
   return filled(said[0] === "lone-adult" ? alone : HELD[said[0] ?? "starting"] ?? HELD.starting, facts);
 }
 

@@ -75,14 +75,14 @@ async def add_person(session: AsyncSession, actor: Actor, given: rules.PersonFie
     """A new person with their roles. Returns the id. One with power is confirmed, as giving it is: else a leader's open
     screen would be enough for a second leader, who approves what the first may not (threat T5). Raises NotConfirmed.
 
-    What may approve waits for a second person (`power`).
+    What takes two people waits for a second person (`power`).
     """
     now: datetime = session.info["clock"].now()
     rules.checked_roles(actor, "", given.kind, frozenset(), roles, has_head=await queries.has_head(session, actor.school_id))
-    person_id = await write_person(session, actor, given, roles - rules.POWERFUL)
+    person_id = await write_person(session, actor, given, roles - rules.BY_TWO)
     if rules.asks_who_adds(roles):
         await step_up.confirmed(session, actor, rules.adding_action(given, roles), proof, now)
-    await power.ask(session, actor, person_id, roles & rules.POWERFUL, now)
+    await power.ask(session, actor, person_id, roles & rules.BY_TWO, now)
     return person_id
 
 
@@ -137,7 +137,7 @@ async def change_roles(session: AsyncSession, actor: Actor, person_id: str, afte
                        now: datetime) -> None:
     """Give and take roles, confirmed for exactly this. Losing one signs the person out everywhere; gaining one does not.
 
-    What may approve is not given here: it waits for a second person (`power`). Taking it away takes one.
+    What takes two people is not given here: it waits for a second person (`power`). Taking it away takes one.
     """
     row = await find(session, actor, person_id)
     before = (await queries.roles(session, [person_id])).get(person_id, frozenset())
@@ -146,8 +146,8 @@ async def change_roles(session: AsyncSession, actor: Actor, person_id: str, afte
     if not given and not taken:
         return
     await step_up.confirmed(session, actor, rules.role_action(person_id, "", before, after), proof, now)
-    await power.ask(session, actor, person_id, given & rules.POWERFUL, now)
-    await _write_roles(session, actor, person_id, given - rules.POWERFUL, taken)
+    await power.ask(session, actor, person_id, given & rules.BY_TWO, now)
+    await _write_roles(session, actor, person_id, given - rules.BY_TWO, taken)
     if taken:
         await sessions.end_all(session, actor, person_id=person_id, why="roles", now=now)
 
@@ -189,8 +189,8 @@ async def come_back(session: AsyncSession, actor: Actor, person_id: str, proof: 
     now: datetime = session.info["clock"].now()
     if rules.asks_who_adds(roles):
         await step_up.confirmed(session, actor, rules.return_action(person_id, "", roles), proof, now)
-    await _write_roles(session, actor, person_id, frozenset(), roles & rules.POWERFUL)
-    await power.ask(session, actor, person_id, roles & rules.POWERFUL, now)
+    await _write_roles(session, actor, person_id, frozenset(), roles & rules.BY_TWO)
+    await power.ask(session, actor, person_id, roles & rules.BY_TWO, now)
     row.left_on = None
     row.version += 1
     await note_roster(session, actor.school_id)
@@ -210,6 +210,7 @@ async def make_reset(session: AsyncSession, actor: Actor, person_id: str, now: d
         raise Invalid("Only adults with an e-mail address have a password. Add the address first.")
     rules.checked_reset(actor, person_id, target.roles)
     await factors.refuse_who_reset(session, actor, person_id, now)
+    await factors.refuse_who_cleared(session, actor, person_id)
     return await first_link(session, actor, person_id, now)
 
 
@@ -349,6 +350,7 @@ async def record_dbs(session: AsyncSession, actor: Actor, person_id: str, *, num
     if row.kind != "adult":
         raise NotFound()
     checked = rules.checked_dbs(actor, person_id, number, checked_on, recheck_on, now.date())
+    await factors.refuse_who_let_in(session, actor, person_id)
     check = DbsCheck(school_id=actor.school_id, person_id=person_id, certificate_number=checked.number,
                      checked_on=checked.checked_on, recheck_on=checked.recheck_on, recorded_by=actor.person_id)
     session.add(check)

@@ -5,7 +5,7 @@ the link and the removal of second factors are two people's work, and what is ne
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import col, select
@@ -18,15 +18,17 @@ from service.people import actions, credentials, one_time_codes, passkeys, queri
 from service.people.actions import Action
 from service.people.events import FactorsReset
 from service.people.step_up import Proof
-from service.people.tables import FactorReset, PasswordReset, Person
-
-TWO_PEOPLE_FOR = timedelta(days=7)
+from service.people.tables import DbsCheck, FactorReset, PasswordReset, Person
 
 
 class SecondPerson(NotAllowed):
     """You did the other half of this already. Another person has to do this half, so that nobody gets into an account alone."""
 
     code = "second-person"
+
+
+CLEARED = "You recorded this person's DBS check. Another person makes their first link, so that nobody lets an adult in alone."
+LET_IN = "You made this person's link. Another person records their first DBS check, so that nobody lets an adult in alone."
 
 
 # -- one's own --------------------------------------------------------------------------------------------------------
@@ -108,7 +110,7 @@ async def checked_reset(session: AsyncSession, actor: Actor, person_id: str, now
     rules.checked_factor_reset(actor, person_id, held)
     made = (await session.exec(select(PasswordReset.id).where(
         PasswordReset.person_id == person_id, PasswordReset.made_by == actor.person_id,
-        col(PasswordReset.expires_at) > now + credentials.RESET_LASTS - TWO_PEOPLE_FOR))).first()
+        col(PasswordReset.expires_at) > now + credentials.RESET_LASTS - rules.TWO_PEOPLE_FOR))).first()
     if made:
         raise SecondPerson()
     return Removal(person_id, queries.view_of(row, held).full_name)
@@ -126,10 +128,35 @@ async def reset(session: AsyncSession, actor: Actor, person_id: str, proof: Proo
     await sessions.end_all(session, actor, person_id=person_id, why="factors", now=now)
 
 
+async def refuse_who_cleared(session: AsyncSession, actor: Actor, person_id: str) -> None:
+    """Nobody alone lets in an adult whom they alone cleared: that adult could be themselves (threat T5). Raises SecondPerson."""
+    made = (await session.exec(select(PasswordReset.made_by).where(PasswordReset.person_id == person_id))).all()
+    recorded = (await session.exec(select(DbsCheck.recorded_by).where(DbsCheck.person_id == person_id))).all()
+    if actor.person_id in recorded and {*made, *recorded} == {actor.person_id}:
+        raise SecondPerson(CLEARED)
+
+
+async def refuse_who_let_in(session: AsyncSession, actor: Actor, person_id: str) -> None:
+    """The other order: nobody alone clears an adult whom they alone let in. Raises SecondPerson."""
+    if person_id in await let_in_alone(session, actor):
+        raise SecondPerson(LET_IN)
+
+
+async def let_in_alone(session: AsyncSession, actor: Actor) -> frozenset[str]:
+    """Those for whom nobody but `actor` ever made a link or recorded a check."""
+    made = (await session.exec(select(PasswordReset.person_id).where(
+        PasswordReset.school_id == actor.school_id, PasswordReset.made_by == actor.person_id))).all()
+    let_in = await session.exec(select(PasswordReset.person_id).where(
+        col(PasswordReset.person_id).in_(made), PasswordReset.made_by != actor.person_id))
+    cleared = await session.exec(select(DbsCheck.person_id).where(
+        col(DbsCheck.person_id).in_(made), DbsCheck.recorded_by != actor.person_id))
+    return frozenset(made) - {*let_in.all(), *cleared.all()}
+
+
 async def refuse_who_reset(session: AsyncSession, actor: Actor, person_id: str, now: datetime) -> None:
     """Who removed somebody's second factors does not also make the link to choose their password."""
     if (await session.exec(select(FactorReset.id).where(
         FactorReset.person_id == person_id, FactorReset.made_by == actor.person_id,
-        col(FactorReset.made_at) > now - TWO_PEOPLE_FOR,
+        col(FactorReset.made_at) > now - rules.TWO_PEOPLE_FOR,
     ))).first():
         raise SecondPerson()

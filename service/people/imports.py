@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from service.foundation.bus import publish
 from service.foundation.db import new_id
 from service.foundation.errors import Conflict, NotFound
 from service.foundation.events import Actor
-from service.people import contacts, guardianships, numbers, registers, roster, roster_plan, rules, sessions
+from service.people import contacts, factors, guardianships, numbers, registers, roster, roster_plan, rules, sessions
 from service.people.events import PeopleStaged, RosterChecked, RosterImported
 from service.people.hashing import Pepper
 from service.people.tables import (
@@ -92,7 +92,7 @@ async def planned(state: Any, actor: Actor, import_id: str) -> tuple[RosterImpor
         row = await session.get(RosterImport, import_id)
         if row is None or row.school_id != actor.school_id or not row.rows:
             raise NotFound()
-        there = await snapshot(session, actor.school_id)
+        there = await snapshot(session, actor)
     sheet = await asyncio.to_thread(lambda: roster.from_plain(json.loads(row.rows)))
     return row, sheet, await asyncio.to_thread(roster_plan.plan, sheet, there, is_whole=row.is_whole)
 
@@ -236,7 +236,7 @@ async def _let_in(session: AsyncSession, actor: Actor, row: RosterImport, plan: 
         _link(school_id, ids.people, one) for one in plan.new_links if one.child not in ids.new])
     session.add_all(DbsCheck(school_id=school_id, person_id=ids.people[external_id], certificate_number=number, checked_on=on,
                              recheck_on=rules.years_on(on, rules.RECHECK_YEARS), recorded_by=actor.person_id)
-                    for external_id, number, on in plan.new_dbs if ids.people[external_id] != actor.person_id)
+                    for external_id, number, on in plan.new_dbs)
     await _leavers(session, actor, [person_id for person_id, _ in plan.left], now)
     await session.exec(update(RosterImport).where(col(RosterImport.id) == row.id).values(saved_at=now, rows=""))
     changed = tuple(dict.fromkeys([*(change.id for change in plan.changed), *(
@@ -295,9 +295,9 @@ def _batches(rows: Sequence[T]) -> Iterator[Sequence[T]]:
     return (rows[at:at + BATCH] for at in range(0, len(rows), BATCH))
 
 
-async def snapshot(session: AsyncSession, school_id: str) -> roster_plan.Snapshot:
-    """The school as a file is compared with it."""
-    today: date = session.info["clock"].now().date()
+async def snapshot(session: AsyncSession, actor: Actor) -> roster_plan.Snapshot:
+    """The school as a file that `actor` brings is compared with it."""
+    school_id, today = actor.school_id, session.info["clock"].now().date()
     rows = (await session.exec(select(Person).where(Person.school_id == school_id))).all()
     external = {row.id: row.external_id for row in rows if row.external_id}
     classes = await registers.class_names(session, school_id)
@@ -323,6 +323,7 @@ async def snapshot(session: AsyncSession, school_id: str) -> roster_plan.Snapsho
     ) for row in rows if row.id in external and row.left_on != rules.NOT_YET}
     emails = {row.email: row.id for row in rows if row.email}
     groups = (await session.exec(select(TeachingGroup.name).where(TeachingGroup.school_id == school_id))).all()
-    return roster_plan.Snapshot(people, emails, frozenset(groups))
+    mine = await factors.let_in_alone(session, actor) | {actor.person_id}
+    return roster_plan.Snapshot(people, emails, frozenset(groups), mine)
 
 

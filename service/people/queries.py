@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import bindparam
@@ -10,9 +10,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.errors import NotFound
-from service.foundation.events import LEADERS, Actor, Role
+from service.foundation.events import LEADERS, Actor, Role, system
 from service.foundation.kept import kept
-from service.people import rules
+from service.people import credentials, rules
 from service.people.profile import Profile, profile_from
 from service.people.tables import (
     Badge,
@@ -22,6 +22,7 @@ from service.people.tables import (
     Guardianship,
     GuardianshipChange,
     Password,
+    PasswordReset,
     Person,
     PersonRole,
     ProfileVersion,
@@ -270,6 +271,16 @@ async def own_words(session: AsyncSession, person_id: str) -> tuple[str, ...]:
     row = await session.get_one(Person, person_id)
     its_school = await session.get_one(School, row.school_id)
     return row.given_name, row.family_name, row.preferred_name, (row.email or "").partition("@")[0], its_school.name
+
+
+async def let_in(session: AsyncSession, school_id: str, ids: Iterable[str], on: date) -> dict[str, str]:
+    """By whose link those of `ids` last chose their password who did so within the last days: whoever made it could be them."""
+    since = datetime.combine(on, datetime.min.time(), UTC) + credentials.RESET_LASTS - rules.TWO_PEOPLE_FOR
+    rows = await session.exec(select(PasswordReset.person_id, PasswordReset.made_by).where(
+        PasswordReset.school_id == school_id, col(PasswordReset.person_id).in_(list(ids)),
+        col(PasswordReset.used_at).is_not(None), col(PasswordReset.expires_at) > since,
+        PasswordReset.made_by != system(school_id).person_id).order_by(col(PasswordReset.expires_at)))
+    return dict(rows.all())
 
 
 async def whom_to_ask(session: AsyncSession) -> str:

@@ -7,7 +7,7 @@ and “do not contact” are not in the file at all, and parental responsibility
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from typing import Any
 
@@ -15,6 +15,8 @@ from service.foundation.events import Role
 from service.people import roster, rules
 from service.people.telephones import Sealed
 
+TO_AGREE = "who has parental responsibility. Not changed: do it on the adult's page, where a second person agrees"
+NOT_ONES_OWN = "has a DBS check of yours, or of somebody whom only you let in. Not recorded: another person does it"
 LEAVERS_STOP = 10  # per cent: more at once is more likely a wrong file than a school that lost a tenth of its children
 
 
@@ -47,11 +49,13 @@ class Known:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The school's people by their ids in its own system, who has which address, and the names of its classes."""
+    """The school's people by their ids in its own system, who has which address, and the names of its classes. `not_ones_own`:
+    whose DBS check is for somebody else to record than who brought the file."""
 
     people: Mapping[str, Known]
     emails: Mapping[str, str]  # address to person id
     classes: frozenset[str]
+    not_ones_own: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -135,8 +139,12 @@ def plan(sheet: roster.Sheet, there: Snapshot, *, is_whole: bool) -> Plan:
         _plan_classes(made, record, there)
         for guardian in record.guardians:
             _plan_guardian(made, record, guardian, there, seen_guardians)
-        if record.dbs_number and record.dbs_number not in _known(there, record.external_id).dbs_numbers and record.dbs_on:
-            made.new_dbs.append((record.external_id, record.dbs_number, record.dbs_on))
+        known = _known(there, record.external_id)
+        if record.dbs_number and record.dbs_number not in known.dbs_numbers and record.dbs_on:
+            if known.id in there.not_ones_own:
+                made.problems.append(roster.Problem(record.row, NOT_ONES_OWN))
+            else:
+                made.new_dbs.append((record.external_id, record.dbs_number, record.dbs_on))
         made.unchanged += _size(made) == before
     if is_whole:
         _plan_leavers(made, sheet, there)
@@ -210,6 +218,9 @@ def _plan_guardian(made: Plan, record: roster.Record, guardian: roster.Guardian,
     _plan_phone(made, guardian, _known(there, guardian.external_id))
     link = _known(there, record.external_id).links.get(guardian.external_id)
     if link is None:
+        if record.external_id in there.people and guardian.parental_responsibility == "yes":
+            made.problems.append(roster.Problem(record.row, f"adds an adult to a pupil who is here already, and {TO_AGREE}"))
+            guardian = replace(guardian, parental_responsibility="unknown")
         made.new_links.append(NewLink(record.external_id, guardian))
         return
     made.kept_flags += link.is_flagged
@@ -217,8 +228,7 @@ def _plan_guardian(made: Plan, record: roster.Record, guardian: roster.Guardian,
                if getattr(guardian, name) not in (None, "") and getattr(link, name) != getattr(guardian, name)]
     now, new = link.parental_responsibility, guardian.parental_responsibility
     if rules.lessens(rules.Flags(now), rules.Flags(new)):
-        made.problems.append(roster.Problem(record.row, "changes who has parental responsibility. Not changed: do it on the "
-                                                        "adult's page, where a second person agrees"))
+        made.problems.append(roster.Problem(record.row, f"changes {TO_AGREE}"))
     elif now != new and new != "unknown":
         columns.append(("parental_responsibility", now, new))
     if columns:

@@ -117,7 +117,7 @@ def checked_roles(actor: Actor, person_id: str, kind: str, before: frozenset[Rol
 def role_action(person_id: str, name: str, before: frozenset[Role], after: frozenset[Role]) -> Action:
     """A change of roles as it is confirmed: from exactly these to exactly those."""
     given, taken = after - before, before - after
-    changes = (("give ", given - POWERFUL), ("take away ", taken), ("ask a second person to give ", given & POWERFUL))
+    changes = (("give ", given - BY_TWO), ("take away ", taken), ("ask a second person to give ", given & BY_TWO))
     does = [words + role_words(roles) for words, roles in changes if roles]
     return Action("change-roles", f"change the roles of {name}: {' and '.join(does)}",
                   {"person_id": person_id, "before": sorted(before), "after": sorted(after)})
@@ -125,7 +125,10 @@ def role_action(person_id: str, name: str, before: frozenset[Role], after: froze
 
 PROVERS = EVERYBODY - {Role.PUPIL, Role.PARENT, Role.GUEST}  # who has passkeys and one-time codes: staff and governance
 POWERFUL = LEADERS | SAFEGUARDING | {Role.CHAIR}
-"""Roles that may approve something. Nobody alone gives one: a second person who holds one agrees (threat T5)."""
+"""Roles that may approve something."""
+BY_TWO = POWERFUL | {Role.OFFICE, Role.TECHNICIAN}
+"""Roles that nobody gives alone: a second person, who may approve, agrees. Whoever lets people in and clears them is as much
+power as an approval is: two adults of one person's making would need none (threat T5)."""
 NOBODY_ELSE = (
     "Nobody else here may agree to this. Ask the chair of governors. If your chair has no account yet, the office adds them as a "
     "governor, and your technician then runs “chaperone chair” with their e-mail address on the server.")
@@ -183,6 +186,8 @@ def may_be_named(holders: int, kind: str) -> None:
         raise NotAllowed("Two people here can agree to roles. Ask them: nothing has changed.")
     if kind != "adult":
         raise Invalid(fields={"email": "Only an adult can be chair of governors"})
+TWO_PEOPLE_FOR = timedelta(days=7)
+"""For how long who did one half of letting somebody in does not do the other."""
 FACTOR_RESETTERS = frozenset({Role.OFFICE}) | LEADERS
 RESETTERS = frozenset({Role.OFFICE, Role.TECHNICIAN}) | LEADERS
 
@@ -331,7 +336,7 @@ WHEN_AGREED = " once a second person agrees"
 
 
 def _gets(roles: frozenset[Role]) -> str:
-    plain, power = roles - POWERFUL, roles & POWERFUL
+    plain, power = roles - BY_TWO, roles & BY_TWO
     parts = [role_words(plain)] if plain else []
     parts += [role_words(power) + WHEN_AGREED] if power else []
     return " and ".join(parts)
@@ -358,7 +363,7 @@ def checked_return(actor: Actor, person_id: str, roles: frozenset[Role], *, has_
 
 def return_action(person_id: str, name: str, roles: frozenset[Role]) -> Action:
     gets = role_words(roles)
-    again = f"who will be {gets} again" + (WHEN_AGREED if roles & POWERFUL else "")
+    again = f"who will be {gets} again" + (WHEN_AGREED if roles & BY_TWO else "")
     return Action("bring-back", f"bring back {name}, {again}", {"person_id": person_id, "roles": sorted(roles)})
 
 

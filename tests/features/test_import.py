@@ -220,6 +220,24 @@ async def test_no_file_changes_a_flag_and_lessening_protection_waits_for_two_peo
     assert (kept.relationship, kept.parental_responsibility, kept.court_order, kept.do_not_contact) == ("aunt", "no", "yes", True)
 
 
+@pytest.mark.parametrize("says", ["yes", "unknown"])
+async def test_a_file_gives_nobody_a_say_about_a_child_who_is_here(school: Running, says: str) -> None:
+    """An adult whom one person made up answers for no child: a second person agrees first (policy: CO1; threat T5)."""
+    office = await school.signed_in("office")
+    await imported(office, sheet(*PUPILS))
+    made_up = PUPILS[0].replace("G1,Ana,Núñez,ana@example.org,mother,yes", f"G9,Max,Made,max@example.org,uncle,{says}")
+    page = await upload(office, sheet(made_up))
+    assert ("adds an adult to a pupil who is here already" in page.text) == (says == "yes")
+    await office.post(page.url.path)
+    page = await upload(office, sheet(made_up))  # and not by asking twice
+    await office.post(page.url.path)
+    max_made = await person(school, "G9")
+    assert max_made
+    async with school.database.reading() as session:
+        link = (await session.exec(select(Guardianship).where(Guardianship.guardian_id == max_made.id))).one()
+        assert link.parental_responsibility == "unknown"
+
+
 def many(number: int) -> list[str]:
     adult = "G{0},Parent{0},Family{0},p{0}@example.org,mother,yes"
     return [f"Pupil,P{at},Given{at},Family{at},1/9/2016,5,Class {at % 50},,,,," + adult.format(at)

@@ -26,7 +26,7 @@ from lessons.live.plan import Person, Place, Plan
 from lessons.live.room import Phase, Room
 from tests.room.oracle import ADULTS as STAFF
 from tests.room.oracle import CLOSES, World
-from tests.room.stage import ALI, BEA, CAL, DAN, SIGNER, START, TEACHER, approved, plan_of, screening
+from tests.room.stage import ALI, ASSISTANT, BEA, CAL, DAN, SIGNER, START, TEACHER, approved, plan_of, screening
 
 CHILDREN = (ALI, BEA, CAL, DAN)
 ARE_CHILDREN = frozenset(child.id for child in CHILDREN)
@@ -69,7 +69,7 @@ class Bounds:
     @cached_property
     def kinds(self) -> dict[str, int]:
         """Who is like whom: people of one kind, to whom the same may happen."""
-        named = {SIGNER.id: True, TEACHER.id: bool(self.may & {"approval", "remove", "badge"}),
+        named = {SIGNER.id: True, TEACHER.id: bool(self.may & {"approval", "remove", "badge", "link"}),
                  ALI.id: bool(self.may & {"approval", "badge"})}
         return {who.id: 1 + (who in CHILDREN) + 2 * named.get(who.id, False) + 4 * (who == SIGNER) for who in self.people}
 
@@ -104,11 +104,12 @@ class State:
 
 def first(bounds: Bounds) -> State:
     family = {"main": MAIN, "rooms": (Place("lesson", "Room 1"), ANOTHER)} if bounds.allows("breakouts") else {}
-    badges = {ALI.id: TEACHER.id} if bounds.allows("badge") else {}
-    people = [replace(who, badge_by=badges.get(who.id, "")) for who in bounds.people]
+    let_in = {ALI.id: TEACHER.id} if bounds.allows("badge") else {}
+    let_in |= {ASSISTANT.id: TEACHER.id} if bounds.allows("link") else {}
+    people = [replace(who, let_in_by=let_in.get(who.id, "")) for who in bounds.people]
     plan = plan_of(*people, starts_at=START, ends_at=START + timedelta(seconds=CLOSES - 60),
                    hard_end_at=START + timedelta(seconds=CLOSES), **family)
-    world = World(now=bounds.begins, permitted={p.id: KINDS for p in bounds.people}, badges=badges)  # type: ignore[misc]
+    world = World(now=bounds.begins, permitted={p.id: KINDS for p in bounds.people}, let_in=let_in)  # type: ignore[misc]
     return State(Room(plan, SCREEN), world, plan, START + timedelta(seconds=bounds.begins))
 
 

@@ -34,6 +34,7 @@ SMALL = (
     bounds("other devices, and removed", (TEACHER, ASSISTANT, ALI, BEA, CAL), "devices remove crash"),
     bounds("a breakout room", THREE, "breakouts"),
     bounds("the teacher made one pupil's badge", FOUR, "badge"),
+    bounds("the teacher made the assistant's link", FOUR, "link"),
 )
 """Small enough for every run of the tests."""
 LARGE = (
@@ -53,6 +54,7 @@ LARGE = (
     bounds("one-to-one approvals", (*ADULTS, ALI, BEA), "silent approval"),
     bounds("one-to-one approvals, and what becomes durable", FOUR, "silent approval recorder"),
     bounds("the teacher made one pupil's badge, and frozen pages", (TEACHER, ASSISTANT, ALI, BEA, CAL), "badge silent frozen"),
+    bounds("the teacher made a link and a badge, and silence", FOUR, "link badge silent"),
     bounds("the teacher made one pupil's badge, and approvals", FOUR, "badge silent approval"),
     bounds("consents of four", (TEACHER, ASSISTANT, *PUPILS), "consent"),
     bounds("consents and silence", (TEACHER, ALI, BEA, CAL), "consent silent"),

@@ -26,8 +26,8 @@ class World:
     removed: set[str] = field(default_factory=set)
     away: set[str] = field(default_factory=set)
     """In, or belonging in, another room of the same lesson."""
-    badges: dict[str, str] = field(default_factory=dict)
-    """Child to the adult who made their badge, and so could be them."""
+    let_in: dict[str, str] = field(default_factory=dict)
+    """Child or adult to who made their badge or link, and so could be them."""
     stopped: bool = False
     ended: bool = False
     opens: float = OPENS
@@ -56,8 +56,10 @@ class World:
             excepted = pair and self.now < self.approvals.get((*adults, *children), -inf)
             if not adults:
                 wrong.append("I4 supervised")
-            known = {c for c in children if self.badges.get(c) not in self.exposed or adults - {self.badges[c]}}
-            if len(known) < 2 and len(adults) < 2 and not excepted:
+            known = {c for c in children if not any(self._in_hands(c, a) for a in self.exposed & ADULTS)
+                     or any(not self._in_hands(c, a) for a in adults)}
+            are_two = any(not self._in_hands(a, b) for a in adults for b in adults - {a})
+            if len(known) < 2 and not are_two and not excepted:
                 wrong.append("I1 never alone")
         elif not adults or len(alive) < 2:
             wrong.append("nobody to meet")
@@ -72,6 +74,11 @@ class World:
         if self.stopped or self.ended:
             wrong.append("stopped")
         return wrong
+
+    def _in_hands(self, one: str, adult: str) -> bool:
+        """Whether this child or adult and that adult may be one person: one let the other in, or somebody let both in."""
+        makers = {self.let_in.get(one), self.let_in.get(adult)}
+        return adult in makers or (one in makers and one in ADULTS) or (None not in makers and len(makers) == 1)
 
     def wrong_delivery(self, sender: str, source: str, recipients: frozenset[str]) -> list[str]:
         """Which invariants one delivery breaks."""

@@ -63,7 +63,8 @@ ROOM_MUTANTS = {
     "a fault is waited out": ("                self.recorder_at = -inf\n", ""),
     "it never opens": ("self.phase, self.reasons, self.until = Phase.OPEN, (), verdict.until", "pass"),
     "it never reopens": ("            self._steady_since = now.boot\n            return held", "            return held"),
-    "an adult is in company with a badge of their own": ("if person.badge_by not in here:", "if True:"),
+    "an adult is in company with a badge of their own": ("if not (seat.is_child and makers):", "if True:"),
+    "an adult is in company with themselves": ("twice = twice or not hands.isdisjoint(seat.person.hands)", "pass"),
     "a dropped connection stays": ("return self._vacate(self._seat_of(connection), reason)", "return []"),
 }
 BREAKOUT_MUTANTS = {
@@ -81,7 +82,7 @@ BREAKOUT_MUTANTS = {
 """In what reaches a breakout room from the other rooms of its lesson."""
 PLAYBOOK = frozenset({
     "it opens at once", "it opens unwritten", "pupils come back with their microphones on",
-    "the waiting room has channels", "an adult is in company with a badge of their own",
+    "the waiting room has channels", "an adult is in company with a badge of their own", "an adult is in company with themselves",
 })
 """These break no invariant of a delivery in those histories; the playbook (tests/room/test_room.py) notices them."""
 

@@ -311,7 +311,7 @@ def test_chat_is_off_when_staff_turn_it_off_and_has_a_pace():
 
 
 def badges_made(by: str, *pupils: Person) -> Plan:
-    return plan_of(*EVERYONE, *(replace(each, badge_by=by) for each in pupils))
+    return plan_of(*EVERYONE, *(replace(each, let_in_by=by) for each in pupils))
 
 
 def test_a_pupil_whose_badge_the_only_adult_made_is_no_company():
@@ -340,6 +340,40 @@ def test_a_leader_who_made_every_badge_and_looks_in_holds_nothing_whatever_becom
     stage.drop("leader")
     stage.join("assistant").pass_time(1)
     assert stage.room.is_open, "who made no badge is alone with nobody"
+
+
+def links_made(**by: str) -> Plan:
+    """A plan in which these adults came by a link of the last days, and who made it."""
+    return plan_of(*(replace(each, let_in_by=by.get(each.id, "")) for each in EVERYONE))
+
+
+@pytest.mark.parametrize("links", [
+    {"assistant": "teacher"}, {"teacher": "assistant"}, {"teacher": "leader", "assistant": "leader"}])
+@pytest.mark.parametrize("order", [("teacher", "assistant"), ("assistant", "teacher")])
+def test_two_adults_who_may_be_one_person_are_no_company_for_one_pupil(links, order):
+    stage = Stage(links_made(**links)).join(*order, "ali").pass_time(5)
+    assert stage.room.reasons == (Hold.LONE_ADULT,)
+    stage.join("bea").pass_time(1.5)
+    assert stage.room.is_open, "two pupils protect each other"
+
+
+def test_whoever_came_by_a_stranger_s_link_is_company():
+    assert opened("teacher", "assistant", "ali", plan=links_made(teacher="office", assistant="technician")).room.is_open
+
+
+def test_a_leader_who_made_an_adult_s_link_and_looks_in_holds_nothing():
+    stage = opened("teacher", "assistant", "ali", plan=links_made(assistant="leader")).join("leader").pass_time(5)
+    assert stage.room.is_open
+
+
+def test_whose_badge_somebody_made_is_no_company_for_whoever_may_be_that_maker():
+    """The maker of the badge also made the teacher's link, and may be behind the teacher's screen."""
+    pupils = [replace(each, let_in_by="office") for each in (ALI, BEA)]
+    teacher = replace(next(each for each in EVERYONE if each.id == "teacher"), let_in_by="office")
+    stage = Stage(plan_of(*EVERYONE, *pupils, teacher)).join("teacher", "ali", "bea").pass_time(5)
+    assert stage.room.reasons == (Hold.LONE_ADULT,)
+    stage.join("assistant").pass_time(1.5)
+    assert stage.room.is_open
 
 
 def test_an_approval_holds_for_the_adult_who_made_the_pupil_s_badge_too():

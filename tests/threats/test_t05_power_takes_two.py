@@ -94,7 +94,7 @@ async def test_nobody_s_power_comes_back_by_one_person(school: Running, attempt:
             assert await power.waiting_for(session, person) == {Role.SENIOR_LEADER}
 
 
-@pytest.mark.parametrize("role", sorted(rules.POWERFUL))
+@pytest.mark.parametrize("role", sorted(rules.BY_TWO))
 async def test_the_database_takes_no_such_role_that_two_people_did_not_agree_to(school: Running, role: Role) -> None:
     person, head = school.person("teacher"), await one_to_one.named(school, "Dr Marsh")
     async with school.database.writing() as session:

@@ -163,7 +163,7 @@ async def _roles_form(request: Request, actor: Actor, session: Reading, page: re
     to_be = await power.waiting_for(session, page.person.id)
     grantable = rules.grantable(actor, page.person.id, has_head=await queries.has_head(session, actor.school_id))
     context: dict[str, Any] = {
-        "title": f"Roles of {page.person.full_name}", "page": page, "to_be": to_be, "powerful": rules.POWERFUL,
+        "title": f"Roles of {page.person.full_name}", "page": page, "to_be": to_be, "by_two": rules.BY_TWO,
         "roles": sorted(grantable - {Role.PUPIL} - to_be, key=list(Role).index)}
     if refusal:
         return await form_again(request, "people/roles.html", refusal, **context)

@@ -1,0 +1,125 @@
+"""T5: somebody makes up a colleague, clears them and lets them in, or takes a colleague's place by a link, so that with one
+child they are two adults by the numbers (policy: RL2, AC8)."""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlmodel import col, delete
+
+from lessons.live.room import Room
+from lessons.live.supervision import Hold
+from lessons.tables import LessonAdult
+from service.foundation.errors import NotAllowed
+from service.foundation.events import Actor, Role
+from service.people import commands, factors, queries, rules
+from service.people.factors import SecondPerson
+from service.people.step_up import Proof
+from service.people.tables import Person
+from tests.proofs import PASSWORD
+from tests.room.pages import Lesson
+from tests.school import Running
+from tests.threats.attack import Guard, guarded_by, harm
+
+
+async def actor_of(school: Running, role: str) -> Actor:
+    async with school.database.reading() as session:
+        found = await queries.actor(session, school.person(role))
+    assert found is not None
+    return found
+
+
+async def made_up(school: Running, by: Actor) -> str:
+    """A teacher whom nobody has met."""
+    async with school.database.writing() as session:
+        return await commands.add_person(session, by, rules.PersonFields(
+            "adult", "Max", "Made", email="max@example.org"), frozenset({Role.TEACHER}), Proof())
+
+
+async def cleared(school: Running, by: Actor, whom: str) -> None:
+    async with school.database.writing() as session:
+        today = school.clock.now().date()
+        await commands.record_dbs(session, by, whom, number="001234567890", checked_on=today, recheck_on=None,
+                                  now=school.clock.now())
+
+
+async def let_in(school: Running, by: Actor, whom: str) -> str:
+    async with school.database.writing() as session:
+        return await commands.make_reset(session, by, whom, school.clock.now())
+
+
+async def nobody_refused(*_: Any) -> None: ...
+
+
+@pytest.mark.parametrize("order", [(cleared, let_in), (let_in, cleared)])
+@guarded_by(Guard("two people clear and let in", lambda patch: [
+    patch.setattr(factors, name, nobody_refused) for name in ("refuse_who_cleared", "refuse_who_let_in")]))
+async def test_nobody_alone_clears_and_lets_in_an_adult(school: Running, attempt: Any, order: Any) -> None:
+    office = await actor_of(school, "office")
+    puppet = await made_up(school, office)
+    first, second = order
+    await first(school, office, puppet)
+    with attempt, suppress(SecondPerson):
+        await second(school, office, puppet)
+        harm(True, "an adult of one person's making")
+
+
+async def test_two_people_clear_and_let_in_an_adult_and_either_does_what_comes_later(school: Running) -> None:
+    office, head = await actor_of(school, "office"), await actor_of(school, "headteacher")
+    new = await made_up(school, office)
+    await cleared(school, office, new)
+    await let_in(school, head, new)
+    await let_in(school, office, new)  # a password is forgotten
+    await cleared(school, head, new)  # a re-check
+
+
+async def test_who_names_the_founders_of_a_school_has_let_nobody_in_alone(school: Running) -> None:
+    """A founder's first link comes from the set-up, which is nobody's hands."""
+    office = await actor_of(school, "office")
+    new = await made_up(school, office)
+    async with school.database.writing() as session:
+        await commands.first_link(session, queries.system(office.school_id), new, school.clock.now())
+    await cleared(school, office, new)
+
+
+def count_all_adults(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Room, "_distinct", lambda room, here: frozenset(seat.person.id for seat in here if seat.person.protects))
+
+
+@pytest.mark.parametrize("maker", ["teacher", "headteacher"])
+@guarded_by(Guard("who made a colleague's link may be that colleague", count_all_adults))
+async def test_a_colleague_s_place_is_taken_by_a_link_and_is_no_company(played: Lesson, attempt: Any, maker: str) -> None:
+    """Nobody made anybody up: the colleague is ill, and has a new password. Both adults may be whoever made the links."""
+    school = played.school
+    other = school.person("support")
+    async with school.database.writing() as session:
+        await session.exec(delete(LessonAdult).where(col(LessonAdult.lesson_id) == played.id, col(LessonAdult.part) == "second"))
+        row = await session.get_one(Person, other)
+        session.add(LessonAdult(school_id=row.school_id, lesson_id=played.id, person_id=other, part="second"))
+        by = Actor(school.person(maker), row.school_id, frozenset({Role.HEADTEACHER}))
+        links = [await commands.make_reset(session, by, whom, school.clock.now())
+                 for whom in {other, played.teacher_id} - {by.person_id}]
+    for link in links:
+        assert (await school.client().post(f"/reset/{link}", data={"password": PASSWORD})).status_code == 303
+    await played.teacher()
+    await (await played.page(other)).enter()
+    await played.pupil(0)
+    with attempt:
+        for _ in range(12):
+            await played.settle(0.25)
+            await played.host.journal.drained()
+            harm(played.host.room.is_open, "the room opened for one adult and one child")
+        assert played.host.room.reasons == (Hold.LONE_ADULT,)
+    if maker == "headteacher":
+        school.clock.advance((rules.TWO_PEOPLE_FOR + timedelta(days=1)).total_seconds())
+        async with school.database.reading() as session:
+            assert await queries.let_in(session, by.school_id, [other], school.clock.now().date()) == {}
+
+
+async def test_the_office_made_up_by_one_leader_lets_nobody_in(school: Running) -> None:
+    """Else a leader would be both of the two people, one of them as an office of their own making."""
+    head = await actor_of(school, "headteacher")
+    assert {Role.OFFICE, Role.TECHNICIAN} <= rules.BY_TWO
+    with pytest.raises(NotAllowed):
+        rules.checked_role_second(head, "puppet", Role.OFFICE, head.person_id, head)
