@@ -188,7 +188,8 @@ async def test_where_more_pupils_are_connected_than_count_the_teacher_reads_what
 async def test_where_two_grown_ups_are_there_of_whom_one_does_not_count_the_teacher_reads_what_may_be_the_reason(
         browser: Browser) -> None:
     async with page_of(browser, "teacher") as room:
-        await room.enter("held", [adult(), adult() | {"person": "s", "name": "Ms Reed"}, person(1)], hold=["lone-adult"], waiting=waiting(1) | {"adults": 2})
+        other = adult() | {"person": "s", "name": "Ms Reed"}
+        await room.enter("held", [adult(), other, person(1)], hold=["lone-adult"], waiting=waiting(1) | {"adults": 2})
         reason = room.page.locator("[data-held-reason]")
         await expect(reason).to_contain_text("Fewer than two of the grown-ups here count just now.")
         await expect(reason).to_contain_text("made in the last week")
