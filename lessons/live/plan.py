@@ -111,6 +111,8 @@ class Plan:
     chat: bool = True
     pupils_see_each_other: bool = False
     words_version: str = ""
+    late_after: float = 180.0
+    """Seconds for which pupils wait for a first adult before somebody outside is told."""
     needs_approval: bool = False
     """For one pupil and one adult: nothing passes without an approval, whoever else looks in (policy: RL1)."""
     ticket_approval: str = ""

@@ -208,6 +208,7 @@ def plan_of(roster: Roster, words_version: str) -> Plan:
         links=tuple(Link(link.url, rules.shown_address(link.url)) for link in roster.links if link.is_previewed),
         removed=roster.removed, stopped=roster.status != "planned", chat=stage >= profile.chat_from_key_stage,
         pupils_see_each_other=profile.pupils_see_each_other, words_version=words_version,
+        late_after=60.0 * profile.teacher_late_minutes,
         **_rooms(roster),
     )
 

@@ -64,8 +64,8 @@ from lessons.live.supervision import (
 
 WARNINGS = (10, 5, 1, 0)
 """Minutes before the end at which everybody is told (policy: RL5)."""
-UNATTENDED = 180.0
-"""Seconds for which pupils wait without an adult before somebody outside is told."""
+AWAY = 180.0
+"""Seconds for which pupils wait for an adult who was there before somebody outside is told."""
 HANG_UP = 30.0
 """Seconds of silence after which a connection is given up."""
 
@@ -456,10 +456,10 @@ class Room:
             self._unattended_since, self._told_unattended = inf, False
             return []
         self._unattended_since = min(self._unattended_since, now.boot)
-        if now.boot - self._unattended_since < UNATTENDED or self._told_unattended:
+        kind, after = ("teacher-away", AWAY) if self._had_adult else ("teacher-not-arrived", self.plan.late_after)
+        if now.boot - self._unattended_since < after or self._told_unattended:
             return []
         self._told_unattended = True
-        kind = "teacher-away" if self._had_adult else "teacher-not-arrived"
         return [Alert(kind, facts={"pupils": sum(s.is_child for s in here)})]
 
     def finish(self, reason: str, *, with_main: bool = False) -> list[Effect]:

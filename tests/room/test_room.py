@@ -510,8 +510,10 @@ def test_a_leader_who_drops_in_is_seen_by_all():
     assert "leader" in [p.person for p in stage.state("ali").people]
 
 
-def test_somebody_is_told_when_pupils_wait_and_no_teacher_comes():
-    stage = Stage().join("ali", "bea").pass_time(170, step=1.0)
+@pytest.mark.parametrize("minutes", [3, 8])
+def test_somebody_is_told_when_pupils_wait_and_no_teacher_comes_after_the_minutes_of_the_profile(minutes):
+    plan = replace(plan_of(*EVERYONE), late_after=60.0 * minutes)
+    stage = Stage(plan).join("ali", "bea").pass_time(60 * minutes - 10, step=1.0)
     assert stage.alerts() == []
     stage.pass_time(60, step=1.0)
     assert stage.alerts() == ["teacher-not-arrived"]

@@ -1,8 +1,10 @@
 """The school's rules as a value: bounds, what protects less, and what two people are (policy: IN5)."""
 
 import json
+import re
 from dataclasses import fields, replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from service.foundation.errors import Invalid, NotAllowed
 from service.foundation.events import Actor, Role
-from service.people import rules
+from service.people import profile, rules
 from service.people.profile import (
     RULES,
     STAGES,
@@ -62,6 +64,16 @@ def looser_and_stricter(name: str) -> tuple[Profile, Profile, Profile]:
                                                                                            (rule.low + rule.high) // 2)
     of = (lambda value: (value,) * len(STAGES)) if name == "lesson_minutes" else (lambda value: value)
     return tuple(replace(default, **{name: of(value)}) for value in (middle, ends[1], ends[0]))  # type: ignore[return-value]
+
+
+def test_every_rule_of_the_school_is_asked_for_somewhere() -> None:
+    """A rule that two people change and that nothing reads would be a promise that is not kept."""
+    root = Path(profile.__file__).parents[2]
+    read = "".join(file.read_text() for folder in ("consent", "lessons", "mobile_api", "recordings", "service")
+                   for file in (root / folder).rglob("*.py") if file.name != "profile.py")
+    own = Path(profile.__file__).read_text()
+    assert [field.name for field in fields(Profile)
+            if not re.search(rf"\.{field.name}\b", read) and f"self.{field.name}" not in own] == []
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Profile)])
