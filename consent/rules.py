@@ -5,7 +5,7 @@ holds. In doubt the answer is no: no answer, a conflict, or a person whose respo
 (policy: CO2, CO3).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
@@ -96,11 +96,6 @@ def held(found: Mapping[Purpose, Status], *, public_task: bool, objection_upheld
 def are_asked(*, public_task: bool) -> tuple[Purpose, ...]:
     """What is a question of permission at all: recording is none where it is the school's public task."""
     return tuple(purpose for purpose in PURPOSES if not (public_task and purpose is Purpose.BE_RECORDED))
-
-
-def may_join(purposes: Collection[str]) -> bool:
-    """Whether a child with these purposes may be in a lesson at all: every lesson is recorded (policy: RL4)."""
-    return set(purposes) >= TO_JOIN
 
 
 def check_respondent(responsible: str, *, says_yes: bool) -> None:

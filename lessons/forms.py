@@ -12,7 +12,6 @@ from service.foundation.errors import Invalid
 Boxes = tuple[str, str, str]
 NO_DAY: Boxes = ("", "", "")
 LINKS = 3
-STEP = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)

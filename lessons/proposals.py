@@ -52,10 +52,6 @@ class Measured:
     ends_at: datetime
     refusals: tuple[rules.Refusal, ...]
 
-    @property
-    def is_fine(self) -> bool:
-        return not self.refusals
-
 
 @dataclass(frozen=True)
 class Prefill:

@@ -11,17 +11,17 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from consent.rules import TO_JOIN
 from service.people.profile import Profile
 
-TAKE_PART = frozenset({"attend", "be_recorded"})
-"""The purposes without which a child is not admitted: every lesson is recorded (policy: RL4, CO2)."""
 PUPILS_NEEDED = 2
 LONGEST_SERIES = timedelta(weeks=20)
 """Longer than any term; and a series is written in one transaction, which must not keep others waiting."""
 
 
 def may_take_part(purposes: frozenset[str]) -> bool:
-    return purposes >= TAKE_PART
+    """Whether a child with these purposes is admitted: every lesson is recorded (policy: RL4, CO2)."""
+    return purposes >= TO_JOIN
 
 
 # The school's time

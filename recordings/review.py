@@ -33,7 +33,6 @@ OVER = 0xFFFFFFFF
 SMALL = "l"
 HANDOVER_MS = 500
 """A small picture that stood alone for less, while the large one came or went, is no change for the eye."""
-SOURCES = {"microphone": "microphone", "camera": "camera", "screen": "shared screen"}
 MIME = {"opus": 'audio/webm; codecs="opus"', "vp8": 'video/webm; codecs="vp8"'}
 
 

@@ -12,8 +12,6 @@ from service.safeguarding.rules import ANSWER_WORDS
 LATE, STILL_NEWS = timedelta(minutes=5), timedelta(minutes=20)
 """How long a lesson has been on when the family of a child who has not come is told, and until when that helps anybody."""
 CHOICES_MB = (500, 1000, 2000)
-PURPOSES = {"attend": "live lessons", "be_recorded": "recording", "camera": "the camera", "microphone": "the microphone",
-            "chat": "chat", "one_to_one": "one-to-one lessons"}
 
 
 class News(StrEnum):

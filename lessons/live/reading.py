@@ -178,12 +178,6 @@ _STOPPED = select(JournalEntry.id).where(
     col(JournalEntry.lesson_id).in_(bindparam("lessons", expanding=True)), JournalEntry.kind == "stopped").limit(1)
 
 
-async def words_and_links(session: AsyncSession, lesson_id: str) -> WordsAndLinks:
-    """The lists that chat of one lesson is screened by (policy: IN6, RL10)."""
-    roster = await rosters.roster(session, lesson_id)
-    return _lists(roster, await rosters.word_list(session, roster.school_id))
-
-
 def _lists(roster: Roster, words: rules.WordList) -> WordsAndLinks:
     links = frozenset(address(link.url) for link in roster.links if link.is_previewed)
     if not words.version:

@@ -1,7 +1,6 @@
 """One received RTP stream: an audio track, a picture, or one simulcast layer of a picture. Order, loss and repair."""
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -194,8 +193,3 @@ class Layer:
         else:
             self._sequence.highest = max(highest, number)
             self._received += 1
-
-
-def of_rids(layers: dict[str | None, Layer], order: tuple[str | None, ...]) -> Iterator[Layer]:
-    """The layers there are, in the order of preference."""
-    return (layers[rid] for rid in order if rid in layers)

@@ -64,15 +64,11 @@ Authenticate = Callable[[HTTPConnection], Awaitable[Actor | None]]
 
 @dataclass(frozen=True)
 class Standing:
-    """How somebody stands with the agreement: whether they may use the service, and whether it ends within the month."""
+    """How somebody stands with the agreement: whether they may use the service, and whether it ends within the month. What finds
+    it out is put into the application (`app.state.standing_of`): the floor knows of no agreements."""
 
     may_enter: bool
     ends_soon: bool = False
-
-
-StandingOf = Callable[[AsyncSession, Actor], Awaitable[Standing]]
-"""What the application is put together with (`app.state.standing_of`): the floor knows of no agreements. It is asked in the look
-that finds out who is signed in; without it nobody is let in anywhere."""
 
 
 # -- the session and the actor of a request -----------------------------------------------------------------------

@@ -152,12 +152,6 @@ def test_under_public_task_recording_holds_until_an_objection_is_upheld() -> Non
     assert Purpose.BE_RECORDED not in rules.held(yes, public_task=True, objection_upheld=True)
 
 
-def test_nobody_joins_a_lesson_without_attending_and_being_recorded() -> None:
-    assert rules.may_join({"attend", "be_recorded"})
-    assert not rules.may_join({"attend", "camera", "microphone", "chat", "one_to_one"})
-    assert not rules.may_join({"be_recorded"})
-
-
 def test_a_no_after_ones_own_yes_is_a_withdrawal() -> None:
     assert standing.answer_for(False, None) is Answer.REFUSED
     assert standing.answer_for(False, said("given")) is Answer.WITHDRAWN

@@ -174,16 +174,6 @@ async def requests_by(session: AsyncSession, actor: Actor, since: datetime) -> l
     return await _requests(session, actor.school_id, rows, {})
 
 
-async def request_of_lesson(session: AsyncSession, school_id: str, lesson_id: str) -> str:
-    """The id of the latest request about a lesson, or nothing."""
-    found = (await session.exec(
-        select(ApprovalRequest.id).join(RequestedLesson, col(RequestedLesson.request_id) == ApprovalRequest.id)
-        .where(ApprovalRequest.school_id == school_id, RequestedLesson.lesson_id == lesson_id)
-        .order_by(col(ApprovalRequest.requested_at).desc()).limit(1)
-    )).first()
-    return found or ""
-
-
 async def whys(session: AsyncSession, request_ids: Collection[str]) -> dict[str, str]:
     """Why each of these requests was made, in the words of whoever asked."""
     rows = await session.exec(select(ApprovalRequest.id, ApprovalRequest.why).where(col(ApprovalRequest.id).in_(request_ids)))
