@@ -265,6 +265,7 @@ def test_a_family_is_told_what_a_lesson_uses_of_its_data(minutes: int, expected:
 
 
 @pytest.mark.parametrize(("purposes", "may"), [
-    ({"attend", "be_recorded"}, True), ({"be_recorded"}, False), ({"attend", "camera", "microphone", "chat", "one_to_one"}, False)])
+    ({"attend", "be_recorded"}, True), ({"be_recorded"}, False),
+    ({"attend", "camera", "microphone", "chat", "one_to_one"}, False)])
 def test_no_child_is_in_a_lesson_without_attending_and_being_recorded(purposes: set[str], may: bool) -> None:
     assert rules.may_take_part(frozenset(purposes)) is may
