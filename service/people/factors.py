@@ -27,8 +27,9 @@ class SecondPerson(NotAllowed):
     code = "second-person"
 
 
-CLEARED = "You recorded this person's DBS check. Another person makes their first link, so that nobody lets an adult in alone."
-LET_IN = "You made this person's link. Another person records their first DBS check, so that nobody lets an adult in alone."
+CLEARED = ("You recorded this person's DBS check. Ask a leader or the technician to make their first link: nobody lets an adult in "
+           "alone.")
+LET_IN = "You made this person's link. Ask a colleague to record their first DBS check: nobody lets an adult in alone."
 
 
 # -- one's own --------------------------------------------------------------------------------------------------------
