@@ -27,8 +27,8 @@ class SecondPerson(NotAllowed):
     code = "second-person"
 
 
-CLEARED = ("You recorded this person's DBS check. Ask a leader or the technician to make their first link: nobody lets an adult in "
-           "alone.")
+CLEARED = ("You recorded this person's DBS check. Ask a leader or the technician to make their first link: nobody lets an adult "
+           "in alone.")
 LET_IN = "You made this person's link. Ask a colleague to record their first DBS check: nobody lets an adult in alone."
 
 
