@@ -79,7 +79,7 @@ async def news(session: AsyncSession, event: LessonStopped | CoverArranged | Les
 
 async def place_ended(session: AsyncSession, event: ConsentWithdrawn, actor: Actor) -> None:
     """N7: a permission that was taken back ended a place in a lesson that is on. Only whoever took it back is told, once a
-    lesson: to anybody else it would say what one parent answered (screens 6.5)."""
+    lesson: to anybody else it would say what one parent answered."""
     if event.purpose in TO_JOIN:
         told = await _families(session, actor, [event.child_id]) & {event.respondent_id}
         for lesson in await on_with(session, actor.school_id, event.child_id):

@@ -1,4 +1,4 @@
-"""What people are told again while it is so (screens 9): a decision waits (S2), something technical needs attention (S4),
+"""What people are told again while it is so: a decision waits (S2), something technical needs attention (S4),
 something of theirs needs renewing (S5), a question waits for a family (N2; policy: CO2, CO5, AC8).
 
 Worked out each hour from what is true at that moment, never from what was done before; a mail is a row that can exist only

@@ -96,7 +96,7 @@ class Rule(StrEnum):
 
 MAY_BE_ASKED = frozenset({Rule.LENGTH, Rule.HOURS, Rule.FEW_PUPILS})
 """The limits that are the school's own choice, so that a senior leader may approve one lesson beyond them. Everything else
-is a floor: a lesson that breaks it cannot take place, whoever asks (docs/decisions/0020)."""
+is a floor: a lesson that breaks it cannot take place, whoever asks (docs/decisions: 40)."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What those on duty see of a lesson that needs somebody (screens 4.4); the banner says no more than that one does."""
+"""What those on duty see of a lesson that needs somebody; the banner says no more than that one does."""
 
 from datetime import datetime
 from typing import Annotated

@@ -72,7 +72,7 @@ def may_open(need: Need, viewer: Viewer) -> bool:
 
 
 def say_reason(reason: Reason, minutes: int) -> str:
-    """The heading of its page (screens 4.4)."""
+    """The heading of its page."""
     return {
         Reason.PAUSED: f"Lesson paused {minutes} minute{'' if minutes == 1 else 's'}",
         Reason.NOT_ARRIVED: "The teacher has not arrived", Reason.AWAY: "The teacher has gone",

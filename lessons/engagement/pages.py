@@ -1,4 +1,4 @@
-"""Absent from a lesson, and the worklist of children who do not engage (screens 2.6; policy: RC2)."""
+"""Absent from a lesson, and the worklist of children who do not engage (policy: RC2)."""
 
 from typing import Annotated
 

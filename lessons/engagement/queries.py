@@ -25,7 +25,7 @@ from service.people.tables import GroupMember
 AROUND = timedelta(days=14)
 BACK, LESSONS = timedelta(days=28), 20
 """How far back a row of missed lessons is looked for, and in how many of a class: a class at a time, so that no lesson that is
-on waits for all of it (security G3)."""
+on waits for all of it (goal G3)."""
 
 
 async def has_lessons_with(session: AsyncSession, adult_id: str, child_id: str) -> bool:

@@ -73,7 +73,7 @@ async def _news(session: AsyncSession, actor: Actor, kind: News, child_id: str, 
 
 
 async def tell_of_permission(session: AsyncSession, event: consents.ConsentWithdrawn, actor: Actor) -> None:
-    """Whoever withdrew it reads that it was done. Nobody else is told who said what (screens 6.5)."""
+    """Whoever withdrew it reads that it was done. Nobody else is told who said what."""
     await _write(session, actor, [(event.respondent_id, event.child_id)], News.PERMISSION_ENDED, "", event.response_id)
 
 

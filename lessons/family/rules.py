@@ -15,7 +15,7 @@ CHOICES_MB = (500, 1000, 2000)
 
 
 class News(StrEnum):
-    """What can happen that a family is told of in the app. The push and the mail say none of it (screens 9)."""
+    """What can happen that a family is told of in the app. The push and the mail say none of it."""
 
     LESSON_STOPPED = "lesson-stopped"
     ADULT_CHANGED = "adult-changed"
@@ -57,7 +57,7 @@ def words(kind: str, child: str) -> str:
 
 def is_late(starts_at: datetime, started_at: datetime, now: datetime) -> bool:
     """Whether families are told now who has not come: from when it was both planned and on, so that nobody is late for a teacher
-    who is (screens 9, N5)."""
+    who is (N5)."""
     return LATE <= now - max(starts_at, started_at) < STILL_NEWS
 
 

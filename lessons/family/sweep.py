@@ -1,4 +1,4 @@
-"""What families are told although nobody does anything at that moment: a child has not come, somebody watched (screens 9, N5).
+"""What families are told although nobody does anything at that moment: a child has not come, somebody watched (N5).
 
 Worked out from what is true when it is told; a message is a row that can exist only once, so that a restart repeats nothing.
 """

@@ -1,4 +1,4 @@
-"""The pages about guests: asking for one, deciding, ending a visit, and the guest's own page (screens 1.4, 2.5, policy: AC7)."""
+"""The pages about guests: asking for one, deciding, ending a visit, and the guest's own page (policy: AC7)."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime

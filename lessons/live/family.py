@@ -1,4 +1,4 @@
-"""What a grown-up at home is told of a lesson that is on: whether it is open, and when it is paused, why (screens 3.9, 6.2)."""
+"""What a grown-up at home is told of a lesson that is on: whether it is open, and when it is paused, why."""
 
 from dataclasses import dataclass
 from typing import Literal

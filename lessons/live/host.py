@@ -144,7 +144,7 @@ class Host:
         self.one_address = False
         """In the demo everybody is at one address: once for a lesson is enough."""
         self.may_start: Callable[[], bool] = lambda: True
-        """Asked once more before the first opening: the self-test may have failed while people waited (screens 8.2)."""
+        """Asked once more before the first opening: the self-test may have failed while people waited."""
         self._broken = False
         self._condemned = False
         self._failure: BaseException | None = None
@@ -491,7 +491,7 @@ class Host:
                     self.handle(ev.AddressShared(*pair))
 
     def _call_somebody(self) -> None:
-        """A pause that goes on is told to those on duty (screens N3)."""
+        """A pause that goes on is told to those on duty (N3)."""
         room, now = self.room, self.clock.boottime()
         why = self._watch.look(room.phase is Phase.HELD, room.reasons, bool(room.here()), now)
         if why:

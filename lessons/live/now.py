@@ -1,4 +1,4 @@
-"""“Live now”: what leaders and the safeguarding team see of the lessons that are on, and stopping one (screens 4.1).
+"""“Live now”: what leaders and the safeguarding team see of the lessons that are on, and stopping one.
 
 States and numbers only: no picture, no sound, no pupil's name (policy: AC3).
 """

@@ -75,7 +75,7 @@ class Registry:
         self.one_address = False
         """Whether everybody is at one address, as in the demo."""
         self.self_test_fails: Callable[[], bool] = lambda: False
-        """What the last self-test says (screens 8.2). Its own lessons start all the same, or it could never pass."""
+        """What the last self-test says. Its own lessons start all the same, or it could never pass."""
         self.rosters: reading.Rosters | None = None
         """Told of every roster that a host reads: the doors and the lesson's page go by the same."""
         self._hosts: dict[str, Host] = {}
@@ -330,7 +330,7 @@ def cut_off(state: Any, event: SignedOut | SessionsEnded, actor: Actor) -> None:
 
 async def refresh_rooms(state: Any, event: Any) -> None:
     """Reaction to whatever was decided about a lesson, a person, a consent: delivery is the optimisation, since every host
-    also proves each second that its plan is current."""
+    also asks twice a second whether its plan is current."""
     state.rooms.refresh(getattr(event, "lesson_id", "") or "", event.subject_id if event.kind in reading.ABOUT_ONE_CHILD else "")
 
 

@@ -1,4 +1,4 @@
-"""All rooms of one lesson at once, as its staff see them: state, reason and numbers for each (screens 3). Pure."""
+"""All rooms of one lesson at once, as its staff see them: state, reason and numbers for each. Pure."""
 
 from collections.abc import Sequence
 

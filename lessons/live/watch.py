@@ -1,4 +1,4 @@
-"""When a paused lesson calls somebody from outside: once for each pause, after two minutes (screens N3). Pure."""
+"""When a paused lesson calls somebody from outside: once for each pause, after two minutes (N3). Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Asking for a one-to-one, deciding about it, ending it; and what the safeguarding team sees (screens 2.5, 4.2, 4.3)."""
+"""Asking for a one-to-one, deciding about it, ending it; and what the safeguarding team sees."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace

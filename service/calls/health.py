@@ -1,4 +1,4 @@
-"""What the page Health says of calls (screens 8.4). No names, no numbers."""
+"""What the page Health says of calls. No names, no numbers."""
 
 from datetime import datetime
 

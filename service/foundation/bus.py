@@ -111,7 +111,7 @@ async def _write_down(database: Database, delivered: Iterable[int]) -> None:
 async def run(database: Database, state: Any, subscribers: Subscribers, wake: asyncio.Event) -> None:
     """Deliver whenever something was published, and every few seconds for what failed before.
 
-    Nobody's news wait for that of others to be written down as delivered: when many write, that takes seconds (security G3).
+    Nobody's news wait for that of others to be written down as delivered: when many write, that takes seconds (goal G3).
     """
     delivered: set[int] = set()
     news = asyncio.Event()

@@ -93,7 +93,7 @@ class Database:
         """One transaction: committed when the block ends, rolled back whole when anything raises.
 
         What was published is delivered from here on, not before: until the commit there is nothing to see. What `closes` a room
-        or ends access, or proves who wants to, waits for the transaction that is under way and for no other (security G3).
+        or ends access, or proves who wants to, waits for the transaction that is under way and for no other (goal G3).
         What `decides` nothing changes nothing that a view may have been told before (`kept`).
         """
         async with self._turn.taken(first=closes), self._sessions() as session:

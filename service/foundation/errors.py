@@ -12,7 +12,8 @@
       TooMany          too many requests for now
       Unavailable      a proof or a part is missing; nothing was done
 
-They carry a kind, not an HTTP status: `web` holds the one table from kind to status, page and close code.
+They carry a kind, not an HTTP status: `web` holds the one table from kind to status and page.
+The close codes of a lesson's socket are in `lessons.live.protocol`.
 """
 
 

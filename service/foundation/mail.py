@@ -1,4 +1,4 @@
-"""E-mail that says only that something waits (screens 9): queued with what it is about, sent after the commit, until a day old.
+"""E-mail that says only that something waits: queued with what it is about, sent after the commit, until a day old.
 
 A mail carries one of these sentences and nothing else: no name, school, class, time, kind or link. Whoever reads somebody
 else's mailbox learns that the school uses this service. One event makes one mail for one person (a row that can exist only

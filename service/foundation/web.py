@@ -261,7 +261,7 @@ def say_count(number: int, one: str, many: str = "") -> str:
 
 
 async def render(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
-    """One page. Every template has `actor`, `school`, `now`, `path`, `navigation` and `not_ready` beside its own context."""
+    """One page. Every template has `actor`, `school`, `now`, `path` and `navigation` beside its own context."""
     state = request.app.state
     actor = await actor_of(request)
     frame = await state.frame(request, actor) if hasattr(state, "frame") else {}

@@ -1,4 +1,4 @@
-"""The governor's report: one term in numbers, and nobody's name (screens 8.1; policy: IN3)."""
+"""The governor's report: one term in numbers, and nobody's name (policy: IN3)."""
 
 from typing import Annotated
 

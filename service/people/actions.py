@@ -1,6 +1,6 @@
 """What a person is asked to prove themselves for: one action, described exactly. Pure.
 
-Step-up (design section 8) binds a proof of identity to the SHA-256 of the action's canonical description, so that a proof given
+Step-up binds a proof of identity to the SHA-256 of the action's canonical description, so that a proof given
 for one thing is worth nothing for another (threat T5).
 """
 

@@ -2,7 +2,7 @@
 
 Whoever gets the details of a parent changed could speak as that parent from then on. So the address that was replaced gets the
 warning (N6), as do their phones, and for a day no yes by telephone counts (`consent.rules.counts_from`). A first address or
-number warns nobody: nobody was reached before (threat T11; docs/decisions: 218).
+number warns nobody: nobody was reached before (threat T19; docs/decisions: 218).
 """
 
 from collections.abc import Collection, Mapping

@@ -1,4 +1,5 @@
-"""Reading people: SQL in, frozen dataclasses out, always within one school."""
+"""Reading people, always within one school: SQL in, frozen dataclasses out. Two give rows: `signed_in` the sign-in
+itself, and `SchoolPage` holds the term dates and closures."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Step-up: a person proves again who they are, for exactly one action, in the moment they do it (design section 8, threat T5).
+"""Step-up: a person proves again who they are, for exactly one action, in the moment they do it (threat T5).
 
 How a page asks for it, and how a command insists on it: `docs/step-up.md`. In short:
 

@@ -1,4 +1,4 @@
-"""“Proof”: what the last self-test found, for those who answer for the school and those who keep it running (screens 8.2)."""
+"""“Proof”: what the last self-test found, for those who answer for the school and those who keep it running."""
 
 from datetime import datetime, timedelta
 from typing import Annotated

@@ -1,4 +1,4 @@
-/** “Listen” (screens.md 0): reads a text of the page aloud, with a voice of this device; nothing is sent anywhere. Without such a
+/** “Listen”: reads a text of the page aloud, with a voice of this device; nothing is sent anywhere. Without such a
  * voice the button stays away. */
 
 const speech = window.speechSynthesis;

@@ -73,6 +73,20 @@ def test_every_policy_id_that_is_cited_is_in_the_policy() -> None:
     assert unknown == []
 
 
+def test_every_threat_invariant_and_goal_that_is_cited_is_in_the_list() -> None:
+    known = set(re.findall(r"^\| ([TIG]\d+) \|", (ROOT / "docs/threats.md").read_text(), re.M))
+    cited = re.compile(r"\b[TIG][1-9]\d?\b(?!:)")  # and not the hour of 2026-11-30T12:00
+    source = texts(".py", ".js", ".html", ".md", ".scss")
+    unknown = [(str(path), found) for path, text in source.items() for found in cited.findall(text) if found not in known]
+    assert len(known) > 40
+    assert unknown == []
+
+
+def test_every_file_of_attacks_is_named_beside_its_attack() -> None:
+    named = set(re.findall(r"\]\(\.\./tests/threats/(test_\w+\.py)\)", (ROOT / "docs/threats.md").read_text()))
+    assert named == {path.name for path in (ROOT / "tests/threats").glob("test_*.py")}
+
+
 def test_every_decision_is_in_the_index() -> None:
     folder = ROOT / "docs" / "decisions"
     indexed = set(re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text()))

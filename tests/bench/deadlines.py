@@ -1,4 +1,4 @@
-"""The deadlines of the supervision rule, at the receiver's wire (security.md G2 and G3): how long anything still arrives after a
+"""The deadlines of the supervision rule, at the receiver's wire (goals G2 and G3): how long anything still arrives after a
 pupil leaves or dies and after a revocation; how long it takes to work out anew who reaches whom; what the gate costs.
 
 `python -m tests.bench deadlines`, or `python -m tests.bench.deadlines browsers` for one part. CHAPERONE_BENCH_TIMES=3 makes three

@@ -1,7 +1,7 @@
 """Nine o'clock: 300 pupils of ten lessons sign in by badge and PIN and come into their rooms, spread over a minute, and again
 all at once. The service is a process of its own, started as a school starts it, over loopback.
 
-Goal (security.md G27): spread over a minute, 95 of 100 are in within 1.5 seconds of showing their badge, and nobody fails.
+Goal (G27): spread over a minute, 95 of 100 are in within 1.5 seconds of showing their badge, and nobody fails.
 """
 
 import asyncio

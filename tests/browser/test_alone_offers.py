@@ -1,4 +1,4 @@
-"""What a teacher is offered while the room is held so that nobody is alone with one pupil (policy: RL1; screens 3.9)."""
+"""What a teacher is offered while the room is held so that nobody is alone with one pupil (policy: RL1)."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Asking for a guest, the guest's own page, and changing the school's rules, in Chromium (screens 1.4, 4.5)."""
+"""Asking for a guest, the guest's own page, and changing the school's rules, in Chromium."""
 
 
 import pytest

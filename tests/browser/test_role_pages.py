@@ -1,4 +1,4 @@
-"""Two people give a role with which somebody may approve, and the menu on a phone, in Chromium (threat T5, screens 0)."""
+"""Two people give a role with which somebody may approve, and the menu on a phone, in Chromium (threat T5)."""
 
 
 import pytest

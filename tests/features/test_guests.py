@@ -1,4 +1,4 @@
-"""Guests: asked for by one, approved by another, in their lessons only, and out at once (policy: AC7; screens 1.4, 2.5)."""
+"""Guests: asked for by one, approved by another, in their lessons only, and out at once (policy: AC7)."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Leaders see which lessons are on and how they are, and can stop one; they see nobody's name (screens 4.1)."""
+"""Leaders see which lessons are on and how they are, and can stop one; they see nobody's name."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""Mails reach those who may act, through a real mail server, and say nothing to whoever else reads them (screens 9)."""
+"""Mails reach those who may act, through a real mail server, and say nothing to whoever else reads them."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Two people change the school's rules, and the next lesson has them (policy: IN5, RL5; screens 4.5)."""
+"""Two people change the school's rules, and the next lesson has them (policy: IN5, RL5)."""
 
 import re
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""What people are told again while it is so, once for each day and matter, whatever restarts (policy: CO5; screens 9)."""
+"""What people are told again while it is so, once for each day and matter, whatever restarts (policy: CO5)."""
 
 from collections import Counter
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""No lesson starts while the last self-test had a wrong answer; those that run go on under the rule (screens 8.2)."""
+"""No lesson starts while the last self-test had a wrong answer; those that run go on under the rule."""
 
 import asyncio
 from collections.abc import AsyncIterator

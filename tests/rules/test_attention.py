@@ -1,4 +1,4 @@
-"""Who is called to a lesson that needs somebody (policy: RL1), and when a pause calls them (screens N3)."""
+"""Who is called to a lesson that needs somebody (policy: RL1), and when a pause calls them (N3)."""
 
 from datetime import UTC, datetime
 

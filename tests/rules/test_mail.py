@@ -1,4 +1,4 @@
-"""What a mail may say, when it goes, and how often it is tried (screens 9); who is written to about an alert (RC1)."""
+"""What a mail may say, when it goes, and how often it is tried; who is written to about an alert (RC1)."""
 
 from datetime import UTC, datetime, timedelta
 

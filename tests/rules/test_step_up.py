@@ -1,4 +1,4 @@
-"""What a proof of identity is worth: one action, once, for a minute (threat T5; design section 8)."""
+"""What a proof of identity is worth: one action, once, for a minute (threat T5)."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

@@ -44,7 +44,7 @@ def oracle_open(s: Snapshot, t: float) -> bool:
 
 
 def oracle_reasons(s: Snapshot) -> list[str]:
-    """The words of design section 10, each decided alone."""
+    """The words of the rule, each decided alone."""
     heard = [p for p in s.people if p.alive_until > NOW]
     adult_here = any(p.kind is Kind.STAFF and p.counts for p in heard)
     pair = {p.id for p in s.people}

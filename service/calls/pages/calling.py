@@ -1,4 +1,4 @@
-"""Call home, the call itself, and what came of it (screens 2.6; policy: CM1 to CM6, RC2)."""
+"""Call home, the call itself, and what came of it (policy: CM1 to CM6, RC2)."""
 
 import re
 from typing import Annotated, Any

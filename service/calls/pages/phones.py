@@ -1,4 +1,4 @@
-"""A personal telephone: its number, asking for it, deciding, ending (screens 2.5, 2.6; policy: CM3)."""
+"""A personal telephone: its number, asking for it, deciding, ending (policy: CM3)."""
 
 from typing import Annotated
 from zoneinfo import ZoneInfo

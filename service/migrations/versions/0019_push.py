@@ -1,4 +1,4 @@
-"""Notices on phones: where they are sent, and each on its way. Both are forgotten when they are over (screens 9)."""
+"""Notices on phones: where they are sent, and each on its way. Both are forgotten when they are over."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""When a family's contact details changed, and where a warning goes that is for who had the earlier ones (threat T11)."""
+"""When a family's contact details changed, and where a warning goes that is for who had the earlier ones (threat T19)."""
 
 import sqlalchemy as sa
 from alembic import op

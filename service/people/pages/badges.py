@@ -1,4 +1,4 @@
-"""Printed badges and PIN slips: shown once, because neither can be read back. policy: AC1; screens 7.5."""
+"""Printed badges and PIN slips: shown once, because neither can be read back. policy: AC1."""
 
 import io
 from dataclasses import dataclass

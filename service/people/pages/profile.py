@@ -1,4 +1,4 @@
-"""The school's rules: changing them by two people, and how they came to be (screens 4.5, policy: IN5)."""
+"""The school's rules: changing them by two people, and how they came to be (policy: IN5)."""
 
 from datetime import datetime
 from typing import Annotated

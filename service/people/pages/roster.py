@@ -1,4 +1,4 @@
-"""Importing the roster: choose a file, see what it would change and what is wrong with it, then save (screens 7.1)."""
+"""Importing the roster: choose a file, see what it would change and what is wrong with it, then save."""
 
 from typing import Annotated
 

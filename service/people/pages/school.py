@@ -1,4 +1,4 @@
-"""The school's page: whether it is open, its hours, terms, closures and rota, and the rules it works by (screens 4.5)."""
+"""The school's page: whether it is open, its hours, terms, closures and rota, and the rules it works by."""
 
 from typing import Annotated
 
