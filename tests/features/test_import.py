@@ -225,13 +225,13 @@ async def test_a_file_gives_nobody_a_say_about_a_child_who_is_here(school: Runni
     """An adult whom one person made up answers for no child: a second person agrees first (policy: CO1; threat T5)."""
     office = await school.signed_in("office")
     await imported(office, sheet(*PUPILS))
-    made_up = PUPILS[0].replace("G1,Ana,Núñez,ana@example.org,mother,yes", f"G9,Max,Made,max@example.org,uncle,{says}")
+    made_up = PUPILS[0].replace("G1,Ana,Núñez,ana@example.org,mother,yes", f"A9,Max,Made,max@example.org,uncle,{says}")
     page = await upload(office, sheet(made_up))
     assert ("adds an adult to a pupil who is here already" in page.text) == (says == "yes")
     await office.post(page.url.path)
     page = await upload(office, sheet(made_up))  # and not by asking twice
     await office.post(page.url.path)
-    max_made = await person(school, "G9")
+    max_made = await person(school, "A9")
     assert max_made
     async with school.database.reading() as session:
         link = (await session.exec(select(Guardianship).where(Guardianship.guardian_id == max_made.id))).one()
