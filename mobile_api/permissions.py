@@ -7,7 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent import queries as consents
 from consent.family import FamilyChild, Outcome, Question
-from consent.rules import Purpose
+from consent.rules import TO_JOIN, Purpose
 from mobile_api import schemas
 from service.foundation.errors import NotFound
 from service.foundation.events import Actor
@@ -25,6 +25,8 @@ STOPS = {
     Purpose.CHAT: "{name} cannot type in chat from now.", Purpose.BE_RECORDED: "Nothing new of {name} is recorded.",
     Purpose.ONE_TO_ONE: "The one-to-one lesson does not happen.",
 }
+SEVERAL = "If two people who are asked answer differently, it is no, and the office will be in touch."
+"""Said to everybody who answered, whoever else is asked and whatever they said."""
 DECLARED: dict[schemas.YesNoUnsure, str] = {"yes": "yes", "no": "no", "unsure": "not_sure"}
 
 
@@ -82,30 +84,40 @@ def answer_of(question: Question) -> schemas.YesNo | None:
 
 
 def _outcome(child: FamilyChild) -> list[schemas.Follows]:
-    """“Live lessons: yes. Camera: no. Ali can join.” Where answers differ, only that the school does not have them all: of which
-    question it has no joint answer would be what the other parent said."""
-    if any(question.outcome is Outcome.NOT_YET for question in child.questions if question.purpose in ASKED):
-        joins = [schemas.Follows(code="can-join", words=f"{child.name} can join.")] if child.may_join else []
-        return [*joins, schemas.Follows(
-            code="not-all-answers", words="We do not have all the answers we need. The office will be in touch.")]
-    said = [_says(child.name, question) for question in child.questions
-            if question.purpose in ASKED and question.outcome in (Outcome.YES, Outcome.NO)]
-    if child.may_join:
-        said.append(schemas.Follows(code="can-join", words=f"{child.name} can join."))
-    elif child.may_join is False:
-        said.append(schemas.Follows(code="cannot-join", words=f"{child.name} cannot join live lessons."))
+    """“Live lessons: you said yes. Ali can join.” Of what others said there is nothing in it but whether the child joins, which
+    every lesson shows; so no answer of this parent, and no change of it, tells anything else (docs/decisions: 232)."""
+    answered = [question for question in child.questions if question.purpose in ASKED and question.own is not None]
+    said = [one for question in child.questions if question.purpose in ASKED for one in _says(child.name, question)]
+    if child.may_join is not None:
+        said.append(_joins(child))
+    if any(not question.by_public_task for question in answered):
+        said.append(schemas.Follows(code="several-asked", words=SEVERAL))
     return said
 
 
-def _says(name: str, question: Question) -> schemas.Follows:
-    purpose, yes = question.purpose, question.outcome is Outcome.YES
+def _joins(child: FamilyChild) -> schemas.Follows:
+    """Whether the child joins; where not, by this parent's own no, or by what the school cannot say."""
+    if child.may_join:
+        return schemas.Follows(code="can-join", words=f"{child.name} can join.")
+    if any(question.outcome is Outcome.NO for question in child.questions if question.purpose in TO_JOIN):
+        return schemas.Follows(code="cannot-join", words=f"{child.name} cannot join live lessons.")
+    return schemas.Follows(code="not-all-answers", words="We do not have all the answers we need. The office will be in touch.")
+
+
+def _says(name: str, question: Question) -> list[schemas.Follows]:
+    """What this parent said to a question; of recording as the public task, what is done."""
+    purpose = question.purpose
     if not question.by_public_task:
-        word: Literal["yes", "no"] = "yes" if yes else "no"
-        return schemas.Follows(code=word, purpose=purpose.value, words=f"{NAMES[purpose]}: {word}.")
-    if yes:
-        return schemas.Follows(code="public-task", purpose=purpose.value,
-                               words=f"{name} is recorded in lessons. The school does not need permission for this.")
-    return schemas.Follows(code="not-recorded", purpose=purpose.value, words=f"Nothing new of {name} is recorded.")
+        if question.own is None:
+            return []
+        word: Literal["yes", "no"] = "yes" if question.own.says_yes else "no"
+        return [schemas.Follows(code=word, purpose=purpose.value, words=f"{NAMES[purpose]}: you said {word}.")]
+    if question.outcome is Outcome.YES:
+        return [schemas.Follows(code="public-task", purpose=purpose.value,
+                                words=f"{name} is recorded in lessons. The school does not need permission for this.")]
+    if question.outcome is Outcome.NO:
+        return [schemas.Follows(code="not-recorded", purpose=purpose.value, words=f"Nothing new of {name} is recorded.")]
+    return []
 
 
 def follows(child: FamilyChild, purpose: Purpose, *, says_yes: bool, counts_from: datetime | None,
@@ -115,15 +127,15 @@ def follows(child: FamilyChild, purpose: Purpose, *, says_yes: bool, counts_from
     question = next((each for each in child.questions if each.purpose is purpose), None)
     if question is not None and question.by_public_task:
         if says_yes or question.outcome is not Outcome.YES:
-            return [_says(name, question)] if question.outcome in (Outcome.YES, Outcome.NO) else []
+            return _says(name, question)
         return [schemas.Follows(code="objected", purpose=purpose.value,
                                 words=f"You object. The headteacher decides. Until then {name} is recorded.")]
     if says_yes and counts_from is not None:
         return [schemas.Follows(code="counts-later", purpose=purpose.value, at=counts_from, words=f"Saying yes starts {starts}.")]
     if says_yes:
-        return [schemas.Follows(code="yes", purpose=purpose.value, words=f"{NAMES[purpose]}: yes.")]
+        return [schemas.Follows(code="yes", purpose=purpose.value, words=f"{NAMES[purpose]}: you said yes.")]
     if was_in_lesson and purpose in (Purpose.ATTEND, Purpose.BE_RECORDED):
         return [schemas.Follows(code="left-lesson", purpose=purpose.value, words=f"{name} has left the lesson that is on.")]
     if purpose in STOPS:
         return [schemas.Follows(code="off-now", purpose=purpose.value, words=STOPS[purpose].format(name=name))]
-    return [schemas.Follows(code="no", purpose=purpose.value, words=f"{NAMES[purpose]}: no.")]
+    return [schemas.Follows(code="no", purpose=purpose.value, words=f"{NAMES[purpose]}: you said no.")]

@@ -124,7 +124,8 @@ class Permission(BaseModel):
 
 
 class Consent(BaseModel):
-    """What one child's parent sees. `outcome`: what holds now, in careful words; never who said what."""
+    """What one child's parent sees. `outcome`: what this parent said, and whether the child can join; never who said what, and
+    with the same answers of this parent the same, whatever others said to a question that does not keep the child out."""
 
     child: OwnChild
     may_answer: bool = Field(description="False: “You cannot answer this here. Ring the office.”")
@@ -139,7 +140,7 @@ class Follows(BaseModel):
     model_config = example(code="off-now", purpose="camera", at=None, words="Ali’s camera is off from now.")
     code: Literal[
         "can-join", "cannot-join", "not-all-answers", "yes", "no", "off-now", "left-lesson", "counts-later", "not-recorded",
-        "public-task", "objected",
+        "public-task", "objected", "several-asked",
     ]
     purpose: Purpose | None = None
     at: datetime | None = None

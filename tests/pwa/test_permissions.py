@@ -86,7 +86,7 @@ async def test_no_takes_as_many_taps_as_yes_and_counts_at_once(browser: Browser,
     async with phone(browser, parents.url, service_workers="block") as mine:
         mother = await joined(mine, parents, family)
         for before, now, words in (("Yes", "No, I do not agree", f"{family.name}'s camera is off from now."),
-                                   ("No", "Yes, I agree", "Camera: yes.")):
+                                   ("No", "Yes, I agree", "Camera: you said yes.")):
             await mine.follow("Camera")
             if before == "Yes":
                 await says_they_are_responsible(mine, family)
