@@ -43,12 +43,13 @@ class Answer(StrEnum):
 
 
 class Status(StrEnum):
-    """What one child's family says about one purpose now. Only `GIVEN` permits anything."""
+    """What one child's family says about one purpose now. Only `GIVEN` permits anything; `RESTS` is a yes that starts later."""
 
     GIVEN = "given"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
+    RESTS = "rests"
     NO_RESPONSE = "no_response"
     CONFLICT = "conflict"
 

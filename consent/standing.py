@@ -100,6 +100,12 @@ def _rests(yes: Response, later: Sequence[Response], now: datetime) -> bool:
     return starts > now or any(r.respondent_id == yes.respondent_id and r.recorded_at < starts for r in later)
 
 
+def resting(responses: Iterable[Response], now: datetime) -> dict[str, Response]:
+    """Of each respondent whose last word is a yes that does not count yet, that yes; for one child and purpose."""
+    last = {response.respondent_id: response for response in sorted(standing(responses), key=order)}
+    return {who: r for who, r in last.items() if r.said_yes and r.counts_from is not None and r.counts_from > now}
+
+
 def latest(responses: Iterable[Response], now: datetime) -> dict[str, Response]:
     """The answer that each respondent stands by, for the responses of one child and purpose."""
     return {response.respondent_id: response for response in told(responses, now)}
@@ -112,12 +118,18 @@ def status(responses: Iterable[Response], responsible: Responsible, terms: Terms
     `responsible`: for each respondent, what their word is worth today. A conflict that once was there stays until a named person
     closed it, also when everybody has come to agree: somebody should have asked why.
     """
+    responses = list(responses)
     given = told(responses, terms.now)
     closed = sorted(resolutions, key=lambda resolution: resolution.resolved_at)
     now = {response.respondent_id: response for response in given}
     if len(now) > 1 and not all(response.said_yes for response in given) and _was_never_closed(given, responsible, terms, closed):
         return Status.CONFLICT
-    return _agreed(now, responsible, terms, closed)
+    found = _agreed(now, responsible, terms, closed)
+    if found in (Status.EXPIRED, Status.NO_RESPONSE) and any(
+            responsible.get(who) == DECIDES and terms.stands(response, terms.now.date())
+            for who, response in resting(responses, terms.now).items()):
+        return Status.RESTS
+    return found
 
 
 def _was_never_closed(given: list[Response], responsible: Responsible, terms: Terms, closed: list[Resolution]) -> bool:

@@ -140,7 +140,7 @@ class Follows(BaseModel):
     model_config = example(code="off-now", purpose="camera", at=None, words="Ali’s camera is off from now.")
     code: Literal[
         "can-join", "cannot-join", "not-all-answers", "yes", "no", "off-now", "left-lesson", "counts-later", "not-recorded",
-        "public-task", "objected", "several-asked",
+        "public-task", "objected", "several-asked", "starts-later",
     ]
     purpose: Purpose | None = None
     at: datetime | None = None

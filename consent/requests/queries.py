@@ -67,8 +67,8 @@ class RequestView:
         return rules.again_from(self.last_reminder)
 
     def counts(self, purpose: Purpose) -> list[int]:
-        """Yes, no, changed to no, needs a call, no answer: as the bars draw them."""
-        shown = ((Status.GIVEN,), (Status.REFUSED,), (Status.WITHDRAWN,), (Status.CONFLICT,), tuple(rules.WAITS))
+        """Yes, said yes and it starts later, no, changed to no, needs a call, no answer: as the bars draw them."""
+        shown = ((Status.GIVEN,), (Status.RESTS,), (Status.REFUSED,), (Status.WITHDRAWN,), (Status.CONFLICT,), tuple(rules.WAITS))
         return [sum(family.statuses[purpose] in wanted for family in self.families) for wanted in shown]
 
 
@@ -189,8 +189,12 @@ async def _renewals(session: AsyncSession, school_id: str, today: date) -> list[
     tell: set[tuple[str, str]] = set()
     for child, said in (await told(session, school_id, children, profile)).items():
         for purpose in are_asked(public_task=is_public_task(profile)):
-            own = standing.latest((r for r in said.responses if r.purpose is purpose), at.now)
+            asked = [r for r in said.responses if r.purpose is purpose]
+            renewed = standing.resting(asked, at.now)
+            own = standing.latest(asked, at.now)
             for who, response in own.items():
+                if who in renewed:
+                    continue
                 days = rules.renewal_day(at.ends_on(response), today)
                 if days and (child, who) in may and at.stands(response, today):
                     tell.add((who, f"renewal {days} {at.ends_on(response)}"))

@@ -1,4 +1,4 @@
-"""What a parent's answer is told back, question by question: their own, and of others' nothing (policy: CO2; docs/decisions: 232)."""
+"""What a parent is told of their answers: their own, and of others' nothing (policy: CO2; docs/decisions: 232)."""
 
 import json
 from typing import Any
@@ -8,8 +8,9 @@ from sqlmodel import select
 from consent.rules import Purpose
 from mobile_api.once import ApiAnswer, clear
 from service.foundation.audit import AuditLeaf
+from service.people.tables import Guardianship
 from tests.features.test_consent_answers import answer, may, rows
-from tests.phones import NativePhone, signed_in
+from tests.phones import NativePhone, born_on, letter_for, signed_in
 from tests.pwa.families import ASKED, Family, families
 from tests.school import Running
 
@@ -66,6 +67,31 @@ async def test_of_a_no_to_live_lessons_the_other_parent_reads_what_every_lesson_
         here = {words for words in where if words in kept_out}, {words for words in where if words in comes}
         assert here in (({"We do not have all the answers we need."}, {"Ali can join."}),
                         ({"Ali cannot join live lessons."}, {"Ali cannot join live lessons."}))
+
+
+async def test_a_parent_who_came_by_a_letter_reads_from_when_their_yes_counts_and_nothing_that_is_not_so(school: Running) -> None:
+    """Their yes rests a day: nobody lacks an answer, and the office will not be in touch."""
+    home = (await families(school, "5 Oak", 2))[0]
+    async with school.database.writing() as session:  # the one who answered on paper has no say
+        link = (await session.exec(select(Guardianship).where(
+            Guardianship.child_id == home.child_id, Guardianship.guardian_id == home.adults[0]))).one()
+        link.parental_responsibility = "no"
+    phone, letter = NativePhone(school.client()), await letter_for(school, home.adults[1])
+    await phone.accept(letter, letter.code, await born_on(school, home.child_id))
+    asked = await documents(phone, home.child_id)
+    for purpose in ASKED:
+        reply = await says(phone, home.child_id, purpose, asked[purpose], yes=True)
+    starts = "Your yes starts Wednesday 25 November, 10am. Until then nothing changes."
+    assert [one["words"] for one in reply["follows"]] == [starts]
+    joint = [(one["code"], one["words"]) for one in reply["consent"]["outcome"] if not one["purpose"]]
+    assert [code for code, _ in joint] == ["starts-later", "several-asked"]
+    assert joint[0][1] == starts
+    assert not [one for one in reply["consent"]["permissions"] if one["needs_answer"] and one["purpose"] != "one_to_one"]
+    school.clock.advance(24 * 3600)
+    phone.clock = int(school.clock.now().timestamp())
+    await phone.sign_in()
+    now = (await phone.ask("GET", f"/children/{home.child_id}/consent")).json()["outcome"]
+    assert "can-join" in {one["code"] for one in now}
 
 
 async def test_an_answer_that_a_phone_sends_again_after_its_receipt_was_cleared_changes_nothing(school: Running) -> None:

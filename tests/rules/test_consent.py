@@ -83,7 +83,9 @@ def test_a_yes_to_words_that_ended_old_answers_is_asked_for_again_and_a_no_to_th
 def test_a_yes_from_a_new_phone_counts_a_day_later_and_a_no_at_once() -> None:
     resting = replace(said("given", hours=1), counts_from=NOON + timedelta(1))
     soon, later = Terms(NOON + timedelta(hours=2), 365), Terms(NOON + timedelta(1), 365)
-    assert status([resting], BOTH, soon) is Status.NO_RESPONSE
+    assert status([resting], BOTH, soon) is Status.RESTS
+    assert status([resting], {"mother": "unknown"}, soon) is Status.NO_RESPONSE, "a word that will not count waits for nothing"
+    assert status([replace(resting, is_outdated=True)], BOTH, soon) is Status.NO_RESPONSE
     assert status([resting], BOTH, later) is Status.GIVEN
     assert status([said("refused"), resting], BOTH, soon) is Status.REFUSED
     taken_back = said("withdrawn", hours=2)
