@@ -58,12 +58,14 @@ def test_a_conflict_stays_when_the_parents_come_to_agree_until_a_named_person_cl
     assert status(answers[:2], BOTH, AT, earlier) is Status.CONFLICT  # it never says whose answer is followed
 
 
-def test_a_court_order_says_whose_answer_is_followed_until_somebody_answers_anew() -> None:
+def test_a_court_order_says_whose_answer_is_followed_until_somebody_answers_otherwise() -> None:
     answers = [said("given"), said("refused", "father")]
     order = Resolution("child", Purpose.CAMERA, NOON + timedelta(1), "mother")
     assert status(answers, BOTH, AT, order) is Status.GIVEN
     assert status(answers, BOTH, AT, replace(order, follows_id="father")) is Status.REFUSED
-    assert status([*answers, said("refused", "father", days=2)], BOTH, AT, order) is Status.CONFLICT
+    assert status([*answers, said("refused", "father", days=2)], BOTH, AT, order) is Status.GIVEN, "he says what he had said"
+    assert status([*answers, said("given", days=2)], BOTH, AT, order) is Status.GIVEN
+    assert status([*answers, said("withdrawn", days=2)], BOTH, AT, order) is Status.WITHDRAWN
     assert status(answers, {"mother": "no", "father": "yes"}, AT, order) is Status.REFUSED
 
 
