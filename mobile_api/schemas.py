@@ -54,7 +54,7 @@ class Me(BaseModel):
 
     model_config = example(id="5d20…", name="Ms Rahman", school="Ashgrove School", office="the office, 01632 960001",
                            zone="Europe/London", roles=["parent"], language="en", agreement="signed",
-                           children=[{"id": "9c41…", "name": "Ali"}], questions=2, unread=1, rests_until=None)
+                           children=[{"id": "9c41…", "name": "Ali"}], questions=2, rules_to_sign=[{"id": "9c41…", "name": "Ali"}], unread=1, rests_until=None)
     id: str
     name: str
     school: str
@@ -65,6 +65,8 @@ class Me(BaseModel):
     agreement: Literal["not_signed", "due", "signed"]
     children: list[OwnChild]
     questions: int = Field(0, description="How many permissions of all children wait for an answer.")
+    rules_to_sign: list[OwnChild] = Field(default_factory=list, description=(
+        "Young children whose agreement this person has to sign for them, or renew: `/agreement` has it."))
     unread: int = Field(0, description="Messages that were not read.")
     rests_until: datetime | None = Field(None, description="Until then a yes from this phone does not count yet.")
 

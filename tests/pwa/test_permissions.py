@@ -11,6 +11,7 @@ from consent.tables import ConsentResponse
 from lessons.family.tables import FamilyMessage
 from lessons.tables import Lesson
 from service.people.tables import Guardianship, Person
+from tests.features.test_agreements import renewed
 from tests.features.test_consent_answers import answer as said_elsewhere
 from tests.pwa.conftest import Parents
 from tests.pwa.families import ASKED, Family, answers, families, new_version
@@ -419,3 +420,15 @@ async def test_the_answer_to_a_one_to_one(browser: Browser, parents: Parents) ->
         await expect(mine.page.get_by_text(f"One-to-one lessons of {family.name} do not happen from now.")).to_be_visible()
         await mine.sound("one-to-one-taken-back")
         assert await answers(parents.school, family, adult) == {"one_to_one": ["withdrawn", "given", "given", "withdrawn"]}
+
+
+async def test_home_names_the_young_child_whose_rules_a_parent_has_to_sign(browser: Browser, parents: Parents) -> None:
+    family = (await agreeing(parents))[0]
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await joined(mine, parents, family)
+        await renewed(parents.school, "pupils", "Be kind on the screen.")
+        await mine.goto("/m/")
+        await mine.sees("Hello")
+        await mine.sound("home-rules")
+        await mine.page.locator(".needs").get_by_role("link", name=f"Sign the rules for {family.name}", exact=True).click()
+        await expect(mine.page.get_by_text("Be kind on the screen.")).to_be_visible()
