@@ -33,22 +33,23 @@ async def permissions(request: Request, actor: Reader, session: Reading) -> Resp
         objections = [one for one in waits if actor.person_id not in one.adults]
     if actor.is_any(RESOLVERS):
         orders = [one for one in await resolutions.waiting(session, actor.school_id) if actor.person_id not in one.not_by]
-    return await render(request, "consent/permissions.html", title="Permissions", classes=found, all_purposes=rules.PURPOSES,
-                        objections=objections, orders=orders)
+    return await render(request, "consent/permissions.html", title="Permissions", classes=found,
+                        all_purposes=await queries.asked(session, actor.school_id), objections=objections, orders=orders)
 
 
 @router.get("/missing")
 async def missing(request: Request, actor: Reader, session: Reading) -> Response:
     found = await queries.classes(session, actor.school_id)
     return await render(request, "consent/missing.html", title="Who has not answered", classes=found,
-                        all_purposes=rules.PURPOSES)
+                        all_purposes=await queries.asked(session, actor.school_id))
 
 
 @router.get("/classes/{group_id}")
 async def one_class(request: Request, group_id: str, actor: Reader, session: Reading) -> Response:
     view = await queries.one_class(session, actor.school_id, group_id)
     return await render(
-        request, "consent/class.html", title=f"Permissions of {view.name}", view=view, all_purposes=rules.PURPOSES
+        request, "consent/class.html", title=f"Permissions of {view.name}", view=view,
+        all_purposes=await queries.asked(session, actor.school_id),
     )
 
 

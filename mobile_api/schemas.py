@@ -54,7 +54,8 @@ class Me(BaseModel):
 
     model_config = example(id="5d20…", name="Ms Rahman", school="Ashgrove School", office="the office, 01632 960001",
                            zone="Europe/London", roles=["parent"], language="en", agreement="signed",
-                           children=[{"id": "9c41…", "name": "Ali"}], questions=2, rules_to_sign=[{"id": "9c41…", "name": "Ali"}], unread=1, rests_until=None)
+                           children=[{"id": "9c41…", "name": "Ali"}], questions=2,
+                           rules_to_sign=[{"id": "9c41…", "name": "Ali"}], unread=1, rests_until=None)
     id: str
     name: str
     school: str

@@ -35,7 +35,8 @@ async def me(request: Request, actor: Known, session: Reading, now: Now) -> sche
         roles=sorted(actor.roles), language=phone.language if phone else "en",
         agreement=_signing(request.state.standing).value,
         children=[schemas.OwnChild(id=one.id, name=one.name) for one in children],
-        questions=await questions(session, actor, now), rules_to_sign=await _rules_to_sign(session, actor), unread=await family_news.unread(session, actor),
+        questions=await questions(session, actor, now), rules_to_sign=await _rules_to_sign(session, actor),
+        unread=await family_news.unread(session, actor),
         rests_until=phone.rests_until if phone and phone.rests_until and now < phone.rests_until else None,
     )
 

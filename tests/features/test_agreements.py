@@ -127,7 +127,7 @@ async def test_the_app_names_the_young_children_who_cannot_come_in_until_their_p
     """A message tells the parent that a question waits: there it is (policy: CO1)."""
     found = await families(school, "Story time")
     child, (mother, *_) = found[0]
-    older, (other, *_) = (await families(school))[0]
+    _, (other, *_) = (await families(school))[0]
     assert await rules_to_sign(school, mother) == []
     await renewed(school, "pupils")
     assert await rules_to_sign(school, mother) == [child]

@@ -256,3 +256,4 @@ async def test_no_family_is_chased_for_recording_where_it_is_the_schools_public_
     assert Purpose.BE_RECORDED in {purpose for one in (await view(school, asked)).families for purpose in one.open}
     await school.set_profile(recording_basis="public_task")
     assert {purpose for one in (await view(school, asked)).families for purpose in one.open} == {Purpose.PHOTOGRAPHS}
+    assert (await view(school, asked)).asked.purposes == (Purpose.PHOTOGRAPHS,), "nor does the picture count it"

@@ -159,6 +159,27 @@ async def test_a_stack_of_forms_goes_from_pupil_to_pupil_with_the_same_day(schoo
         assert last.headers["location"] == f"/permissions/classes/{group}"
 
 
+async def test_where_recording_is_the_public_task_no_list_says_that_families_have_not_answered_about_it(school: Running) -> None:
+    """Neither the list to print nor the counts of a class: nobody is asked (docs/decisions: 217)."""
+    child, adults = (await families(school))[0]
+    async with school.database.writing() as session:  # their yes counts no more; they say no to everything but recording
+        for link in (await session.exec(select(Guardianship).where(Guardianship.child_id == child))).all():
+            link.parental_responsibility = "unknown"
+    said = dict.fromkeys(sorted(set(rules.PURPOSES) - {Purpose.BE_RECORDED}), "no")
+    pages = []
+    async with await school.signed_in("office") as client:
+        assert (await client.post(f"/permissions/children/{child}", data=form(adults[0], **said))).status_code == 303
+        for basis in ("consent", "public_task"):
+            await school.set_profile(recording_basis=basis)
+            async with school.database.reading() as session:
+                group = await queries.class_of(session, (await office(school)).school_id, child)
+            for path in ("/permissions", "/permissions/missing", f"/permissions/classes/{group}"):
+                page = await client.get(path)
+                assert page.status_code == 200
+                pages.append("Recording" in page.text.partition("<main")[2])
+    assert pages == [True, True, True, False, False, False]
+
+
 # -- which words a form was an answer to -------------------------------------------------------------------------------
 
 DAY = 86_400
