@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from consent import family, queries, rules, standing
 from consent.documents import queries as documents
 from consent.documents import rules as document_rules
+from consent.documents.queries import Kept
 from consent.documents.tables import ConsentDocument
 from consent.events import (
     ConsentCorrected,
@@ -31,6 +32,11 @@ from service.people import contacts
 from service.people import queries as people
 
 MAY_DECIDE_OBJECTIONS = frozenset({Role.HEADTEACHER})
+DECLARED_NONE = ("They say that they have no parental responsibility, or are not sure. Only a No can be kept. Check the record "
+                 "of the family, and ask them again.")
+NOT_KEPT = Kept("", 0, date.min, {})
+"""The words of a form that is older than the texts here: nothing tells what they were, and any version that ends old answers
+ends a yes to them."""
 
 
 @dataclass(frozen=True)
@@ -121,14 +127,16 @@ async def _document(session: AsyncSession, school_id: str, purpose: Purpose, doc
 
 async def record_response(
     session: AsyncSession, actor: Actor, *, child_id: str, answers: Mapping[Purpose, bool], respondent_id: str, route: Route,
-    signed_on: date, now: datetime, version: int = 0, language: str = "en", second_listener: str = "", reason: str = "",
+    signed_on: date, now: datetime, versions: Mapping[Purpose, int] | None = None, language: str = "en",
+    declared_responsibility: str = "", second_listener: str = "", reason: str = "",
 ) -> list[str]:
     """Write down one form or call: a Yes or No for each purpose that was answered. Returns the ids of the lines.
 
-    `version` of the texts that was answered, the newest where 0; a purpose that never had so many versions was asked in its
-    newest. A call has a `second_listener`, and its yes rests after a change of contact details. Raises Invalid for an impossible
-    day or an empty form, MayNotAnswer when this adult may not decide for this child. Invalid as well for a yes of a day on which
-    this adult said no themself, or before it: it would look as if it undid that.
+    `versions` of the texts that were answered; of a purpose that is not in it, the one of the day (docs/decisions: 231).
+    `language`: of the form, or in which it was read out. A call has a `second_listener`, and its yes rests after a change of
+    contact details. Raises Invalid for an impossible day or an empty form, and for a yes to words that nobody can have read on
+    that day; MayNotAnswer when this adult may not decide for this child, or says so themself. Invalid as well for a yes of a day
+    on which this adult said no themself, or before it: it would look as if it undid that.
     """
     child = await queries.child(session, actor.school_id, child_id)
     await family.not_of_the_family(session, actor, child.id)
@@ -140,10 +148,13 @@ async def record_response(
     responsible = words.get(respondent_id, "no")
     for said_yes in answers.values():
         rules.check_respondent(responsible, says_yes=said_yes)
+    rules.check_declared(declared_responsibility, says_yes=any(answers.values()), refusal=DECLARED_NONE)
     own = await _own(session, actor.school_id, child.id, respondent_id)
     _check_not_undone(answers, own, signed_on)
     earlier = _last(own)
-    texts = await documents.of_version(session, actor.school_id, version, language)
+    hour_known = route is not Route.PAPER and signed_on == now.date()
+    texts = _texts(await documents.kept(session, actor.school_id), answers, signed_on, versions or {}, language,
+                   hour_known=hour_known)
     rests = rules.counts_from(route, await contacts.changed_at(session, respondent_id), now)
     relationship = next((r.relationship for r in await queries.respondents(session, actor.school_id, child.id)
                          if r.id == respondent_id), "")
@@ -151,7 +162,9 @@ async def record_response(
         ConsentResponse(
             id=new_id(), school_id=actor.school_id, child_id=child.id, purpose=purpose, respondent_id=respondent_id,
             answer=standing.answer_for(said_yes, earlier.get(purpose)), relationship=relationship, route=route,
-            **(vars(texts[purpose]) if purpose in texts else {}), language=language,
+            document_id=texts[purpose].document_id, document_version=texts[purpose].version,
+            text_hash=texts[purpose].hash_on(language, signed_on), language=language,
+            declared_responsibility=declared_responsibility,
             reason="" if said_yes else reason.strip()[:500], second_listener=second_listener if route is Route.TELEPHONE else "",
             counts_from=rests if said_yes else None, signed_on=signed_on, recorded_by=actor.person_id, recorded_at=now,
         )
@@ -161,6 +174,26 @@ async def record_response(
     for line in lines:
         await _tell(session, actor, line, now)
     return [line.id for line in lines]
+
+
+def _texts(kept: Mapping[Purpose, Mapping[int, Kept]], answers: Mapping[Purpose, bool], signed_on: date,
+           versions: Mapping[Purpose, int], language: str, *, hour_known: bool) -> dict[Purpose, Kept]:
+    """What each answer is to: the version that was named, or that of the day. A no is taken to any words, and none."""
+    found: dict[Purpose, Kept] = {}
+    wrong: dict[str, str] = {}
+    for purpose, says_yes in answers.items():
+        there = kept.get(purpose, {})
+        of_day = document_rules.on_form({n: one.published_on for n, one in there.items()}, signed_on, hour_known=hour_known)
+        one = there.get(versions.get(purpose) or of_day, NOT_KEPT)
+        if one.published_on > signed_on or (one is NOT_KEPT and versions.get(purpose)):
+            one = there.get(of_day, NOT_KEPT)
+            wrong |= {f"version-{purpose}": "This version came after the day on the form"} if says_yes else {}
+        elif says_yes and one is not NOT_KEPT and not one.hash_on(language, signed_on):
+            wrong[f"{purpose}-yes"] = "These words were not there in this language on that day"
+        found[purpose] = one
+    if wrong:
+        raise Invalid("There is a problem", fields=wrong)
+    return found
 
 
 async def _check_listener(session: AsyncSession, actor: Actor, route: Route, listener: str, family_ids: set[str]) -> None:

@@ -29,11 +29,12 @@ NOTICE = timedelta(days=30)
 
 class Outcome(StrEnum):
     """What the school goes by, in words that say nothing of anybody else: `YES`, it holds; `NO`, and this parent said so;
-    `NOT_YET`, “We do not have all the answers we need. The office will be in touch.”; `UNANSWERED`, this parent has not said
-    anything."""
+    `RESTS`, their yes starts later; `NOT_YET`, “We do not have all the answers we need. The office will be in touch.”;
+    `UNANSWERED`, this parent has not said anything."""
 
     YES = "yes"
     NO = "no"
+    RESTS = "rests"
     NOT_YET = "not_yet"
     UNANSWERED = "unanswered"
 
@@ -48,7 +49,8 @@ class Objection(StrEnum):
 
 @dataclass(frozen=True)
 class OwnAnswer:
-    """What this person said last. `stands_until`: of a yes, the day on which it ends. `counts_from`: before it, it rests."""
+    """What this person said last. `stands_until`: of a yes, the day on which it ends. `counts_from`: before it, it rests, and
+    where `has_earlier` what they said before counts until then."""
 
     id: str
     says_yes: bool
@@ -60,6 +62,7 @@ class OwnAnswer:
     version: int
     stands_until: date | None
     counts_from: datetime | None
+    has_earlier: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,11 +185,13 @@ def _child(person_id: str, child: str, name: str, said: Told, asked: dict[Purpos
     for response in sorted(standing.standing(said.responses), key=standing.order):
         if response.respondent_id == person_id:
             mine[response.purpose] = response
+    counted = {purpose: standing.latest((r for r in said.responses if r.purpose is purpose), at.now) for purpose in mine}
+    answers = {purpose: _answer(own[one.id], one, at, person_id in counted[purpose]) for purpose, one in mine.items()}
     word = said.responsible.get(person_id, standing.NONE)
     questions = tuple(
-        _recording(shown, person_id, mine.get(purpose), purpose in held, own, at, objections)
+        _recording(shown, person_id, answers.get(purpose), purpose in held, objections)
         if objections is not None and purpose is Purpose.BE_RECORDED
-        else _question(shown, mine.get(purpose), purpose in held, own, at, word != standing.NONE)
+        else _question(shown, answers.get(purpose), mine.get(purpose), purpose in held, at, word != standing.NONE)
         for purpose, shown in asked.items()
     )
     joins = [question for question in questions if question.purpose in rules.TO_JOIN]
@@ -195,31 +200,32 @@ def _child(person_id: str, child: str, name: str, said: Told, asked: dict[Purpos
                        all(question.outcome is Outcome.YES for question in joins) if knows else None)
 
 
-def _question(shown: Shown, mine: standing.Response | None, holds: bool, own: dict[str, ConsentResponse], at: standing.Terms,
+def _question(shown: Shown, answer: OwnAnswer | None, mine: standing.Response | None, holds: bool, at: standing.Terms,
               has_a_say: bool) -> Question:
     asks = standing.asks_again(mine, at, NOTICE) if has_a_say else ""
-    if mine is None:
+    if answer is None:
         outcome = Outcome.UNANSWERED
     elif holds:
         outcome = Outcome.YES
+    elif answer.says_yes:
+        outcome = Outcome.RESTS if answer.counts_from else Outcome.NOT_YET
     else:
-        outcome = Outcome.NOT_YET if mine.said_yes else Outcome.NO
-    return Question(shown.purpose, shown.document_id, shown.version, shown.changed, tuple(shown.languages),
-                    _answer(own[mine.id], mine, at) if mine else None, asks, outcome)
+        outcome = Outcome.NO
+    return Question(shown.purpose, shown.document_id, shown.version, shown.changed, tuple(shown.languages), answer, asks, outcome)
 
 
-def _recording(shown: Shown, person_id: str, mine: standing.Response | None, holds: bool, own: dict[str, ConsentResponse],
-               at: standing.Terms, objections: list[RecordingObjection]) -> Question:
+def _recording(shown: Shown, person_id: str, answer: OwnAnswer | None, holds: bool,
+               objections: list[RecordingObjection]) -> Question:
     """Recording as the school's public task: nobody is asked, and what they said before does not decide."""
     last = next((row for row in reversed(objections) if row.objector_id == person_id), None)
     objection = None if last is None else (
         Objection.WAITS if last.upheld is None else Objection.UPHELD if last.upheld else Objection.DECLINED)
     outcome = Outcome.YES if holds else Outcome.NO if objection is Objection.UPHELD else Outcome.NOT_YET
     return Question(shown.purpose, shown.document_id, shown.version, shown.changed, tuple(shown.languages),
-                    _answer(own[mine.id], mine, at) if mine else None, "", outcome, True, objection)
+                    answer, "", outcome, True, objection)
 
 
-def _answer(row: ConsentResponse, mine: standing.Response, at: standing.Terms) -> OwnAnswer:
+def _answer(row: ConsentResponse, mine: standing.Response, at: standing.Terms, was_answered: bool) -> OwnAnswer:
     rests = mine.counts_from if mine.counts_from and mine.counts_from > at.now else None
     return OwnAnswer(row.id, mine.said_yes, mine.answer, mine.signed_on, mine.recorded_at, mine.route, row.language,
-                     row.document_version, at.ends_on(mine) if mine.said_yes else None, rests)
+                     row.document_version, at.ends_on(mine) if mine.said_yes else None, rests, rests is not None and was_answered)

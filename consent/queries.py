@@ -144,6 +144,11 @@ async def statuses(session: AsyncSession, school_id: str, child_ids: Iterable[st
     return {child: said or dict.fromkeys(rules.PURPOSES, Status.NO_RESPONSE) for child, said in found.items()}
 
 
+async def asked(session: AsyncSession, school_id: str) -> tuple[Purpose, ...]:
+    """What this school asks families at all (`rules.are_asked`)."""
+    return rules.are_asked(public_task=is_public_task(await people.profile(session, school_id)))
+
+
 async def _families(session: AsyncSession, school_id: str, children: list[str], profile: Profile,
                     purposes: Collection[Purpose]) -> dict[str, dict[Purpose, Status]]:
     """The statuses of each of these; nothing at all for who is no child of this school."""
@@ -157,7 +162,7 @@ async def _families(session: AsyncSession, school_id: str, children: list[str], 
 
 
 async def classes(session: AsyncSession, school_id: str, group_id: str = "") -> list[ClassView]:
-    """Every class of the school (or one), with what the families of its pupils say."""
+    """Every class of the school (or one), with what the families of its pupils say to what they are asked."""
     groups = (await session.exec(select(TeachingGroup).where(
         TeachingGroup.school_id == school_id, col(TeachingGroup.archived_on).is_(None),
         *([TeachingGroup.id == group_id] if group_id else []),
@@ -169,10 +174,11 @@ async def classes(session: AsyncSession, school_id: str, group_id: str = "") -> 
         )
     )).all()
     here = [(group, row) for group, row in rows if people.is_here(row, today)]
-    said = await statuses(session, school_id, {row.id for _, row in here})
+    said, purposes = await statuses(session, school_id, {row.id for _, row in here}), await asked(session, school_id)
     views = {group.id: ClassView(group.id, group.name) for group in groups}
     for group_of, row in sorted(here, key=lambda pair: sort_key(people.view_of(pair[1], frozenset()).full_name)):
-        child = ChildView(row.id, people.view_of(row, frozenset()).full_name, said[row.id])
+        child = ChildView(row.id, people.view_of(row, frozenset()).full_name,
+                          {purpose: said[row.id][purpose] for purpose in purposes})
         views[group_of].children.append(child)
     return sorted(views.values(), key=lambda view: sort_key(view.name))
 

@@ -43,12 +43,13 @@ class Answer(StrEnum):
 
 
 class Status(StrEnum):
-    """What one child's family says about one purpose now. Only `GIVEN` permits anything."""
+    """What one child's family says about one purpose now. Only `GIVEN` permits anything; `RESTS` is a yes that starts later."""
 
     GIVEN = "given"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
+    RESTS = "rests"
     NO_RESPONSE = "no_response"
     CONFLICT = "conflict"
 
@@ -111,10 +112,16 @@ def check_own(word: str, route: Route, declared_responsibility: str, *, says_yes
     if route not in OWN_ROUTES:
         raise Invalid("There is a problem", fields={"route": "Only the office writes down paper, calls and talks"})
     check_respondent(word, says_yes=says_yes)
-    if declared_responsibility not in ("", "yes", "no", "not_sure"):
+    check_declared(declared_responsibility, says_yes=says_yes, refusal="You cannot answer this here. Ring the office.")
+
+
+def check_declared(responsibility: str, *, says_yes: bool, refusal: str) -> None:
+    """Refuse the yes of somebody who says that they have no parental responsibility, or are not sure; their no is kept. What the
+    school's record says does not make up for it. Empty: they were not asked, or left it open on paper."""
+    if responsibility not in ("", "yes", "no", "not_sure"):
         raise Invalid("There is a problem", fields={"declared_responsibility": "Choose yes, no or not sure"})
-    if says_yes and declared_responsibility in ("no", "not_sure"):
-        raise MayNotAnswer("You cannot answer this here. Ring the office.")
+    if says_yes and responsibility in ("no", "not_sure"):
+        raise MayNotAnswer(refusal)
 
 
 def counts_from(route: Route, contacts_changed_at: datetime | None, now: datetime) -> datetime | None:

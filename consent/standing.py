@@ -100,6 +100,12 @@ def _rests(yes: Response, later: Sequence[Response], now: datetime) -> bool:
     return starts > now or any(r.respondent_id == yes.respondent_id and r.recorded_at < starts for r in later)
 
 
+def resting(responses: Iterable[Response], now: datetime) -> dict[str, Response]:
+    """Of each respondent whose last word is a yes that does not count yet, that yes; for one child and purpose."""
+    last = {response.respondent_id: response for response in sorted(standing(responses), key=order)}
+    return {who: r for who, r in last.items() if r.said_yes and r.counts_from is not None and r.counts_from > now}
+
+
 def latest(responses: Iterable[Response], now: datetime) -> dict[str, Response]:
     """The answer that each respondent stands by, for the responses of one child and purpose."""
     return {response.respondent_id: response for response in told(responses, now)}
@@ -112,30 +118,39 @@ def status(responses: Iterable[Response], responsible: Responsible, terms: Terms
     `responsible`: for each respondent, what their word is worth today. A conflict that once was there stays until a named person
     closed it, also when everybody has come to agree: somebody should have asked why.
     """
+    responses = list(responses)
     given = told(responses, terms.now)
     closed = sorted(resolutions, key=lambda resolution: resolution.resolved_at)
     now = {response.respondent_id: response for response in given}
-    if len(now) > 1 and not all(response.said_yes for response in given) and _was_never_closed(given, responsible, terms, closed):
+    covered = _covered(given, closed)
+    may_differ = len(now) > 1 and not all(response.said_yes for response in given)
+    if may_differ and _was_never_closed(given, responsible, terms, covered):
         return Status.CONFLICT
-    return _agreed(now, responsible, terms, closed)
+    found = _agreed(now, responsible, terms, closed[-1].follows_id if closed else "", covered)
+    if found in (Status.EXPIRED, Status.NO_RESPONSE) and any(
+            responsible.get(who) == DECIDES and terms.stands(response, terms.now.date())
+            for who, response in resting(responses, terms.now).items()):
+        return Status.RESTS
+    return found
 
 
-def _was_never_closed(given: list[Response], responsible: Responsible, terms: Terms, closed: list[Resolution]) -> bool:
+def _was_never_closed(given: list[Response], responsible: Responsible, terms: Terms, covered: frozenset[str]) -> bool:
     """Whether at any time a yes stood against a no, and nobody has closed that since both were known."""
     now: dict[str, Response] = {}
     for response in given:
         now[response.respondent_id] = response
-        if _differ(now.values(), responsible, terms, response.signed_on) and not (closed and _covers(closed[-1], now.values())):
+        if _differ(now.values(), responsible, terms, response.signed_on) and not covered.issuperset(r.id for r in now.values()):
             return True
     return False
 
 
-def _agreed(now: Mapping[str, Response], responsible: Responsible, terms: Terms, closed: list[Resolution]) -> Status:
+def _agreed(now: Mapping[str, Response], responsible: Responsible, terms: Terms, court: str, covered: frozenset[str]) -> Status:
+    """`court`: whose answer it says to follow, where it covers all of them."""
     today = terms.now.date()
     answers = [answer for who, answer in now.items() if _counts(answer, responsible.get(who, NONE))]
     if _differ(now.values(), responsible, terms, today):
-        court = closed[-1].follows_id if closed and _covers(closed[-1], now.values()) else ""
-        answers = [answer for answer in answers if answer.respondent_id == court]
+        is_covered = covered.issuperset(answer.id for answer in now.values())
+        answers = [answer for answer in answers if is_covered and answer.respondent_id == court]
         if not answers:
             return Status.CONFLICT
     said_no = [answer for answer in answers if not answer.said_yes]
@@ -152,9 +167,28 @@ def _differ(answers: Iterable[Response], responsible: Responsible, terms: Terms,
     return any(not a.said_yes for a in counting) and any(terms.stands(a, on) for a in counting)
 
 
-def _covers(resolution: Resolution, answers: Iterable[Response]) -> bool:
-    """Whether these answers were all known when it was made."""
-    return all(answer.recorded_at <= resolution.resolved_at for answer in answers)
+def _covered(given: list[Response], closed: list[Resolution]) -> frozenset[str]:
+    """What the last closing covers, of answers in their order: those that were known when it was made. Under a court order also
+    whatever says the same again, for as long as that person said nothing else: a renewal or a repeated no is no new difference.
+    docs/decisions: 233."""
+    if not closed:
+        return frozenset()
+    by = closed[-1]
+    known = [response for response in given if response.recorded_at <= by.resolved_at]
+    found = {response.id for response in known}
+    words = {response.respondent_id: response for response in known} if by.follows_id else {}
+    for response in given:
+        if response.recorded_at > by.resolved_at and (word := words.get(response.respondent_id)) is not None:
+            if _says_again(response, word):
+                found.add(response.id)
+            else:
+                del words[response.respondent_id]
+    return frozenset(found)
+
+
+def _says_again(response: Response, word: Response) -> bool:
+    """A yes to words that ended the earlier one is another yes: whoever saw the order had not read them."""
+    return response.said_yes == word.said_yes and not (response.said_yes and word.is_outdated and not response.is_outdated)
 
 
 def _counts(answer: Response, word: str) -> bool:

@@ -7,10 +7,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent import queries as consents
 from consent.family import FamilyChild, Outcome, Question
-from consent.rules import Purpose
+from consent.rules import TO_JOIN, Purpose
 from mobile_api import schemas
 from service.foundation.errors import NotFound
 from service.foundation.events import Actor
+from service.foundation.web import say_moment
+from service.people import queries as people
 from service.safeguarding.approvals import queries as approvals
 
 ASKED = tuple(purpose for purpose in Purpose if purpose is not Purpose.ONE_TO_ONE)
@@ -25,6 +27,8 @@ STOPS = {
     Purpose.CHAT: "{name} cannot type in chat from now.", Purpose.BE_RECORDED: "Nothing new of {name} is recorded.",
     Purpose.ONE_TO_ONE: "The one-to-one lesson does not happen.",
 }
+SEVERAL = "If two people who are asked answer differently, it is no, and the office will be in touch."
+"""Said to everybody who answered, whoever else is asked and whatever they said."""
 DECLARED: dict[schemas.YesNoUnsure, str] = {"yes": "yes", "no": "no", "unsure": "not_sure"}
 
 
@@ -51,7 +55,8 @@ async def questions(session: AsyncSession, actor: Actor, now: datetime) -> int:
 
 async def consent(session: AsyncSession, actor: Actor, child: FamilyChild, now: datetime) -> schemas.Consent:
     is_alone = child.id in await approvals.told_of_some(session, actor.school_id, [child.id], now)
-    return _consent(child, await declared(session, actor, child.id), now, is_alone)
+    zone = (await people.school(session, actor.school_id)).zone
+    return _consent(child, await declared(session, actor, child.id), now, is_alone, zone)
 
 
 def _needs_answer(question: Question, is_alone: bool) -> bool:
@@ -59,10 +64,11 @@ def _needs_answer(question: Question, is_alone: bool) -> bool:
     return bool(question.asks) and (question.purpose in ASKED or is_alone)
 
 
-def _consent(child: FamilyChild, declared: schemas.YesNoUnsure | None, now: datetime, is_alone: bool) -> schemas.Consent:
+def _consent(child: FamilyChild, declared: schemas.YesNoUnsure | None, now: datetime, is_alone: bool,
+             zone: str) -> schemas.Consent:
     return schemas.Consent(
         child=schemas.OwnChild(id=child.id, name=child.name), may_answer=child.may_decide, responsibility=declared,
-        outcome=_outcome(child),
+        outcome=_outcome(child, zone),
         permissions=[_permission(question, now, _needs_answer(question, is_alone)) for question in child.questions
                      if question.purpose in ASKED or is_alone or question.own is not None])
 
@@ -81,49 +87,75 @@ def answer_of(question: Question) -> schemas.YesNo | None:
     return None if question.own is None else "yes" if question.own.says_yes else "no"
 
 
-def _outcome(child: FamilyChild) -> list[schemas.Follows]:
-    """“Live lessons: yes. Camera: no. Ali can join.” Where answers differ, only that the school does not have them all: of which
-    question it has no joint answer would be what the other parent said."""
-    if any(question.outcome is Outcome.NOT_YET for question in child.questions if question.purpose in ASKED):
-        joins = [schemas.Follows(code="can-join", words=f"{child.name} can join.")] if child.may_join else []
-        return [*joins, schemas.Follows(
-            code="not-all-answers", words="We do not have all the answers we need. The office will be in touch.")]
-    said = [_says(child.name, question) for question in child.questions
-            if question.purpose in ASKED and question.outcome in (Outcome.YES, Outcome.NO)]
-    if child.may_join:
-        said.append(schemas.Follows(code="can-join", words=f"{child.name} can join."))
-    elif child.may_join is False:
-        said.append(schemas.Follows(code="cannot-join", words=f"{child.name} cannot join live lessons."))
+def _outcome(child: FamilyChild, zone: str) -> list[schemas.Follows]:
+    """“Live lessons: you said yes. Ali can join.” Of what others said there is nothing in it but whether the child joins, which
+    every lesson shows; so no answer of this parent, and no change of it, tells anything else (docs/decisions: 232)."""
+    answered = [question for question in child.questions if question.purpose in ASKED and question.own is not None]
+    said = [one for question in child.questions if question.purpose in ASKED for one in _says(child.name, question)]
+    said += _joins(child) + _starts([question for question in answered if not question.by_public_task], zone)
+    if any(not question.by_public_task for question in answered):
+        said.append(schemas.Follows(code="several-asked", words=SEVERAL))
     return said
 
 
-def _says(name: str, question: Question) -> schemas.Follows:
-    purpose, yes = question.purpose, question.outcome is Outcome.YES
+def _joins(child: FamilyChild) -> list[schemas.Follows]:
+    """Whether the child joins; where not, by this parent's own no, or by what the school cannot say. Where their yes rests, that
+    is said beside it (`_starts`)."""
+    outcomes = {question.outcome for question in child.questions if question.purpose in TO_JOIN}
+    if child.may_join:
+        return [schemas.Follows(code="can-join", words=f"{child.name} can join.")]
+    if child.may_join is None or (Outcome.RESTS in outcomes and Outcome.NO not in outcomes):
+        return []
+    if Outcome.NO in outcomes:
+        return [schemas.Follows(code="cannot-join", words=f"{child.name} cannot join live lessons.")]
+    return [schemas.Follows(code="not-all-answers", words="We do not have all the answers we need. The office will be in touch.")]
+
+
+def _starts(answered: list[Question], zone: str) -> list[schemas.Follows]:
+    """From when what this parent agreed to counts, where it rests: the last of it."""
+    rests = [(own.counts_from, own.has_earlier) for question in answered if (own := question.own) and own.counts_from]
+    return [_later(max(at for at, _ in rests), all(earlier for _, earlier in rests), zone)] if rests else []
+
+
+def _later(at: datetime, has_earlier: bool, zone: str, purpose: Purpose | None = None) -> schemas.Follows:
+    until = "Until then your earlier answer counts." if has_earlier else "Until then nothing changes."
+    return schemas.Follows(code="counts-later" if has_earlier else "starts-later", purpose=purpose.value if purpose else None,
+                           at=at, words=f"Your yes starts {say_moment(at, zone)}. {until}")
+
+
+def _says(name: str, question: Question) -> list[schemas.Follows]:
+    """What this parent said to a question; of recording as the public task, what is done."""
+    purpose = question.purpose
     if not question.by_public_task:
-        word: Literal["yes", "no"] = "yes" if yes else "no"
-        return schemas.Follows(code=word, purpose=purpose.value, words=f"{NAMES[purpose]}: {word}.")
-    if yes:
-        return schemas.Follows(code="public-task", purpose=purpose.value,
-                               words=f"{name} is recorded in lessons. The school does not need permission for this.")
-    return schemas.Follows(code="not-recorded", purpose=purpose.value, words=f"Nothing new of {name} is recorded.")
+        if question.own is None:
+            return []
+        word: Literal["yes", "no"] = "yes" if question.own.says_yes else "no"
+        return [schemas.Follows(code=word, purpose=purpose.value, words=f"{NAMES[purpose]}: you said {word}.")]
+    if question.outcome is Outcome.YES:
+        return [schemas.Follows(code="public-task", purpose=purpose.value,
+                                words=f"{name} is recorded in lessons. The school does not need permission for this.")]
+    if question.outcome is Outcome.NO:
+        return [schemas.Follows(code="not-recorded", purpose=purpose.value, words=f"Nothing new of {name} is recorded.")]
+    return []
 
 
 def follows(child: FamilyChild, purpose: Purpose, *, says_yes: bool, counts_from: datetime | None,
-            was_in_lesson: bool, starts: str) -> list[schemas.Follows]:
-    """What one answer did, of a child as it stands after it. `starts`: when a yes that rests counts, as people say it."""
+            was_in_lesson: bool, zone: str) -> list[schemas.Follows]:
+    """What one answer did, of a child as it stands after it."""
     name = child.name
     question = next((each for each in child.questions if each.purpose is purpose), None)
     if question is not None and question.by_public_task:
         if says_yes or question.outcome is not Outcome.YES:
-            return [_says(name, question)] if question.outcome in (Outcome.YES, Outcome.NO) else []
+            return _says(name, question)
         return [schemas.Follows(code="objected", purpose=purpose.value,
                                 words=f"You object. The headteacher decides. Until then {name} is recorded.")]
     if says_yes and counts_from is not None:
-        return [schemas.Follows(code="counts-later", purpose=purpose.value, at=counts_from, words=f"Saying yes starts {starts}.")]
+        has_earlier = question is not None and question.own is not None and question.own.has_earlier
+        return [_later(counts_from, has_earlier, zone, purpose)]
     if says_yes:
-        return [schemas.Follows(code="yes", purpose=purpose.value, words=f"{NAMES[purpose]}: yes.")]
+        return [schemas.Follows(code="yes", purpose=purpose.value, words=f"{NAMES[purpose]}: you said yes.")]
     if was_in_lesson and purpose in (Purpose.ATTEND, Purpose.BE_RECORDED):
         return [schemas.Follows(code="left-lesson", purpose=purpose.value, words=f"{name} has left the lesson that is on.")]
     if purpose in STOPS:
         return [schemas.Follows(code="off-now", purpose=purpose.value, words=STOPS[purpose].format(name=name))]
-    return [schemas.Follows(code="no", purpose=purpose.value, words=f"{NAMES[purpose]}: no.")]
+    return [schemas.Follows(code="no", purpose=purpose.value, words=f"{NAMES[purpose]}: you said no.")]

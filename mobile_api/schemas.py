@@ -54,7 +54,8 @@ class Me(BaseModel):
 
     model_config = example(id="5d20…", name="Ms Rahman", school="Ashgrove School", office="the office, 01632 960001",
                            zone="Europe/London", roles=["parent"], language="en", agreement="signed",
-                           children=[{"id": "9c41…", "name": "Ali"}], questions=2, unread=1, rests_until=None)
+                           children=[{"id": "9c41…", "name": "Ali"}], questions=2,
+                           rules_to_sign=[{"id": "9c41…", "name": "Ali"}], unread=1, rests_until=None)
     id: str
     name: str
     school: str
@@ -65,6 +66,8 @@ class Me(BaseModel):
     agreement: Literal["not_signed", "due", "signed"]
     children: list[OwnChild]
     questions: int = Field(0, description="How many permissions of all children wait for an answer.")
+    rules_to_sign: list[OwnChild] = Field(default_factory=list, description=(
+        "Young children whose agreement this person has to sign for them, or renew: `/agreement` has it."))
     unread: int = Field(0, description="Messages that were not read.")
     rests_until: datetime | None = Field(None, description="Until then a yes from this phone does not count yet.")
 
@@ -124,7 +127,8 @@ class Permission(BaseModel):
 
 
 class Consent(BaseModel):
-    """What one child's parent sees. `outcome`: what holds now, in careful words; never who said what."""
+    """What one child's parent sees. `outcome`: what this parent said, and whether the child can join; never who said what, and
+    with the same answers of this parent the same, whatever others said to a question that does not keep the child out."""
 
     child: OwnChild
     may_answer: bool = Field(description="False: “You cannot answer this here. Ring the office.”")
@@ -139,7 +143,7 @@ class Follows(BaseModel):
     model_config = example(code="off-now", purpose="camera", at=None, words="Ali’s camera is off from now.")
     code: Literal[
         "can-join", "cannot-join", "not-all-answers", "yes", "no", "off-now", "left-lesson", "counts-later", "not-recorded",
-        "public-task", "objected",
+        "public-task", "objected", "several-asked", "starts-later",
     ]
     purpose: Purpose | None = None
     at: datetime | None = None

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam
 from sqlmodel import col, func, select
@@ -139,26 +140,36 @@ async def hashes(session: AsyncSession, document_id: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """Which text an answer is to: columns of `consent_response`."""
+class Kept:
+    """One version, for what the office writes down: from which day families can have read it, at the school. `texts`: of each
+    language, the hash and the day from which somebody answered for it."""
 
     document_id: str
-    document_version: int
-    text_hash: str
+    version: int
+    published_on: date
+    texts: Mapping[str, tuple[str, date]]
+
+    def hash_on(self, language: str, day: date) -> str:
+        """Of its words in a language as they could be read on that day; empty where they could not."""
+        text_hash, since = self.texts.get(language, ("", day))
+        return text_hash if since <= day else ""
 
 
-async def of_version(session: AsyncSession, school_id: str, version: int, language: str) -> dict[Purpose, Answered]:
-    """The text of each purpose that a form of this version (0: the newest) asked with. The language is that of the form, which
-    the school printed: of a text that is not there in it, the hash is empty."""
-    rows = (await session.exec(select(ConsentDocument).where(ConsentDocument.school_id == school_id))).all()
-    found: dict[str, ConsentDocument] = {}
-    for row in sorted(rows, key=lambda row: row.version):
-        if not version or row.version <= version:
-            found[row.purpose] = row
-    texts_there = (await session.exec(select(ConsentText.document_id, ConsentText.text_hash).where(
-        col(ConsentText.document_id).in_([row.id for row in found.values()]), ConsentText.language == language))).all()
-    known = dict(texts_there)
-    return {Purpose(row.purpose): Answered(row.id, row.version, known.get(row.id, "")) for row in found.values()}
+async def kept(session: AsyncSession, school_id: str) -> dict[Purpose, dict[int, Kept]]:
+    """Every version of every purpose by its number, the oldest first."""
+    zone = ZoneInfo((await people.school(session, school_id)).zone)
+    texts_of: dict[str, dict[str, tuple[str, date]]] = {}
+    for each in (await session.exec(select(ConsentText).where(
+            ConsentText.school_id == school_id, col(ConsentText.approved_at).is_not(None)))).all():
+        if each.approved_at is not None:
+            since = each.approved_at.astimezone(zone).date()
+            texts_of.setdefault(each.document_id, {})[each.language] = (each.text_hash, since)
+    found: dict[Purpose, dict[int, Kept]] = {}
+    for row in (await session.exec(select(ConsentDocument).where(ConsentDocument.school_id == school_id).order_by(
+            col(ConsentDocument.version)))).all():
+        found.setdefault(Purpose(row.purpose), {})[row.version] = Kept(
+            row.id, row.version, row.published_at.astimezone(zone).date(), texts_of.get(row.id, {}))
+    return found
 
 
 async def fillings(session: AsyncSession, school_id: str, language: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from consent.rules import Purpose
 from service.foundation.errors import Conflict, Invalid
@@ -129,3 +130,13 @@ def checked_change(changed: str, language: str) -> str:
     if language != DEFAULT:
         raise Invalid("There is a problem", fields={"language": "A version begins in English; add languages to it after that"})
     return tidy(changed)[:500]
+
+
+def on_form(published: Mapping[int, date], signed_on: date, *, hour_known: bool) -> int:
+    """The version that somebody read who answered on that day; 0 where none was kept yet (docs/decisions: 231).
+
+    `published`: the day of each version. What carries a day and no hour was in nobody's hand before it was printed: it counts as
+    read before a version of the same day, unless that is the first there is.
+    """
+    before = [version for version, day in published.items() if day < signed_on or (hour_known and day == signed_on)]
+    return max(before, default=min((version for version, day in published.items() if day == signed_on), default=0))

@@ -1,7 +1,7 @@
 """Who has answered what they were asked, as it is at this moment, and who is told again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from sqlmodel import col, select
@@ -67,8 +67,8 @@ class RequestView:
         return rules.again_from(self.last_reminder)
 
     def counts(self, purpose: Purpose) -> list[int]:
-        """Yes, no, changed to no, needs a call, no answer: as the bars draw them."""
-        shown = ((Status.GIVEN,), (Status.REFUSED,), (Status.WITHDRAWN,), (Status.CONFLICT,), tuple(rules.WAITS))
+        """Yes, said yes and it starts later, no, changed to no, needs a call, no answer: as the bars draw them."""
+        shown = ((Status.GIVEN,), (Status.RESTS,), (Status.REFUSED,), (Status.WITHDRAWN,), (Status.CONFLICT,), tuple(rules.WAITS))
         return [sum(family.statuses[purpose] in wanted for family in self.families) for wanted in shown]
 
 
@@ -83,7 +83,7 @@ async def requests(session: AsyncSession, school_id: str) -> list[RequestView]:
 
 
 async def request(session: AsyncSession, school_id: str, request_id: str, today: date) -> RequestView:
-    """One request with every family it asks. Raises NotFound."""
+    """One request with every family it asks, and of what it asks what the school asks by now. Raises NotFound."""
     row = await session.get(ConsentRequest, request_id)
     if row is None or row.school_id != school_id:
         raise NotFound()
@@ -91,7 +91,9 @@ async def request(session: AsyncSession, school_id: str, request_id: str, today:
     names = await people.people(session, school_id, [row.asked_by])
     reminded = await _reminded(session, [row.id])
     lines = await families(session, school_id, row.group_id or "", _asked(row), today)
-    return _view(row, groups, names, reminded.get(row.id), lines)
+    view = _view(row, groups, names, reminded.get(row.id), lines)
+    public_task = is_public_task(await people.profile(session, school_id))
+    return replace(view, asked=view.asked.only(are_asked(public_task=public_task)))
 
 
 async def families(session: AsyncSession, school_id: str, group_id: str, asked: rules.Asked,
@@ -189,8 +191,12 @@ async def _renewals(session: AsyncSession, school_id: str, today: date) -> list[
     tell: set[tuple[str, str]] = set()
     for child, said in (await told(session, school_id, children, profile)).items():
         for purpose in are_asked(public_task=is_public_task(profile)):
-            own = standing.latest((r for r in said.responses if r.purpose is purpose), at.now)
+            asked = [r for r in said.responses if r.purpose is purpose]
+            renewed = standing.resting(asked, at.now)
+            own = standing.latest(asked, at.now)
             for who, response in own.items():
+                if who in renewed:
+                    continue
                 days = rules.renewal_day(at.ends_on(response), today)
                 if days and (child, who) in may and at.stands(response, today):
                     tell.add((who, f"renewal {days} {at.ends_on(response)}"))

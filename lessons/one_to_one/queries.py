@@ -28,6 +28,8 @@ from service.safeguarding.approvals.rules import Kind
 
 CONSENT_WORDS = {
     Status.GIVEN: "Yes", Status.NO_RESPONSE: "No answer yet. Nothing can start until the family says yes.",
+    Status.EXPIRED: "A yes that ran out. Nothing can start until the family says yes again.",
+    Status.RESTS: "Yes, and it starts later. Nothing can start before.",
     Status.CONFLICT: "Not all the answers we need. Nothing can start yet.",
     Status.REFUSED: "No. Nothing can start.", Status.WITHDRAWN: "No. Nothing can start.",
 }

@@ -6,6 +6,7 @@ from fastapi import Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent.agreements import families
+from consent.agreements import queries as agreements
 from consent.agreements.rules import Signing
 from consent.rules import Route
 from lessons.family import queries as family_news
@@ -34,9 +35,16 @@ async def me(request: Request, actor: Known, session: Reading, now: Now) -> sche
         roles=sorted(actor.roles), language=phone.language if phone else "en",
         agreement=_signing(request.state.standing).value,
         children=[schemas.OwnChild(id=one.id, name=one.name) for one in children],
-        questions=await questions(session, actor, now), unread=await family_news.unread(session, actor),
+        questions=await questions(session, actor, now), rules_to_sign=await _rules_to_sign(session, actor),
+        unread=await family_news.unread(session, actor),
         rests_until=phone.rests_until if phone and phone.rests_until and now < phone.rests_until else None,
     )
+
+
+async def _rules_to_sign(session: AsyncSession, actor: Actor) -> list[schemas.OwnChild]:
+    """The young children who cannot come in, or soon cannot, until this parent signs for them (policy: CO1)."""
+    return [schemas.OwnChild(id=one.id, name=one.name) for one in await agreements.young_children(session, actor)
+            if one.signing is not Signing.SIGNED]
 
 
 def _signing(standing: Standing) -> Signing:

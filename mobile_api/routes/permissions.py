@@ -19,7 +19,7 @@ from mobile_api.once import IdempotencyKey, Once
 from mobile_api.route import NOT_CHANGED, Parent, router_of
 from service.foundation.errors import NotFound
 from service.foundation.events import Actor
-from service.foundation.web import Now, Reading, say_moment
+from service.foundation.web import Now, Reading
 from service.people import family
 from service.people import queries as people
 
@@ -60,7 +60,7 @@ async def answer(request: Request, actor: Parent, session: Once, now: Now, child
     return schemas.Answered(
         consent=await permissions.consent(session, actor, child, now),
         follows=permissions.follows(child, Purpose(given.purpose), says_yes=given.says_yes, counts_from=counts_from,
-                                    was_in_lesson=was_here, starts=say_moment(counts_from, zone) if counts_from else ""))
+                                    was_in_lesson=was_here, zone=zone))
 
 
 async def _answer(request: Request, session: AsyncSession, actor: Actor, child_id: str, purpose: Purpose,

@@ -117,6 +117,43 @@ async def test_a_parent_signs_for_a_young_child_of_theirs_and_for_no_other(schoo
     assert await signed(school, child)
 
 
+async def rules_to_sign(school: Running, parent: str) -> list[str]:
+    """The children whose rules the parent's app says to sign."""
+    async with school.client(await school.cookie(parent)) as client:
+        return [one["id"] for one in (await client.get("/api/v1/me")).json()["rules_to_sign"]]
+
+
+async def test_the_app_names_the_young_children_who_cannot_come_in_until_their_parent_signs(school: Running) -> None:
+    """A message tells the parent that a question waits: there it is (policy: CO1)."""
+    found = await families(school, "Story time")
+    child, (mother, *_) = found[0]
+    _, (other, *_) = (await families(school))[0]
+    assert await rules_to_sign(school, mother) == []
+    await renewed(school, "pupils")
+    assert await rules_to_sign(school, mother) == [child]
+    assert await rules_to_sign(school, other) == [], "who is old enough signs alone"
+    assert not await signed(school, child)
+    async with school.client(await school.cookie(mother)) as client:
+        (rules,) = [one for one in (await client.get("/api/v1/agreement")).json()["agreements"] if one["child"]]
+        async with school.database.reading() as session:
+            name = (await people.person(session, (await office(school)).school_id, mother)).full_name
+        done = await client.post("/api/v1/agreement", headers={"idempotency-key": "one"}, json={
+            "agreement_id": rules["id"], "child_id": child, "agree": True, "name": name})
+    assert done.status_code == 200, done.text
+    assert await rules_to_sign(school, mother) == []
+    assert await signed(school, child)
+
+
+@pytest.mark.parametrize("flags", [{"court_order": "unknown"}, {"do_not_contact": True}, {"parental_responsibility": "unknown"}])
+async def test_whoever_may_not_sign_for_a_child_reads_nothing_of_its_rules(school: Running, flags: dict[str, Any]) -> None:
+    child, (mother, *_) = (await families(school, "Story time"))[0]
+    await renewed(school, "pupils")
+    async with school.database.writing() as session:
+        await session.exec(update(Guardianship).where(
+            col(Guardianship.guardian_id) == mother, col(Guardianship.child_id) == child).values(**flags))
+    assert await rules_to_sign(school, mother) == []
+
+
 @pytest.mark.parametrize("flags", [{"court_order": "unknown"}, {"do_not_contact": True}, {"parental_responsibility": "unknown"}])
 async def test_where_something_stands_against_it_a_parent_signs_for_no_child(school: Running, flags: dict[str, Any]) -> None:
     child, (mother, *_) = (await families(school, "Story time"))[0]

@@ -79,9 +79,13 @@ async def test_a_court_order_takes_two_people_and_says_whose_answer_is_followed(
         assert link not in (await second.get("/permissions")).text
         assert school.person("deputy_dsl") not in await reminded(school)
     assert "camera" in await may(school, child)
+    for person, says_yes in ((father, False), (mother, True)):  # he says again what he had said, and she renews
+        school.clock.advance(60)
+        await answer(school, person, child, says_yes)
+        assert "camera" in await may(school, child)
     school.clock.advance(60)
-    await answer(school, father, child, False)
-    assert "camera" not in await may(school, child)
+    await answer(school, mother, child, False)
+    assert "camera" not in await may(school, child), "who is followed says no"
 
 
 async def test_what_was_decided_stays_in_the_database_and_nobody_agrees_with_themself(school: Running) -> None:

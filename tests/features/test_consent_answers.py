@@ -99,10 +99,24 @@ async def test_a_yes_from_a_new_phone_rests_a_day_and_then_counts_without_anybod
     done = await answer(school, mother, child, True, counts_from=rests)
     assert done.counts_from == rests
     shown = asked(await sees(school, mother))
-    assert (shown.outcome, shown.own and shown.own.counts_from) == (Outcome.NOT_YET, rests)
+    assert (shown.outcome, shown.own and shown.own.counts_from) == (Outcome.RESTS, rests)
+    assert shown.own is not None
+    assert shown.own.has_earlier, "her no counts until then"
     assert "camera" not in await may(school, child)
     school.clock.advance(24 * 3600)
     assert "camera" in await may(school, child)
+
+
+async def test_a_first_yes_that_rests_replaces_nothing_and_another_parents_yes_holds_beside_it(school: Running) -> None:
+    child, _, father = await family(school)
+    rests = school.clock.now() + timedelta(hours=24)
+    await answer(school, father, child, True, Purpose.PHOTOGRAPHS, counts_from=rests)
+    his = asked(await sees(school, father), Purpose.PHOTOGRAPHS)
+    assert (his.outcome, his.own and his.own.has_earlier, his.asks) == (Outcome.RESTS, False, "")
+    await answer(school, father, child, True, counts_from=rests)
+    assert asked(await sees(school, father)).outcome is Outcome.YES, "the mother said yes to a camera before"
+    school.clock.advance(24 * 3600)
+    assert asked(await sees(school, father), Purpose.PHOTOGRAPHS).outcome is Outcome.YES
 
 
 @pytest.mark.postgresql

@@ -73,6 +73,44 @@ async def test_an_answer_of_one_parent_leaves_both_in_peace_and_a_no_is_never_as
     assert not {mother, father} & found.tells
 
 
+async def test_whoever_answered_an_hour_ago_and_whose_yes_rests_is_chased_by_nobody(school: Running) -> None:
+    """Not by a message, not on the list of calls, not on paper (policy: CO2). The office sees what they said, and from when."""
+    child, mother, father = await family(school)
+    asked = await ask(school)
+    school.clock.advance(8 * DAY)
+    before = await view(school, asked)
+    assert child in {line.child_id for line in before.to_chase} & {line.child_id for line in before.to_call}
+    await answer(school, mother, child, True, Purpose.PHOTOGRAPHS, counts_from=school.clock.now() + timedelta(hours=24))
+    found = await view(school, asked)
+    assert child not in {line.child_id for line in found.to_chase} | {line.child_id for line in found.to_call}
+    assert not {mother, father} & found.tells
+    assert found.counts(Purpose.PHOTOGRAPHS) == [0, 1, 0, 0, 0, 23]
+    assert Status.RESTS in found.families[[line.child_id for line in found.families].index(child)].statuses.values()
+    async with await school.signed_in("office") as client:
+        page = (await client.get(f"/permissions/children/{child}")).text
+        missing = (await client.get("/permissions/missing")).text
+        assert (await client.get("/permissions")).status_code == 200
+        assert (await client.get(f"/permissions/requests/{asked}")).status_code == 200
+    assert "They said yes. It counts from Thursday 3 December, 10am." in page
+    assert "Photographs" not in missing.partition(f"/permissions/children/{child}")[2].partition("</tr>")[0]
+    school.clock.advance(DAY)
+    assert (await view(school, asked)).counts(Purpose.PHOTOGRAPHS)[:2] == [1, 0]
+
+
+async def test_a_yes_that_is_renewed_and_rests_is_not_reminded_of_its_end(school: Running) -> None:
+    _, mother, _ = await family(school)
+    child = (await family(school))[0]
+    school.clock.advance((365 - 20 - 30) * DAY)
+
+    async def told() -> set[str]:
+        return {occasion for occasion, people in await told_today(school, mother) if occasion.startswith("renewal")}
+
+    assert await told()
+    for purpose in Purpose:
+        await answer(school, mother, child, True, purpose, counts_from=school.clock.now() + timedelta(hours=24))
+    assert await told() == set()
+
+
 async def test_somebody_may_send_another_reminder_after_three_days_and_not_before(school: Running) -> None:
     asked = await ask(school)
     async with await school.signed_in("office") as client:
@@ -218,3 +256,4 @@ async def test_no_family_is_chased_for_recording_where_it_is_the_schools_public_
     assert Purpose.BE_RECORDED in {purpose for one in (await view(school, asked)).families for purpose in one.open}
     await school.set_profile(recording_basis="public_task")
     assert {purpose for one in (await view(school, asked)).families for purpose in one.open} == {Purpose.PHOTOGRAPHS}
+    assert (await view(school, asked)).asked.purposes == (Purpose.PHOTOGRAPHS,), "nor does the picture count it"

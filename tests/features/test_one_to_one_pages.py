@@ -8,6 +8,8 @@ import httpx
 import pytest
 from sqlmodel import col, select
 
+from consent.rules import Status
+from lessons.one_to_one.queries import CONSENT_WORDS
 from lessons.tables import JournalEntry
 from recordings.tables import Recording, RecordingParticipant, RecordingView
 from service.people.tables import Guardianship, SignIn
@@ -323,3 +325,8 @@ async def it_took_place_and_was_watched(school: Running, child: str) -> None:
 async def parent_of(school: Running, child: str) -> str:
     async with school.database.reading() as session:
         return (await session.exec(select(Guardianship.guardian_id).where(Guardianship.child_id == child))).all()[0]
+
+
+def test_the_page_of_a_request_has_words_for_whatever_a_family_says() -> None:
+    """Also for a yes that ran out, and for one that starts later."""
+    assert CONSENT_WORDS.keys() == set(Status)

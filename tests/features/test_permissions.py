@@ -6,7 +6,10 @@ import pytest
 from sqlmodel import col, select
 
 from consent import commands, queries, rules
-from consent.rules import Route
+from consent.documents import commands as document_commands
+from consent.documents import queries as documents
+from consent.documents.tables import ConsentText
+from consent.rules import Purpose, Route
 from consent.tables import ConsentResponse
 from lessons.reminders import waiting_for
 from service.foundation.audit import AuditLeaf
@@ -15,6 +18,7 @@ from service.foundation.events import Actor, Role
 from service.foundation.mail import Mail
 from service.people import queries as people
 from service.people.tables import Guardianship
+from tests.features.test_consent_documents import publish
 from tests.school import Running
 
 ALL = {purpose.value for purpose in rules.IN_LESSONS}
@@ -153,6 +157,143 @@ async def test_a_stack_of_forms_goes_from_pupil_to_pupil_with_the_same_day(schoo
         last = await client.post(f"/permissions/children/{order[-1]}",
                                  data=form(guardians[order[-1]][0], chat="yes", then="next"))
         assert last.headers["location"] == f"/permissions/classes/{group}"
+
+
+async def test_where_recording_is_the_public_task_no_list_says_that_families_have_not_answered_about_it(school: Running) -> None:
+    """Neither the list to print nor the counts of a class: nobody is asked (docs/decisions: 217)."""
+    child, adults = (await families(school))[0]
+    async with school.database.writing() as session:  # their yes counts no more; they say no to everything but recording
+        for link in (await session.exec(select(Guardianship).where(Guardianship.child_id == child))).all():
+            link.parental_responsibility = "unknown"
+    said = dict.fromkeys(sorted(set(rules.PURPOSES) - {Purpose.BE_RECORDED}), "no")
+    pages = []
+    async with await school.signed_in("office") as client:
+        assert (await client.post(f"/permissions/children/{child}", data=form(adults[0], **said))).status_code == 303
+        for basis in ("consent", "public_task"):
+            await school.set_profile(recording_basis=basis)
+            async with school.database.reading() as session:
+                group = await queries.class_of(session, (await office(school)).school_id, child)
+            for path in ("/permissions", "/permissions/missing", f"/permissions/classes/{group}"):
+                page = await client.get(path)
+                assert page.status_code == 200
+                pages.append("Recording" in page.text.partition("<main")[2])
+    assert pages == [True, True, True, False, False, False]
+
+
+# -- which words a form was an answer to -------------------------------------------------------------------------------
+
+DAY = 86_400
+
+
+async def written(school: Running, child: str, **sent: str) -> tuple[httpx.Response, ConsentResponse | None]:
+    """What the office's form does, and the newest line that it wrote."""
+    async with await school.signed_in("office") as client:
+        page = await client.post(f"/permissions/children/{child}", data=sent)
+    async with school.database.reading() as session:
+        row = (await session.exec(select(ConsentResponse).where(
+            ConsentResponse.child_id == child, ConsentResponse.recorded_by == school.person("office"),
+        ).order_by(col(ConsentResponse.recorded_at).desc()))).first()
+    return page, row
+
+
+async def version_two_of_live_lessons(school: Running) -> tuple[str, str]:
+    """It ends old answers, and came on 25 November; today is the 26th. A child, and who signs for it."""
+    child, (mother, *_) = (await families(school))[0]
+    school.clock.advance(DAY)
+    await publish(school, ends_answers=True, purpose=Purpose.ATTEND)
+    school.clock.advance(DAY)
+    return child, mother
+
+
+async def test_a_form_signed_before_words_that_end_old_answers_and_written_down_after_them_leaves_the_child_out(
+        school: Running) -> None:
+    """Nobody is admitted by a yes to words that they had not read (policy: CO2)."""
+    child, mother = await version_two_of_live_lessons(school)
+    paper = form(mother, attend="yes", camera="yes", route="paper")
+    page, line = await written(school, child, **paper)
+    assert line is not None
+    assert (page.status_code, line.document_version, "attend" in await may(school, child)) == (303, 1, False)
+    school.clock.advance(60)
+    page, line = await written(school, child, **paper | {"day": "26"})
+    assert "attend" in await may(school, child), "control: signed when the new words were there"
+    async with school.database.reading() as session:
+        rows = (await session.exec(select(ConsentResponse).where(ConsentResponse.recorded_at == line.recorded_at))).all()
+    assert {row.purpose: row.document_version for row in rows} == {"attend": 2, "camera": 1}, "each question has its own version"
+
+
+async def test_a_yes_to_a_version_that_came_after_the_day_on_the_form_is_refused_and_a_no_is_kept(school: Running) -> None:
+    child, mother = await version_two_of_live_lessons(school)
+    paper = form(mother, attend="yes", route="paper") | {"version-attend": "2"}
+    page, line = await written(school, child, **paper)
+    assert (page.status_code, line) == (422, None)
+    assert 'id="version-attend-error"' in page.text
+    assert '<option value="2" selected>' in page.text
+    assert (await written(school, child, **paper | {"version-attend": "9", "day": "26"}))[0].status_code == 422
+    page, line = await written(school, child, **paper | {"attend": "no"})
+    assert line is not None
+    assert (page.status_code, line.answer, line.document_version) == (303, "withdrawn", 1)
+
+
+@pytest.mark.parametrize(("route", "version", "chosen"), [
+    ("paper", 1, ""), ("in_person", 2, ""), ("paper", 2, "2"), ("in_person", 1, "1"),
+])
+async def test_on_the_day_of_a_new_version_paper_was_printed_before_it_and_a_talk_was_about_what_is_there(
+    school: Running, route: str, version: int, chosen: str,
+) -> None:
+    child, (mother, *_) = (await families(school))[0]
+    school.clock.advance(DAY)
+    await publish(school, ends_answers=True, purpose=Purpose.ATTEND)
+    sent = form(mother, attend="yes", route=route, day="25") | {"version-attend": chosen}
+    _, line = await written(school, child, **sent)
+    assert line is not None
+    assert line.document_version == version
+    assert ("attend" in await may(school, child)) is (version == 2)
+
+
+async def test_of_a_form_older_than_the_texts_nobody_claims_to_know_the_words(school: Running) -> None:
+    child, (mother, *_) = (await families(school))[0]
+    page, line = await written(school, child, **form(mother, camera="yes", route="paper", month="1"))
+    assert line is not None
+    assert (page.status_code, line.document_id, line.document_version, line.text_hash) == (303, "", 0, "")
+    async with await school.signed_in("office") as client:
+        assert "words older than those kept here" in (await client.get(f"/permissions/children/{child}")).text
+
+
+async def test_a_call_in_welsh_is_kept_with_the_welsh_words_and_none_are_claimed_that_were_not_there(school: Running) -> None:
+    child, (mother, *_) = (await families(school))[0]
+    sent = form(mother, camera="yes", route="telephone", language="cy", second_listener=school.person("teacher"))
+    refused, line = await written(school, child, **sent)
+    assert (refused.status_code, line, "not there in this language" in refused.text) == (422, None, True)
+    async with school.database.writing() as session:
+        actor = await office(school)
+        about = (await documents.shown(session, actor.school_id))[Purpose.CAMERA]
+        welsh = (await session.exec(select(ConsentText).where(
+            ConsentText.language == "cy", ConsentText.document_id == about.document_id))).one()
+        await document_commands.approve(session, actor, text_id=welsh.id, reviewer="Mrs Jones", now=school.clock.now())
+        text_hash = welsh.text_hash
+    page, line = await written(school, child, **sent)
+    assert line is not None
+    assert (page.status_code, line.language, line.text_hash) == (303, "cy", text_hash)
+    school.clock.advance(60)
+    page, line = await written(school, child, **sent | {"camera": "", "chat": "no"})
+    assert line is not None
+    assert (page.status_code, line.answer, line.text_hash) == (303, "withdrawn", ""), "a no is always kept"
+
+
+async def test_who_writes_that_they_are_not_sure_of_their_responsibility_says_no_yes_on_paper_either(school: Running) -> None:
+    child, (mother, *_) = (await families(school))[0]
+    for declared in ("not_sure", "no"):
+        sent = form(mother, camera="yes", chat="no", route="paper", declared_responsibility=declared)
+        refused, line = await written(school, child, **sent)
+        assert (refused.status_code, line, "Only a No can be kept" in refused.text) == (422, None, True)
+    page, line = await written(school, child, **sent | {"camera": ""})
+    assert line is not None
+    assert (page.status_code, line.declared_responsibility) == (303, "no")
+    school.clock.advance(60)
+    page, line = await written(school, child, **sent | {"declared_responsibility": "yes"})
+    assert line is not None
+    assert (page.status_code, line.declared_responsibility) == (303, "yes")
+    assert (await written(school, child, **sent | {"declared_responsibility": "perhaps"}))[0].status_code == 422
 
 
 @pytest.mark.parametrize("role", ["teacher", "support", "senior_leader", "governor", "technician", "pupil", "parent"])

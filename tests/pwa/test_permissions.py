@@ -11,6 +11,7 @@ from consent.tables import ConsentResponse
 from lessons.family.tables import FamilyMessage
 from lessons.tables import Lesson
 from service.people.tables import Guardianship, Person
+from tests.features.test_agreements import renewed
 from tests.features.test_consent_answers import answer as said_elsewhere
 from tests.pwa.conftest import Parents
 from tests.pwa.families import ASKED, Family, answers, families, new_version
@@ -22,10 +23,10 @@ REGISTER = ("Photographs on display", "Pictures on the school's site, in print o
             "Recordings to help teachers get better")
 
 
-async def joined(mine: Phone, parents: Parents, family: Family, adult: int = 0) -> str:
+async def joined(mine: Phone, parents: Parents, family: Family, adult: int = 0, *, in_person: bool = True) -> str:
     """The adult of this family is in, on the page of permissions. Returns who that is."""
     person = family.adults[adult]
-    await mine.join(await invited(parents.school, person))
+    await mine.join(await invited(parents.school, person, in_person=in_person))
     await mine.sees("Hello")
     await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
     await mine.sees(f"Permissions for {family.name}")
@@ -86,7 +87,7 @@ async def test_no_takes_as_many_taps_as_yes_and_counts_at_once(browser: Browser,
     async with phone(browser, parents.url, service_workers="block") as mine:
         mother = await joined(mine, parents, family)
         for before, now, words in (("Yes", "No, I do not agree", f"{family.name}'s camera is off from now."),
-                                   ("No", "Yes, I agree", "Camera: yes.")):
+                                   ("No", "Yes, I agree", "Camera: you said yes.")):
             await mine.follow("Camera")
             if before == "Yes":
                 await says_they_are_responsible(mine, family)
@@ -98,6 +99,28 @@ async def test_no_takes_as_many_taps_as_yes_and_counts_at_once(browser: Browser,
             await mine.sound(f"changed-{before.lower()}")
             await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
         assert await answers(parents.school, family, mother) == {"camera": ["withdrawn", "given"]}
+
+
+async def test_who_came_by_a_posted_letter_reads_from_when_their_yes_counts(browser: Browser, parents: Parents) -> None:
+    family = (await families(parents.school, "5 Oak", 1))[-1]
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        mother = await joined(mine, parents, family, in_person=False)
+        await mine.follow("Photographs")
+        await says_they_are_responsible(mine, family)
+        await mine.sees(REGISTER[0])
+        await answer(mine, "Yes, I agree")
+        await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+        await mine.follow("Check my answers")
+        await mine.press("Send my answers")
+        await mine.sees("Sent")
+        starts = mine.page.get_by_text(re.compile("^Your yes starts .* Until then nothing changes.$"))
+        await expect(starts).to_have_count(1)
+        await mine.sound("rests")
+        await mine.page.get_by_role("link", name="Continue").click()
+        await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+        await expect(starts).to_have_count(1)
+        await expect(mine.page.get_by_text("We do not have all the answers")).to_have_count(0)
+        assert await answers(parents.school, family, mother) == {"photographs": ["given"]}
 
 
 async def test_who_may_not_say_yes_can_still_take_a_yes_back(browser: Browser, parents: Parents) -> None:
@@ -397,3 +420,15 @@ async def test_the_answer_to_a_one_to_one(browser: Browser, parents: Parents) ->
         await expect(mine.page.get_by_text(f"One-to-one lessons of {family.name} do not happen from now.")).to_be_visible()
         await mine.sound("one-to-one-taken-back")
         assert await answers(parents.school, family, adult) == {"one_to_one": ["withdrawn", "given", "given", "withdrawn"]}
+
+
+async def test_home_names_the_young_child_whose_rules_a_parent_has_to_sign(browser: Browser, parents: Parents) -> None:
+    family = (await agreeing(parents))[0]
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await joined(mine, parents, family)
+        await renewed(parents.school, "pupils", "Be kind on the screen.")
+        await mine.goto("/m/")
+        await mine.sees("Hello")
+        await mine.sound("home-rules")
+        await mine.page.locator(".needs").get_by_role("link", name=f"Sign the rules for {family.name}", exact=True).click()
+        await expect(mine.page.get_by_text("Be kind on the screen.")).to_be_visible()

@@ -58,12 +58,14 @@ def test_a_conflict_stays_when_the_parents_come_to_agree_until_a_named_person_cl
     assert status(answers[:2], BOTH, AT, earlier) is Status.CONFLICT  # it never says whose answer is followed
 
 
-def test_a_court_order_says_whose_answer_is_followed_until_somebody_answers_anew() -> None:
+def test_a_court_order_says_whose_answer_is_followed_until_somebody_answers_otherwise() -> None:
     answers = [said("given"), said("refused", "father")]
     order = Resolution("child", Purpose.CAMERA, NOON + timedelta(1), "mother")
     assert status(answers, BOTH, AT, order) is Status.GIVEN
     assert status(answers, BOTH, AT, replace(order, follows_id="father")) is Status.REFUSED
-    assert status([*answers, said("refused", "father", days=2)], BOTH, AT, order) is Status.CONFLICT
+    assert status([*answers, said("refused", "father", days=2)], BOTH, AT, order) is Status.GIVEN, "he says what he had said"
+    assert status([*answers, said("given", days=2)], BOTH, AT, order) is Status.GIVEN
+    assert status([*answers, said("withdrawn", days=2)], BOTH, AT, order) is Status.WITHDRAWN
     assert status(answers, {"mother": "no", "father": "yes"}, AT, order) is Status.REFUSED
 
 
@@ -83,7 +85,9 @@ def test_a_yes_to_words_that_ended_old_answers_is_asked_for_again_and_a_no_to_th
 def test_a_yes_from_a_new_phone_counts_a_day_later_and_a_no_at_once() -> None:
     resting = replace(said("given", hours=1), counts_from=NOON + timedelta(1))
     soon, later = Terms(NOON + timedelta(hours=2), 365), Terms(NOON + timedelta(1), 365)
-    assert status([resting], BOTH, soon) is Status.NO_RESPONSE
+    assert status([resting], BOTH, soon) is Status.RESTS
+    assert status([resting], {"mother": "unknown"}, soon) is Status.NO_RESPONSE, "a word that will not count waits for nothing"
+    assert status([replace(resting, is_outdated=True)], BOTH, soon) is Status.NO_RESPONSE
     assert status([resting], BOTH, later) is Status.GIVEN
     assert status([said("refused"), resting], BOTH, soon) is Status.REFUSED
     taken_back = said("withdrawn", hours=2)

@@ -4,7 +4,7 @@ The oracle knows an answer as a plain tuple and works by exhaustion: for every m
 policy: CO2, CO5
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 
@@ -136,7 +136,7 @@ def oracle_says_open(lines: list[Line], words: dict[str, str], closings: list[tu
     newest = max(closings, default=None, key=lambda closing: closing[0])
 
     def is_closed(said: list[Line]) -> bool:
-        return newest is not None and all(line.hour <= newest[0] for line in said)
+        return newest is not None and all(line.hour <= newest[0] or says_again(line, there, newest) for line in said)
 
     for moment in there:  # every conflict that ever was has to be closed
         said = said_by(there, moment)
@@ -146,6 +146,18 @@ def oracle_says_open(lines: list[Line], words: dict[str, str], closings: list[tu
     if yes and no:  # only a court makes one of two answers the right one
         return newest is not None and is_closed(now) and any(line.who == newest[1] for line in yes)
     return bool(yes) and not no
+
+
+def says_again(line: Line, there: list[Line], newest: tuple[int, str]) -> bool:
+    """Under a court order: whether this person, up to this answer, said nothing since but what they had said when it was seen; to
+    new words that ended the old ones a yes is another one."""
+    mine = [o for o in there if o.who == line.who]
+    seen = [o for o in mine if o.hour <= newest[0]]
+    if not newest[1] or not seen:
+        return False
+    word = max(seen, key=lambda o: sum(before(each, o) for each in seen))
+    since = [o for o in mine if o.hour > newest[0] and before(o, line)]
+    return all(o.yes == word.yes and (not o.yes or o.old_words or not word.old_words) for o in since)
 
 
 def newest_is_plain(closings: list[tuple[int, str]]) -> bool:
@@ -184,8 +196,51 @@ def test_a_mistake_that_is_struck_out_leaves_exactly_what_was_there_without_it(
 def test_a_no_closes_at_once_whatever_was_there(
     lines: list[Line], words: dict[str, str], closings: list[tuple[int, str]], day: int, who: str,
 ) -> None:
+    """Unless a court has set that very no aside: that is the next test."""
     no = Line(10**7, who, False, Route.APP, max(day, 15), max(day, 15) * 24)
-    assert rule([*lines, no], {**words, who: "yes"}, closings, day) is not Status.GIVEN
+    orders = [(hour, follows and who) for hour, follows in closings]
+    assert rule([*lines, no], {**words, who: "yes"}, orders, day) is not Status.GIVEN
+
+
+ORDER = [Line(1, "mother", True, Route.APP, 0, 0), Line(2, "father", False, Route.APP, 1, 24)]
+"""The mother said yes and the father no; at the hour 50 two people saw an order that says to follow her."""
+SEEN = [(50, "mother")]
+
+
+@pytest.mark.parametrize(("since", "opens"), [
+    ([], True),
+    ([Line(3, "mother", True, Route.APP, 5, 120)], True),  # her yearly renewal
+    ([Line(3, "father", False, Route.APP, 5, 120)], True),  # the no that the court set aside, again
+    ([Line(3, "mother", True, Route.APP, 5, 120), Line(4, "father", False, Route.PAPER, 6, 150)], True),
+    ([Line(3, "mother", False, Route.APP, 5, 120)], False),  # whoever is followed says no
+    ([Line(3, "mother", False, Route.APP, 5, 120), Line(4, "mother", True, Route.APP, 6, 144)], False),  # and yes again: new
+    ([Line(3, "father", True, Route.APP, 5, 120)], True),  # they agree
+    ([Line(3, "father", True, Route.APP, 5, 120), Line(4, "father", False, Route.APP, 6, 144)], False),  # and differ anew
+    ([Line(3, "aunt", False, Route.APP, 5, 120)], False),  # the order says nothing of her
+])
+def test_under_a_court_order_who_says_the_same_again_opens_no_new_conflict_and_who_says_otherwise_does(
+    since: list[Line], opens: bool,
+) -> None:
+    found = rule([*ORDER, *since], dict.fromkeys(WHO, "yes"), SEEN, 7)
+    assert (found is Status.GIVEN) == opens
+    assert oracle_says_open([*ORDER, *since], dict.fromkeys(WHO, "yes"), SEEN, 7) == opens
+
+
+def test_an_order_does_not_reach_a_yes_to_words_that_ended_the_one_it_was_made_for() -> None:
+    old = [replace(ORDER[0], old_words=True), ORDER[1]]
+    both = {"mother": "yes", "father": "yes"}
+    assert rule(old, both, SEEN, 7) is Status.REFUSED
+    new = [*old, Line(3, "mother", True, Route.APP, 5, 120)]
+    assert rule(new, both, SEEN, 7) is Status.CONFLICT
+    assert rule(new, both, [*SEEN, (130, "mother")], 7) is Status.GIVEN, "two people saw the order again"
+
+
+def test_who_says_the_same_again_after_a_conflict_was_closed_as_agreed_opens_it() -> None:
+    """Closed while her yes had run out; renewed, it stands against his no, and nobody has asked why."""
+    ran_out = [*ORDER, Line(3, "mother", True, Route.APP, 12, 288)]
+    assert rule(ran_out, {"mother": "yes", "father": "yes"}, [(270, "")], 13) is Status.CONFLICT
+    agree = [*ran_out, Line(4, "father", True, Route.APP, 12, 300)]
+    assert rule(agree, {"mother": "yes", "father": "yes"}, [(270, "")], 13) is Status.CONFLICT
 
 
 @given(LINES, WORDS, CLOSINGS, st.integers(0, 30), st.sampled_from(WHO[:2]), st.sampled_from(Route), st.integers(0, 2))

@@ -13,6 +13,8 @@ export async function home(app) {
   const [today, waiting] = [await app.client.read("/timetable?days=1"), await app.answers.waiting()];
   const needs = [];
   if (me.agreement === "due") needs.push(link("/m/agreement", t("home.agreement")));
+  const unsigned = me.rules_to_sign.map((/** @type {any} */ child) => child.name);
+  if (unsigned.length) needs.push(link("/m/agreement", t("home.rules", { names: unsigned.join(", ") })));
   if (me.questions) needs.push(link("/m/permissions", t("home.questions", { count: me.questions })));
   if (me.unread) needs.push(link("/m/messages", t("home.messages", { count: me.unread })));
   return {

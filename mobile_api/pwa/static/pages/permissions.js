@@ -120,7 +120,7 @@ export async function sent(app, { child: id = "" }) {
   const child = await app.child(id);
   const now = (did.at(-1).consent ?? (await app.client.read(`/children/${id}/consent`))).outcome;
   const done = did.flatMap((/** @type {any} */ one) => one.follows).filter((/** @type {any} */ one) => ["off-now",
-    "left-lesson", "counts-later", "not-recorded", "objected"].includes(one.code));
+    "left-lesson", "not-recorded", "objected"].includes(one.code)); // from when it counts stands below, once
   return {
     title: t("sent.title"), bare: true, tab: "permissions",
     parts: [

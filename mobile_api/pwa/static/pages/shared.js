@@ -44,11 +44,9 @@ export function follows(app, one, name) {
   return app.t(app.words.has(exact) ? exact : `follows.${one.code}`, values);
 }
 
-/** What holds now, sentence by sentence. @param {import("../app.js").App} app @param {any[]} outcome @param {string} name */
+/** What one said and what holds now, sentence by sentence. @param {import("../app.js").App} app @param {any[]} outcome @param {string} name */
 export function standing(app, outcome, name) {
-  const joins = outcome.some((one) => one.code === "can-join");
-  return outcome.map((one) => h("p", {}, joins && one.code === "not-all-answers" ? app.t("follows.not-all-answers.joins")
-    : follows(app, one, name)));
+  return outcome.map((one) => h("p", {}, follows(app, one, name)));
 }
 
 /**
