@@ -58,7 +58,7 @@ async def raise_alert(
     """Tell those who keep children safe (policy: RC1, RC4). Returns the alert's id, with which words may be added.
 
     actor          who noticed: a pupil, an adult, or `events.system(school_id)`
-    present        the adults of the lesson, rostered or in its room: they never learn of it
+    present        the adults of the lesson (`lessons.adults`): they never learn of it
     about          one of `rules.About`, when it was said
     about_id       the person it is about, when known
     place          where, for whoever opens it: “Maths, 5 Oak”
