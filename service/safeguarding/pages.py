@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.banners import Banner
 from service.foundation.errors import Conflict, Invalid
-from service.foundation.events import SAFEGUARDING, Actor
+from service.foundation.events import SAFEGUARDING, Actor, Role
 from service.foundation.web import Audience, Now, Reading, Writing, render, say_moment, say_time, see_other
 from service.people import queries as people
 from service.people.pages.forms import saved
@@ -164,4 +164,5 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, alert_id:
         answers=rules.ANSWER_WORDS if view.mine and await queries.may_be_answered(
             session, await session.get_one(Alert, alert_id)) else {},
         concern=await concerns.number_for(session, actor, view.concern_id),
+        officer=await concerns.officer(session, actor.school_id) if view.routed_to is not Role.DSL else None,
     )
