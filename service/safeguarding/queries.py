@@ -68,14 +68,14 @@ async def inbox(session: AsyncSession, actor: Actor, now: datetime) -> list[Aler
     return sorted(views, key=lambda view: rules.rank(view.kind, view.raised_at))
 
 
-CLOSED_AT_ONCE = 200
-
-
-async def closed(session: AsyncSession, actor: Actor, now: datetime) -> list[AlertView]:
-    """The closed alerts that exist for this person, the latest closed first; no more than fit a page."""
+async def closed(session: AsyncSession, actor: Actor, now: datetime, *, skip: int = 0, limit: int = 100) -> list[AlertView]:
+    """The closed alerts that exist for this person, the latest closed first: of these `limit` after the first `skip`. What is
+    closed was taken, so that `rules.may_open` is said in SQL: others' items fill nobody's page."""
+    queues = [role for role in rules.ORDER if actor.roles & rules.circle(role)]
     rows = (await session.exec(select(Alert).where(
         Alert.school_id == actor.school_id, col(Alert.closed_at).is_not(None), col(Alert.id).not_in(_hidden_from(actor)),
-    ).order_by(col(Alert.closed_at).desc()).limit(CLOSED_AT_ONCE))).all()
+        or_(col(Alert.routed_to).in_(queues), Alert.taken_by == actor.person_id),
+    ).order_by(col(Alert.closed_at).desc(), col(Alert.id)).offset(skip).limit(limit))).all()
     return await _views(session, actor, list(rows), now)
 
 
