@@ -115,6 +115,24 @@ async def alert(session: AsyncSession, actor: Actor, alert_id: str, now: datetim
     return found[0]
 
 
+@dataclass(frozen=True)
+class FlagView:
+    """That somebody flagged a moment of a lesson, and whether its alert exists for whoever asks."""
+
+    raised_by: str
+    raised_at: datetime
+    may_open: bool
+
+
+async def flags(session: AsyncSession, actor: Actor, lesson_id: str, now: datetime) -> list[FlagView]:
+    """The flags of one room, for whatever else has their words: only whoever may open the alert reads them (policy: IN4)."""
+    rows = (await session.exec(select(Alert).where(
+        Alert.school_id == actor.school_id, Alert.lesson_id == lesson_id, Alert.kind == rules.Kind.FLAG))).all()
+    minutes = (await people.profile(session, actor.school_id)).alert_minutes
+    known, viewer = await _known(session, actor.school_id, list(rows)), rules.Viewer(actor.person_id, actor.roles)
+    return [FlagView(row.raised_by, row.raised_at, rules.may_open(known[row.id], viewer, now, minutes)) for row in rows]
+
+
 async def may_be_answered(session: AsyncSession, row: Alert) -> bool:
     """Whether a parent wrote it, and said last that they may be reached. Not known is no."""
     if row.kind != rules.Kind.PARENT:
