@@ -310,11 +310,16 @@ async def add_second(session: AsyncSession, actor: Actor, lesson_id: str, *, per
 
 async def _refuse_if_broken(session: AsyncSession, row: Lesson, now: datetime, adults: tuple[str, ...],
                             but: Iterable[Lesson]) -> None:
-    """Only what the change of adults can break: their clearance, their other lessons, how many of them supervise."""
+    """Only what the change of adults can break: their clearance, their other lessons, how many of them supervise, and whether
+    somebody who is not in the lesson is left on duty for it."""
     minutes = int((row.ends_at - row.starts_at) / timedelta(minutes=1))
     measured = await _measure_again(session, row, now, starts=(row.starts_at,), minutes=minutes, but=but, adults=adults)
     about = {rules.Rule.DBS, rules.Rule.AGREEMENT, rules.Rule.CLASH, rules.Rule.GUEST_ONLY, rules.Rule.ONE_PUPIL}
     broken = tuple(r for one in measured for r in one.refusals if r.rule in about)
+    if any(r.rule is rules.Rule.NOBODY_ON_DUTY for one in measured for r in one.refusals):
+        before = await _measure_again(session, row, now, starts=(row.starts_at,), minutes=minutes, but=but)
+        if all(r.rule is not rules.Rule.NOBODY_ON_DUTY for one in before for r in one.refusals):
+            broken += (rules.LEAVES_NOBODY_ON_DUTY,)
     if broken:
         raise PlanRefused([replace(measured[0], refusals=tuple(replace(refusal, field="person") for refusal in broken))])
 

@@ -230,6 +230,13 @@ def _about_reach(plan: Proposal) -> Iterator[Refusal]:
         )
 
 
+LEAVES_NOBODY_ON_DUTY = Refusal(
+    Rule.NOBODY_ON_DUTY, "person",
+    "Nobody else would be on duty for safeguarding during this lesson. Choose somebody else, or ask the office about the rota",
+)
+"""An adult is added to a lesson who is all that its rota has: a worry in it may be about its adults."""
+
+
 class Decision(StrEnum):
     PLANNED = "planned"
     WAITING = "waiting"

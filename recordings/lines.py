@@ -6,7 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from recordings.review import Review, name
-from recordings.timeline import FLAG_WORDS, Span, joined
+from recordings.timeline import FLAG_WORDS, Flagged, Span, joined
 from service.foundation.web import say_count
 from service.people.queries import PersonView
 
@@ -67,8 +67,7 @@ def seconds(moment: datetime, zone: str) -> str:
 
 def moments(review: Review, people: Mapping[str, PersonView], zone: str) -> list[Moment]:
     """Everything that happened, in order."""
-    found = [(flag.at_ms, "flag", "Flag", _flag_words(flag.about, flag.note, name(people, flag.person_id)))
-             for flag in review.facts.flags]
+    found = [(flag.at_ms, "flag", "Flag", _flag_words(flag, people)) for flag in review.facts.flags]
     found += [(message.at_ms, "held", "Not sent", f"{name(people, message.person_id)}: {message.text}")
               for message in review.facts.chat if message.outcome != "delivered"]
     if review.facts.opened_ms is not None:
@@ -112,9 +111,12 @@ def _small(review: Review, person_id: str) -> list[Span]:
     return joined((span for track in review.tracks if track.person_id == person_id for span in track.beside), ONE_STRETCH_MS)
 
 
-def _flag_words(about: str, note: str, who: str) -> str:
-    what = FLAG_WORDS.get(about, about)
-    return ". ".join(each for each in (f"{who} flagged this moment", what, note) if each)
+def _flag_words(flag: Flagged, people: Mapping[str, PersonView]) -> str:
+    """Nothing of one whose words are not for this reader (`flags`)."""
+    if not flag.person_id:
+        return ""
+    what = FLAG_WORDS.get(flag.about, flag.about)
+    return ". ".join(each for each in (f"{name(people, flag.person_id)} flagged this moment", what, flag.note) if each)
 
 
 def drawing(review: Review, people: Mapping[str, PersonView]) -> Drawing:

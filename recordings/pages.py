@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from recordings import commands, forgetting, lines, queries, review, rules
+from recordings import commands, flags, forgetting, lines, queries, review, rules
 from recordings.grants import queries as granted
 from recordings.grants import rules as grants
 from recordings.grants.window import limited
@@ -23,6 +23,7 @@ from service.foundation.web import Audience, Now, Reading, render, see_other
 from service.people import queries as people
 from service.people import step_up
 from service.people.step_up import Confirming, NotConfirmed
+from service.safeguarding import queries as safeguarding
 from service.safeguarding.concerns import queries as concerns
 
 router = APIRouter()
@@ -126,7 +127,10 @@ async def _opened(request: Request, actor: Watcher, session: Reading, now: Now, 
             raise NotFound()
         return limited(await review.open_review(details, state.vault, state.shelf), named.starts_at, named.ends_at)
     await commands.check_may_watch(session, actor, details)
-    return await review.open_review(details, state.vault, state.shelf)
+    found = await review.open_review(details, state.vault, state.shelf)
+    alerts = await safeguarding.flags(session, actor, details.lesson_id, now)
+    read = flags.read([flags.At(flag, found.moment(flag.at_ms)) for flag in found.facts.flags], alerts)
+    return replace(found, facts=flags.without_words(found.facts, read))
 
 
 Granted = Annotated[Review, Depends(_granted, scope="function")]

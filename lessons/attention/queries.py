@@ -7,10 +7,11 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from lessons.adults import planned
 from lessons.attention import rules
 from lessons.attention.rules import Need, Reason, Viewer
 from lessons.attention.tables import AttentionSeen, LessonAttention
-from lessons.tables import Lesson, LessonAdult
+from lessons.tables import Lesson
 from service.foundation.errors import NotFound
 from service.foundation.events import STAFF, Actor, Role
 from service.people import queries as people
@@ -103,7 +104,7 @@ async def _who(session: AsyncSession, school_id: str, now: datetime) -> tuple[li
 
 
 async def _need(session: AsyncSession, row: LessonAttention, now: datetime) -> Need:
-    adults = frozenset((await session.exec(select(LessonAdult.person_id).where(LessonAdult.lesson_id == row.lesson_id))).all())
+    adults = await planned(session, row.lesson_id)
     asks_for, is_over = frozenset({row.person_id} - {""}), row.over_at is not None
     if row.alert_id:
         adults |= await safeguarding.barred(session, row.alert_id)

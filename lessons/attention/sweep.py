@@ -13,10 +13,10 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from lessons.adults import took_part
 from lessons.attention import near_misses
-from lessons.breakouts.family import ids_of
 from lessons.live.facts import RoomJournalled, RoomOpened
-from lessons.tables import JournalEntry, Lesson, LessonAdult
+from lessons.tables import JournalEntry, Lesson
 from recordings.events import RecordingEnded
 from service.foundation.audit import AuditBody, AuditLeaf
 from service.foundation.clock import Clock
@@ -147,13 +147,3 @@ async def of_lesson(session: AsyncSession, school_id: str, lesson_id: str) -> tu
     if lesson is None or lesson.school_id != school_id:
         return "", frozenset()
     return await _place(session, lesson), await took_part(session, lesson_id)
-
-
-async def took_part(session: AsyncSession, lesson_id: str) -> frozenset[str]:
-    """The adults of a lesson and of all its rooms, rostered or there: none of them reviews it (policy: RE1)."""
-    family = ids_of(lesson_id)
-    rostered = (await session.exec(select(LessonAdult.person_id).where(col(LessonAdult.lesson_id).in_(family)))).all()
-    came = (await session.exec(select(JournalEntry.person_id).where(
-        col(JournalEntry.lesson_id).in_(family), JournalEntry.kind == "joined").distinct())).all()
-    here = await people.people(session, (await session.get_one(Lesson, lesson_id)).school_id, came)
-    return frozenset(rostered) | {person.id for person in here.values() if not person.is_child}

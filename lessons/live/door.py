@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons import roster as rosters
 from lessons import rules
+from lessons.adults import took_part
 from lessons.breakouts.family import ids_of
 from lessons.live import reading
 from lessons.live.facts import DoorAnswered
@@ -213,7 +214,7 @@ async def worried(request: Request, worry: Worry, actor: Worried, session: Writi
 
 
 async def _lesson_of(rooms: Registry, session: AsyncSession, actor: Actor, lesson_id: str) -> tuple[str, frozenset[str]]:
-    """Which lesson it came from, and its adults, rostered or in the room: none of them learns of it."""
+    """Which lesson it came from, and its adults, planned or in the room: none of them learns of it."""
     if not lesson_id:
         return "", frozenset()
     roster = await _on_some_list(rosters.roster(session, lesson_id))
@@ -221,7 +222,7 @@ async def _lesson_of(rooms: Registry, session: AsyncSession, actor: Actor, lesso
         raise NotOnTheList()
     host = rooms.live(lesson_id)
     inside = host.adults if host is not None else frozenset()
-    return f"{roster.title}, {roster.group.name}", inside | {adult.id for adult in roster.adults}
+    return f"{roster.title}, {roster.group.name}", inside | await took_part(session, lesson_id)
 
 
 async def _when(session: AsyncSession, school_id: str, now: datetime) -> str:

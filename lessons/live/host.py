@@ -407,10 +407,10 @@ class Host:
         self.journal.write(Entry("opened", self.clock.now(), "", facts, durable=durable))
 
     def _alert(self, effect: fx.Alert) -> None:
-        """Those who must not learn of it are the adults of the lesson, rostered or in the room (policy: RC4)."""
-        concerned, told = self.adults | self._rostered(), effect.told
+        """Who is or was in this room must not learn of it; of whom else, the journal knows (policy: RC4)."""
+        told = effect.told
         self.journal.write(Entry(effect.kind, self.clock.now(), effect.person or "", effect.facts, self._words_of(effect),
-                                 alert=True, in_the_lesson=concerned, durable=partial(self._perform, told) if told else None))
+                                 alert=True, in_the_room=self.adults, durable=partial(self._perform, told) if told else None))
 
     def _words_of(self, effect: fx.Alert) -> str:
         """What whoever opens the alert reads. Names are in the alert only, never in the journal or a log."""
@@ -429,10 +429,6 @@ class Host:
     def adults(self) -> frozenset[str]:
         """Every adult who has been in this room."""
         return frozenset(s.person.id for s in self.room.seats.values() if s.person.kind is not Kind.CHILD)
-
-    def _rostered(self) -> frozenset[str]:
-        people = self.room.plan.people.values()
-        return frozenset(p.id for p in people if p.kind is not Kind.CHILD and p.role is not Role.LEADER)
 
     def _note(self, kind: str, body: Mapping[str, object]) -> bool:
         return self.recorder is not None and self.recorder.note(kind, body)

@@ -11,6 +11,7 @@ import structlog
 from sqlmodel import func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from lessons.adults import took_part
 from lessons.attention import commands as attention
 from lessons.attention.rules import OVER_WHEN_AN_ADULT_COMES, OVER_WHEN_OPEN, Reason
 from lessons.breakouts.family import ids_of
@@ -44,7 +45,7 @@ class Entry:
     words: str = ""
     alert: bool = False
     calls: bool = False
-    in_the_lesson: frozenset[str] = frozenset()
+    in_the_room: frozenset[str] = frozenset()
     durable: Callable[[], None] | None = None
 
 
@@ -148,7 +149,7 @@ class Journal:
             return
         alert_id = await safeguarding.raise_alert(
             session, actor, kind=entry.kind, now=entry.at, lesson_id=self._lesson_id, place=self._place,
-            present=entry.in_the_lesson, about=about, words=entry.words,
+            present=entry.in_the_room | await took_part(session, self._lesson_id), about=about, words=entry.words,
         )
         if flag[1]:
             self._flags[flag] = alert_id

@@ -13,6 +13,7 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from lessons import roster as rosters
+from lessons.adults import took_part
 from lessons.attention import commands as attention
 from lessons.attention.rules import Reason
 from lessons.live.facts import LessonStopped
@@ -119,7 +120,7 @@ async def stop(session: AsyncSession, actor: Actor, *, lesson_id: str, reason: s
     await attention.call(session, actor, lesson_id=lesson_id, reason=Reason.STOPPED, now=now)
     await safeguarding.raise_alert(
         session, actor, kind=Kind.STOPPED, now=now, lesson_id=lesson_id, place=f"{roster.title}, {roster.group.name}",
-        present=[adult.id for adult in roster.adults], words=reason,
+        present=await took_part(session, lesson_id), words=reason,
     )
 
 

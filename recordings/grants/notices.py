@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from sqlmodel import col, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from recordings.grants import queries
@@ -27,9 +26,12 @@ async def tell(session: AsyncSession, view: RecordingView, details: RecordingDet
 
 
 async def read(session: AsyncSession, actor: Actor, now: datetime) -> None:
-    """Somebody looked at what they are told."""
-    waiting = await queries.untold(session, actor)
-    await session.exec(update(ViewNotice).where(
-        col(ViewNotice.school_id) == actor.school_id, col(ViewNotice.person_id) == actor.person_id,
-        col(ViewNotice.seen_at).is_(None)).values(seen_at=now))
-    await publish(session, ViewsRead(actor.person_id, waiting), actor)
+    """Somebody looked at what they are told, which may have been somebody else's to be told before."""
+    waiting = [notice for notice, _, _ in await queries.unread(session, actor)]
+    for notice in waiting:
+        if notice.person_id == actor.person_id:
+            notice.seen_at = now
+        else:
+            session.add(ViewNotice(view_id=notice.view_id, person_id=actor.person_id, school_id=actor.school_id, told_at=now,
+                                   seen_at=now))
+    await publish(session, ViewsRead(actor.person_id, len(waiting)), actor)

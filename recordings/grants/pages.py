@@ -224,8 +224,9 @@ async def views(request: Request, actor: Told, session: Reading, now: Now) -> Re
 
 async def banners(session: AsyncSession, actor: Actor, now: datetime) -> list[Banner]:
     """That a recording was watched: which and why stands on the page behind it."""
-    if not actor.is_any(frozenset({Role.HEADTEACHER, Role.CHAIR})) or not await queries.untold(session, actor):
+    waiting = await queries.unread(session, actor) if actor.is_any(frozenset({Role.HEADTEACHER, Role.CHAIR})) else []
+    if not waiting:
         return []
-    newest = (await queries.told(session, actor, 1))[0]
+    _, newest, _ = waiting[0]
     zone = (await people.school(session, actor.school_id)).zone
-    return [Banner("Recording", f"A recording was watched, {say_time(newest.at, zone)}.", "/views")]
+    return [Banner("Recording", f"A recording was watched, {say_time(newest.granted_at, zone)}.", "/views")]

@@ -12,7 +12,7 @@ from recordings.grants import rules
 from recordings.grants.rules import Grant, State
 from recordings.grants.tables import ComplaintSubject, RecordingGrant, ViewNotice
 from recordings.queries import RecordingDetails, recording
-from recordings.tables import Recording, RecordingView
+from recordings.tables import Recording, RecordingParticipant, RecordingView
 from service.foundation.errors import NotFound
 from service.foundation.events import SAFEGUARDING, Actor, Role
 from service.people import queries as people
@@ -165,15 +165,15 @@ async def _titles(session: AsyncSession, ids: Iterable[str]) -> dict[str, str]:
     return {row.id: f"{row.title}, {row.class_name}" for row in rows}
 
 
+Notice = tuple[ViewNotice, RecordingView, Recording]
+
+
 async def told(session: AsyncSession, actor: Actor, limit: int = 200) -> list[Told]:
-    """The views that this person is told of, the newest first."""
-    rows = (await session.exec(
-        select(ViewNotice, RecordingView, Recording)
-        .join(RecordingView, col(RecordingView.id) == ViewNotice.view_id)
-        .join(Recording, col(Recording.id) == RecordingView.recording_id)
-        .where(ViewNotice.school_id == actor.school_id, ViewNotice.person_id == actor.person_id)
-        .order_by(col(RecordingView.granted_at).desc()).limit(limit)
-    )).all()
+    """The views that this person is told of, the newest first. What they have read stays as it was, also once it is about them:
+    that it went would tell them more."""
+    read = await _notices(session, actor.school_id, ViewNotice.person_id == actor.person_id,
+                          col(ViewNotice.seen_at).is_not(None), limit=limit)
+    rows = sorted([*read, *await unread(session, actor)], key=lambda row: row[1].granted_at, reverse=True)[:limit]
     names = await people.people(session, actor.school_id, {view.person_id for _, view, _ in rows})
     return [
         Told(names[view.person_id].name, whole.title, whole.class_name, whole.starts_at, view.why, view.granted_at,
@@ -182,8 +182,42 @@ async def told(session: AsyncSession, actor: Actor, limit: int = 200) -> list[To
     ]
 
 
-async def untold(session: AsyncSession, actor: Actor) -> int:
-    """How many views wait for this person to look."""
-    return (await session.exec(select(func.count()).select_from(ViewNotice).where(
-        ViewNotice.school_id == actor.school_id, ViewNotice.person_id == actor.person_id, col(ViewNotice.seen_at).is_(None)
-    ))).one()
+async def unread(session: AsyncSession, actor: Actor) -> list[Notice]:
+    """The notices that wait for this person, the newest first. Asked again at each reading: one that is about its reader by now
+    is not theirs any more, but the chair's (policy: IN4)."""
+    waiting, is_chair = col(ViewNotice.seen_at).is_(None), Role.CHAIR in actor.roles
+    whose = () if is_chair else (ViewNotice.person_id == actor.person_id,)
+    rows = await _notices(session, actor.school_id, waiting, *whose)
+    about = await _subjects_of_all(session, actor, rows)
+    mine = [row for row in rows if row[0].person_id == actor.person_id and actor.person_id not in about[row[2].id]]
+    if not is_chair:
+        return mine
+    had = set((await session.exec(select(ViewNotice.view_id).where(
+        ViewNotice.person_id == actor.person_id, col(ViewNotice.view_id).in_([row[0].view_id for row in rows])))).all())
+    passed = {row[1].id: row for row in rows if row[0].person_id in about[row[2].id] and row[1].id not in had
+              and actor.person_id not in about[row[2].id] | {row[1].person_id}}
+    return sorted([*mine, *passed.values()], key=lambda row: row[1].granted_at, reverse=True)
+
+
+async def _notices(session: AsyncSession, school_id: str, *wanted: object, limit: int | None = None) -> list[Notice]:
+    return list((await session.exec(
+        select(ViewNotice, RecordingView, Recording)
+        .join(RecordingView, col(RecordingView.id) == ViewNotice.view_id)
+        .join(Recording, col(Recording.id) == RecordingView.recording_id)
+        .where(ViewNotice.school_id == school_id, *wanted)  # type: ignore[arg-type]
+        .order_by(col(RecordingView.granted_at).desc()).limit(limit)
+    )).all())
+
+
+async def _subjects_of_all(session: AsyncSession, actor: Actor, rows: Sequence[Notice]) -> dict[str, frozenset[str]]:
+    """`subjects` by recording; asked of each only where any of them is about the actor or a reader, which is rare."""
+    school_id, found = actor.school_id, {whole.id: whole for _, _, whole in rows}
+    readers = {notice.person_id for notice, _, _ in rows} | {actor.person_id}
+    lessons = [whole.main_id or whole.lesson_id for whole in found.values()]
+    rooms = (await session.exec(select(Recording.id, Recording.lesson_id).where(Recording.school_id == school_id, or_(
+        col(Recording.lesson_id).in_(lessons), col(Recording.main_id).in_(lessons))))).all()
+    participants = (await session.exec(select(RecordingParticipant.person_id).where(
+        col(RecordingParticipant.recording_id).in_([room for room, _ in rooms])))).all()
+    if not readers & await subjects_of(session, school_id, [lesson_id for _, lesson_id in rooms], participants):
+        return dict.fromkeys(found, frozenset())
+    return {each: await subjects(session, await recording(session, school_id, whole.lesson_id)) for each, whole in found.items()}

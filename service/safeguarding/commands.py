@@ -1,7 +1,7 @@
 """Raising alerts and reviewing them. Anybody's alert is taken; nothing that was said is ever changed, nothing is lost between
 two who review."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from sqlmodel import col, func, select, update
@@ -30,7 +30,7 @@ from service.safeguarding.events import (
     AlertTaken,
     ParentAnswered,
 )
-from service.safeguarding.rules import INBOX, About, Kind
+from service.safeguarding.rules import Kind
 from service.safeguarding.tables import Alert, AlertBarred, AlertNote
 
 PRESSED_AGAIN = timedelta(minutes=1)
@@ -58,7 +58,7 @@ async def raise_alert(
     """Tell those who keep children safe (policy: RC1, RC4). Returns the alert's id, with which words may be added.
 
     actor          who noticed: a pupil, an adult, or `events.system(school_id)`
-    present        the adults of the lesson, rostered or in its room: they never learn of it
+    present        the adults of the lesson (`lessons.adults`): they never learn of it
     about          one of `rules.About`, when it was said
     about_id       the person it is about, when known
     place          where, for whoever opens it: “Maths, 5 Oak”
@@ -67,7 +67,7 @@ async def raise_alert(
     """
     kind = Kind(kind)
     barred = set(present) | ({about_id} if about_id else set())
-    holders = await _holders(session, actor.school_id)
+    holders = await queries.holders(session, actor.school_id)
     subject = (await people.people(session, actor.school_id, [about_id])).get(about_id)
     if subject is not None:
         about = rules.about_person(about, subject.roles)
@@ -121,7 +121,7 @@ async def add_to_own(session: AsyncSession, actor: Actor, *, kind: Kind, about: 
                      do_not_ring: bool, now: datetime) -> str:
     """Add the words to an alert of this kind that the same person raised, nobody has dealt with, and exactly the same people
     learn of: one account does not fill an inbox. Returns its id; empty where there is none, and it is raised anew."""
-    holders = await _holders(session, actor.school_id)
+    holders = await queries.holders(session, actor.school_id)
     kept_from = set(present) | rules.barred_by(about, holders)
     rows = (await session.exec(select(Alert).where(
         Alert.school_id == actor.school_id, Alert.kind == kind, Alert.raised_by == actor.person_id,
@@ -169,7 +169,7 @@ async def move(session: AsyncSession, actor: Actor, *, alert_id: str, about: str
 
 
 async def _move(session: AsyncSession, actor: Actor, alert: Alert, about: str, left_out: Collection[str], now: datetime) -> None:
-    holders = await _holders(session, alert.school_id)
+    holders = await queries.holders(session, alert.school_id)
     barred = await queries.barred(session, alert.id)
     more = (rules.barred_by(about, holders) | set(left_out)) - barred
     for person in more:
@@ -311,23 +311,24 @@ async def settle(session: AsyncSession, actor: Actor, *, alert_id: str, words: s
 async def bar(session: AsyncSession, *, school_id: str, lesson_id: str, person_id: str) -> None:
     """An adult came into a lesson: its alerts stop existing for them too, except those they took: whoever goes in because
     of an alert keeps it, and somebody else says what it came to. For the host of the lesson's room."""
-    found = await session.exec(select(Alert).where(Alert.school_id == school_id, Alert.lesson_id == lesson_id))
-    for alert in found.all():
+    found = (await session.exec(select(Alert).where(Alert.school_id == school_id, Alert.lesson_id == lesson_id))).all()
+    holders = await queries.holders(session, school_id) if found else {}
+    for alert in found:
         if await session.get(AlertBarred, (alert.id, person_id)) is None:
             await _bar(session, alert, person_id, keeps=alert.taken_by == person_id)
         if alert.handed_to == person_id:
             alert.handed_to = ""
-        await _pass_over(session, alert)
+        await _pass_over(session, alert, holders)
 
 
-async def _pass_over(session: AsyncSession, alert: Alert) -> None:
-    """A queue of which everybody came into the lesson is passed over: an alert is always somebody's."""
-    begins = {Role.DSL: "", Role.HEADTEACHER: About.STAFF}.get(Role(alert.routed_to))
-    if begins is None or alert.closed_at is not None or alert.taken_by:
+async def _pass_over(session: AsyncSession, alert: Alert, holders: Mapping[str, frozenset[Role]]) -> None:
+    """A queue in which nobody is left who may open it is passed over, where a later one has somebody: an alert is always
+    somebody's. Where none has, it stays for whoever comes to its queue."""
+    if alert.closed_at is not None or alert.taken_by:
         return
-    barred = await queries.barred(session, alert.id)
-    to = rules.route(begins, await _holders(session, alert.school_id), barred)
-    if to != alert.routed_to:
+    queue, barred = Role(alert.routed_to), await queries.barred(session, alert.id)
+    to = None if rules.is_read(queue, holders, barred) else rules.next_after(queue, holders, barred)
+    if to is not None:
         before, alert.routed_to = alert.routed_to, to
         _call_again(alert, session.info["clock"].now())
         await publish(session, AlertMoved(alert.id, before, to), system(alert.school_id))
@@ -359,14 +360,12 @@ async def find(
 async def release_what_nobody_has(
     session: AsyncSession, event: RolesChanged | PersonLeft | RosterImported, actor: Actor,
 ) -> None:
-    """Whoever leaves, or may not open an alert any more, gives it back: it calls the others again."""
+    """Whoever leaves, or may not open an alert any more, gives it back: it calls the others again. And what only they could
+    open goes on to the next queue at once."""
     now = session.info["clock"].now()
     gone = event.left if isinstance(event, RosterImported) else (event.person_id,)
-    rows = (await session.exec(select(Alert).where(
-        Alert.school_id == actor.school_id, col(Alert.closed_at).is_(None),
-        col(Alert.taken_by).in_(gone) | col(Alert.handed_to).in_(gone),
-    ))).all()
-    holders = await _holders(session, actor.school_id)
+    rows = (await session.exec(select(Alert).where(Alert.school_id == actor.school_id, col(Alert.closed_at).is_(None)))).all()
+    holders = await queries.holders(session, actor.school_id)
     for row in rows:
         if row.handed_to in gone and row.handed_to not in holders:
             row.handed_to = ""
@@ -374,6 +373,7 @@ async def release_what_nobody_has(
             was_with = row.taken_by
             _call_again(row, now)
             await publish(session, AlertReleased(row.id, was_with), actor)
+        await _pass_over(session, row, holders)
 
 
 async def _left_out(session: AsyncSession, alert_id: str) -> frozenset[str]:
@@ -395,7 +395,3 @@ def _note(alert: Alert, actor: Actor, about: str, words: str, now: datetime) -> 
         id=new_id(), school_id=alert.school_id, alert_id=alert.id, about=about[:40], words=words.strip()[:4000],
         added_by=actor.person_id, added_at=now,
     )
-
-
-async def _holders(session: AsyncSession, school_id: str) -> dict[str, frozenset[Role]]:
-    return {person.id: person.roles for person in await people.holders(session, school_id, INBOX)}

@@ -9,15 +9,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.foundation.bus import publish
 from service.foundation.clock import Clock
 from service.foundation.db import Database
-from service.foundation.events import system
+from service.foundation.events import Role, system
 from service.people import queries as people
 from service.safeguarding import mails, queries, rules
-from service.safeguarding.events import AlertPassedOn
+from service.safeguarding.events import AlertHasNobodyElse, AlertPassedOn
 from service.safeguarding.tables import Alert
 
 EVERY = 2.0
 """Seconds between two looks: how late a step can come."""
-LAST_STEP = 2
 
 
 async def pass_on(database: Database, clock: Clock) -> int:
@@ -34,14 +33,15 @@ async def pass_on(database: Database, clock: Clock) -> int:
 
 async def _waiting(session: AsyncSession) -> list[Alert]:
     return list((await session.exec(select(Alert).where(
-        Alert.taken_by == "", col(Alert.closed_at).is_(None), Alert.step < LAST_STEP,
+        Alert.taken_by == "", col(Alert.closed_at).is_(None), Alert.step < rules.LAST_STEP,
         col(Alert.kind).not_in([str(kind) for kind in rules.QUIET]),
     ))).all())
 
 
 async def _step(session: AsyncSession, row: Alert, now: datetime) -> int:
     minutes = (await people.profile(session, row.school_id)).alert_minutes
-    return rules.steps_passed(queries.known(row, await queries.barred(session, row.id)), now, minutes)
+    readers = await queries.holders(session, row.school_id)
+    return rules.steps_passed(queries.known(row, await queries.barred(session, row.id), readers), now, minutes)
 
 
 async def _pass_on(session: AsyncSession, alert_id: str, now: datetime) -> int:
@@ -53,7 +53,10 @@ async def _pass_on(session: AsyncSession, alert_id: str, now: datetime) -> int:
     row.step = step
     minutes = (await people.profile(session, row.school_id)).alert_minutes
     calls = await mails.first_calls(session, row)
-    for each in range(before + 1, step + 1):
+    steps = [each for each in rules.steps_of(Role(row.routed_to)) if before < each <= step]
+    for each in steps:
         called = sorted(person for person, after in calls.items() if after == rules.step_after(each, minutes))
-        await publish(session, AlertPassedOn(row.id, each, " ".join(called)), system(row.school_id))
-    return step - before
+        nobody = each == rules.LAST_STEP and not called
+        event = AlertHasNobodyElse(row.id, len(calls)) if nobody else AlertPassedOn(row.id, each, " ".join(called))
+        await publish(session, event, system(row.school_id))
+    return len(steps)

@@ -75,12 +75,21 @@ class AlertNoted(Event):
 
 @dataclass(frozen=True)
 class AlertPassedOn(Event):
-    """Nobody took it in time, so the next are called: `step` 1 the deputies, 2 the headteacher. `people`: ids, spaced."""
+    """Nobody took it in time, so the next are called: `step` 1 the deputies, 2 the next queue. `people`: ids, spaced."""
 
     subject = "alert_id"
     alert_id: str
     step: int
     people: str
+
+
+@dataclass(frozen=True)
+class AlertHasNobodyElse(Event):
+    """Nobody took it in time, and nobody is left to call next. `called`: how many are called already; 0: nobody may open it."""
+
+    subject = "alert_id"
+    alert_id: str
+    called: int
 
 
 @dataclass(frozen=True)

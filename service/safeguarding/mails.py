@@ -24,7 +24,7 @@ from service.safeguarding.tables import Alert
 
 
 async def write(session: AsyncSession, event: AlertRaised | AlertMoved | AlertReopened | AlertReleased, actor: Actor) -> None:
-    """S1: the DSL at once, deputies after five minutes, the headteacher after fifteen, unless somebody takes it before.
+    """S1: the DSL at once, deputies after five minutes, the next queue after fifteen, unless somebody takes it before.
 
     All of them lie in the database from now on, so that a restart in between loses none.
     """
@@ -52,10 +52,10 @@ def _occasion(event: AlertRaised | AlertMoved | AlertReopened | AlertReleased, r
 async def first_calls(session: AsyncSession, row: Alert) -> dict[str, timedelta]:
     """How long after it began to call an alert that nobody takes first calls each person."""
     barred = await queries.barred(session, row.id)
-    holders = {one.id: one.roles for one in await people.holders(session, row.school_id, rules.INBOX)}
+    holders = await queries.holders(session, row.school_id)
     duty = await queries.team_on_duty(session, row.school_id, session.info["clock"].now()) - barred
     minutes = (await people.profile(session, row.school_id)).alert_minutes
-    return rules.call_times(queries.known(row, barred), holders, duty, minutes)
+    return rules.call_times(queries.known(row, barred, holders), holders, duty, minutes)
 
 
 async def pass_on(session: AsyncSession, event: AlertPassedOn, actor: Actor) -> None:

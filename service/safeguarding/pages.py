@@ -4,13 +4,13 @@ from collections.abc import Awaitable
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.banners import Banner
 from service.foundation.errors import Conflict, Invalid
-from service.foundation.events import SAFEGUARDING, Actor
+from service.foundation.events import SAFEGUARDING, Actor, Role
 from service.foundation.web import Audience, Now, Reading, Writing, render, say_moment, say_time, see_other
 from service.people import queries as people
 from service.people.pages.forms import saved
@@ -41,16 +41,23 @@ TITLES = {
     "withdrawn": "A permission was taken back during a lesson",
 }
 TABS = {Tab.NEW: "New", Tab.MINE: "Mine", Tab.WAITING: "Waiting", Tab.CLOSED: "Closed"}
+A_PAGE = 100
+"""Closed items on one page."""
 NOT_YET = frozenset({"one-pupil", "teacher-not-arrived", "concern", "parent"})
 """Kinds of which there may be no recording to watch."""
 
 
 @router.get("")
-async def queue(request: Request, actor: Team, session: Reading, now: Now, tab: Tab = Tab.NEW) -> Response:
-    opened = await queries.inbox(session, actor, now)
-    shown = await queries.closed(session, actor, now) if tab is Tab.CLOSED else [one for one in opened if one.tab is tab]
+async def queue(request: Request, actor: Team, session: Reading, now: Now, tab: Tab = Tab.NEW,
+                page: Annotated[int, Query(ge=1, le=10_000)] = 1) -> Response:
+    opened, has_more = await queries.inbox(session, actor, now), False
+    shown = [one for one in opened if one.tab is tab]
+    if tab is Tab.CLOSED:
+        found = await queries.closed(session, actor, now, skip=(page - 1) * A_PAGE, limit=A_PAGE + 1)
+        shown, has_more = found[:A_PAGE], len(found) > A_PAGE
     return await render(
-        request, "safeguarding/queue.html", title="Review", alerts=shown, kinds=KINDS, tab=tab, tabs=TABS,
+        request, "safeguarding/queue.html", title="Review", alerts=shown, kinds=KINDS, tab=tab, tabs=TABS, page=page,
+        has_more=has_more,
         numbers={each: sum(one.tab is each for one in opened) for each in Tab if each is not Tab.CLOSED},
         late=sum(one.late not in ("", "New") for one in opened if one.tab is Tab.NEW), words=rules.SEVERITY_WORDS,
         outcomes=rules.OUTCOME_WORDS,
@@ -164,4 +171,5 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, alert_id:
         answers=rules.ANSWER_WORDS if view.mine and await queries.may_be_answered(
             session, await session.get_one(Alert, alert_id)) else {},
         concern=await concerns.number_for(session, actor, view.concern_id),
+        officer=await concerns.officer(session, actor.school_id) if view.routed_to is not Role.DSL else None,
     )

@@ -1,6 +1,6 @@
 """Reading alerts, each only by those for whom it exists: the scope is applied here, once."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -29,7 +29,7 @@ class NoteView:
 class AlertView:
     """An alert as somebody who may open it sees it. `calls`: it asks for this viewer's attention now. `late`: “New” or how
     late it is; empty once somebody has it. `handed_to`: who was asked to take it over. `took_part`: this viewer went into the
-    lesson because of it, so somebody else says what it came to."""
+    lesson because of it, so somebody else says what it came to. `goes_on_to`: whom it calls when nobody takes it."""
 
     id: str
     kind: rules.Kind
@@ -53,6 +53,8 @@ class AlertView:
     outcome: str = ""
     concern_id: str = ""
     took_part: bool = False
+    routed_to: Role = Role.DSL
+    goes_on_to: Role | None = None
 
     @property
     def severity(self) -> rules.Severity:
@@ -66,14 +68,14 @@ async def inbox(session: AsyncSession, actor: Actor, now: datetime) -> list[Aler
     return sorted(views, key=lambda view: rules.rank(view.kind, view.raised_at))
 
 
-CLOSED_AT_ONCE = 200
-
-
-async def closed(session: AsyncSession, actor: Actor, now: datetime) -> list[AlertView]:
-    """The closed alerts that exist for this person, the latest closed first; no more than fit a page."""
+async def closed(session: AsyncSession, actor: Actor, now: datetime, *, skip: int = 0, limit: int = 100) -> list[AlertView]:
+    """The closed alerts that exist for this person, the latest closed first: of these `limit` after the first `skip`. What is
+    closed was taken, so that `rules.may_open` is said in SQL: others' items fill nobody's page."""
+    queues = [role for role in rules.ORDER if actor.roles & rules.circle(role)]
     rows = (await session.exec(select(Alert).where(
         Alert.school_id == actor.school_id, col(Alert.closed_at).is_not(None), col(Alert.id).not_in(_hidden_from(actor)),
-    ).order_by(col(Alert.closed_at).desc()).limit(CLOSED_AT_ONCE))).all()
+        or_(col(Alert.routed_to).in_(queues), Alert.taken_by == actor.person_id),
+    ).order_by(col(Alert.closed_at).desc(), col(Alert.id)).offset(skip).limit(limit))).all()
     return await _views(session, actor, list(rows), now)
 
 
@@ -113,6 +115,24 @@ async def alert(session: AsyncSession, actor: Actor, alert_id: str, now: datetim
     return found[0]
 
 
+@dataclass(frozen=True)
+class FlagView:
+    """That somebody flagged a moment of a lesson, and whether its alert exists for whoever asks."""
+
+    raised_by: str
+    raised_at: datetime
+    may_open: bool
+
+
+async def flags(session: AsyncSession, actor: Actor, lesson_id: str, now: datetime) -> list[FlagView]:
+    """The flags of one room, for whatever else has their words: only whoever may open the alert reads them (policy: IN4)."""
+    rows = (await session.exec(select(Alert).where(
+        Alert.school_id == actor.school_id, Alert.lesson_id == lesson_id, Alert.kind == rules.Kind.FLAG))).all()
+    minutes = (await people.profile(session, actor.school_id)).alert_minutes
+    known, viewer = await _known(session, actor.school_id, list(rows)), rules.Viewer(actor.person_id, actor.roles)
+    return [FlagView(row.raised_by, row.raised_at, rules.may_open(known[row.id], viewer, now, minutes)) for row in rows]
+
+
 async def may_be_answered(session: AsyncSession, row: Alert) -> bool:
     """Whether a parent wrote it, and said last that they may be reached. Not known is no."""
     if row.kind != rules.Kind.PARENT:
@@ -144,7 +164,7 @@ async def team_on_duty(session: AsyncSession, school_id: str, now: datetime) -> 
 
 
 async def _views(session: AsyncSession, actor: Actor, rows: list[Alert], now: datetime) -> list[AlertView]:
-    known = await _known(session, rows)
+    known = await _known(session, actor.school_id, rows)
     minutes = (await people.profile(session, actor.school_id)).alert_minutes
     viewer = rules.Viewer(actor.person_id, actor.roles)
     seen = [row for row in rows if rules.may_open(known[row.id], viewer, now, minutes)]
@@ -165,25 +185,33 @@ async def _views(session: AsyncSession, actor: Actor, rows: list[Alert], now: da
             rules.tab(owner=row.taken_by, viewer=actor.person_id, is_closed=row.closed_at is not None, waits_for=row.waits_for,
                       handed_to=row.handed_to),
             row.taken_by, _name(names, row.handed_to) if row.handed_to else "", row.handed_to == actor.person_id,
-            row.waits_for, row.times, row.outcome, row.concern_id, row.id in keeps,
+            row.waits_for, row.times, row.outcome, row.concern_id, row.id in keeps, known[row.id].routed_to,
+            known[row.id].goes_on_to,
         )
         for row in seen
     ]
 
 
-async def _known(session: AsyncSession, rows: list[Alert]) -> dict[str, rules.Alert]:
+async def _known(session: AsyncSession, school_id: str, rows: list[Alert]) -> dict[str, rules.Alert]:
     """What the rules need to know of each alert, by id."""
     left_out: dict[str, set[str]] = {row.id: set() for row in rows}
     for barred_row in (await session.exec(select(AlertBarred).where(
             col(AlertBarred.alert_id).in_(left_out), ~col(AlertBarred.keeps)))).all():
         left_out[barred_row.alert_id].add(barred_row.person_id)
-    return {row.id: known(row, left_out[row.id]) for row in rows}
+    readers = await holders(session, school_id) if rows else {}
+    return {row.id: known(row, left_out[row.id], readers) for row in rows}
 
 
-def known(row: Alert, left_out: Collection[str]) -> rules.Alert:
-    """What the rules need to know of one alert."""
-    return rules.Alert(Role(row.routed_to), row.called_at, row.taken_by, frozenset(left_out), row.handed_to,
-                       row.kind in rules.QUIET)
+def known(row: Alert, left_out: Collection[str], readers: Mapping[str, frozenset[Role]]) -> rules.Alert:
+    """What the rules need to know of one alert. `readers`: `holders`."""
+    queue = Role(row.routed_to)
+    return rules.Alert(queue, row.called_at, row.taken_by, frozenset(left_out), row.handed_to, row.kind in rules.QUIET,
+                       rules.next_after(queue, readers, left_out))
+
+
+async def holders(session: AsyncSession, school_id: str) -> dict[str, frozenset[Role]]:
+    """Everybody who has a queue, with their roles."""
+    return {person.id: person.roles for person in await people.holders(session, school_id, rules.INBOX)}
 
 
 async def _notes(session: AsyncSession, ids: Collection[str]) -> dict[str, list[AlertNote]]:

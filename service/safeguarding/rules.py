@@ -128,13 +128,17 @@ class About(StrEnum):
 OF_A_WORRY = (About.UNSAFE, About.UNKIND, About.SAW, About.STAFF, About.TALK)
 OF_A_FLAG = (About.SAW, About.HEARD, About.CHAT, About.STAFF, About.OTHER)
 INBOX = SAFEGUARDING | {Role.HEADTEACHER, Role.CHAIR}
-HEADTEACHER_AFTER = 3  # times the profile's `alert_minutes`, untaken: 15 minutes by default
+ORDER = (Role.DSL, Role.HEADTEACHER, Role.CHAIR)
+"""The queues. An alert goes on from one to a later one, and never back."""
+NEXT_QUEUE_AFTER = 3  # times the profile's `alert_minutes`, untaken: 15 minutes by default
+LAST_STEP = 2
 
 
 @dataclass(frozen=True)
 class Alert:
     """What routing needs to know of an alert. `called_at`: when it last began to call, raised, moved or opened again.
-    `barred`: the people for whom it does not exist. `handed_to`: who is asked to take it over, and has not yet."""
+    `barred`: the people for whom it does not exist. `handed_to`: who is asked to take it over, and has not yet.
+    `goes_on_to`: whose it is as well once nobody took it for long (`next_after`); None when nobody is left."""
 
     routed_to: Role
     called_at: datetime
@@ -142,6 +146,7 @@ class Alert:
     barred: frozenset[str] = frozenset()
     handed_to: str = ""
     is_quiet: bool = False
+    goes_on_to: Role | None = None
 
 
 @dataclass(frozen=True)
@@ -162,16 +167,23 @@ def route(about: str, holders: Mapping[str, frozenset[Role]], barred: Collection
     of which everybody is barred is passed over; the chair's is the last, whoever holds it.
     """
     start = {About.STAFF: 1, About.HEADTEACHER: 2}.get(About(about), 0) if about in set(About) else 0
-    for role in (Role.DSL, Role.HEADTEACHER)[start:]:
-        if any(roles & circle(role) and person not in barred for person, roles in holders.items()):
-            return role
-    return Role.CHAIR
+    return next((role for role in ORDER[start:] if is_read(role, holders, barred)), Role.CHAIR)
+
+
+def is_read(queue: Role, holders: Mapping[str, frozenset[Role]], barred: Collection[str]) -> bool:
+    """Whether a queue has anybody who may open what is kept from `barred`."""
+    return any(roles & circle(queue) and person not in barred for person, roles in holders.items())
+
+
+def next_after(queue: Role, holders: Mapping[str, frozenset[Role]], barred: Collection[str]) -> Role | None:
+    """The next queue that anybody reads; None after the last. Never an earlier one: whom a pupil means by “a grown-up at
+    school” is not known, and it may be one of the team (docs/decisions/0228)."""
+    return next((role for role in ORDER[ORDER.index(queue) + 1:] if is_read(role, holders, barred)), None)
 
 
 def further(was: Role, to: Role) -> Role:
     """What left a circle's sight does not come back into it."""
-    order = (Role.DSL, Role.HEADTEACHER, Role.CHAIR)
-    return max(was, to, key=order.index)
+    return max(was, to, key=ORDER.index)
 
 
 def about_person(about: str, roles: frozenset[Role]) -> str:
@@ -194,8 +206,8 @@ def may_open(alert: Alert, viewer: Viewer, now: datetime, alert_minutes: int) ->
         return False
     if viewer.roles & circle(alert.routed_to) or viewer.person_id in (alert.taken_by, alert.handed_to):
         return True
-    late = not alert.taken_by and not alert.is_quiet and waited(alert, now) >= step_after(2, alert_minutes)
-    return alert.routed_to is Role.DSL and Role.HEADTEACHER in viewer.roles and late
+    late = not alert.taken_by and not alert.is_quiet and waited(alert, now) >= step_after(LAST_STEP, alert_minutes)
+    return late and alert.goes_on_to in viewer.roles
 
 
 def calls(alert: Alert, viewer: Viewer, on_duty: Collection[str], now: datetime, alert_minutes: int) -> bool:
@@ -210,7 +222,7 @@ def calls(alert: Alert, viewer: Viewer, on_duty: Collection[str], now: datetime,
         return False
     if alert.routed_to is not Role.DSL or Role.DSL in viewer.roles or viewer.person_id in on_duty:
         return True
-    if Role.HEADTEACHER in viewer.roles:
+    if alert.goes_on_to in viewer.roles:
         return True  # `may_open` let the time pass already
     return not on_duty or waited(alert, now) >= timedelta(minutes=alert_minutes)
 
@@ -227,15 +239,21 @@ def call_times(alert: Alert, holders: Mapping[str, frozenset[Role]], on_duty: Co
 
 
 def step_after(step: int, alert_minutes: int) -> timedelta:
-    """How long after it was raised the n-th step of an alert that nobody takes is: 0 at once, 1 deputies, 2 headteacher."""
-    return timedelta(minutes=(0, 1, HEADTEACHER_AFTER)[step] * alert_minutes)
+    """How long after it was raised the n-th step of an alert that nobody takes is: 0 at once, 1 deputies, 2 the next queue."""
+    return timedelta(minutes=(0, 1, NEXT_QUEUE_AFTER)[step] * alert_minutes)
+
+
+def steps_of(queue: Role) -> tuple[int, ...]:
+    """The steps there are: everybody of the headteacher's and the chair's queues is called at once."""
+    return (1, LAST_STEP) if queue is Role.DSL else (LAST_STEP,)
 
 
 def steps_passed(alert: Alert, now: datetime, alert_minutes: int) -> int:
-    """How many times nobody took it in time: 1 once the deputies are called, 2 once the headteacher is."""
+    """The last step that is due: 1 once the deputies are called, 2 once the next queue is; 0 before."""
     if alert.taken_by or alert.is_quiet:
         return 0
-    return sum(waited(alert, now) >= step_after(step, alert_minutes) for step in (1, 2))
+    due = (step for step in steps_of(alert.routed_to) if waited(alert, now) >= step_after(step, alert_minutes))
+    return max(due, default=0)
 
 
 def tab(*, owner: str, viewer: str, is_closed: bool, waits_for: str = "", handed_to: str = "") -> Tab:

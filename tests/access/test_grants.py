@@ -308,6 +308,48 @@ async def test_the_headteacher_is_told_of_each_view_unless_it_is_about_them(scho
     assert told == [school.person("headteacher"), school.person("chair")]
 
 
+async def test_a_view_that_the_headteacher_has_not_read_when_it_becomes_about_them_is_the_chairs(
+    school: Running, recorded: Recorded,
+) -> None:
+    """The other order: watched first because of a concern, and an hour later the concern names the headteacher."""
+    banner, pupil = "A recording was watched", await _actor(school, recorded.pupils[0])
+    async with await school.signed_in("dsl") as dsl, await school.signed_in("chair") as chair:
+        await confirmed_post(school, dsl, school.person("dsl"), recorded.page, {"why": "flag"})
+        async with await school.signed_in("headteacher") as head:
+            assert banner in (await head.get("/account")).text, "negative control: it waits for them, before"
+        assert banner not in (await chair.get("/account")).text
+        async with school.database.writing() as session:
+            await safeguarding.raise_alert(session, pupil, kind=Kind.WORRY, now=school.clock.now(), about=About.HEADTEACHER,
+                                           lesson_id=recorded.lesson_id, present=[recorded.teacher])
+        async with await school.signed_in("headteacher") as head:
+            assert banner not in (await head.get("/account")).text
+            assert "Miss Okafor" not in (await head.get("/views")).text
+        assert banner in (await chair.get("/account")).text
+        page = (await chair.get("/views")).text
+        assert ("Miss Okafor" in page, "New" in page) == (True, True)
+        assert banner not in (await chair.get("/account")).text, "it was read"
+        assert "Miss Okafor" in (await chair.get("/views")).text, "and stays to be read"
+    async with school.database.reading() as session:
+        notices = {row.person_id: row.seen_at for row in (await session.exec(select(ViewNotice))).all()}
+    assert notices.keys() == {school.person("headteacher"), school.person("chair")}
+    assert notices[school.person("headteacher")] is None, "they never read it"
+
+
+async def test_what_the_headteacher_had_read_before_it_was_about_them_stays(school: Running, recorded: Recorded) -> None:
+    """That it went from their list would tell them that somebody speaks of them."""
+    pupil = await _actor(school, recorded.pupils[0])
+    async with await school.signed_in("dsl") as dsl, await school.signed_in("headteacher") as head:
+        await confirmed_post(school, dsl, school.person("dsl"), recorded.page, {"why": "flag"})
+        before = (await head.get("/views")).text
+        async with school.database.writing() as session:
+            await safeguarding.raise_alert(session, pupil, kind=Kind.WORRY, now=school.clock.now(), about=About.HEADTEACHER,
+                                           lesson_id=recorded.lesson_id, present=[recorded.teacher])
+        after = (await head.get("/views")).text
+    assert before.count("Miss Okafor") == after.count("Miss Okafor") == 1
+    async with await school.signed_in("chair") as chair:
+        assert "Miss Okafor" not in (await chair.get("/views")).text
+
+
 async def test_two_sign_ins_of_one_grant_share_its_views(asked: Asked) -> None:
     await asked.decide(views="1")
     view = (await asked.watch()).headers["location"]

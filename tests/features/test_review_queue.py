@@ -3,6 +3,8 @@
 import asyncio
 import json
 import random
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from lessons.tables import JournalEntry
 from recordings.events import RecordingEnded
 from service.foundation.audit import AuditBody, AuditLeaf
 from service.foundation.bus import publish
+from service.foundation.db import new_id
 from service.foundation.errors import Conflict, NotFound, SafeguardError
 from service.foundation.events import Actor, system
 from service.foundation.mail import Mail
@@ -280,6 +283,36 @@ async def test_what_may_change_of_an_alert_can_be_changed(school: Running) -> No
     await worry(school)
     async with school.database.writing() as session:
         await session.execute(text("UPDATE alert SET waits_for = 'x', times = 2"))
+
+
+async def test_what_others_closed_since_pushes_nothing_out_of_anybodys_closed_items(school: Running) -> None:
+    """One of the headteacher's, then 201 of the team's: each lists every one of their own, and no other."""
+    head, dsl, child = await who(school, "headteacher"), await who(school, "dsl"), await who(school, "pupil")
+
+    async with school.database.writing() as session:
+        heads = await commands.raise_alert(session, child, kind="worry", about="staff", now=school.clock.now())
+        await commands.take(session, head, alert_id=heads, now=school.clock.now())
+        await commands.close(session, head, alert_id=heads, outcome="noted", words="Read", now=school.clock.now())
+        teams = [new_id() for _ in range(201)]
+        for number, alert in enumerate(teams):
+            at = school.clock.now() + timedelta(seconds=number + 1)
+            session.add(Alert(
+                id=alert, school_id=child.school_id, kind="worry", raised_by=child.person_id, raised_at=at, called_at=at,
+                routed_to="dsl", taken_by=dsl.person_id, taken_at=at, closed_by=dsl.person_id, closed_at=at, outcome="noted"))
+
+    async def listed(role: str) -> tuple[list[str], int]:
+        async with await school.signed_in(role) as client:
+            found, page, more = list[str](), 0, True
+            while more:
+                page += 1
+                shown = (await client.get(f"/safeguarding?tab=closed&page={page}")).text
+                found += re.findall(r'href="/safeguarding/([0-9a-f]{32})"', shown)
+                more = "Next page" in shown
+            return found, page
+
+    assert await listed("headteacher") == ([heads], 1)
+    assert await listed("dsl") == (teams[::-1], 3)
+    assert await listed("chair") == ([], 1)
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -49,7 +49,7 @@ def test_about_the_headteacher_it_goes_to_the_chair_and_the_headteacher_never_le
 
 
 def test_the_dsl_is_called_at_once_a_deputy_off_duty_after_five_minutes_the_headteacher_after_fifteen() -> None:
-    alert = Alert(Role.DSL, NOW)
+    alert = Alert(Role.DSL, NOW, goes_on_to=Role.HEADTEACHER)
 
     def called(name: str, minutes: float, duty: frozenset[str] = frozenset({"dsl"})) -> bool:
         return rules.calls(alert, viewer(name), duty, NOW + timedelta(minutes=minutes), 5)
@@ -63,7 +63,7 @@ def test_the_dsl_is_called_at_once_a_deputy_off_duty_after_five_minutes_the_head
 
 
 def test_once_somebody_has_it_nobody_else_is_called() -> None:
-    taken = Alert(Role.DSL, NOW, taken_by="dsl")
+    taken = Alert(Role.DSL, NOW, taken_by="dsl", goes_on_to=Role.HEADTEACHER)
     later = NOW + timedelta(hours=1)
     assert not any(rules.calls(taken, viewer(name), frozenset(), later, 5) for name in HOLDERS)
     assert not rules.may_open(taken, viewer("head"), later, 5)
@@ -75,7 +75,8 @@ def test_who_is_barred_sees_nothing_ever_and_somebody_else_always_does_while_any
     about: str, left_out: set[str], minutes: int,
 ) -> None:
     barred = frozenset(left_out) | rules.barred_by(about, HOLDERS)
-    alert = Alert(rules.route(about, HOLDERS, barred), NOW, barred=barred)
+    queue = rules.route(about, HOLDERS, barred)
+    alert = Alert(queue, NOW, barred=barred, goes_on_to=rules.next_after(queue, HOLDERS, barred))
     later = NOW + timedelta(minutes=minutes)
     opens = {name for name in HOLDERS if rules.may_open(alert, viewer(name), later, 5)}
     calls = {name for name in HOLDERS if rules.calls(alert, viewer(name), TEAM - barred, later, 5)}
@@ -83,6 +84,50 @@ def test_who_is_barred_sees_nothing_ever_and_somebody_else_always_does_while_any
     assert calls <= opens
     if "chair" not in barred:
         assert calls, "it reaches somebody who can act"
+
+
+def test_about_a_grown_up_nobody_took_in_time_the_chair_is_called_too_and_never_the_team() -> None:
+    alert = Alert(Role.HEADTEACHER, NOW, goes_on_to=rules.next_after(Role.HEADTEACHER, HOLDERS, ()))
+
+    def called(name: str, minutes: float) -> bool:
+        return rules.calls(alert, viewer(name), frozenset(), NOW + timedelta(minutes=minutes), 5)
+
+    assert [called("head", m) for m in (0, 15)] == [True, True]
+    assert [called("chair", m) for m in (0, 14.9, 15)] == [False, False, True]
+    assert not any(called(name, 600) for name in TEAM)
+    assert [rules.steps_passed(alert, NOW + timedelta(minutes=m), 5) for m in (5, 14.9, 15)] == [0, 0, 2]
+
+
+def test_what_the_headteacher_may_not_read_goes_on_from_the_team_to_the_chair() -> None:
+    assert rules.next_after(Role.DSL, HOLDERS, ()) is Role.HEADTEACHER
+    assert rules.next_after(Role.DSL, HOLDERS, {"head"}) is Role.CHAIR
+    assert rules.next_after(Role.HEADTEACHER, HOLDERS, {"chair"}) is None
+    assert rules.next_after(Role.CHAIR, HOLDERS, ()) is None
+
+
+SCHOOLS = st.dictionaries(st.sampled_from("abcdef"), st.sets(st.sampled_from(sorted(rules.INBOX)), min_size=1).map(frozenset))
+
+
+@given(SCHOOLS, st.sampled_from(["", *About]), st.sets(st.sampled_from("abcdef")), st.sets(st.sampled_from("abcdef")))
+def test_in_any_school_what_nobody_takes_calls_somebody_who_may_open_it_unless_nobody_is_left(
+    school: dict[str, frozenset[Role]], about: str, left_out: set[str], duty: set[str],
+) -> None:
+    """And whoever is called may open it at that moment, is never one it is kept from, and a later queue was asked in its turn."""
+    barred = frozenset(left_out) | rules.barred_by(about, school)
+    queue = rules.route(about, school, barred)
+    alert = Alert(queue, NOW, barred=barred, goes_on_to=rules.next_after(queue, school, barred))
+    team = frozenset(one for one in duty if one in school and school[one] & rules.circle(Role.DSL)) - barred
+    times = rules.call_times(alert, school, team, 5)
+    last = NOW + rules.step_after(rules.LAST_STEP, 5)
+    assert not set(times) & barred
+    for person in times:
+        assert rules.may_open(alert, Viewer(person, school[person]), last, 5)
+    may = {one for one, roles in school.items() if one not in barred and roles & rules.circle(queue)}
+    assert bool(times) == bool(may), "nobody is called where nobody of its queue and of no later one is left"
+    if alert.goes_on_to:
+        assert {one for one, roles in school.items() if alert.goes_on_to in roles} - barred <= set(times)
+    elif queue is not Role.CHAIR:
+        assert not {one for one, roles in school.items() if Role.CHAIR in roles} - barred
 
 
 def test_the_rota_is_read_in_the_schools_own_time() -> None:

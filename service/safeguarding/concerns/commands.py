@@ -35,11 +35,12 @@ from service.safeguarding.rules import INBOX, About
 
 @dataclass(frozen=True)
 class Raised:
-    """`number` is empty for whoever may not open what they raised. `to`: whose it is."""
+    """`number` is empty for whoever may not open what they raised. `to`: whose it is. `is_read`: whether anybody may open it."""
 
     id: str
     number: str
     to: Role
+    is_read: bool = True
 
 
 async def raise_concern(session: AsyncSession, actor: Actor, new: New, *, present: Collection[str] = (),
@@ -73,7 +74,8 @@ async def raise_concern(session: AsyncSession, actor: Actor, new: New, *, presen
     await publish(session, ConcernRaised(row.id, row.routed_to, row.alert_id), actor)
     await _tell(session, actor, row, about, barred, now)
     may_open = bool(await queries.number_for(session, actor, row.id))
-    return Raised(row.id, row.number if may_open else "", Role(row.routed_to))
+    to = Role(row.routed_to)
+    return Raised(row.id, row.number if may_open else "", to, routing.is_read(to, holders, barred))
 
 
 async def _tell(session: AsyncSession, actor: Actor, row: Concern, about: str, barred: Collection[str], now: datetime) -> None:

@@ -63,7 +63,8 @@ async def raise_concern(request: Request, actor: Staff, session: Reading, now: N
         return await _new_page(request, actor, session, now, forms.typed(form), refused.fields, form)
     if raised.number:
         return see_other(f"/concerns/{raised.number}")
-    return await render(request, "safeguarding/concerns/sent.html", title="Concern sent", to=TO[raised.to])
+    return await render(request, "safeguarding/concerns/sent.html", title="Concern sent", to=TO[raised.to],
+                        is_read=raised.is_read, officer=await queries.officer(session, actor.school_id))
 
 
 async def _new_page(request: Request, actor: Actor, session: AsyncSession, now: Any, given: dict[str, Any],
