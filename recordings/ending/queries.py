@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlmodel import col, func, or_, select
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import aliased
+from sqlmodel import case, col, func, not_, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from recordings.ending import rules
@@ -115,24 +117,42 @@ async def steps_of(session: AsyncSession, school_id: str) -> dict[str, list[Take
 
 async def endings(session: AsyncSession, actor: Actor, now: datetime, zone: str, limit: int = 500) -> list[Ending]:
     """What is due, kept and destroyed, as `actor` may see it: what is late first, then by day, the nearest first."""
+    away = await _away(session, actor)
     rows = (await session.exec(
-        select(Recording, Destruction).join(Destruction, col(Destruction.recording_id) == Recording.id, isouter=True)
-        .where(Recording.school_id == actor.school_id).order_by(col(Recording.kept_until).desc()).limit(limit)
+        select(Recording, Destruction, away).join(Destruction, col(Destruction.recording_id) == Recording.id, isouter=True)
+        .where(Recording.school_id == actor.school_id, _listed(away, rules.today(now, zone)))
+        .order_by(col(Recording.kept_until).desc()).limit(limit)
     )).all()
     steps = await steps_of(session, actor.school_id)
-    in_it = await _participants(session, [row for row, _ in rows])
-    away = {row.id: in_it.get(row.main_id or row.lesson_id, frozenset()) for row, _ in rows}
-    away |= {row.id: away[row.id] | (await involved(session, row)).subjects for row, _ in rows if row.id in steps}
-    found = [
-        _ending(actor, row, gone, steps.get(row.id, []), away[row.id], now, zone) for row, gone in rows
-        if rules.is_listed(row.kept_until, now, zone, actor.person_id, away[row.id])
-    ]
+    found = [_ending(actor, row, gone, steps.get(row.id, []), is_away, now, zone) for row, gone, is_away in rows]
     return sorted(found, key=lambda each: (not each.is_late, each.destroyed_at is not None, each.kept_until, each.starts_at))
 
 
-def _ending(actor: Actor, row: Recording, gone: Destruction | None, steps: list[Taken], away: frozenset[str], now: datetime,
+async def _away(session: AsyncSession, actor: Actor) -> ColumnElement[bool]:
+    """Whether a recording is of a lesson that this person was in, or that something says is about them: as `Involved.away`, for
+    every row of a list at once."""
+    room = aliased(Recording)
+    rooms = select(_main(room)).where(room.school_id == actor.school_id)
+    shown = rooms.join(RecordingParticipant, col(RecordingParticipant.recording_id) == room.id).where(
+        RecordingParticipant.person_id == actor.person_id)
+    named = await granted.lessons_about(session, actor.school_id, actor.person_id)
+    return or_(_main(Recording).in_(shown), _main(Recording).in_(rooms.where(col(room.lesson_id).in_(named))))
+
+
+def _main(of: type[Recording]) -> ColumnElement[str]:
+    """The lesson that a room is of."""
+    return case((col(of.main_id) == "", col(of.lesson_id)), else_=col(of.main_id))
+
+
+def _listed(away: ColumnElement[bool], today: date) -> ColumnElement[bool]:
+    """Whether somebody may still see a recording in a list. Who was in a lesson, or whom it is about, sees it until its day, and
+    then not at all, held or not: so nobody can tell from a list whether a lesson of theirs is held (policy: IN4)."""
+    return or_(col(Recording.kept_until) >= today, not_(away))
+
+
+def _ending(actor: Actor, row: Recording, gone: Destruction | None, steps: list[Taken], is_away: bool, now: datetime,
             zone: str) -> Ending:
-    knows = actor.is_any(rules.READERS) and actor.person_id not in away
+    knows = actor.is_any(rules.READERS) and not is_away
     kept, done = rules.standing(steps, now), gone is not None and gone.destroyed_at is not None
     return Ending(
         row.id, row.lesson_id, row.title, row.class_name, row.starts_at, row.kind, row.kept_until,
@@ -140,19 +160,6 @@ def _ending(actor: Actor, row: Recording, gone: Destruction | None, steps: list[
         kept if knows and kept.in_force else None, gone.begun_at if gone else None, gone.destroyed_at if gone else None,
         bool(gone and gone.certificate),
     )
-
-
-async def _participants(session: AsyncSession, rows: list[Recording]) -> dict[str, frozenset[str]]:
-    """Who was in which lesson or room of it, by main lesson."""
-    found: dict[str, set[str]] = {}
-    pairs = await session.exec(
-        select(Recording.lesson_id, Recording.main_id, RecordingParticipant.person_id)
-        .join(RecordingParticipant, col(RecordingParticipant.recording_id) == Recording.id)
-        .where(col(Recording.school_id).in_({row.school_id for row in rows}))
-    )
-    for lesson_id, main_id, person_id in pairs.all():
-        found.setdefault(main_id or lesson_id, set()).add(person_id)
-    return {lesson_id: frozenset(ids) for lesson_id, ids in found.items()}
 
 
 async def late(session: AsyncSession, school_id: str, now: datetime, zone: str) -> int:
@@ -194,19 +201,15 @@ async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> list[Wa
 
 
 async def certificate(session: AsyncSession, actor: Actor, lesson_id: str, now: datetime) -> str:
-    """The signed text that proves a destruction, for whoever sees the recording in the list. From its day on there is none to
-    whoever was in the lesson: one that is missing would tell them that it is held (policy: IN4)."""
-    found = (await session.exec(
-        select(Recording, Destruction.certificate).join(Destruction, col(Destruction.recording_id) == Recording.id)
-        .where(Recording.school_id == actor.school_id, Recording.lesson_id == lesson_id)
+    """The signed text that proves a destruction, for whoever sees the recording in the list: one that is missing would tell the
+    others that it is held (policy: IN4)."""
+    today = rules.today(now, (await people.school(session, actor.school_id)).zone)
+    text = (await session.exec(
+        select(Destruction.certificate).join(Recording, col(Destruction.recording_id) == Recording.id)
+        .where(Recording.school_id == actor.school_id, Recording.lesson_id == lesson_id,
+               _listed(await _away(session, actor), today))
     )).first()
-    if found is None or not found[1]:
-        raise NotFound()
-    row, text = found
-    seen = await involved(session, row)
-    away = seen.away if row.id in await _steps(session, [row.id]) else seen.participants
-    zone = (await people.school(session, actor.school_id)).zone
-    if not rules.is_listed(row.kept_until, now, zone, actor.person_id, away):
+    if not text:
         raise NotFound()
     return text
 

@@ -4,7 +4,7 @@ Whether a recording is held is worked out each time from the steps that people t
 evidence go, or keep a child's picture longer than somebody decided.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
@@ -322,12 +322,6 @@ ITEM_WORDS = {
 def school_year(day: date) -> int:
     """The year in which the school year of `day` began, in September."""
     return day.year if day.month >= 9 else day.year - 1
-
-
-def is_listed(kept_until: date, now: datetime, zone: str, actor_id: str, away: Collection[str]) -> bool:
-    """Whether somebody may still see a recording in a list. Who was in a lesson, or whom it is about, sees it until its day, and
-    then not at all: so nobody can tell from a list whether their own lesson is held."""
-    return actor_id not in away or not is_due(kept_until, now, zone)
 
 
 def in_force(steps: Iterable[Taken], now: datetime) -> bool:
