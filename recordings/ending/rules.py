@@ -5,6 +5,7 @@ evidence go, or keep a child's picture longer than somebody decided.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
@@ -232,6 +233,25 @@ def check_may_agree(actor: Actor, asked_by: str, asked_roles: frozenset[Role], i
         raise NotAllowed("One of the two is the DSL or a deputy, the other the headteacher. Ask the other one.")
 
 
+def is_to_review(stands: Standing, today: date) -> bool:
+    """Whether the day has come by which somebody looks again; not of what lapses by itself."""
+    lapses = stands.waits_for is Step.AGREED and not stands.is_isolated
+    return stands.in_force and not lapses and stands.review_on is not None and stands.review_on <= today
+
+
+def waits_for(actor: Actor, stands: Standing, asked_roles: frozenset[Role], involved: Involved, today: date) -> Step | None:
+    """What about a recording waits for this person: their own second word, or that the team looks again."""
+    if stands.waits_for is not None:
+        with suppress(NotAllowed, NotFound):
+            check_may_agree(actor, stands.asked_by, asked_roles, involved)
+            return stands.waits_for
+    if is_to_review(stands, today):
+        with suppress(NotAllowed, NotFound):
+            check_may_ask(actor, involved)
+            return Step.REVIEWED
+    return None
+
+
 def check_may_refuse(actor: Actor, stands: Standing, asked_roles: frozenset[Role], involved: Involved) -> None:
     """Who asked takes it back, and the second person says no. So does everybody who may know of it where that lets nothing go:
     whoever asked may have left, and then nobody is the second person, and nobody could ask again."""
@@ -308,14 +328,16 @@ class Item(StrEnum):
     """What is looked through once a school year (policy: RE3)."""
 
     HOLDS = "holds"
+    DESTROYED = "destroyed"
     ROLES = "roles"
     APPROVALS = "approvals"
     LINKS = "links"
 
 
 ITEM_WORDS = {
-    Item.HOLDS: "Recordings that are kept by a legal hold", Item.ROLES: "Staff who have not signed in for a year",
-    Item.APPROVALS: "Approvals that ended without being used", Item.LINKS: "Links and words that are let through",
+    Item.HOLDS: "Recordings that are kept by a legal hold", Item.DESTROYED: "Recordings that were destroyed",
+    Item.ROLES: "Staff who have not signed in for a year", Item.APPROVALS: "Approvals that ended without being used",
+    Item.LINKS: "Links and words that are let through",
 }
 
 

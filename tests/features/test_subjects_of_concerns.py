@@ -153,9 +153,10 @@ async def test_the_headteacher_that_a_concern_is_about_does_not_decide_whether_i
         assert [one.lesson_id for one in await endings.waiting(session, chair, now)] == [kept.lesson_id]
         with pytest.raises(NotFound):
             await endings.hold(session, head, kept.lesson_id, now)
-        [line] = await endings.endings(session, head, now, "Europe/London")
-        assert line.kept is None, "they see the day it would have gone on, as before"
-        assert await endings.endings(session, head, now + timedelta(days=30), "Europe/London") == []
+        seen = await endings.endings(session, head, now, "Europe/London")
+        assert [line.kept for line in seen.due] == [None], "they see the day it would have gone on, as before"
+        later = await endings.endings(session, head, now + timedelta(days=30), "Europe/London")
+        assert [*seen.first, *later.first, *later.due, *later.destroyed] == []
 
 
 async def test_a_subject_who_was_not_there_reads_the_same_pages_whether_the_recording_is_held_or_never_was(
@@ -182,7 +183,8 @@ async def pages_of_a_subject(school: Running, *, is_held: bool) -> AsyncIterator
         await with_session(school, "deputy_dsl"), await with_session(school, "headteacher")
     state = school.app.state
     async with school.database.writing() as session:
-        await session.exec(update(Recording).where(Recording.id == other.id).values(title="Music"))
+        await session.exec(update(Recording).where(Recording.id == other.id).values(
+            title="Music", starts_at=school.clock.now() - timedelta(hours=3)))
     for moment in (datetime(2026, 11, 24, 15, tzinfo=UTC), datetime(2026, 12, 1, 15, tzinfo=UTC)):
         school.clock.set(moment)
         await destruction.reconcile(state.database, state.vault, state.clock)
