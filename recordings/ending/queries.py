@@ -75,7 +75,6 @@ class Hold:
     recording: Recording
     involved: Involved
     standing: Standing
-    hold_id: str
     steps: tuple[StepView, ...]
     destruction: Destruction | None
 
@@ -92,7 +91,7 @@ async def hold(session: AsyncSession, actor: Actor, lesson_id: str, now: datetim
     mine = steps.get(row.id, [])
     views = tuple(StepView(Step(each.step), each.words, each.reference, each.review_on, each.taken_by, each.taken_at)
                   for each in mine)
-    return Hold(row, found, rules.standing(_taken(mine), now), mine[-1].hold_id if mine else "", views,
+    return Hold(row, found, rules.standing(_taken(mine), now), views,
                 await session.get(Destruction, row.id))
 
 
@@ -119,7 +118,7 @@ async def _steps(session: AsyncSession, ids: Iterable[str]) -> dict[str, list[Ho
 
 
 def _taken(rows: Iterable[HoldStep]) -> list[Taken]:
-    return [Taken(Step(row.step), row.taken_by, row.taken_at, row.words, row.review_on) for row in rows]
+    return [Taken(Step(row.step), row.taken_by, row.taken_at, row.words, row.review_on, row.hold_id) for row in rows]
 
 
 async def steps_of(session: AsyncSession, school_id: str) -> dict[str, list[Taken]]:

@@ -6,7 +6,7 @@ evidence go, or keep a child's picture longer than somebody decided.
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -81,11 +81,13 @@ class Taken:
     at: datetime
     words: str = ""
     review_on: date | None = None
+    hold_id: str = ""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How a hold stands now. `waits_for`: the step that a second person has to decide, None while nothing is asked."""
+    """How a hold stands now. `waits_for`: the step that a second person has to decide, None while nothing is asked. `replaced`:
+    what somebody who has left asked for before it was asked anew; it goes on where whoever asked anew takes that back."""
 
     in_force: bool
     is_agreed: bool
@@ -94,6 +96,8 @@ class Standing:
     review_on: date | None
     waits_for: Step | None
     waiting_since: datetime | None = None
+    hold_id: str = ""
+    replaced: "Standing | None" = None
 
     @property
     def stays_kept(self) -> bool:
@@ -115,24 +119,26 @@ def standing(steps: Sequence[Taken], now: datetime) -> Standing:
 
 
 def _after(before: Standing, taken: Taken) -> Standing:
-    review = taken.review_on or before.review_on
-    isolated, agreed = before.is_isolated, before.is_agreed
+    decided = replace(before, review_on=taken.review_on or before.review_on, waits_for=None, waiting_since=None, replaced=None)
     match taken.step:
         case Step.ASKED:
-            return Standing(True, False, False, taken.by, taken.review_on, Step.AGREED, taken.at)
+            earlier = before if before.waits_for is Step.AGREED else None
+            return Standing(True, False, False, taken.by, taken.review_on, Step.AGREED, taken.at, taken.hold_id, earlier)
         case Step.AGREED:
-            return Standing(True, True, isolated, before.asked_by, review, None)
+            return replace(decided, is_agreed=True)
+        case Step.REFUSED if before.is_isolated:
+            return decided  # evidence stays where it is, whoever does not agree; only two people let it go
         case Step.REFUSED:
-            # Evidence stays where it is, whoever does not agree; only two people let it go.
-            return Standing(True, False, True, before.asked_by, review, None) if isolated else NONE
+            # One person takes back only what they asked for; a no of the second person is to all of it.
+            return before.replaced or NONE if taken.by == before.asked_by else NONE
         case Step.ISOLATED:
-            return Standing(True, agreed, True, before.asked_by, review, before.waits_for, before.waiting_since)
+            return replace(before, is_isolated=True)
         case Step.REVIEWED:
-            return Standing(True, agreed, isolated, before.asked_by, review, before.waits_for, before.waiting_since)
+            return replace(before, review_on=decided.review_on)
         case Step.RELEASE_ASKED:
-            return Standing(True, agreed, isolated, taken.by, review, Step.RELEASED, taken.at)
+            return replace(decided, asked_by=taken.by, waits_for=Step.RELEASED, waiting_since=taken.at)
         case Step.RELEASE_REFUSED:
-            return Standing(True, agreed, isolated, before.asked_by, review, None)
+            return decided
         case Step.RELEASED:
             return NONE
     return before

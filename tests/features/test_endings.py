@@ -21,6 +21,7 @@ from service.foundation.events import Actor, Role, system
 from service.people import commands as people
 from service.people.actions import NotConfirmed
 from service.people.step_up import Proof
+from service.people.tables import Person
 from tests.proofs import with_session
 from tests.recordings.ends import Kept, agree, ask, ask_release, recordings, wanted
 from tests.school import Running
@@ -288,6 +289,50 @@ async def test_what_somebody_who_left_wanted_kept_is_asked_for_again_before_it_l
     with pytest.raises(rules.NotAllowed):
         await refuse(school, kept, "dsl")
     await ask(school, kept)
+    await agree(school, kept)
+    school.clock.advance(30 * DAY)
+    assert await turn(school) == 0
+
+
+async def test_whoever_asks_anew_for_somebody_who_left_takes_back_no_more_than_that(school: Running) -> None:
+    [kept], [other] = await recordings(school, 1, days_left=1), await recordings(school, 1, days_left=1)
+    for each in (kept, other):
+        await ask(school, each, "deputy_dsl")
+        school.clock.advance(31)
+    await leaves(school, "deputy_dsl")
+    school.clock.advance(3 * DAY)
+    for each in (kept, other):
+        await ask(school, each)
+        school.clock.advance(31)
+    await refuse(school, kept, "dsl")
+    await refuse(school, other, "headteacher")
+    assert await turn(school) == 1, "negative control: a second person's no is to all of it"
+    async with school.database.reading() as session:
+        found = await queries.hold(session, await with_session(school, "dsl"), kept.lesson_id, school.clock.now())
+    assert (found.standing.asked_by, found.standing.hold_id) == (school.person("deputy_dsl"), await first_hold(school, kept))
+    school.clock.advance(4 * DAY - 600)
+    assert await turn(school) == 0
+    assert store(school, kept).open(kept.part) == kept.key
+    school.clock.advance(600)
+    assert await turn(school) == 1, "its own seven days are over"
+
+
+async def first_hold(school: Running, kept: Kept) -> str:
+    async with school.database.reading() as session:
+        return (await session.exec(select(HoldStep.hold_id).where(
+            HoldStep.recording_id == kept.id, HoldStep.number == 1))).one()
+
+
+async def test_what_was_asked_first_is_what_the_second_person_agrees_to_once_the_asker_is_back(school: Running) -> None:
+    [kept] = await recordings(school, 1, days_left=1)
+    await ask(school, kept, "deputy_dsl")
+    school.clock.advance(31)
+    await leaves(school, "deputy_dsl")
+    await ask(school, kept, "headteacher")
+    school.clock.advance(31)
+    await refuse(school, kept, "headteacher")
+    async with school.database.writing() as session:
+        (await session.get_one(Person, school.person("deputy_dsl"))).left_on = None
     await agree(school, kept)
     school.clock.advance(30 * DAY)
     assert await turn(school) == 0
