@@ -87,11 +87,10 @@ async def hold(session: AsyncSession, actor: Actor, lesson_id: str, now: datetim
         raise NotFound()
     found = await involved(session, row)
     rules.check_in_circle(actor, found)
-    steps = await _steps(session, [row.id])
-    mine = steps.get(row.id, [])
+    mine = await _steps(session, row.id)
     views = tuple(StepView(Step(each.step), each.words, each.reference, each.review_on, each.taken_by, each.taken_at)
                   for each in mine)
-    return Hold(row, found, rules.standing(_taken(mine), now), views,
+    return Hold(row, found, rules.standing([_taken(each) for each in mine], now), views,
                 await session.get(Destruction, row.id))
 
 
@@ -107,24 +106,26 @@ async def involved(session: AsyncSession, row: Recording) -> Involved:
     return Involved(frozenset(shown), frozenset(head.id for head in heads), about)
 
 
-async def _steps(session: AsyncSession, ids: Iterable[str]) -> dict[str, list[HoldStep]]:
-    rows = (await session.exec(
-        select(HoldStep).where(col(HoldStep.recording_id).in_(list(ids))).order_by(col(HoldStep.number))
-    )).all()
-    found: dict[str, list[HoldStep]] = {}
-    for row in rows:
-        found.setdefault(row.recording_id, []).append(row)
-    return found
+async def _steps(session: AsyncSession, recording_id: str) -> Sequence[HoldStep]:
+    return (await session.exec(
+        select(HoldStep).where(HoldStep.recording_id == recording_id).order_by(col(HoldStep.number)))).all()
 
 
-def _taken(rows: Iterable[HoldStep]) -> list[Taken]:
-    return [Taken(Step(row.step), row.taken_by, row.taken_at, row.words, row.review_on, row.hold_id) for row in rows]
+def _taken(row: HoldStep) -> Taken:
+    return Taken(Step(row.step), row.taken_by, row.taken_at, row.words, row.review_on, row.hold_id)
 
 
 async def steps_of(session: AsyncSession, school_id: str) -> dict[str, list[Taken]]:
     """The steps of every recording of a school about which there are any."""
-    ids = (await session.exec(select(HoldStep.recording_id).where(HoldStep.school_id == school_id).distinct())).all()
-    return {recording_id: _taken(rows) for recording_id, rows in (await _steps(session, ids)).items()}
+    rows = await session.exec(select(HoldStep).where(HoldStep.school_id == school_id).order_by(col(HoldStep.number)))
+    found: dict[str, list[Taken]] = {}
+    for row in rows.all():
+        found.setdefault(row.recording_id, []).append(_taken(row))
+    return found
+
+
+async def steps_of_one(session: AsyncSession, recording_id: str) -> list[Taken]:
+    return [_taken(row) for row in await _steps(session, recording_id)]
 
 
 # -- destroyed and due --------------------------------------------------------------------------------------------------
@@ -359,13 +360,14 @@ async def begun_of(session: AsyncSession, recording_ids: Iterable[str]) -> set[s
     return set(found.all())
 
 
-async def undestroyed(session: AsyncSession, school_id: str) -> dict[str, Recording]:
-    """Every recording of a school whose destruction has not begun."""
+async def undestroyed(session: AsyncSession, school_id: str) -> dict[str, date]:
+    """Every recording of a school whose destruction has not begun, with its last day."""
     rows = (await session.exec(
-        select(Recording).join(Destruction, col(Destruction.recording_id) == Recording.id, isouter=True)
+        select(col(Recording.id), col(Recording.kept_until))
+        .join(Destruction, col(Destruction.recording_id) == Recording.id, isouter=True)
         .where(Recording.school_id == school_id, col(Destruction.recording_id).is_(None))
     )).all()
-    return {row.id: row for row in rows}
+    return dict(rows)
 
 
 # -- recovery keys --------------------------------------------------------------------------------------------------------
