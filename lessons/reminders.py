@@ -1,5 +1,6 @@
 """What people are told again while it is so: a decision waits (S2), something technical needs attention (S4),
-something of theirs needs renewing (S5), a question waits for a family (N2; policy: CO2, CO5, AC8).
+something of theirs needs renewing (S5), a question waits for a family (N2; policy: CO2, CO5, AC8), a recording that is kept
+has to be looked at again (S2, once for that day; policy: RE3).
 
 Worked out each hour from what is true at that moment, never from what was done before; a mail is a row that can exist only
 once for its person, day and matter, so that a restart repeats nothing. What is no longer so is not said again.
@@ -28,6 +29,7 @@ from lessons.guests import queries as guests
 from lessons.guests.rules import DECIDE
 from lessons.guests.rules import State as Visit
 from lessons.tables import Lesson, LessonAdult
+from recordings.ending import queries as endings
 from recordings.grants import queries as watching
 from recordings.rules import Kind
 from recordings.tables import Recording
@@ -95,6 +97,8 @@ async def notices(session: AsyncSession, school_id: str, local: datetime, machin
         found += [Notice(frozenset({person}), "S2", person, f"daily {today}") for person in sorted(waits)]
         found += await _renewals(session, school_id, today)
         found += [Notice(one.people, "N2", one.about, one.occasion) for one in await requests.due(session, school_id, today)]
+        found += [Notice(one.people, "S2", one.recording_id, f"review {one.review_on}")
+                  for one in await endings.to_review(session, school_id, local, today)]
     return found
 
 

@@ -295,7 +295,7 @@ class Viewed(BaseModel):
 
 
 class Views(BaseModel):
-    """What can be told: views under a concern, a hold or a disclosure are not in it until the safeguarding lead releases them."""
+    """What can be told: views under a concern, a hold or the police are not in it until the safeguarding lead releases them."""
 
     entries: list[Viewed]
     next: str | None = Field(None, description="Cursor of the next page.")

@@ -16,12 +16,14 @@ from recordings.marks import queries as marks
 from recordings.practice import commands as practice
 from recordings.preparation import queries as prepared_queries
 from recordings.preparation import rules as preparing
+from recordings.queries import Sought
 from recordings.review import Review
 from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import SAFEGUARDING, Actor, Role
 from service.foundation.web import Audience, Now, Reading, render, see_other
 from service.people import queries as people
 from service.people import step_up
+from service.people.rules import read_day
 from service.people.step_up import Confirming, NotConfirmed
 from service.safeguarding import queries as safeguarding
 from service.safeguarding.concerns import queries as concerns
@@ -34,9 +36,18 @@ ROLE_WORDS = {Role.DSL: "DSL", Role.DEPUTY_DSL: "deputy DSL"}
 
 
 @router.get("/recordings")
-async def recordings(request: Request, actor: Reviewer, session: Reading) -> Response:
-    found = await queries.listing(session, actor.school_id, actor.person_id)
-    return await render(request, "recordings/list.html", title="Recordings", recordings=found)
+async def recordings(
+    request: Request, actor: Reviewer, session: Reading, day: Annotated[str, Query(max_length=40)] = "",
+    class_name: Annotated[str, Query(alias="class", max_length=60)] = "", page: Annotated[int, Query(ge=1, le=10_000)] = 1,
+) -> Response:
+    zone, sought = (await people.school(session, actor.school_id)).zone, Sought(read_day(day), class_name)
+    errors = {"day": "Enter a day, like 12/11/2026"} if day.strip() and sought.on is None else {}
+    found = [] if errors else await queries.listing(session, actor.school_id, actor.person_id, zone, sought, page)
+    return await render(
+        request, "recordings/list.html", 422 if errors else 200, title="Recordings", recordings=found[:queries.A_PAGE], page=page,
+        has_more=len(found) > queries.A_PAGE, day=day, class_name=class_name, errors=errors,
+        classes=[("", "Every class"), *((name, name) for name in await queries.classes(session, actor.school_id))],
+    )
 
 
 @router.get("/recordings/{lesson_id}")

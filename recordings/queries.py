@@ -1,8 +1,10 @@
 """Reading about recordings: SQL in, frozen dataclasses out, always within one school."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
+from sqlalchemy import ColumnElement
 from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
@@ -14,6 +16,9 @@ from recordings.reader import read_manifest
 from recordings.rules import Grant, Kind
 from recordings.tables import Recording, RecordingKey, RecordingPart, RecordingParticipant, RecordingView
 from service.foundation.errors import NotFound
+from service.people.rules import sort_key
+
+A_PAGE = 50
 
 
 @dataclass(frozen=True)
@@ -102,13 +107,25 @@ class OpenPart:
     manifest: str
 
 
-async def listing(session: AsyncSession, school_id: str, person_id: str, limit: int = 200) -> list[Listed]:
-    """The newest recordings of a school, newest first, as `person_id` may see them."""
+@dataclass(frozen=True)
+class Sought:
+    """What somebody looks for in the list: lessons that began on a day of the school's zone, and of one class."""
+
+    on: date | None = None
+    class_name: str = ""
+
+
+async def listing(session: AsyncSession, school_id: str, person_id: str, zone: str, sought: Sought, page: int = 1,
+                  ) -> list[Listed]:
+    """A page of recordings, the newest first, as `person_id` may see them; one line more where there is a next page."""
+    wanted = select(Recording).where(*_in_the_list(school_id))
+    if sought.on is not None:
+        midnight, next_one = (datetime.combine(sought.on + timedelta(days=n), time(), ZoneInfo(zone)) for n in (0, 1))
+        wanted = wanted.where(col(Recording.starts_at) >= midnight, col(Recording.starts_at) < next_one)
+    if sought.class_name:
+        wanted = wanted.where(Recording.class_name == sought.class_name)
     rows = (await session.exec(
-        select(Recording).where(Recording.school_id == school_id, Recording.main_id == "",
-                                Recording.kind != Kind.TEACHING_PRACTICE)
-        .order_by(col(Recording.starts_at).desc()).limit(limit)
-    )).all()
+        wanted.order_by(col(Recording.starts_at).desc(), col(Recording.id)).offset((page - 1) * A_PAGE).limit(A_PAGE + 1))).all()
     took_part = select(Recording.lesson_id, Recording.main_id).join(
         RecordingParticipant, col(RecordingParticipant.recording_id) == Recording.id
     ).where(RecordingParticipant.person_id == person_id)
@@ -118,6 +135,18 @@ async def listing(session: AsyncSession, school_id: str, person_id: str, limit: 
                row.lesson_id in mine)
         for row in rows
     ]
+
+
+async def classes(session: AsyncSession, school_id: str) -> list[str]:
+    """The names of the classes that have recordings in the list."""
+    found = await session.exec(select(Recording.class_name).where(*_in_the_list(school_id)).distinct())
+    return sorted(found.all(), key=sort_key)
+
+
+def _in_the_list(school_id: str) -> tuple[ColumnElement[bool], ...]:
+    """A lesson's other rooms are beside its main one, and what is for teaching practice is not reviewed."""
+    return (col(Recording.school_id) == school_id, col(Recording.main_id) == "",
+            col(Recording.kind) != Kind.TEACHING_PRACTICE)
 
 
 async def recording(session: AsyncSession, school_id: str, lesson_id: str) -> RecordingDetails:

@@ -27,6 +27,7 @@ from service.foundation.errors import Unavailable
 
 log = structlog.get_logger(__name__)
 NAME = "shred.list"
+TAIL = 4096
 
 
 class ListChanged(Unavailable):
@@ -66,17 +67,32 @@ def add(store: KeyStore, signer: Signer, what: What, day: date, recording_id: st
     """Add one line, durably. The last line again is not added twice, so that repeating a step tells the same story."""
     path = store.folder / NAME
     with store.alone():
-        whole = _whole(path.read_bytes() if path.exists() else b"")
-        last = whole[whole.rfind(b"\n", 0, -1) + 1:-1]
+        last, end = _last(path)
+        before = json.loads(last) if last else {"number": 0}
         words: dict[str, str | int] = {
-            "number": whole.count(b"\n") + 1, "what": str(what), "day": day.isoformat(), "recording": recording_id,
+            "number": before["number"] + 1, "what": str(what), "day": day.isoformat(), "recording": recording_id,
             "school": store.school_id, "before": sha256(last).hexdigest() if last else "",
         }
-        if last and words.items() >= {name: json.loads(last)[name] for name in ("what", "day", "recording")}.items():
+        if last and words.items() >= {name: before[name] for name in ("what", "day", "recording")}.items():
             return
         words["at"] = stamp(now)
         line = rfc8785.dumps({**words, "signature": signer.sign(rfc8785.dumps({**words})).hex()}) + b"\n"
-        _append(path, len(whole), line)
+        _append(path, end, line)
+
+
+def _last(path: Path) -> tuple[bytes, int]:
+    """The last whole line, and where it ends. Only the end of the list is read: it gets longer for ever."""
+    if not path.exists():
+        return b"", 0
+    with path.open("rb") as file:
+        size, length = file.seek(0, os.SEEK_END), TAIL
+        while True:
+            start = max(0, size - length)
+            file.seek(start)
+            whole = _whole(file.read())
+            if start == 0 or whole.count(b"\n") > 1:
+                return _line(whole), start + len(whole)
+            length *= 2
 
 
 def _append(path: Path, at: int, line: bytes) -> None:
@@ -97,6 +113,11 @@ def _whole(data: bytes) -> bytes:
     return data[:data.rfind(b"\n") + 1]
 
 
+def _line(whole: bytes) -> bytes:
+    """The last of whole lines."""
+    return whole[whole.rfind(b"\n", 0, -1) + 1:-1]
+
+
 _read: dict[tuple[str, bytes], tuple[bytes, tuple[Line, ...]]] = {}
 """By school and its public key, the longest list that was checked here: what begins with the same bytes is checked from there on.
 Ten thousand signatures take a second, and whoever asks to keep a recording has the writer's turn."""
@@ -108,7 +129,7 @@ def read(data: bytes, school_id: str, public: bytes) -> list[Line]:
     known, checked = _read.get((school_id, public), (b"", ()))
     if not whole.startswith(known):
         known, checked = b"", ()
-    found, before = list(checked), sha256(known.splitlines()[-1]).hexdigest() if known else ""
+    found, before = list(checked), sha256(_line(known)).hexdigest() if known else ""
     for number, raw in enumerate(whole[len(known):].splitlines(), start=len(found) + 1):
         try:
             words = json.loads(raw)

@@ -71,7 +71,7 @@ async def ask(session: AsyncSession, actor: Actor, lesson_id: str, wanted: Wante
     await check_ask(session, actor, hold, wanted, now)
     grant = await step_up.confirmed(session, actor, asking(hold, wanted), proof, now)
     is_anew = not hold.standing.in_force or await is_orphaned(session, hold)
-    hold_id = new_id() if is_anew else hold.hold_id
+    hold_id = new_id() if is_anew else hold.standing.hold_id
     steps = [*([Step.ASKED] if is_anew else []), *([Step.ISOLATED] if wanted.isolate else [])]
     for step in steps:
         await _add(session, actor, hold.recording, hold_id, step, now, words=wanted.words, reference=wanted.reference,
@@ -100,8 +100,10 @@ def _hold_keys(vault: Vault, row: Recording, isolate: bool, now: datetime) -> No
 def agreeing(hold: Hold) -> Action:
     """What the second person confirms: the words that they read."""
     step = Step.RELEASED if hold.standing.waits_for is Step.RELEASED else Step.AGREED
-    asked = next(each for each in reversed(hold.steps) if each.step in (Step.ASKED, Step.RELEASE_ASKED))
-    return rules.decided(step, hold.recording.id, asked.words, hold_id=hold.hold_id, asked_by=asked.by, reference=asked.reference)
+    asked = next(each for each in reversed(hold.steps) if each.step in (Step.ASKED, Step.RELEASE_ASKED)
+                 and each.at == hold.standing.waiting_since)
+    return rules.decided(step, hold.recording.id, asked.words, hold_id=hold.standing.hold_id, asked_by=asked.by,
+                         reference=asked.reference)
 
 
 async def check_answer(session: AsyncSession, actor: Actor, hold: Hold) -> None:
@@ -135,7 +137,7 @@ async def agree(session: AsyncSession, actor: Actor, lesson_id: str, *, vault: V
     await _check_since_restore(session, actor, hold)
     grant = await step_up.confirmed(session, actor, agreeing(hold), proof, now)
     step = hold.standing.waits_for or Step.AGREED
-    await _add(session, actor, hold.recording, hold.hold_id, step, now, grant_id=grant)
+    await _add(session, actor, hold.recording, hold.standing.hold_id, step, now, grant_id=grant)
     return step
 
 
@@ -151,14 +153,14 @@ async def refuse(session: AsyncSession, actor: Actor, lesson_id: str, *, words: 
     hold = await queries.hold(session, actor, lesson_id, now, lock=True)
     await check_refuse(session, actor, hold)
     step = Step.REFUSED if hold.standing.waits_for is Step.AGREED else Step.RELEASE_REFUSED
-    await _add(session, actor, hold.recording, hold.hold_id, step, now, words=rules.check_reason(words))
+    await _add(session, actor, hold.recording, hold.standing.hold_id, step, now, words=rules.check_reason(words))
 
 
 # -- while it is kept -------------------------------------------------------------------------------------------------------
 
 
 def releasing(hold: Hold, words: str) -> Action:
-    return rules.decided(Step.RELEASE_ASKED, hold.recording.id, words.strip(), hold_id=hold.hold_id)
+    return rules.decided(Step.RELEASE_ASKED, hold.recording.id, words.strip(), hold_id=hold.standing.hold_id)
 
 
 async def check_release(session: AsyncSession, actor: Actor, hold: Hold) -> None:
@@ -173,7 +175,7 @@ async def ask_release(session: AsyncSession, actor: Actor, lesson_id: str, *, wo
     await check_release(session, actor, hold)
     rules.check_reason(words)
     grant = await step_up.confirmed(session, actor, releasing(hold, words), proof, now)
-    await _add(session, actor, hold.recording, hold.hold_id, Step.RELEASE_ASKED, now, words=words, grant_id=grant)
+    await _add(session, actor, hold.recording, hold.standing.hold_id, Step.RELEASE_ASKED, now, words=words, grant_id=grant)
 
 
 async def review(session: AsyncSession, actor: Actor, lesson_id: str, *, words: str, review_on: date | None,
@@ -185,7 +187,7 @@ async def review(session: AsyncSession, actor: Actor, lesson_id: str, *, words: 
         raise HoldChanged()
     zone = (await people.school(session, actor.school_id)).zone
     rules.check_words(words, "-", review_on, rules.today(now, zone))
-    await _add(session, actor, hold.recording, hold.hold_id, Step.REVIEWED, now, words=words, review_on=review_on)
+    await _add(session, actor, hold.recording, hold.standing.hold_id, Step.REVIEWED, now, words=words, review_on=review_on)
 
 
 async def note_referral(session: AsyncSession, actor: Actor, lesson_id: str, *, words: str, reference: str,
@@ -198,7 +200,7 @@ async def note_referral(session: AsyncSession, actor: Actor, lesson_id: str, *, 
     kept = rules.check_reason(words, "referral")
     if len(reference.strip()) > 60:
         raise Invalid(fields={"reference": "Enter the reference as it was given, up to 60 letters"})
-    await _add(session, actor, hold.recording, hold.hold_id, Step.REFERRAL, now, words=kept, reference=reference)
+    await _add(session, actor, hold.recording, hold.standing.hold_id, Step.REFERRAL, now, words=kept, reference=reference)
 
 
 async def _add(session: AsyncSession, actor: Actor, row: Recording, hold_id: str, step: Step, now: datetime, *,

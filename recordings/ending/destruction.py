@@ -6,7 +6,7 @@ the last step, the next turn goes on from there. A hold is decided in the same d
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime
 
 import structlog
@@ -19,7 +19,7 @@ from recordings.ending.events import DestructionBegun, RecordingDestroyed
 from recordings.ending.tables import Destruction
 from recordings.events import RecordingKeyDestroyed
 from recordings.format import stamp
-from recordings.keystore import KeyMissing
+from recordings.keystore import KeyMissing, KeyStore
 from recordings.shredlist import What
 from recordings.tables import Recording, RecordingKey
 from recordings.vault import Vault
@@ -66,8 +66,7 @@ async def begin(session: AsyncSession, actor: Actor, *, recording_id: str, why: 
     )).one()
     if await session.get(Destruction, recording_id) is not None:
         return
-    steps = (await queries.steps_of(session, actor.school_id)).get(recording_id, [])
-    if not is_gone and rules.in_force(steps, now):
+    if not is_gone and rules.in_force(await queries.steps_of_one(session, recording_id), now):
         raise rules.Held()
     session.add(Destruction(recording_id=row.id, school_id=row.school_id, why=why, begun_at=now, begun_by=actor.person_id))
     await publish(session, DestructionBegun(recording_id=row.id, lesson_id=row.lesson_id, why=why), actor)
@@ -82,11 +81,11 @@ async def _begin_due(database: Database, vault: Vault, school_id: str, now: date
         zone = (await people.school(session, school_id)).zone
         rows, steps = await queries.undestroyed(session, school_id), await queries.steps_of(session, school_id)
         unknown = _unknown_holds(lines, steps)
-        due = [(row, OVER) for row in rows.values() if rules.is_due(row.kept_until, now, zone)]
-        due += [(row, RESTORED) for row in rows.values() if row.id in destroyed]
+        due = [(each, OVER) for each, kept_until in rows.items() if rules.is_due(kept_until, now, zone)]
+        due += [(each, RESTORED) for each in rows if each in destroyed]
         # A database that was restored may know of a hold that was released since: the list tells what became of it.
-        wanted = {row.id: why for row, why in due
-                  if row.id in gone or (row.id not in unknown and not rules.in_force(steps.get(row.id, []), now))}
+        wanted = {each: why for each, why in due
+                  if each in gone or (each not in unknown and not rules.in_force(steps.get(each, []), now))}
         for recording_id in list(wanted)[:TOGETHER]:
             await begin(session, system(school_id), recording_id=recording_id, why=wanted[recording_id], now=now,
                         is_gone=recording_id in gone)
@@ -121,17 +120,16 @@ async def _let_go(database: Database, vault: Vault, school_id: str, now: datetim
         rows, steps = await queries.undestroyed(session, school_id), await queries.steps_of(session, school_id)
         unknown = _unknown_holds(unknown_lines, steps)
         for recording_id in held:
-            row = rows.get(recording_id)
-            if row is None or recording_id in unknown or rules.in_force(steps.get(recording_id, []), now):
+            kept_until = rows.get(recording_id)
+            if kept_until is None or recording_id in unknown or rules.in_force(steps.get(recording_id, []), now):
                 continue
-            if not rules.is_due(row.kept_until, now, zone):
-                await asyncio.to_thread(_release, vault, row, now)
+            if not rules.is_due(kept_until, now, zone):
+                await asyncio.to_thread(_release, store, signer, recording_id, kept_until, now)
 
 
-def _release(vault: Vault, row: Recording, now: datetime) -> None:
-    store = vault.key_store(row.school_id)
-    shredlist.add(store, vault.keys(row.school_id), What.RELEASED, row.kept_until, row.id, now=now)
-    store.release(row.id, row.kept_until)
+def _release(store: KeyStore, signer: shredlist.Signer, recording_id: str, kept_until: date, now: datetime) -> None:
+    shredlist.add(store, signer, What.RELEASED, kept_until, recording_id, now=now)
+    store.release(recording_id, kept_until)
 
 
 # -- what has begun ---------------------------------------------------------------------------------------------------------
@@ -162,7 +160,7 @@ async def finish(database: Database, vault: Vault, clock: Clock, school_id: str,
     return done
 
 
-def _destroy_keys(vault: Vault, school_id: str, begun: list[queries.Begun], keep: dict[str, Recording], today: date,
+def _destroy_keys(vault: Vault, school_id: str, begun: list[queries.Begun], keep: Collection[str], today: date,
                   now: datetime) -> None:
     store, signer = vault.key_store(school_id), vault.keys(school_id)
     for each in begun:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -30,26 +30,29 @@ Reader = Annotated[Actor, Depends(Audience(READERS | {Role.CHAIR}))]
 Circle = Annotated[Actor, Depends(Audience(CIRCLE | {Role.CHAIR}))]
 Keeper = Annotated[Actor, Depends(Audience(CIRCLE))]
 Certified = Annotated[Actor, Depends(Audience(READERS))]
+Page = Annotated[int, Query(ge=1, le=10_000)]
 Refused = (Invalid, Conflict, NotAllowed)
-LINKS = {Item.HOLDS: "#kept", Item.ROLES: "/people", Item.APPROVALS: "/safeguarding/one-to-ones", Item.LINKS: "/school/words"}
+LINKS = {Item.HOLDS: "#kept", Item.DESTROYED: "#destroyed", Item.ROLES: "/people", Item.APPROVALS: "/safeguarding/one-to-ones",
+         Item.LINKS: "/school/words"}
 
 
 # -- destroyed and due -----------------------------------------------------------------------------------------------------
 
 
 @router.get("")
-async def endings(request: Request, actor: Reader, session: Reading, now: Now) -> Response:
+async def endings(request: Request, actor: Reader, session: Reading, now: Now, due: Page = 1, destroyed: Page = 1) -> Response:
     zone = (await people.school(session, actor.school_id)).zone
     waits, early = await queries.waiting(session, actor, now), await erasures.waiting(session, actor)
     if not actor.is_any(READERS):
         return await render(
             request, "recordings/ending/list.html", title="Destroyed and due", found=None, waits=waits, erasures=early)
-    found, tasks = await queries.endings(session, actor, now, zone), await queries.tasks(session, actor, now, zone)
+    found = await queries.endings(session, actor, now, zone, due=due, destroyed=destroyed)
+    tasks = await queries.tasks(session, actor, now, zone)
     names = await people.people(session, actor.school_id, {task.done_by for task in tasks})
     return await render(
         request, "recordings/ending/list.html", title="Destroyed and due", found=found, waits=waits, tasks=tasks, names=names,
-        late=sum(each.is_late for each in found), kinds=KIND_WORDS, items=ITEM_WORDS, due_at=rules.due_at,
-        year=rules.school_year(rules.today(now, zone)), zone=zone, knows=actor.is_any(CIRCLE),
+        late=sum(each.is_late for each in found.first), pages=(due, destroyed), kinds=KIND_WORDS, items=ITEM_WORDS,
+        due_at=rules.due_at, year=rules.school_year(rules.today(now, zone)), zone=zone, knows=actor.is_any(CIRCLE),
         erasures=early, may_erase=actor.is_any(DECIDERS), links=_links(request, actor),
     )
 
@@ -68,7 +71,7 @@ async def done(request: Request, actor: Certified, now: Now, item: str) -> Respo
 
 
 async def banners(session: AsyncSession, actor: Actor, now: Any) -> list[Banner]:
-    """That somebody's second word is waited for, and to the headteacher that something is late."""
+    """That somebody's second word is waited for, or that they look again, and to the headteacher that something is late."""
     if not actor.is_any(READERS | {Role.CHAIR}):
         return []
     found = []

@@ -4,8 +4,9 @@ Whether a recording is held is worked out each time from the steps that people t
 evidence go, or keep a child's picture longer than somebody decided.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -80,11 +81,13 @@ class Taken:
     at: datetime
     words: str = ""
     review_on: date | None = None
+    hold_id: str = ""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How a hold stands now. `waits_for`: the step that a second person has to decide, None while nothing is asked."""
+    """How a hold stands now. `waits_for`: the step that a second person has to decide, None while nothing is asked. `replaced`:
+    what somebody who has left asked for before it was asked anew; it goes on where whoever asked anew takes that back."""
 
     in_force: bool
     is_agreed: bool
@@ -93,6 +96,8 @@ class Standing:
     review_on: date | None
     waits_for: Step | None
     waiting_since: datetime | None = None
+    hold_id: str = ""
+    replaced: "Standing | None" = None
 
     @property
     def stays_kept(self) -> bool:
@@ -114,24 +119,26 @@ def standing(steps: Sequence[Taken], now: datetime) -> Standing:
 
 
 def _after(before: Standing, taken: Taken) -> Standing:
-    review = taken.review_on or before.review_on
-    isolated, agreed = before.is_isolated, before.is_agreed
+    decided = replace(before, review_on=taken.review_on or before.review_on, waits_for=None, waiting_since=None, replaced=None)
     match taken.step:
         case Step.ASKED:
-            return Standing(True, False, False, taken.by, taken.review_on, Step.AGREED, taken.at)
+            earlier = before if before.waits_for is Step.AGREED else None
+            return Standing(True, False, False, taken.by, taken.review_on, Step.AGREED, taken.at, taken.hold_id, earlier)
         case Step.AGREED:
-            return Standing(True, True, isolated, before.asked_by, review, None)
+            return replace(decided, is_agreed=True)
+        case Step.REFUSED if before.is_isolated:
+            return decided  # evidence stays where it is, whoever does not agree; only two people let it go
         case Step.REFUSED:
-            # Evidence stays where it is, whoever does not agree; only two people let it go.
-            return Standing(True, False, True, before.asked_by, review, None) if isolated else NONE
+            # One person takes back only what they asked for; a no of the second person is to all of it.
+            return before.replaced or NONE if taken.by == before.asked_by else NONE
         case Step.ISOLATED:
-            return Standing(True, agreed, True, before.asked_by, review, before.waits_for, before.waiting_since)
+            return replace(before, is_isolated=True)
         case Step.REVIEWED:
-            return Standing(True, agreed, isolated, before.asked_by, review, before.waits_for, before.waiting_since)
+            return replace(before, review_on=decided.review_on)
         case Step.RELEASE_ASKED:
-            return Standing(True, agreed, isolated, taken.by, review, Step.RELEASED, taken.at)
+            return replace(decided, asked_by=taken.by, waits_for=Step.RELEASED, waiting_since=taken.at)
         case Step.RELEASE_REFUSED:
-            return Standing(True, agreed, isolated, before.asked_by, review, None)
+            return decided
         case Step.RELEASED:
             return NONE
     return before
@@ -232,6 +239,25 @@ def check_may_agree(actor: Actor, asked_by: str, asked_roles: frozenset[Role], i
         raise NotAllowed("One of the two is the DSL or a deputy, the other the headteacher. Ask the other one.")
 
 
+def is_to_review(stands: Standing, today: date) -> bool:
+    """Whether the day has come by which somebody looks again; not of what lapses by itself."""
+    lapses = stands.waits_for is Step.AGREED and not stands.is_isolated
+    return stands.in_force and not lapses and stands.review_on is not None and stands.review_on <= today
+
+
+def waits_for(actor: Actor, stands: Standing, asked_roles: frozenset[Role], involved: Involved, today: date) -> Step | None:
+    """What about a recording waits for this person: their own second word, or that the team looks again."""
+    if stands.waits_for is not None:
+        with suppress(NotAllowed, NotFound):
+            check_may_agree(actor, stands.asked_by, asked_roles, involved)
+            return stands.waits_for
+    if is_to_review(stands, today):
+        with suppress(NotAllowed, NotFound):
+            check_may_ask(actor, involved)
+            return Step.REVIEWED
+    return None
+
+
 def check_may_refuse(actor: Actor, stands: Standing, asked_roles: frozenset[Role], involved: Involved) -> None:
     """Who asked takes it back, and the second person says no. So does everybody who may know of it where that lets nothing go:
     whoever asked may have left, and then nobody is the second person, and nobody could ask again."""
@@ -308,26 +334,22 @@ class Item(StrEnum):
     """What is looked through once a school year (policy: RE3)."""
 
     HOLDS = "holds"
+    DESTROYED = "destroyed"
     ROLES = "roles"
     APPROVALS = "approvals"
     LINKS = "links"
 
 
 ITEM_WORDS = {
-    Item.HOLDS: "Recordings that are kept by a legal hold", Item.ROLES: "Staff who have not signed in for a year",
-    Item.APPROVALS: "Approvals that ended without being used", Item.LINKS: "Links and words that are let through",
+    Item.HOLDS: "Recordings that are kept by a legal hold", Item.DESTROYED: "Recordings that were destroyed",
+    Item.ROLES: "Staff who have not signed in for a year", Item.APPROVALS: "Approvals that ended without being used",
+    Item.LINKS: "Links and words that are let through",
 }
 
 
 def school_year(day: date) -> int:
     """The year in which the school year of `day` began, in September."""
     return day.year if day.month >= 9 else day.year - 1
-
-
-def is_listed(kept_until: date, now: datetime, zone: str, actor_id: str, away: Collection[str]) -> bool:
-    """Whether somebody may still see a recording in a list. Who was in a lesson, or whom it is about, sees it until its day, and
-    then not at all: so nobody can tell from a list whether their own lesson is held."""
-    return actor_id not in away or not is_due(kept_until, now, zone)
 
 
 def in_force(steps: Iterable[Taken], now: datetime) -> bool:

@@ -116,6 +116,16 @@ async def subjects_of(session: AsyncSession, school_id: str, rooms: Sequence[str
     return frozenset(rows.all()) | alerts | told
 
 
+async def lessons_about(session: AsyncSession, school_id: str, person_id: str) -> frozenset[str]:
+    """The same the other way round: the lessons, each by one of its rooms, of which this person is a subject. Those that they
+    were in are not all among them."""
+    rows = await session.exec(select(Recording.lesson_id).join(
+        ComplaintSubject, col(ComplaintSubject.recording_id) == Recording.id).where(
+        ComplaintSubject.school_id == school_id, ComplaintSubject.person_id == person_id))
+    return frozenset(rows.all()).union(*[await each.lessons_about(session, school_id, person_id)
+                                         for each in (safeguarding, concerns, incidents)])
+
+
 async def listed(session: AsyncSession, actor: Actor, now: datetime) -> list[Listed]:
     """Requests that this person made, that are for them, or that they may decide about; whose lesson they were in only their
     own. A subject of a complaint finds nobody else's."""

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from service.foundation.errors import NotFound
 from service.foundation.events import Actor, Role
@@ -238,8 +238,18 @@ async def is_open_about(session: AsyncSession, school_id: str, lesson_ids: Colle
 async def subjects(session: AsyncSession, school_id: str, lesson_ids: Collection[str]) -> frozenset[str]:
     """Who an alert of these lessons that is about a member of staff may be about: everybody of whom it is kept. They decide
     nothing about these lessons, and never watch them (policy: IN4)."""
+    rows = await session.exec(_about_staff(school_id).where(col(Alert.lesson_id).in_(list(lesson_ids))))
+    return frozenset(person_id for _, person_id in rows.all())
+
+
+async def lessons_about(session: AsyncSession, school_id: str, person_id: str) -> frozenset[str]:
+    """The same the other way round: the lessons with an alert that may be about this person."""
+    rows = await session.exec(_about_staff(school_id).where(AlertBarred.person_id == person_id))
+    return frozenset(lesson_id for lesson_id, _ in rows.all() if lesson_id)
+
+
+def _about_staff(school_id: str) -> Select[str, str]:
+    """(lesson, of whom it is kept) of alerts that are about a member of staff."""
     about_staff = select(AlertNote.alert_id).where(col(AlertNote.about).in_((rules.About.STAFF, rules.About.HEADTEACHER)))
-    rows = await session.exec(select(AlertBarred.person_id).join(Alert, col(Alert.id) == AlertBarred.alert_id).where(
-        AlertBarred.school_id == school_id, col(Alert.lesson_id).in_(list(lesson_ids)), col(Alert.id).in_(about_staff),
-    ))
-    return frozenset(rows.all())
+    return select(Alert.lesson_id, AlertBarred.person_id).join(AlertBarred, col(AlertBarred.alert_id) == Alert.id).where(
+        AlertBarred.school_id == school_id, col(Alert.id).in_(about_staff))

@@ -4,18 +4,22 @@ policy: RE2, RE3, RE5
 """
 
 import re
+from datetime import UTC, date, datetime, timedelta
 
 import httpx
 import pyrage
 import pytest
 
 from recordings.ending import destruction
+from recordings.tables import Recording
+from service.foundation.events import system
 from service.people import commands as people
 from tests.proofs import confirmed_post, with_session
 from tests.recordings.ends import Kept, recordings
 from tests.recordings.lesson import record_lesson
 from tests.school import Running
 
+DAY = timedelta(days=1)
 FORM = {"reason": "A complaint about this lesson", "reference": "C-17", "review_on": "1/1/2027"}
 
 
@@ -183,6 +187,79 @@ async def test_what_is_late_is_said_and_the_headteacher_sees_it(school: Running)
         assert "recordings are late" not in (await dsl.get("/endings")).text, "negative control"
 
 
+async def test_no_number_of_recordings_hides_what_is_held_late_or_newly_destroyed(school: Running) -> None:
+    held, late, gone = await recordings(school, 3, days_left=1)
+    state = school.app.state
+    async with await school.signed_in("dsl") as dsl:
+        await keep(school, dsl, held)
+        async with school.database.writing() as session:
+            school_id = (await session.get_one(Recording, gone.id)).school_id
+            await destruction.begin(session, system(school_id), recording_id=gone.id, why="x", now=school.clock.now())
+            session.add_all(Recording(
+                school_id=school_id, lesson_id=f"{n:032x}", title="Later", class_name="5 Oak", starts_at=school.clock.now(),
+                ends_at=school.clock.now(), started_at=school.clock.now(), outcome="complete",
+                kept_until=date(2027, 1, 1) + n * DAY) for n in range(600))
+        await destruction.finish(state.database, state.vault, state.clock, school_id)
+    school.clock.advance(2.5 * 86_400)
+    async with await school.signed_in("dsl") as dsl:
+        first = (await dsl.get("/endings")).text
+        shown = {name: part.partition("<h2")[0] for name in ("kept", "due", "destroyed")
+                 for part in [first.partition(f'id="{name}">')[2]]}
+        assert f"/endings/{held.lesson_id}" in shown["kept"]
+        assert f"/endings/{late.lesson_id}" in shown["kept"]
+        assert "Late</strong>" in shown["kept"]
+        assert f"/endings/{gone.lesson_id}/certificate" in shown["destroyed"]
+        pages, at = [shown["due"]], first
+        while found := re.search(r'href="(/endings\?destroyed=1&amp;due=\d+#due)" rel="next"', at):
+            at = (await dsl.get(found[1].replace("&amp;", "&"))).text
+            assert f"/endings/{held.lesson_id}" in at, "on whichever page of the others"
+            pages.append(at.partition('id="due">')[2].partition("<h2")[0])
+        listed = re.findall(r'href="/endings/([0-9a-f]{32})"', "".join(pages))
+        assert listed == [f"{n:032x}" for n in range(600)]
+        assert "There are no more." in (await dsl.get("/endings?due=99&destroyed=99")).text
+
+
+async def test_a_hold_whose_day_of_review_has_come_waits_for_whoever_may_review_it(school: Running) -> None:
+    [kept] = await recordings(school, 1, participant=school.person("deputy_dsl"))
+    words = f'href="/endings/{kept.lesson_id}">Review whether to keep the recording of Maths'
+    async with await school.signed_in("dsl") as dsl, await school.signed_in("headteacher") as head:
+        await keep(school, dsl, kept, review_on="1/12/2026")
+        answer = {"answer": "agree"}
+        await confirmed_post(school, head, school.person("headteacher"), f"/endings/{kept.lesson_id}/answer", answer)
+        assert words not in (await head.get("/endings")).text, "negative control: its day has not come"
+        school.clock.set(datetime(2026, 12, 1, 9, tzinfo=UTC))
+        async with await school.signed_in("dsl") as later, await school.signed_in("deputy_dsl") as inside:
+            shown = (await later.get("/endings")).text
+            assert words in shown
+            assert "Review now" in shown
+            assert "A decision is waiting for you." in shown
+            assert "A decision is waiting for you." not in (await inside.get("/endings")).text, "who was in it learns nothing"
+            more = {"reason": "Still needed", "review_on": "1/2/2027"}
+            assert (await later.post(f"/endings/{kept.lesson_id}/review", data=more)).status_code == 303
+            assert words not in (await later.get("/endings")).text
+
+
+async def test_the_yearly_list_says_how_many_were_destroyed_of_each_kind_since_the_last_years_look(school: Running) -> None:
+    state = school.app.state
+
+    async def said() -> str:
+        async with await school.signed_in("dsl") as dsl:
+            shown = (await dsl.get("/endings")).text
+            assert (await dsl.post("/endings/tasks/destroyed")).status_code == 303
+        return re.sub(r"\s+", " ", shown.partition("Since the last year’s look: ")[2].partition("<")[0])
+
+    await recordings(school, 2), await recordings(school, 1, kind="one-to-one")
+    school.clock.advance(5 * 86_400)
+    await destruction.reconcile(state.database, state.vault, state.clock)
+    assert await said() == "lesson 2, one-to-one lesson 1, teaching practice 0"
+    assert await said() == "lesson 2, one-to-one lesson 1, teaching practice 0", "looking again in the same year asks the same"
+    school.clock.set(datetime(2027, 9, 14, 10, tzinfo=UTC))
+    await recordings(school, 1)
+    school.clock.advance(5 * 86_400)
+    await destruction.reconcile(state.database, state.vault, state.clock)
+    assert await said() == "lesson 1, one-to-one lesson 0, teaching practice 0"
+
+
 async def test_somebody_with_a_name_looks_through_the_yearly_list(school: Running) -> None:
     async with await school.signed_in("dsl") as dsl:
         shown = (await dsl.get("/endings")).text
@@ -203,7 +280,7 @@ async def test_the_yearly_list_leads_nobody_to_a_page_that_is_not_theirs(school:
         found = set(re.findall(r'href="(/[^"]+)"', yearly))
         assert found == links
         assert {(await client.get(path)).status_code for path in found} <= {200}
-    assert yearly.count("I looked through it") == len(links) + 1
+    assert yearly.count("I looked through it") == len(links) + 2, "what is kept and what was destroyed is on the page itself"
 
 
 async def test_recovery_keys_take_two_people_and_only_public_halves(school: Running) -> None:

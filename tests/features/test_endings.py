@@ -10,6 +10,7 @@ from sqlmodel import select
 
 from recordings import keycopies, proof, shredlist
 from recordings.ending import certificate, commands, destruction, queries, rules
+from recordings.ending.queries import Endings
 from recordings.ending.rules import Involved, Step, Taken
 from recordings.ending.tables import Destruction, HoldStep
 from recordings.keystore import EvidenceIsolated, KeyStore
@@ -20,6 +21,7 @@ from service.foundation.events import Actor, Role, system
 from service.people import commands as people
 from service.people.actions import NotConfirmed
 from service.people.step_up import Proof
+from service.people.tables import Person
 from tests.proofs import with_session
 from tests.recordings.ends import Kept, agree, ask, ask_release, recordings, wanted
 from tests.school import Running
@@ -161,14 +163,14 @@ async def test_nobody_who_was_in_the_lesson_holds_it_or_learns_that_it_is_held(s
         dsl, deputy = await with_session(school, "dsl"), await with_session(school, "deputy_dsl")
         mine = await queries.endings(session, dsl, school.clock.now(), "Europe/London")
         theirs = await queries.endings(session, deputy, school.clock.now(), "Europe/London")
-    assert [each.kept for each in mine] == [None]
-    assert theirs[0].kept is not None
-    assert theirs[0].kept.is_agreed
-    assert mine[0].kept_until == theirs[0].kept_until, "the date that they see stays what it was"
+    assert (mine.first, [each.kept for each in mine.due]) == ([], [None])
+    assert theirs.first[0].kept is not None
+    assert theirs.first[0].kept.is_agreed
+    assert mine.due[0].kept_until == theirs.first[0].kept_until, "the date that they see stays what it was"
     school.clock.advance(10 * DAY)
     async with school.database.reading() as session:
-        assert await queries.endings(session, dsl, school.clock.now(), "Europe/London") == []
-        assert len(await queries.endings(session, deputy, school.clock.now(), "Europe/London")) == 1
+        assert await queries.endings(session, dsl, school.clock.now(), "Europe/London") == Endings([], [], [], False, False)
+        assert len((await queries.endings(session, deputy, school.clock.now(), "Europe/London")).first) == 1
 
 
 async def test_where_the_headteacher_was_in_the_lesson_the_chair_agrees(school: Running) -> None:
@@ -287,6 +289,50 @@ async def test_what_somebody_who_left_wanted_kept_is_asked_for_again_before_it_l
     with pytest.raises(rules.NotAllowed):
         await refuse(school, kept, "dsl")
     await ask(school, kept)
+    await agree(school, kept)
+    school.clock.advance(30 * DAY)
+    assert await turn(school) == 0
+
+
+async def test_whoever_asks_anew_for_somebody_who_left_takes_back_no_more_than_that(school: Running) -> None:
+    [kept], [other] = await recordings(school, 1, days_left=1), await recordings(school, 1, days_left=1)
+    for each in (kept, other):
+        await ask(school, each, "deputy_dsl")
+        school.clock.advance(31)
+    await leaves(school, "deputy_dsl")
+    school.clock.advance(3 * DAY)
+    for each in (kept, other):
+        await ask(school, each)
+        school.clock.advance(31)
+    await refuse(school, kept, "dsl")
+    await refuse(school, other, "headteacher")
+    assert await turn(school) == 1, "negative control: a second person's no is to all of it"
+    async with school.database.reading() as session:
+        found = await queries.hold(session, await with_session(school, "dsl"), kept.lesson_id, school.clock.now())
+    assert (found.standing.asked_by, found.standing.hold_id) == (school.person("deputy_dsl"), await first_hold(school, kept))
+    school.clock.advance(4 * DAY - 600)
+    assert await turn(school) == 0
+    assert store(school, kept).open(kept.part) == kept.key
+    school.clock.advance(600)
+    assert await turn(school) == 1, "its own seven days are over"
+
+
+async def first_hold(school: Running, kept: Kept) -> str:
+    async with school.database.reading() as session:
+        return (await session.exec(select(HoldStep.hold_id).where(
+            HoldStep.recording_id == kept.id, HoldStep.number == 1))).one()
+
+
+async def test_what_was_asked_first_is_what_the_second_person_agrees_to_once_the_asker_is_back(school: Running) -> None:
+    [kept] = await recordings(school, 1, days_left=1)
+    await ask(school, kept, "deputy_dsl")
+    school.clock.advance(31)
+    await leaves(school, "deputy_dsl")
+    await ask(school, kept, "headteacher")
+    school.clock.advance(31)
+    await refuse(school, kept, "headteacher")
+    async with school.database.writing() as session:
+        (await session.get_one(Person, school.person("deputy_dsl"))).left_on = None
     await agree(school, kept)
     school.clock.advance(30 * DAY)
     assert await turn(school) == 0

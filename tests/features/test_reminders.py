@@ -22,6 +22,7 @@ from service.people.rules import role_action
 from service.people.tables import DbsCheck, Person, RoleRequest, School
 from tests import one_to_one
 from tests.guests import asked
+from tests.recordings import ends as ends_of_recordings
 from tests.recordings.lesson import record_lesson
 from tests.school import Running, running
 
@@ -115,6 +116,22 @@ async def test_leaders_are_reminded_of_a_guest_who_waits(school: Running) -> Non
     await remind(school)
     leaders = {school.person("headteacher"), school.person("senior_leader")}
     assert leaders <= set(await told(school, "S2"))
+
+
+async def test_the_team_is_reminded_once_of_a_hold_that_is_to_be_reviewed_and_nobody_whom_it_shows(school: Running) -> None:
+    deputy, dsl, head = (school.person(role) for role in ("deputy_dsl", "dsl", "headteacher"))
+    [kept] = await ends_of_recordings.recordings(school, 1, participant=deputy)
+    await ends_of_recordings.ask(school, kept)
+    await ends_of_recordings.agree(school, kept)
+    before = await told(school, "S2")
+    school.clock.set(datetime(2027, 1, 22, 9, tzinfo=UTC))
+    await remind(school)
+    assert await told(school, "S2") == before, "negative control: its day has not come"
+    school.clock.set(datetime(2027, 1, 23, 9, tzinfo=UTC))
+    await remind(school, 2)
+    school.clock.advance(24 * 3600)
+    await remind(school)
+    assert await told(school, "S2") - before == Counter({dsl: 1, head: 1})
 
 
 # S3

@@ -1,12 +1,16 @@
 """Whom a concern is about never watches its lesson, decides about it or learns what is decided (policy: IN4, RE1, RE5)."""
 
+import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
 from sqlmodel import select, update
 
+from recordings.ending import destruction
 from recordings.ending import queries as endings
 from recordings.ending import rules as ending
 from recordings.grants import commands as grants
@@ -22,9 +26,9 @@ from service.safeguarding.concerns.tables import Concern
 from service.safeguarding.incidents import commands as incidents
 from service.safeguarding.incidents import rules as incident_rules
 from tests.proofs import confirmed_post, with_session
-from tests.recordings.ends import Kept, ask, recordings
+from tests.recordings.ends import Kept, agree, ask, recordings
 from tests.recordings.lesson import record_lesson
-from tests.school import Running
+from tests.school import Running, running
 
 
 async def raised(school: Running, about_id: str, *, lesson_id: str = "", present: tuple[str, ...] = (), by: str = "headteacher",
@@ -149,9 +153,61 @@ async def test_the_headteacher_that_a_concern_is_about_does_not_decide_whether_i
         assert [one.lesson_id for one in await endings.waiting(session, chair, now)] == [kept.lesson_id]
         with pytest.raises(NotFound):
             await endings.hold(session, head, kept.lesson_id, now)
-        [line] = await endings.endings(session, head, now, "Europe/London")
-        assert line.kept is None, "they see the day it would have gone on, as before"
-        assert await endings.endings(session, head, now + timedelta(days=30), "Europe/London") == []
+        seen = await endings.endings(session, head, now, "Europe/London")
+        assert [line.kept for line in seen.due] == [None], "they see the day it would have gone on, as before"
+        later = await endings.endings(session, head, now + timedelta(days=30), "Europe/London")
+        assert [*seen.first, *later.first, *later.due, *later.destroyed] == []
+
+
+async def test_a_subject_who_was_not_there_reads_the_same_pages_whether_the_recording_is_held_or_never_was(
+    tmp_path: Path, template: Path,
+) -> None:
+    worlds = []
+    for name in ("held", "never held"):
+        async with running(tmp_path / name, template=template) as school:
+            worlds.append([page async for page in pages_of_a_subject(school, is_held=name == "held")])
+    assert worlds[0] == worlds[1]
+    before, after = worlds[0]
+    assert ("Maths, 5 Oak" in before[0][1], "Maths, 5 Oak" in after[0][1]) == (True, False), "negative control"
+
+
+async def pages_of_a_subject(school: Running, *, is_held: bool) -> AsyncIterator[list[tuple[int, str]]]:
+    """Everything that the DSL, whom a concern about this lesson is about, reads of its recording before its day and after."""
+    [kept] = await recordings(school, 1, participant=school.person("teacher"))
+    [other] = await recordings(school, 1, participant=school.person("teacher"))
+    await raised(school, school.person("dsl"), lesson_id=kept.lesson_id)
+    if is_held:
+        await ask(school, kept, "deputy_dsl")
+        await agree(school, kept)
+    else:  # the same two sign in, and count as having done so
+        await with_session(school, "deputy_dsl"), await with_session(school, "headteacher")
+    state = school.app.state
+    async with school.database.writing() as session:
+        await session.exec(update(Recording).where(Recording.id == other.id).values(
+            title="Music", starts_at=school.clock.now() - timedelta(hours=3)))
+    for moment in (datetime(2026, 11, 24, 15, tzinfo=UTC), datetime(2026, 12, 1, 15, tzinfo=UTC)):
+        school.clock.set(moment)
+        await destruction.reconcile(state.database, state.vault, state.clock)
+        async with await school.signed_in("dsl") as dsl:
+            answers = [await dsl.get(path) for path in (
+                "/endings", f"/endings/{kept.lesson_id}", f"/endings/{kept.lesson_id}/certificate",
+                f"/endings/{kept.lesson_id}/certificate.json", "/recordings", f"/recordings/{kept.lesson_id}")]
+        yield [(answer.status_code, re.sub(r"[0-9a-f]{16,32}", "id", answer.text)) for answer in answers]
+
+
+async def test_whom_a_lesson_is_about_and_which_lessons_are_about_somebody_is_one_fact(school: Running, kept: Kept) -> None:
+    [room] = await recordings(school, 1)
+    teacher, other, dsl = school.person("teacher"), school.person("teacher", 1), school.person("dsl")
+    async with school.database.writing() as session:
+        await session.exec(update(Recording).where(Recording.id == room.id).values(main_id=kept.lesson_id))
+    await raised(school, other, lesson_id=room.lesson_id)
+    await raised(school, "", lesson_id=kept.lesson_id, present=(dsl,), by="chair")
+    await raised(school, teacher)
+    async with school.database.reading() as session:
+        school_id = (await with_session(school, "dsl")).school_id
+        about = {each: await queries.lessons_about(session, school_id, each) for each in (teacher, other, dsl)}
+    assert about == {teacher: frozenset(), other: {room.lesson_id}, dsl: {kept.lesson_id}}
+    assert await subjects(school, kept.lesson_id) == {teacher, other, dsl}, "whoever was there counts as one who was"
 
 
 def test_a_subject_is_refused_by_the_rules_alone() -> None:

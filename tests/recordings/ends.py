@@ -32,12 +32,13 @@ class Kept:
         return self.part.recording_id
 
 
-async def recordings(school: Running, count: int, *, days_left: int = 3, participant: str = "") -> list[Kept]:
+async def recordings(school: Running, count: int, *, days_left: int = 3, participant: str = "",
+                     kind: str = "lesson") -> list[Kept]:
     """`count` recordings that ended, of one part each, whose last day is in `days_left` days."""
     state, now = school.app.state, school.clock.now()
     async with school.database.writing() as session:
         school_id = (await people.actor(session, school.person("dsl"))).school_id  # type: ignore[union-attr]
-        made = [_rows(session, school_id, now, now.date() + timedelta(days=days_left), participant) for _ in range(count)]
+        made = [_rows(session, school_id, now, now.date() + timedelta(days=days_left), participant, kind) for _ in range(count)]
     store, found = state.vault.key_store(school_id), []
     for lesson_id, part in made:
         key = bytes(new_key())
@@ -55,9 +56,9 @@ async def recordings(school: Running, count: int, *, days_left: int = 3, partici
     return found
 
 
-def _rows(session: Any, school_id: str, now: Any, kept_until: date, participant: str) -> tuple[str, Part]:
+def _rows(session: Any, school_id: str, now: Any, kept_until: date, participant: str, kind: str) -> tuple[str, Part]:
     row = Recording(school_id=school_id, lesson_id=new_id(), title="Maths", class_name="5 Oak", starts_at=now, ends_at=now,
-                    started_at=now, ended_at=now, outcome="complete", kept_until=kept_until)
+                    started_at=now, ended_at=now, outcome="complete", kept_until=kept_until, kind=kind)
     part = RecordingPart(school_id=school_id, recording_id=row.id, part=1, started_at=now, sealed_at=now, outcome="complete")
     session.add_all([row, part, RecordingKey(part_id=part.id, school_id=school_id)])
     if participant:

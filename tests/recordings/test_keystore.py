@@ -405,6 +405,21 @@ def test_a_line_that_was_written_is_carried_out_even_if_the_service_died_after_i
     assert not store.has(which)
 
 
+@pytest.mark.parametrize("torn", [b"", b"x" * 100, b"x" * 3 * shredlist.TAIL])
+def test_a_long_list_goes_on_after_its_last_whole_line_of_which_only_the_end_is_read(store: KeyStore, torn: bytes) -> None:
+    path, public = store.folder / shredlist.NAME, signer(store).public
+    for n in range(30):
+        shredlist.add(store, signer(store), What.HELD, DAY, f"{n:032x}", now=NOW)
+    whole = path.read_bytes()
+    assert len(whole) > 2 * shredlist.TAIL
+    path.write_bytes(whole + torn)
+    shredlist.add(store, signer(store), What.HELD, DAY, f"{29:032x}", now=NOW)
+    assert path.read_bytes() == whole + torn, "the last line again is not added"
+    shredlist.add(store, signer(store), What.RELEASED, DAY, "a", now=NOW)
+    assert path.read_bytes().startswith(whole)
+    assert [line.recording_id for line in shredlist.lines(store, public)] == [*(f"{n:032x}" for n in range(30)), "a"]
+
+
 def test_a_changed_shortened_or_foreign_list_is_refused(store: KeyStore) -> None:
     for n in range(3):
         shred(store, DAY + timedelta(days=n))

@@ -17,7 +17,7 @@ import pyrage
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlmodel import select
+from sqlmodel import col, select
 
 from recordings import keycopies
 from recordings.ending import commands, destruction, rules
@@ -182,8 +182,8 @@ async def test_of_a_hold_and_a_shred_in_the_same_second_one_wins_and_says_so(
             await waiting(11)
         won, done = await asyncio.gather(*asked), await shredding
         async with school.database.reading() as session:
-            gone = set((await session.exec(select(Destruction.recording_id))).all())
-            steps = set((await session.exec(select(HoldStep.recording_id))).all())
+            gone, steps = [set((await session.exec(select(table.recording_id).where(
+                col(table.recording_id).in_([kept.id for kept in batch])))).all()) for table in (Destruction, HoldStep)]
         store = state.vault.key_store(who.school_id)
         for kept, is_held in zip(batch, won, strict=True):
             assert (store.has(kept.part), kept.id in gone, kept.id in steps) == (is_held, not is_held, is_held)

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from service.foundation.errors import Invalid, NotFound
 from service.foundation.events import STAFF, Actor, Role
@@ -268,9 +268,28 @@ async def subjects(session: AsyncSession, school_id: str, lesson_ids: Collection
     A concern that names a lesson touches that one: the adult it names; while it names none, everybody it is kept from. One that
     names an adult and no lesson touches every lesson the adult took part in.
     """
-    named = select(Concern.about_id).where(
-        Concern.school_id == school_id, col(Concern.about_staff), Concern.about_id != "",
+    named, unnamed = _about_staff(school_id)
+    touching = named.where(
         or_(col(Concern.lesson_id).in_(lesson_ids), (col(Concern.lesson_id) == "") & col(Concern.about_id).in_(participants)))
-    unnamed = select(ConcernBarred.person_id).join(Concern, col(Concern.id) == ConcernBarred.concern_id).where(
-        Concern.school_id == school_id, col(Concern.about_staff), Concern.about_id == "", col(Concern.lesson_id).in_(lesson_ids))
-    return frozenset((*(await session.exec(named)).all(), *(await session.exec(unnamed)).all()))
+    found = (*(await session.exec(touching)).all(),
+             *(await session.exec(unnamed.where(col(Concern.lesson_id).in_(lesson_ids)))).all())
+    return frozenset(person_id for _, person_id in found)
+
+
+async def lessons_about(session: AsyncSession, school_id: str, person_id: str) -> frozenset[str]:
+    """The same the other way round: the lessons named by concerns that this person is a subject of. Lessons that they took part
+    in, which a concern without a lesson touches, are not among them."""
+    named, unnamed = _about_staff(school_id)
+    found = (*(await session.exec(named.where(Concern.about_id == person_id))).all(),
+             *(await session.exec(unnamed.where(ConcernBarred.person_id == person_id))).all())
+    return frozenset(lesson_id for lesson_id, _ in found if lesson_id)
+
+
+def _about_staff(school_id: str) -> tuple[Select[str, str], Select[str, str]]:
+    """(lesson, whom it is about) of concerns that name somebody, and of those that do not yet."""
+    named = select(Concern.lesson_id, Concern.about_id).where(
+        Concern.school_id == school_id, col(Concern.about_staff), Concern.about_id != "")
+    unnamed = select(Concern.lesson_id, ConcernBarred.person_id).join(
+        ConcernBarred, col(ConcernBarred.concern_id) == Concern.id).where(
+        Concern.school_id == school_id, col(Concern.about_staff), Concern.about_id == "")
+    return named, unnamed

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from service.foundation.errors import NotFound
 from service.foundation.events import Actor, Role
@@ -199,9 +199,21 @@ async def subjects(session: AsyncSession, school_id: str, lesson_ids: Collection
                    ) -> frozenset[str]:
     """Whom an incident about a member of staff is about that touches these rooms of one lesson, as a concern would (policy: IN4,
     RE1; decision 140): the adult it names; while it names none, everybody it is kept from."""
-    return frozenset((await session.exec(select(IncidentBarred.person_id).join(
-        Incident, col(Incident.id) == IncidentBarred.incident_id).where(
+    rows = await session.exec(_about_staff(school_id).where(or_(
+        col(Incident.lesson_id).in_(lesson_ids),
+        (col(Incident.lesson_id) == "") & col(IncidentBarred.person_id).in_(participants))))
+    return frozenset(person_id for _, person_id in rows.all())
+
+
+async def lessons_about(session: AsyncSession, school_id: str, person_id: str) -> frozenset[str]:
+    """The same the other way round, as of concerns: the lessons named by incidents that this person is a subject of."""
+    rows = await session.exec(_about_staff(school_id).where(IncidentBarred.person_id == person_id))
+    return frozenset(lesson_id for lesson_id, _ in rows.all() if lesson_id)
+
+
+def _about_staff(school_id: str) -> Select[str, str]:
+    """(lesson, whom it is about) of incidents about a member of staff."""
+    return select(Incident.lesson_id, IncidentBarred.person_id).join(
+        IncidentBarred, col(IncidentBarred.incident_id) == Incident.id).where(
         Incident.school_id == school_id, col(Incident.about_staff),
-        or_(Incident.about_id == "", col(Incident.about_id) == IncidentBarred.person_id),
-        or_(col(Incident.lesson_id).in_(lesson_ids),
-            (col(Incident.lesson_id) == "") & col(IncidentBarred.person_id).in_(participants))))).all())
+        or_(Incident.about_id == "", col(Incident.about_id) == IncidentBarred.person_id))
