@@ -24,7 +24,7 @@ from recordings.queries import RecordingDetails
 from recordings.reader import Chunk, Recording, TrackInfo
 from recordings.review import part_key
 from recordings.secret import KeyForgotten, wipe
-from recordings.vault import Vault
+from recordings.vault import EvidenceIsolated, Vault
 from service.foundation.bus import publish
 from service.foundation.clock import Clock
 from service.foundation.db import Database
@@ -115,8 +115,8 @@ async def _try(database: Database, vault: Vault, clock: Clock, preparations: Pre
         return False
     try:
         return await _prepare(database, vault, clock, preparations, part)
-    except KeyForgotten:
-        return False  # it is being destroyed
+    except (KeyForgotten, EvidenceIsolated):
+        return False  # it is being destroyed, or set apart
     except Exception as error:
         # A store that is away, a key that cannot be read: the others are not to wait for it. Without the traceback, because
         # its variables are keys and plain sound.
@@ -133,7 +133,7 @@ async def _prepare(database: Database, vault: Vault, clock: Clock, preparations:
     found = await _make(details, vault, preparations, part)
     path = vault.path(details.id, part.part)
     async with database.writing() as session:
-        if await queries.is_destroyed(session, part.part_id):
+        if await queries.is_destroyed(session, part.part_id) or vault.is_isolated(part.school_id, details.id):
             await asyncio.to_thread(aside.remove, path)
             return False
         if await queries.is_prepared(session, part.part_id):
