@@ -162,7 +162,8 @@ def alone(data: Path) -> Iterator[None]:
 
 def _check_school(settings: Settings) -> None:
     if settings.database_url:
-        raise Invalid("This school's database is on a server of its own. Back it up with that server's tools (pg_dump).")
+        raise Invalid("This school's database is on a server of its own. Back it up with that server's tools (pg_dump); "
+                      "docs/postgresql.md says how, and what follows when it is brought back.")
     if not (settings.data / DATABASE).exists():
         raise Invalid(f"There is no school in {settings.data}.")
 

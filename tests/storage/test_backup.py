@@ -635,6 +635,9 @@ def test_the_command_makes_keys_that_only_their_owner_reads_and_says_what_is_mis
     assert main(["backup", "--new-key", str(key)]) == 2, "an earlier key is never overwritten"
     assert main(["backup", "--data", str(tmp_path / "none"), str(tmp_path / "to")]) == 2
     assert "CHAPERONE_BACKUP_RECIPIENTS" in capsys.readouterr().err
+    assert main(["restored", "--data", str(tmp_path / "new")]) == 2
+    assert "chaperone restore" in capsys.readouterr().err
+    assert not (tmp_path / "new/chaperone.sqlite3").exists()
     missing = ["restore", str(tmp_path / "nowhere"), "--identity", str(key), "--data", str(tmp_path / "new")]
     assert main(missing) == 2
     assert "There is no folder" in capsys.readouterr().err
