@@ -30,7 +30,7 @@ def test_the_places_are_there_belong_to_the_containers_user_and_may_be_named() -
         assert f"- ${{{name}:-{volume}}}:{place}\n" in COMPOSE
         assert f"\n  {volume}:\n" in COMPOSE
         assert place in made[1].split()
-        assert f"{name}=/mnt" in blocks()[0]
+        assert f"{name}=/media" in blocks()[0]
     assert "CHAPERONE_BACKUP_RECIPIENTS: ${CHAPERONE_BACKUP_RECIPIENTS:-}" in COMPOSE
     assert re.search(r"tmpfs:\n +- /tmp\n", COMPOSE), "where the new key is"
     uid = re.search(r"useradd .*--uid (\d+)", DOCKERFILE)
