@@ -6,7 +6,7 @@ COPY . .
 RUN make app && rm -rf node_modules .tools
 
 FROM python:3.11-slim-bookworm
-RUN useradd --system --uid 10001 --no-create-home chaperone && install -d -o chaperone -m 700 /var/lib/chaperone
+RUN useradd --system --uid 10001 --no-create-home chaperone && install -d -o chaperone -m 700 /var/lib/chaperone /backup /backup-keys
 COPY --from=built /chaperone /chaperone
 RUN ln -s /chaperone/.venv/bin/chaperone /usr/local/bin/chaperone
 WORKDIR /chaperone

@@ -44,8 +44,12 @@ async def look(state: Any) -> None:
 
 
 async def check_still_there(state: Any, watched: Review) -> None:
-    """Raise `KeyForgotten` where what was read may not be sent any more, because its destruction began while it was read."""
+    """Raise `KeyForgotten` where what was read may not be sent any more: while it was read its destruction began, or it was set
+    apart."""
     await look(state)
+    if state.vault.is_isolated(watched.details.school_id, watched.details.id):
+        _forget(state, watched.details.id, is_gone=False)
+        raise KeyForgotten()
     if any(file.is_forgotten for file in watched.files.values()):
         raise KeyForgotten()
 

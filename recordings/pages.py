@@ -104,7 +104,7 @@ async def _ask(
     await commands.check_may_watch(session, actor, details)
     views = await queries.views(session, details.id)
     names = await people.people(session, actor.school_id, {view.person_id for view in views})
-    is_isolated = request.app.state.vault.key_store(actor.school_id).is_isolated(details.id)
+    is_isolated = request.app.state.vault.is_isolated(actor.school_id, details.id)
     return await render(
         request, "recordings/ask.html", 422 if wrong else 200, title="Watch a recording", recording=details, wrong=wrong,
         given=given, whys=rules.WHY_WORDS, views=views, names=names, kinds=rules.KIND_WORDS, is_isolated=is_isolated,

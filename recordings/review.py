@@ -20,7 +20,7 @@ from recordings.recover import STOPPED
 from recordings.secret import KeyForgotten, wipe
 from recordings.shelf import Shelf
 from recordings.timeline import Facts, Span, lasts_until, stretches
-from recordings.vault import Vault
+from recordings.vault import EvidenceIsolated, Vault
 from service.foundation.errors import NotFound
 from service.people.queries import PersonView
 
@@ -124,9 +124,13 @@ async def open_review(details: RecordingDetails, vault: Vault, shelf: Shelf) -> 
     """
     keys: dict[int, bytearray] = {}
     try:
-        return await _opened(details, vault, shelf, keys)
+        found = await _opened(details, vault, shelf, keys)
     finally:
         wipe(*keys.values())
+    if vault.is_isolated(details.school_id, details.id):  # while a thread was at it
+        forget(shelf, details.id, is_gone=False)
+        raise EvidenceIsolated()
+    return found
 
 
 async def _opened(details: RecordingDetails, vault: Vault, shelf: Shelf, keys: dict[int, bytearray]) -> Review:

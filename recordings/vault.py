@@ -135,6 +135,10 @@ class Vault:
         """
         return self.key_store(school_id).open(Part(recording_id, part, kept_until))
 
+    def is_isolated(self, school_id: str, recording_id: str) -> bool:
+        """Whether it is set apart as evidence: nobody may open it, and nothing is made of it (policy: RE5)."""
+        return self.key_store(school_id).is_isolated(recording_id)
+
     def remove_folder(self, recording_id: str) -> None:
         """Remove what is left in a recording's folder, and the folder, for good."""
         remove_folder(self.storage.folder / recording_id)

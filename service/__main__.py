@@ -1,4 +1,5 @@
-"""The command line: `chaperone dev | serve | migrate | seed | verify | selftest | chair | calls | backup | restore | recover`."""
+"""The command line: `chaperone dev | serve | migrate | seed | verify | selftest | chair | calls | backup | restore | restored |
+recover`."""
 
 import argparse
 import asyncio
@@ -79,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
     _log_to_stderr()
     commanded = {"dev": _dev, "serve": _serve, "migrate": _migrate, "seed": _seed, "verify": _verify,
                  "selftest": _selftest, "chair": _chair, "calls": _calls, "backup": _backup, "restore": _restore,
-                 "recover": _recover}
+                 "restored": _restored, "recover": _recover}
     try:
         return commanded[given.command](given)
     except KeysAway as error:
@@ -322,6 +323,16 @@ def _restore(given: argparse.Namespace) -> int:
     try:
         with backup.tidied_up(), own_data_folder(settings.data):
             return backup.restore(given, settings, SystemClock(), SUBSCRIBERS)
+    except Unavailable as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _restored(given: argparse.Namespace) -> int:
+    settings = _settings(given)
+    try:
+        with own_data_folder(settings.data):
+            return backup.restored(settings, SystemClock(), SUBSCRIBERS)
     except Unavailable as error:
         print(error, file=sys.stderr)
         return 2

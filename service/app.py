@@ -82,6 +82,7 @@ from recordings.storage import storage_of
 from recordings.vault import Vault
 from service import files, metrics
 from service.backup import health as backup_health
+from service.backup import known
 from service.backup.restoring import refuse_half_restored
 from service.backup.trying import remove_what_was_killed
 from service.calls import commands as call_commands
@@ -261,6 +262,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.push_async_callback(state.database.close)
         await stack.enter_async_context(state.database.served(**({"settles": 0.0} if state.settings.dev else {})))
         await upgrade.to_newest(state.database, state.keys)
+        await known.check(state.database, state.keys)
         await seed_texts(state.database, state.clock)
         state.vault = Vault(state.settings.data, storage_of(state.settings), state.keys)
         await check_signing_keys(state.database, state.vault)
@@ -335,6 +337,7 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     async def sign() -> None:
         async with state.database.writing() as session:
             await audit.checkpoint(session)
+        await known.note(state.database, state.keys)
 
     async def destroy() -> None:
         await destruction.reconcile(state.database, state.vault, state.clock)

@@ -71,6 +71,22 @@ class Cluster:
         """For what only a test asks."""
         return psycopg.connect(dbname=name, user="chaperone", host=str(self.folder), autocommit=True)
 
+    def dump(self, name: str) -> bytes:
+        """As a technician makes one."""
+        return subprocess.run([_program("pg_dump"), "-Fc", "-h", self.folder, "-U", "chaperone", name], check=True,
+                              capture_output=True).stdout
+
+    def bring_back(self, name: str, dump: bytes) -> None:
+        """Into a new database of this name."""
+        self.drop(name)
+        self.create(name)
+        subprocess.run([_program("pg_restore"), "--no-owner", "-h", self.folder, "-U", "chaperone", "-d", name], check=True,
+                       input=dump, capture_output=True)
+
+    def drop(self, name: str) -> None:
+        with self.connect("postgres") as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
     def stop(self) -> None:
         if self._server.poll() is None:
             self._server.send_signal(signal.SIGQUIT)

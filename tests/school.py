@@ -159,12 +159,12 @@ async def sign(session: Any, person_id: str) -> None:
 async def running(folder: Path, *, template: Path | None = None, clock: FakeClock | None = None,
                   **settings: Any) -> AsyncIterator[Running]:
     """The whole application on `folder`, seeded (or a copy of `template`, which was)."""
+    if cluster.used and template is not None and not cluster.is_there(template):
+        async with running(template):  # the same keys, and the same school on the other database
+            pass
     if template is not None:
         shutil.copytree(template, folder, dirs_exist_ok=True)
     if cluster.used:
-        if template is not None and not cluster.is_there(template):
-            async with running(template):  # the same keys, and the same school on the other database
-                pass
         url = await asyncio.to_thread(cluster.url_for, folder, template)  # who is still leaving the template goes
         settings = {"database_url": url, **settings}
     clock = clock or FakeClock(MORNING)

@@ -73,10 +73,11 @@ async def ask(session: AsyncSession, actor: Actor, lesson_id: str, wanted: Wante
     is_anew = not hold.standing.in_force or await is_orphaned(session, hold)
     hold_id = new_id() if is_anew else hold.standing.hold_id
     steps = [*([Step.ASKED] if is_anew else []), *([Step.ISOLATED] if wanted.isolate else [])]
-    for step in steps:
-        await _add(session, actor, hold.recording, hold_id, step, now, words=wanted.words, reference=wanted.reference,
-                   review_on=wanted.review_on, grant_id=grant)
+    taken = [await _add(session, actor, hold.recording, hold_id, step, now, words=wanted.words, reference=wanted.reference,
+                        review_on=wanted.review_on, grant_id=grant) for step in steps]
     await asyncio.to_thread(_hold_keys, vault, hold.recording, wanted.isolate, now)
+    for event in taken:  # only now: what was opened before is shut by it, and from here on nothing can be opened
+        await publish(session, event, actor)
 
 
 def _hold_keys(vault: Vault, row: Recording, isolate: bool, now: datetime) -> None:
@@ -137,7 +138,7 @@ async def agree(session: AsyncSession, actor: Actor, lesson_id: str, *, vault: V
     await _check_since_restore(session, actor, hold)
     grant = await step_up.confirmed(session, actor, agreeing(hold), proof, now)
     step = hold.standing.waits_for or Step.AGREED
-    await _add(session, actor, hold.recording, hold.standing.hold_id, step, now, grant_id=grant)
+    await _take(session, actor, hold.recording, hold.standing.hold_id, step, now, grant_id=grant)
     return step
 
 
@@ -153,7 +154,7 @@ async def refuse(session: AsyncSession, actor: Actor, lesson_id: str, *, words: 
     hold = await queries.hold(session, actor, lesson_id, now, lock=True)
     await check_refuse(session, actor, hold)
     step = Step.REFUSED if hold.standing.waits_for is Step.AGREED else Step.RELEASE_REFUSED
-    await _add(session, actor, hold.recording, hold.standing.hold_id, step, now, words=rules.check_reason(words))
+    await _take(session, actor, hold.recording, hold.standing.hold_id, step, now, words=rules.check_reason(words))
 
 
 # -- while it is kept -------------------------------------------------------------------------------------------------------
@@ -175,7 +176,7 @@ async def ask_release(session: AsyncSession, actor: Actor, lesson_id: str, *, wo
     await check_release(session, actor, hold)
     rules.check_reason(words)
     grant = await step_up.confirmed(session, actor, releasing(hold, words), proof, now)
-    await _add(session, actor, hold.recording, hold.standing.hold_id, Step.RELEASE_ASKED, now, words=words, grant_id=grant)
+    await _take(session, actor, hold.recording, hold.standing.hold_id, Step.RELEASE_ASKED, now, words=words, grant_id=grant)
 
 
 async def review(session: AsyncSession, actor: Actor, lesson_id: str, *, words: str, review_on: date | None,
@@ -187,7 +188,7 @@ async def review(session: AsyncSession, actor: Actor, lesson_id: str, *, words: 
         raise HoldChanged()
     zone = (await people.school(session, actor.school_id)).zone
     rules.check_words(words, "-", review_on, rules.today(now, zone))
-    await _add(session, actor, hold.recording, hold.standing.hold_id, Step.REVIEWED, now, words=words, review_on=review_on)
+    await _take(session, actor, hold.recording, hold.standing.hold_id, Step.REVIEWED, now, words=words, review_on=review_on)
 
 
 async def note_referral(session: AsyncSession, actor: Actor, lesson_id: str, *, words: str, reference: str,
@@ -200,19 +201,25 @@ async def note_referral(session: AsyncSession, actor: Actor, lesson_id: str, *, 
     kept = rules.check_reason(words, "referral")
     if len(reference.strip()) > 60:
         raise Invalid(fields={"reference": "Enter the reference as it was given, up to 60 letters"})
-    await _add(session, actor, hold.recording, hold.standing.hold_id, Step.REFERRAL, now, words=kept, reference=reference)
+    await _take(session, actor, hold.recording, hold.standing.hold_id, Step.REFERRAL, now, words=kept, reference=reference)
 
 
 async def _add(session: AsyncSession, actor: Actor, row: Recording, hold_id: str, step: Step, now: datetime, *,
-               words: str = "", reference: str = "", review_on: date | None = None, grant_id: str = "") -> None:
+               words: str = "", reference: str = "", review_on: date | None = None, grant_id: str = "") -> HoldStepTaken:
+    """Write a step down. Returns what is to be published of it."""
     last = (await session.exec(select(func.max(HoldStep.number)).where(col(HoldStep.recording_id) == row.id))).one() or 0
     session.add(HoldStep(
         school_id=actor.school_id, recording_id=row.id, hold_id=hold_id, number=last + 1, step=str(step), words=words.strip(),
         reference=reference.strip(), review_on=review_on, taken_by=actor.person_id, taken_at=now, grant_id=grant_id,
     ))
     await session.flush()
-    await publish(session, HoldStepTaken(
-        recording_id=row.id, lesson_id=row.lesson_id, hold_id=hold_id, step=str(step), grant_id=grant_id), actor)
+    return HoldStepTaken(recording_id=row.id, lesson_id=row.lesson_id, hold_id=hold_id, step=str(step), grant_id=grant_id)
+
+
+async def _take(session: AsyncSession, actor: Actor, row: Recording, hold_id: str, step: Step, now: datetime, *,
+                words: str = "", reference: str = "", review_on: date | None = None, grant_id: str = "") -> None:
+    await publish(session, await _add(session, actor, row, hold_id, step, now, words=words, reference=reference,
+                                      review_on=review_on, grant_id=grant_id), actor)
 
 
 # -- the yearly list ---------------------------------------------------------------------------------------------------------

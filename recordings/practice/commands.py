@@ -209,11 +209,12 @@ def _copy_all(vault: Vault, details: RecordingDetails, copies: dict[int, Copy], 
 
 async def _keep(session: AsyncSession, vault: Vault, plan: Plan, details: RecordingDetails, copies: dict[int, Copy],
                 manifests: list[Manifest], now: datetime) -> bool:
-    """The rows of the new recording, and its keys under its own day; False where somebody said no meanwhile."""
+    """The rows of the new recording, and its keys under its own day; False where somebody said no meanwhile, or set it apart."""
     chaperone, store = system(plan.school_id), vault.key_store(plan.school_id)
     now_so = await queries.plan(session, plan.school_id, plan.id)
     original = await recordings.recording(session, plan.school_id, plan.lesson_id)
-    if await queries.judged(session, now_so, now) is not Verdict.YES or original.is_destroyed:
+    is_apart = vault.is_isolated(plan.school_id, details.id)
+    if await queries.judged(session, now_so, now) is not Verdict.YES or original.is_destroyed or is_apart:
         return False
     days = (await people.profile(session, plan.school_id)).retention_practice_days
     row = Recording(

@@ -1,7 +1,7 @@
 """Prepare what was recorded, one part at a time, whenever something is missing: nothing else remembers what is to be done.
 
 A crash at any moment leaves the part as it was, and the next start begins it again; the event is published once, with the
-row that says so.
+row that says so. What is away since, because no back-up has it, is made again, and nothing more is written down.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from recordings.queries import RecordingDetails
 from recordings.reader import Chunk, Recording, TrackInfo
 from recordings.review import part_key
 from recordings.secret import KeyForgotten, wipe
-from recordings.vault import Vault
+from recordings.vault import EvidenceIsolated, Vault
 from service.foundation.bus import publish
 from service.foundation.clock import Clock
 from service.foundation.db import Database
@@ -63,11 +63,15 @@ class _Making:
 
 @dataclass
 class Preparations:
-    """What this process is preparing: how far it is, by part, and what has to wait before it is tried again."""
+    """What this process is preparing: how far it is, by part, and what has to wait before it is tried again.
+
+    `lost`: the parts whose file was away when this began.
+    """
 
     progress: dict[str, Progress] = field(default_factory=dict)
     making: dict[str, _Making] = field(default_factory=dict)
     not_before: dict[str, float] = field(default_factory=dict)
+    lost: set[str] | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def forget(self, recording_id: str) -> None:
@@ -96,8 +100,14 @@ async def prepare_all(database: Database, vault: Vault, clock: Clock, preparatio
     """Prepare every part that waits, one after the other. Returns how many were done."""
     async with preparations.turn:
         async with database.reading() as session:
-            waiting = await queries.waiting(session)
+            if preparations.lost is None:
+                preparations.lost = await asyncio.to_thread(_lost, vault, await queries.made(session))
+            waiting = await queries.waiting(session, preparations.lost)
         return sum([await _try(database, vault, clock, preparations, part) for part in waiting])
+
+
+def _lost(vault: Vault, made: list[tuple[str, str, int]]) -> set[str]:
+    return {part_id for part_id, recording_id, part in made if not aside.path_of(vault.path(recording_id, part)).exists()}
 
 
 async def _try(database: Database, vault: Vault, clock: Clock, preparations: Preparations, part: Waiting) -> bool:
@@ -105,8 +115,8 @@ async def _try(database: Database, vault: Vault, clock: Clock, preparations: Pre
         return False
     try:
         return await _prepare(database, vault, clock, preparations, part)
-    except KeyForgotten:
-        return False  # it is being destroyed
+    except (KeyForgotten, EvidenceIsolated):
+        return False  # it is being destroyed, or set apart
     except Exception as error:
         # A store that is away, a key that cannot be read: the others are not to wait for it. Without the traceback, because
         # its variables are keys and plain sound.
@@ -123,9 +133,12 @@ async def _prepare(database: Database, vault: Vault, clock: Clock, preparations:
     found = await _make(details, vault, preparations, part)
     path = vault.path(details.id, part.part)
     async with database.writing() as session:
-        if await queries.is_destroyed(session, part.part_id):
+        if await queries.is_destroyed(session, part.part_id) or vault.is_isolated(part.school_id, details.id):
             await asyncio.to_thread(aside.remove, path)
             return False
+        if await queries.is_prepared(session, part.part_id):
+            (preparations.lost or set()).discard(part.part_id)
+            return True
         session.add(RecordingPreparation(
             part_id=part.part_id, school_id=part.school_id, prepared_at=clock.now(), pictures=found[0], problem=found[1],
         ))

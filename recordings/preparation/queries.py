@@ -1,11 +1,13 @@
 """Which parts are still to be prepared, and what became of the others."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from recordings.ending.tables import Destruction
+from recordings.preparation import rules
 from recordings.preparation.tables import RecordingPreparation
 from recordings.tables import Recording, RecordingKey, RecordingPart
 
@@ -28,8 +30,11 @@ class Prepared:
     problems: tuple[str, ...]
 
 
-async def waiting(session: AsyncSession) -> list[Waiting]:
-    """Of every school, what ended first comes first. This question is the whole queue: nothing else says what is to be done."""
+async def waiting(session: AsyncSession, lost: Collection[str] = ()) -> list[Waiting]:
+    """Of every school, what ended first comes first. `lost`: the ids of parts that were prepared, and are to be once more.
+
+    This question is the whole queue: nothing else says what is to be done.
+    """
     rows = await session.exec(
         select(RecordingPart.id, RecordingPart.part, Recording.school_id, Recording.lesson_id)
         .join(Recording, col(Recording.id) == RecordingPart.recording_id)
@@ -37,10 +42,25 @@ async def waiting(session: AsyncSession) -> list[Waiting]:
         .where(
             Recording.outcome != "", RecordingPart.manifest != "", col(RecordingKey.destroyed_at).is_(None),
             col(Recording.id).not_in(select(Destruction.recording_id)),
-            col(RecordingPart.id).not_in(select(RecordingPreparation.part_id)),
+            or_(col(RecordingPart.id).not_in(select(RecordingPreparation.part_id)), col(RecordingPart.id).in_(lost)),
         ).order_by(col(Recording.ended_at), col(RecordingPart.part))
     )
     return [Waiting(*row) for row in rows.all()]
+
+
+async def made(session: AsyncSession) -> list[tuple[str, str, int]]:
+    """(id, recording, part) of every part that has a key and should have a file beside it."""
+    rows = await session.exec(
+        select(RecordingPart.id, RecordingPart.recording_id, RecordingPart.part)
+        .join(RecordingPreparation, col(RecordingPreparation.part_id) == RecordingPart.id)
+        .join(RecordingKey, col(RecordingKey.part_id) == RecordingPart.id)
+        .where(col(RecordingKey.destroyed_at).is_(None), col(RecordingPreparation.problem).not_in(rules.NOTHING_MADE))
+    )
+    return list(rows.all())
+
+
+async def is_prepared(session: AsyncSession, part_id: str) -> bool:
+    return await session.get(RecordingPreparation, part_id) is not None
 
 
 async def is_destroyed(session: AsyncSession, part_id: str) -> bool:

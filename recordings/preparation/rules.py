@@ -18,6 +18,8 @@ PICTURE_EVERY_MS = 10_000
 
 NOTHING_RECORDED = "nothing was recorded in this part"
 CANNOT_BE_READ = "the file of this part cannot be read"
+NOTHING_MADE = (NOTHING_RECORDED, CANNOT_BE_READ)
+"""Where there is no file beside the part."""
 SOME_FAILED = "some of it could not be read"
 
 

@@ -1,4 +1,4 @@
-"""`chaperone backup`, `chaperone restore` and `chaperone recover`: what they are given, what they say, and how they end."""
+"""`chaperone backup`, `restore`, `restored` and `recover`: what they are given, what they say, and how they end."""
 
 import argparse
 import asyncio
@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Never
 
@@ -16,7 +17,7 @@ import pyrage
 from sqlmodel import select
 
 from recordings import durable, keycopies
-from service.backup import recovering, restoring, voiding
+from service.backup import known, recovering, restoring, voiding
 from service.backup.box import Box
 from service.backup.events import BackupChecked, BackupMade
 from service.backup.saving import SECRETS, Made, alone, save
@@ -31,7 +32,11 @@ from service.foundation.errors import Invalid, SafeguardError
 from service.foundation.events import Event, system
 from service.foundation.keys import check_there
 from service.foundation.settings import Settings
+from service.migrations import upgrade
 from service.people.tables import School
+
+CLOSED = ("Everybody is signed out; approvals and guest passes have ended. Lessons stay closed until the headteacher, "
+          "a leader or the DSL has entered again what was withdrawn since, on the page /restored.")
 
 
 def arguments(commands: Any) -> None:
@@ -44,6 +49,8 @@ def arguments(commands: Any) -> None:
     restore = commands.add_parser("restore", help="bring a back-up back into an empty data folder")
     _where_from(restore)
     restore.add_argument("--check", action="store_true", help="only try it: restore into a temporary folder, verify, remove")
+    restored = commands.add_parser("restored", help="after a dump came back into PostgreSQL: end what may have ended since")
+    restored.add_argument("--data", type=Path, default=None)
     recover = commands.add_parser("recover", help="open recordings' keys of a back-up by a recovery key, into a new key folder")
     _where_from(recover)
     recover.add_argument("--recovery-key", type=Path, required=True, help="file with the private half of a recovery key (age)")
@@ -208,9 +215,33 @@ async def put_back(source: restoring.Opened, settings: Settings, clock: Clock, s
             await database.close()
         restoring.all_came_back(settings.data)
     restoring.put_in_place(settings.data, settings.keys)
-    print("Restored. Everybody is signed out; approvals and guest passes have ended. Lessons stay closed until the headteacher, "
-          "a leader or the DSL has entered again what was withdrawn since, on the page /restored.")
+    print(f"Restored. {CLOSED}")
     return 0
+
+
+def restored(settings: Settings, clock: Clock, subscribers: Subscribers) -> int:
+    """0: the database on its own server may be served, its lessons closed. 2: nothing was changed."""
+    try:
+        if not settings.database_url:
+            raise Invalid("This school's database is a file in the data folder. Bring it back with “chaperone restore”.")
+        check_there(settings.keys)
+        until = asyncio.run(_restored(settings, clock, subscribers))
+    except SafeguardError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"Nothing that was written after {until:%d %B %Y at %H:%M} UTC is in this database. {CLOSED}")
+    return 0
+
+
+async def _restored(settings: Settings, clock: Clock, subscribers: Subscribers) -> datetime:
+    database = Database(settings.url, {"clock": clock, "subscribers": subscribers, "outbox": asyncio.Event(),
+                                       "signing_key": audit.signing_key(settings.keys)})
+    try:
+        async with database.served():
+            await upgrade.to_newest(database, settings.keys)
+            return await known.restored(database, settings.keys, clock.now())
+    finally:
+        await database.close()
 
 
 def recover(given: argparse.Namespace, settings: Settings, clock: Clock) -> int:

@@ -1,7 +1,8 @@
 """Making a back-up, beside the running service: a consistent view of the database, then what is new of everything else.
 
 The order is what lets it die at any moment: pieces first, then the state that names them, then what is too old goes. Until the
-new state is there, the one before is as good as it was.
+new state is there, the one before is as good as it was. The keys are copied and tidied also where the data fails: they may not
+grow old (policy: RE2).
 """
 
 import fcntl
@@ -12,7 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -60,6 +61,7 @@ class Saver:
     def __init__(self, target: Target, box: Box):
         self.target, self.box = target, box
         self.there = {name for name, _ in target.names("pieces")}
+        self._before = states.names(target)
         self.copied = self.copied_bytes = 0
 
     def file(self, name: str, blocks: Iterable[bytes], root: str = "") -> File:
@@ -69,6 +71,10 @@ class Saver:
             size += len(block)
             pieces.append(self._piece(block))
         return File(name, size, whole.hexdigest(), tuple(pieces), root)
+
+    def has_jumped(self, entry: datetime | None, now: datetime) -> bool:
+        """Whether the clock may be ahead, as far as this place knows: of the run before."""
+        return rules.has_jumped(self._before, entry, now)
 
     def _piece(self, block: bytes) -> str:
         name = self.box.name(block)
@@ -86,33 +92,52 @@ def save(settings: Settings, data: Target, keys: Target, now: datetime, say: Say
     if not recipients:
         raise Invalid("Set CHAPERONE_BACKUP_RECIPIENTS to the public key of who may restore (age1…). "
                       "“chaperone backup --new-key FILE” makes a pair.")
-    with _snapshot(settings) as copy:
-        check_there(settings.keys)
-        signer = signing_key(settings.keys)
-        has_jumped = rules.has_jumped(states.names(data), _last_entry(copy), now)
-        saver = Saver(data, Box(bytes(durable.create_key(settings.keys / SECRETS["data"]))))
-        files, missing = _data(settings, copy, saver, say)
-        key_saver = Saver(keys, Box(bytes(durable.create_key(settings.keys / SECRETS["keys"]))))
-        key_files = tuple(key_saver.file(f"keys/{name}", [body]) for name, body in _keys(settings.keys))
-        # The keys first: a state of the data never waits for keys that are not there.
-        key_state = State(states.new_id(now), "keys", now, _public(signer), key_files)
-        states.keep(keys, key_saver.box, key_state, recipients, signer)
-        state = State(states.new_id(now), "data", now, _public(signer), tuple(files), tuple(missing))
-        states.keep(data, saver.box, state, recipients, signer)
-        removed = 0
-        if has_jumped:
-            say(f"Nothing that is too old was removed: nothing happened here for days before {now:%d %B %Y}. Look at the clock. "
-                "If it is right, the next back-up removes it.")
-        else:
-            say("Removing what is too old")
-            removed = states.tidy(keys, key_saver.box, now, rules.KEYS_KEPT, all_must_be_read=False)
-            states.tidy(data, saver.box, now, rules.DATA_KEPT, all_must_be_read=True)
+    _check_school(settings)
+    check_there(settings.keys)
+    run = _Run(now, _last_entry(settings.data / DATABASE), signing_key(settings.keys), recipients, say)
+    try:
+        saver, files, missing = _data(settings, data, say)
+    except Exception:
+        _save_keys(settings, keys, run)  # or what is destroyed opens from old copies for as long as the data fails
+        raise
+    # The keys first: a state of the data never waits for keys that are not there.
+    key_saver, key_state, removed = _save_keys(settings, keys, run)
+    state = run.keep(saver, files, missing)
+    run.tidy(saver, rules.DATA_KEPT, all_must_be_read=True)
     return Made(state.id, key_state.id, saver.copied + key_saver.copied, saver.copied_bytes + key_saver.copied_bytes,
                 len(state.recordings), state.missing, removed)
 
 
-def _public(key: Ed25519PrivateKey) -> str:
-    return key.public_key().public_bytes_raw().hex()
+@dataclass(frozen=True)
+class _Run:
+    """What one run has for each place. `entry`: when the audit has its newest entry."""
+
+    now: datetime
+    entry: datetime | None
+    signer: Ed25519PrivateKey
+    recipients: list[str]
+    say: Say
+
+    def keep(self, saver: Saver, files: Iterable[File], missing: Iterable[str] = ()) -> State:
+        public = self.signer.public_key().public_bytes_raw().hex()
+        state = State(states.new_id(self.now), saver.target.part, self.now, public, tuple(files), tuple(missing))
+        states.keep(saver.target, saver.box, state, self.recipients, self.signer)
+        return state
+
+    def tidy(self, saver: Saver, kept: timedelta, *, all_must_be_read: bool) -> int:
+        if saver.has_jumped(self.entry, self.now):
+            self.say(f"Nothing that is too old was removed of the {saver.target.part}: nothing happened here for days before "
+                     f"{self.now:%d %B %Y}. Look at the clock. If it is right, the next back-up removes it.")
+            return 0
+        self.say("Removing what is too old")
+        return states.tidy(saver.target, saver.box, self.now, kept, all_must_be_read=all_must_be_read)
+
+
+def _save_keys(settings: Settings, keys: Target, run: _Run) -> tuple[Saver, State, int]:
+    """A copy of the keys. Returns how many old ones were removed, too."""
+    saver = Saver(keys, Box(bytes(durable.create_key(settings.keys / SECRETS["keys"]))))
+    state = run.keep(saver, [saver.file(f"keys/{name}", [body]) for name, body in _keys(settings.keys)])
+    return saver, state, run.tidy(saver, rules.KEYS_KEPT, all_must_be_read=False)
 
 
 def _keys(folder: Path) -> list[tuple[str, bytes]]:
@@ -135,17 +160,21 @@ def alone(data: Path) -> Iterator[None]:
         os.close(fd)
 
 
+def _check_school(settings: Settings) -> None:
+    if settings.database_url:
+        raise Invalid("This school's database is on a server of its own. Back it up with that server's tools (pg_dump); "
+                      "docs/postgresql.md says how, and what follows when it is brought back.")
+    if not (settings.data / DATABASE).exists():
+        raise Invalid(f"There is no school in {settings.data}.")
+
+
 @contextmanager
 def _snapshot(settings: Settings) -> Iterator[Path]:
     """The database at one moment, beside it on the same disk, for as long as it is needed.
 
     All in one step: a reader of the write-ahead log holds no writer up, and one that paused would begin again at every write.
     """
-    if settings.database_url:
-        raise Invalid("This school's database is on a server of its own. Back it up with that server's tools (pg_dump).")
     source, copy = settings.data / DATABASE, settings.data / "backup" / DATABASE
-    if not source.exists():
-        raise Invalid(f"There is no school in {settings.data}.")
     durable.erase(copy)
     try:
         with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as live, closing(sqlite3.connect(copy)) as kept:
@@ -156,11 +185,19 @@ def _snapshot(settings: Settings) -> Iterator[Path]:
         durable.erase(copy)
 
 
-def _data(settings: Settings, copy: Path, saver: Saver, say: Say) -> tuple[list[File], list[str]]:
-    """The database and every recording that it knows, those of the last back-up by name alone."""
+def _data(settings: Settings, target: Target, say: Say) -> tuple[Saver, list[File], list[str]]:
+    """The database and every recording that it knows, those of the last back-up by name alone; and which were nowhere."""
+    with _snapshot(settings) as copy:
+        saver = Saver(target, Box(bytes(durable.create_key(settings.keys / SECRETS["data"]))))
+        files = [saver.file(DATABASE, _blocks(copy, DATABASE_PIECE))]
+        files += [saver.file(f"shred/{school_id}", [body]) for school_id, body in keycopies.shred_lists(settings.keys).items()]
+        recordings, missing = _recordings(settings, copy, saver, say)
+    return saver, files + recordings, missing
+
+
+def _recordings(settings: Settings, copy: Path, saver: Saver, say: Say) -> tuple[list[File], list[str]]:
     before = {file.name: file for file in _last(saver)}
-    files = [saver.file(DATABASE, _blocks(copy, DATABASE_PIECE))]
-    files += [saver.file(f"shred/{school_id}", [body]) for school_id, body in keycopies.shred_lists(settings.keys).items()]
+    files: list[File] = []
     missing: list[str] = []
     wanted, storage = _parts(copy), storage_of(settings)
     for number, (recording_id, part, root) in enumerate(wanted, start=1):
@@ -178,9 +215,9 @@ def _data(settings: Settings, copy: Path, saver: Saver, say: Say) -> tuple[list[
     return files, [name for name in missing if name in still]  # the others were destroyed in the meantime
 
 
-def _last_entry(copy: Path) -> datetime | None:
+def _last_entry(database: Path) -> datetime | None:
     """When the audit has its newest entry."""
-    with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as kept:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as kept:
         at = kept.execute("SELECT max(at) FROM audit_leaf").fetchone()[0]
     return datetime.fromisoformat(at) if at else None
 

@@ -354,6 +354,22 @@ async def test_it_is_kept_no_longer_than_the_lessons_own_recording(planned: Prac
     assert (copy.kept_until - copy.ends_at.date()).days == 7
 
 
+async def test_of_evidence_that_is_set_apart_while_it_is_copied_no_copy_is_kept(
+    planned: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded, copy_all = await record_lesson(planned.school), commands._copy_all
+    store = planned.school.app.state.vault.key_store(recorded.school_id)
+
+    def set_apart(*given: Any) -> Any:
+        made = copy_all(*given)
+        store.hold(recorded.recording_id, recorded.kept_until, isolate=True)
+        return made
+
+    monkeypatch.setattr(commands, "_copy_all", set_apart)
+    assert await planned.minute() == 0
+    assert await planned.copy() is None
+
+
 async def test_it_is_destroyed_on_its_own_day(made: tuple[Practice, Recorded]) -> None:
     practice, _ = made
     copy = await practice.copy()

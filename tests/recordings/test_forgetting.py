@@ -14,16 +14,18 @@ import httpx
 import pytest
 
 from recordings import review, shelf
+from recordings.ending import commands as ending
 from recordings.format import Chain, decrypt
-from recordings.keystore import KeyStore, Part
+from recordings.keystore import EvidenceIsolated, KeyStore, Part
 from recordings.preparation import commands, sandbox
 from recordings.preparation.aside import Aside, Writing, path_of
 from recordings.reader import Recording
 from recordings.secret import KeyForgotten, new_key, usable, wipe, wipe_copy
 from recordings.shelf import Shelf
 from tests.features.test_recordings import addresses, view
+from tests.recordings.ends import Kept, ask
 from tests.recordings.lesson import Recorded, record_lesson
-from tests.recordings.test_preparation import begin_destroying, decoders_of, destroy, opened, prepare
+from tests.recordings.test_preparation import begin_destroying, decoders_of, destroy, opened, prepare, rows
 from tests.school import Running
 
 GONE = bytes(32)
@@ -217,6 +219,109 @@ async def test_a_recording_that_is_just_opened_to_be_prepared_is_let_go(
     assert await preparing == 0
     assert made[0]._key == GONE
     assert not recorded.begun.path.parent.exists()
+
+
+# -- setting apart -----------------------------------------------------------------------------------------------------------
+
+
+class SettingApart:
+    """Somebody sets a recording apart: `begin` returns when they proved who they are and its keys are about to be marked,
+    `finish` when all of it is written down."""
+
+    def __init__(self, school: Running, recorded: Recorded, monkeypatch: pytest.MonkeyPatch):
+        self._school, self._real, self._loop = school, ending._hold_keys, asyncio.get_running_loop()
+        self._kept = Kept(recorded.lesson_id, Part(recorded.recording_id, 1, recorded.kept_until), b"", None)
+        self._there, self._go_on = asyncio.Event(), threading.Event()
+        monkeypatch.setattr(ending, "_hold_keys", self._waits)
+
+    def _waits(self, *given: Any) -> None:
+        self._loop.call_soon_threadsafe(self._there.set)
+        self._go_on.wait(60)
+        self._real(*given)
+
+    async def begin(self) -> None:
+        self._asking = asyncio.create_task(ask(self._school, self._kept, isolate=True))
+        async with asyncio.timeout(30):
+            await self._there.wait()
+
+    async def finish(self) -> None:
+        self._go_on.set()
+        await self._asking
+
+
+@pytest.fixture
+async def setting_apart(school: Running, recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> SettingApart:
+    return SettingApart(school, recorded, monkeypatch)
+
+
+async def test_an_answer_that_was_read_just_before_evidence_was_set_apart_is_not_sent_after(
+    school: Running, recorded: Recorded, setting_apart: SettingApart, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with await school.signed_in("dsl") as dsl:
+        at = addresses(await view(school, dsl, recorded))[2]
+        await setting_apart.begin()
+        answer = await _while_it_is_read(dsl, at, monkeypatch, setting_apart.finish)
+        assert answer.status_code == 503
+        assert b"\x1a\x45\xdf\xa3" not in answer.content
+        assert (await dsl.get(at)).status_code == 409, "nor anything after it"
+    assert not school.app.state.shelf._opened
+
+
+async def test_evidence_that_a_thread_is_just_opening_is_not_kept(
+    school: Running, recorded: Recorded, setting_apart: SettingApart, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await setting_apart.begin()
+    with held_in_a_thread(monkeypatch, shelf, "_opened") as (there, made):
+        opening = asyncio.create_task(opened(school, recorded))
+        assert await asyncio.to_thread(there.wait, 30)
+        assert any(made[0]._key), "negative control: the thread has it open"
+        await setting_apart.finish()
+    with pytest.raises(EvidenceIsolated):
+        await opening
+    assert made[0]._key == GONE
+    assert not school.app.state.shelf._opened
+
+
+async def test_evidence_whose_preparing_begins_just_before_it_is_set_apart_is_let_go(
+    school: Running, recorded: Recorded, setting_apart: SettingApart, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decode, middle, go_on = sandbox.Decoder.decode, asyncio.Event(), asyncio.Event()
+
+    async def held(self: sandbox.Decoder, piece: bytes) -> Any:
+        middle.set()
+        await go_on.wait()
+        return await decode(self, piece)
+
+    monkeypatch.setattr(sandbox.Decoder, "decode", held)
+    await setting_apart.begin()
+    preparing = asyncio.create_task(prepare(school))
+    async with asyncio.timeout(60):
+        await middle.wait()
+    await setting_apart.finish()
+    go_on.set()
+    assert await preparing == 0
+    assert [path.name for path in recorded.begun.path.parent.iterdir()] == ["1.rec"]
+    assert await rows(school) == []
+    assert await prepare(school) == 0, "nor is it begun again"
+    assert not school.app.state.preparations.not_before, "and it is no failure"
+
+
+async def test_what_was_made_of_evidence_before_it_was_set_apart_and_not_written_down_is_removed(
+    school: Running, recorded: Recorded, setting_apart: SettingApart, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make = commands._make
+
+    async def made(*given: Any) -> Any:
+        found = await make(*given)
+        assert path_of(recorded.begun.path).exists(), "negative control: all of it is there"
+        await setting_apart.begin()
+        await setting_apart.finish()
+        return found
+
+    monkeypatch.setattr(commands, "_make", made)
+    assert await prepare(school) == 0
+    assert [path.name for path in recorded.begun.path.parent.iterdir()] == ["1.rec"]
+    assert await rows(school) == []
 
 
 # -- a key that was wiped ----------------------------------------------------------------------------------------------------

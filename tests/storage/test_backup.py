@@ -49,7 +49,8 @@ from tests.proofs import confirmed_post, with_session
 from tests.recordings import ends
 from tests.recordings.ends import Kept, agree, ask, ask_release
 from tests.recordings.lesson import record_lesson
-from tests.school import Running
+from tests.recordings.test_preparation import lesson_tracks, opened, prepare, record, rows
+from tests.school import Running, running
 from tests.storage import recorded
 from tests.storage.backups import Places, files, in_folders, quiet
 from tests.storage.s3 import access_file
@@ -80,6 +81,24 @@ async def test_a_school_comes_back_with_its_recordings_also_the_one_that_was_bei
             row = await session.get(Recording, live.header.recording_id)
             assert row is not None
             assert (row.outcome, row.reason) == ("incomplete", "the service stopped")
+
+
+async def test_who_spoke_and_small_pictures_are_made_again_after_a_restore(
+    school: Running, places: Places, tmp_path: Path
+) -> None:
+    lesson = await record(school, lesson_tracks())
+    assert await prepare(school) == 1
+    before = (await opened(school, lesson)).tracks
+    assert any(track.speech for track in before)
+    assert any(track.pictures for track in before)
+    await asyncio.to_thread(places.save, school)
+    assert await places.put_back(tmp_path / "new", school.clock) == 0
+    assert not list((tmp_path / "new").rglob("*.aside")), "negative control: what was made is in no back-up"
+    async with running(tmp_path / "new", clock=school.clock) as again:
+        await prepare(again)  # unless the service has done so at its start
+        assert (await opened(again, lesson)).tracks == before
+        assert await prepare(again) == 0
+        assert await rows(again) == await rows(school), "what is written down is only ever added to"
 
 
 async def test_a_back_up_goes_to_an_s3_server_and_comes_back_from_it(school: Running, s3_port: int, tmp_path: Path) -> None:
@@ -616,6 +635,9 @@ def test_the_command_makes_keys_that_only_their_owner_reads_and_says_what_is_mis
     assert main(["backup", "--new-key", str(key)]) == 2, "an earlier key is never overwritten"
     assert main(["backup", "--data", str(tmp_path / "none"), str(tmp_path / "to")]) == 2
     assert "CHAPERONE_BACKUP_RECIPIENTS" in capsys.readouterr().err
+    assert main(["restored", "--data", str(tmp_path / "new")]) == 2
+    assert "chaperone restore" in capsys.readouterr().err
+    assert not (tmp_path / "new/chaperone.sqlite3").exists()
     missing = ["restore", str(tmp_path / "nowhere"), "--identity", str(key), "--data", str(tmp_path / "new")]
     assert main(missing) == 2
     assert "There is no folder" in capsys.readouterr().err

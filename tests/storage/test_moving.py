@@ -14,6 +14,7 @@ import pytest
 from recordings import proof, reader
 from recordings.review import PIECE
 from recordings.storage import UPLOAD_PIECE, LocalBytes, Place, StoredBytes
+from service.backup import rules, states
 from service.backup.target import TargetSilent
 from service.foundation.settings import Settings
 from service.foundation.stores import StoreSilent, s3
@@ -289,3 +290,27 @@ async def test_a_recording_in_the_store_is_in_the_back_up_as_well(stored: Runnin
     await asyncio.to_thread(places.save, stored)
     assert await places.put_back(tmp_path / "new", stored.clock) == 0
     assert (tmp_path / "new/recordings" / begun.header.recording_id / "1.rec").read_bytes() == before
+
+
+async def test_no_copy_of_keys_grows_old_while_the_recordings_cannot_be_read(
+    stored: Running, cable: Wire, tmp_path: Path
+) -> None:
+    """The store of the recordings is silent for a week and more. What was destroyed meanwhile opens from no copy of the keys."""
+    begun = await recorded.sealed(stored.app.state, "lesson-1")
+    await stored.app.state.mover.move_sealed()
+    places = in_folders(tmp_path / "copies")
+    whole = await asyncio.to_thread(places.save, stored)
+    later = await recorded.sealed(stored.app.state, "lesson-2")
+    await stored.app.state.mover.move_sealed()
+    cable.cut_after = 0
+    for _ in range(8):
+        stored.clock.advance(86400)
+        with pytest.raises(StoreSilent):
+            await asyncio.to_thread(places.save, stored)
+        made = [rules.made_at(name) for name in states.names(places.keys)]
+        assert all(at is not None and stored.clock.now() - at <= rules.KEYS_KEPT for at in made)
+    assert states.names(places.data) == [whole.data_id], "of the data nothing was made, and nothing was removed"
+    async with places.restored(tmp_path / "new", stored.clock) as again:
+        assert await faults(again) == []
+        assert again.app.state.vault.path(begun.header.recording_id, 1).exists()
+        assert not again.app.state.vault.path(later.header.recording_id, 1).exists(), "negative control: it came after"

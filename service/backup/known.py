@@ -1,0 +1,111 @@
+"""Whether the database on a server of its own is the one that was served last, and not an earlier one (policy: CO3, RL1, AC6).
+
+Whoever brings a dump back, or sets the server's disk back, brings back what was withdrawn and ended since, and the database
+cannot tell. So what was served lies beside the keys: which database, and how far its audit had come. Anything else is not served
+before `chaperone restored`. SQLite needs none of it: its database comes back by `chaperone restore`, or with its folder.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlmodel import col, select, text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from recordings import durable, keycopies
+from service.backup import rules, voiding
+from service.foundation.audit import AuditLeaf, header_of, leaf_hash
+from service.foundation.db import Database
+from service.foundation.errors import Conflict, Invalid
+
+SERVED = "database.served"
+"""In the folder of keys, which two machines that take turns have in common."""
+WHICH = text("SELECT system_identifier || '/' || CAST(to_regclass('audit_leaf') AS oid) FROM pg_control_system()")
+"""The server, and the number of a table in it: a table that is made again has another."""
+
+
+class OtherDatabase(Conflict):
+    """This is not the database that was served last with these keys, or it is an earlier state of it. What was withdrawn since is
+    not in it. Run “chaperone restored”: it ends what may have ended since, and closes lessons until it is entered again."""
+
+    code = "other-database"
+
+
+@dataclass(frozen=True)
+class Served:
+    """`entries`: how many the audit had; `last`: the hash of the last of them."""
+
+    database: str
+    entries: int
+    last: str
+
+
+async def check(database: Database, keys: Path) -> None:
+    """Before anything is served. Raises `OtherDatabase`. One in which nothing was ever done is new, and known from here on."""
+    if _is_a_file(database):
+        return
+    async with database.reading() as session:
+        before, now = _read(keys), await _as_it_is(session)
+        if before is None:
+            is_known = now.entries == 0
+        else:
+            is_known = now.database == before.database and await _last(session, before.entries) == before.last
+    if not is_known:
+        raise OtherDatabase()
+    _write(keys, now)
+
+
+async def note(database: Database, keys: Path) -> None:
+    """How far it has come. Once a minute, so that a dump of an hour ago is noticed."""
+    if _is_a_file(database):
+        return
+    async with database.reading() as session:
+        now = await _as_it_is(session)
+    if now != _read(keys):
+        _write(keys, now)
+
+
+async def restored(database: Database, keys: Path, now: datetime) -> datetime:
+    """Go on from this database, which somebody brought back. Returns when its audit ends: nothing since then is in it.
+
+    Keys of what was destroyed are destroyed again, what may have ended since is ended, lessons are closed. Safe to repeat.
+    """
+    async with database.reading() as session:
+        at = (await session.exec(select(AuditLeaf.at).order_by(col(AuditLeaf.seq).desc()).limit(1))).first()
+    if at is None:
+        raise Invalid("There is no school in this database. Restore the dump first.")
+    keycopies.replay(keys)
+    until = datetime.fromisoformat(at)
+    await voiding.void(database, rules.state_id(until, "postgresql"), until, now)
+    await note(database, keys)
+    return until
+
+
+def _is_a_file(database: Database) -> bool:
+    return database.engine.dialect.name == "sqlite"
+
+
+async def _as_it_is(session: AsyncSession) -> Served:
+    which = (await (await session.connection()).execute(WHICH)).scalar_one()
+    newest = (await session.exec(select(AuditLeaf).order_by(col(AuditLeaf.seq).desc()).limit(1))).first()
+    return Served(which, 0, "") if newest is None else Served(which, newest.seq + 1, leaf_hash(header_of(newest)).hex())
+
+
+async def _last(session: AsyncSession, entries: int) -> str | None:
+    """The hash of the last of so many entries; None where there are not so many."""
+    if entries == 0:
+        return ""
+    leaf = await session.get(AuditLeaf, entries - 1)
+    return leaf_hash(header_of(leaf)).hex() if leaf else None
+
+
+def _read(keys: Path) -> Served | None:
+    try:
+        return Served(**json.loads((keys / SERVED).read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def _write(keys: Path, served: Served) -> None:
+    durable.write(keys / SERVED, json.dumps(asdict(served), sort_keys=True).encode())

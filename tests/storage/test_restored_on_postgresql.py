@@ -1,0 +1,170 @@
+"""A database on a server of its own that somebody brought back is not served before what may have ended since has ended.
+
+policy: AC6, CO3, RL1, RE2
+"""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from lessons.live import reading
+from recordings.ending import destruction
+from recordings.keystore import KeyMissing
+from service.backup import command, known
+from service.backup.known import OtherDatabase
+from service.people.tables import SignIn
+from service.safeguarding.approvals.tables import Approval
+from service.wiring import SUBSCRIBERS
+from tests import beside, cluster, one_to_one
+from tests.recordings.ends import Kept, recordings
+from tests.school import MORNING, Running, running
+
+pytestmark = pytest.mark.postgresql(only=True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, template: Path) -> Path:
+    return tmp_path / "data"
+
+
+async def a_minute_later(school: Running) -> None:
+    await known.note(school.database, school.app.state.keys)
+
+
+async def restored(folder: Path) -> None:
+    """What `chaperone restored` does to the database."""
+    database = beside.database(cluster.url_for(folder), folder / "keys", SUBSCRIBERS)
+    try:
+        await known.restored(database, folder / "keys", MORNING)
+    finally:
+        await database.close()
+
+
+async def dumped(folder: Path, template: Path) -> tuple[bytes, Kept, str]:
+    """A school that was served, and a dump of its database. (The dump, a recording in it, a cookie that worked.)"""
+    async with running(folder, template=template) as school:
+        [kept] = await recordings(school, 1)
+        school.app.state.vault.keys((await one_to_one.named(school, "Dr Marsh")).school_id)  # its recordings' seals are signed
+        await one_to_one.approve(school, await one_to_one.ask(school))
+        cookie = await school.cookie(school.person("teacher"))
+        async with school.client(cookie) as before:
+            assert (await before.get("/account")).status_code == 200, "negative control: it works here"
+        return await asyncio.to_thread(cluster.cluster().dump, cluster.name_of(folder)), kept, cookie
+
+
+async def test_a_dump_that_came_back_is_not_served_before_what_may_have_ended_has_ended(folder: Path, template: Path) -> None:
+    dump, _, cookie = await dumped(folder, template)
+    async with running(folder) as school:
+        await a_minute_later(school)
+    await asyncio.to_thread(cluster.cluster().bring_back, cluster.name_of(folder), dump)
+    for _ in range(2):
+        with pytest.raises(OtherDatabase, match="chaperone restored"):
+            async with running(folder):
+                pass
+    await restored(folder)
+    async with running(folder) as again:
+        async with again.client(cookie) as after:
+            assert (await after.get("/account")).status_code == 303
+        async with again.database.reading() as session:
+            assert [row.id for row in (await session.exec(select(SignIn))).all() if row.ended_at is None] == []
+            approvals = (await session.exec(select(Approval))).all()
+            assert [row.id for row in approvals if row.revoked_at is None and row.ends_at > again.clock.now()] == []
+            assert (await reading.read(session, again.lesson()["id"])).plan.stopped, "lessons are closed"
+    async with running(folder):
+        pass  # and it is known from here on
+
+
+async def test_a_server_that_was_set_back_is_noticed_by_what_is_missing(folder: Path, template: Path) -> None:
+    """Its disk, or continuous archiving: the same database, only earlier."""
+    name, copy = cluster.name_of(folder), f"{cluster.name_of(folder)}-before"
+    async with running(folder, template=template):
+        pass
+    await asyncio.to_thread(cluster.cluster().create, copy, name)
+    async with running(folder) as school:
+        await school.cookie(school.person("teacher"))
+        await one_to_one.approve(school, await one_to_one.ask(school))
+        await a_minute_later(school)
+    async with running(folder):
+        pass  # negative control: as it was, it is served
+    await asyncio.to_thread(set_back, name, copy)
+    with pytest.raises(OtherDatabase):
+        async with running(folder):
+            pass
+    await restored(folder)
+    async with running(folder) as again, again.database.reading() as session:
+        assert (await reading.read(session, again.lesson()["id"])).plan.stopped
+
+
+def set_back(name: str, copy: str) -> None:
+    cluster.cluster().drop(name)
+    cluster.cluster().create(name, copy)
+
+
+async def test_a_database_that_went_another_way_since_is_another_one(folder: Path, template: Path) -> None:
+    """As many entries, but others: somebody went on from the copy elsewhere."""
+    async with running(folder, template=template) as school:
+        await a_minute_later(school)
+        keys = school.app.state.keys
+    noted = known._read(keys)
+    assert noted is not None
+    known._write(keys, replace(noted, last="00" * 32))
+    with pytest.raises(OtherDatabase):
+        async with running(folder):
+            pass
+
+
+async def test_a_school_whose_keys_never_served_it_is_not_known(folder: Path, template: Path) -> None:
+    """The folder of keys came back too, from before it was first noted, or what is in it cannot be read."""
+    async with running(folder, template=template) as school:
+        keys = school.app.state.keys
+    for words in (None, b"{}", b"no JSON"):
+        (keys / known.SERVED).unlink() if words is None else (keys / known.SERVED).write_bytes(words)
+        with pytest.raises(OtherDatabase):
+            async with running(folder):
+                pass
+
+
+async def test_what_was_destroyed_since_the_dump_stays_destroyed(folder: Path, template: Path) -> None:
+    dump, kept, _ = await dumped(folder, template)
+    async with running(folder) as school:
+        store = school.app.state.vault.key_store((await one_to_one.named(school, "Dr Marsh")).school_id)
+        assert store.open(kept.part) == kept.key, "negative control: it is there"
+        await a_minute_later(school)
+        school.clock.advance(10 * 86_400)
+        await destruction.reconcile(school.database, school.app.state.vault, school.clock)
+        with pytest.raises(KeyMissing):
+            store.open(kept.part)
+    await asyncio.to_thread(cluster.cluster().bring_back, cluster.name_of(folder), dump)
+    await restored(folder)
+    async with running(folder) as again:
+        with pytest.raises(KeyMissing):
+            again.app.state.vault.key_store(store.school_id).open(kept.part)
+
+
+async def test_the_command_changes_nothing_beside_a_service_that_runs(
+    folder: Path, template: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with running(folder, template=template) as school:
+        settings = school.app.state.settings
+        assert await asyncio.to_thread(command.restored, settings, school.clock, SUBSCRIBERS) == 2
+        assert "already using this database" in capsys.readouterr().err
+    assert await asyncio.to_thread(command.restored, settings, school.clock, SUBSCRIBERS) == 0
+    assert "Lessons stay closed" in capsys.readouterr().out
+
+
+async def test_the_rights_of_the_databases_owner_are_enough(folder: Path, template: Path) -> None:
+    async with running(folder, template=template):
+        pass
+    with cluster.cluster().connect(cluster.name_of(folder)) as connection:
+        connection.execute("CREATE ROLE plain LOGIN")
+        connection.execute("GRANT SELECT ON audit_leaf TO plain")
+        try:
+            connection.execute("SET ROLE plain")
+            assert connection.execute(str(known.WHICH)).fetchone() is not None
+        finally:
+            connection.execute("RESET ROLE")
+            connection.execute("DROP OWNED BY plain")
+            connection.execute("DROP ROLE plain")
