@@ -1,4 +1,4 @@
-"""Being named for a lesson keeps nothing from those who keep children safe; having been in it does (policy: RC1, RC4; I11)."""
+"""Being named for a lesson keeps nothing from those who keep children safe; having been in it does (policy: RC1, RC4)."""
 
 from collections.abc import AsyncIterator
 
