@@ -25,7 +25,8 @@ STOPS = {
     Purpose.CHAT: "{name} cannot type in chat from now.", Purpose.BE_RECORDED: "Nothing new of {name} is recorded.",
     Purpose.ONE_TO_ONE: "The one-to-one lesson does not happen.",
 }
-DECLARED: dict[schemas.YesNoUnsure, str] = {"yes": "yes", "no": "no", "unsure": "not_sure"}
+DECLARED: dict[schemas.YesNoUnsure | None, str] = {"yes": "yes", "no": "no", "unsure": "not_sure", None: ""}
+"""Nobody who was not asked has declared anything."""
 
 
 async def of_child(session: AsyncSession, actor: Actor, child_id: str) -> FamilyChild:

@@ -56,7 +56,7 @@ export async function oneToOne(app, { child: id = "", lesson: lessonId = "" }) {
           await app.answers.replace(id, "one_to_one");
           await app.client.write("POST", `/children/${id}/one-to-ones/${lessonId}`, {
             says_yes: values.answer === "yes", document_id: one.document_id, language: text?.language ?? "en", listened,
-              responsibility: you ?? "unsure",
+              responsibility: you ?? null,
             will_be_there: values.there ? values.there === "yes" : null,
           }, { wish });
           app.joining.answered = lessonId;

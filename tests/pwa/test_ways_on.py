@@ -1,0 +1,132 @@
+"""No slip of a parent is a dead end, and no answer waits on a phone without a word (screens 6.3, 6.4; decisions 234, 235)."""
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, expect
+
+from tests.pwa.conftest import Parents
+from tests.pwa.families import Family, answers, families
+from tests.pwa.phone import phone
+from tests.pwa.test_permissions import answer, joined, lost, says_they_are_responsible
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+FIRST, SECOND = 0, 1
+"""The first adult of a family answered everything on paper, the second nothing."""
+
+
+async def of_two(parents: Parents, number: int) -> Family:
+    return (await families(parents.school, "8 Maths B", 2))[number]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def public_task(parents: Parents) -> AsyncIterator[None]:
+    await parents.school.set_profile(recording_basis="public_task")
+    yield
+    await parents.school.set_profile(recording_basis="consent")
+
+
+@pytest.mark.usefixtures("public_task")
+async def test_who_objects_first_was_not_asked_who_they_are_and_answers_the_rest(browser: Browser, parents: Parents) -> None:
+    family = await of_two(parents, 0)
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        father = await joined(mine, parents, family, SECOND)
+        await mine.follow("Recording")
+        await mine.press("I object")
+        await mine.sees("Sent")
+        await mine.goto(f"/m/permissions/{family.child_id}/camera")
+        await says_they_are_responsible(mine, family)
+        await mine.sees("Camera")
+        await answer(mine, "Yes, I agree")
+        await mine.sees("Live lessons")
+        await mine.goto(f"/m/permissions/{family.child_id}/check")
+        await mine.press("Send my answers")
+        await mine.sees("Sent")
+        assert await answers(parents.school, family, father) == {"be_recorded": ["refused"], "camera": ["given"]}
+
+
+async def test_who_said_not_sure_by_mistake_changes_what_they_said(browser: Browser, parents: Parents) -> None:
+    family = await of_two(parents, 1)
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        mother = await joined(mine, parents, family, FIRST)
+        await mine.follow("Microphone")
+        await says_they_are_responsible(mine, family, "Not sure")
+        await answer(mine, "No, I do not agree")
+        await mine.sees("Sent")
+        await mine.goto(f"/m/permissions/{family.child_id}/microphone")  # now it is only what the school keeps
+        await expect(mine.page.locator("h1")).to_contain_text("You cannot answer this here. Ring")
+        said = f"You said that you do not have parental responsibility for {family.name}, or are not sure."
+        await expect(mine.page.get_by_text(said)).to_be_visible()
+        await mine.sound("cannot")
+        await mine.follow("Change what you said")
+        await says_they_are_responsible(mine, family)
+        await mine.sees("Microphone")
+        parents.school.clock.advance(1)
+        await answer(mine, "Yes, I agree")
+        await mine.sees("Sent")
+        assert await answers(parents.school, family, mother) == {"microphone": ["withdrawn", "given"]}
+        await mine.goto(f"/m/permissions/{family.child_id}/camera")
+        await mine.sees("Camera")
+
+
+async def test_a_first_no_counts_within_a_second_of_save_and_leads_on_to_the_next_question(
+    browser: Browser, parents: Parents,
+) -> None:
+    family = (await families(parents.school, "5 Oak", 2))[0]
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        father = await joined(mine, parents, family, SECOND)
+        await mine.follow("Camera")
+        await says_they_are_responsible(mine, family)
+        await mine.sees("Camera")
+        await mine.choose("No, I do not agree")
+        async with mine.page.expect_response("**/api/v1/children/*/consent", timeout=1_000) as sent:
+            await mine.press("Save")
+        assert (await sent.value).ok
+        await mine.sees("Sent")
+        await expect(mine.page.get_by_text(f"{family.name}'s camera is off from now.")).to_be_visible()
+        assert await answers(parents.school, family, father) == {"camera": ["refused"]}
+        await mine.sound("first-no")
+        await mine.follow("Continue")
+        await mine.sees("Live lessons")
+
+
+async def test_a_first_no_that_gets_nowhere_waits_by_itself(browser: Browser, parents: Parents) -> None:
+    family = await of_two(parents, 3)
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        father = await joined(mine, parents, family, SECOND)
+        await mine.follow("Camera")
+        await says_they_are_responsible(mine, family)
+        await mine.sees("Camera")
+        await mine.page.route("**/api/v1/children/*/consent", lost)
+        await answer(mine, "No, I do not agree")
+        await mine.sees("Waiting to send")
+        await mine.page.unroute("**/api/v1/children/*/consent")
+        await mine.goto("/m/")
+        await expect(mine.page.get_by_text(re.compile("^Sent "))).to_be_visible()
+        assert await answers(parents.school, family, father) == {"camera": ["refused"]}
+
+
+async def test_home_says_which_answers_were_not_sent_and_leads_to_sending_them(browser: Browser, parents: Parents) -> None:
+    family = await of_two(parents, 4)
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        father = await joined(mine, parents, family, SECOND)
+        await mine.follow("Microphone")
+        await says_they_are_responsible(mine, family)
+        for title in ("Microphone", "Live lessons"):
+            await mine.sees(title)
+            await answer(mine, "Yes, I agree")
+        await mine.sees("Recording")
+        await mine.goto("/m/")  # the app was closed, and is opened again
+        said = f"You have not sent your answers for {family.name}: Microphone, Live lessons. They do not count yet."
+        await expect(mine.page.get_by_text(said)).to_be_visible()
+        await mine.page.set_viewport_size({"width": 320, "height": 568})
+        await mine.sound("home-not-sent")
+        await mine.follow("Check my answers")
+        await mine.press("Send my answers")
+        await mine.sees("Sent")
+        await mine.goto("/m/")
+        await mine.sees("Hello")
+        await expect(mine.page.get_by_text("You have not sent your answers")).to_have_count(0)
+        assert await answers(parents.school, family, father) == {"microphone": ["given"], "attend": ["given"]}
