@@ -37,8 +37,8 @@ export async function signIn(app) {
   };
 }
 
-/** @param {import("../app.js").App} app */
-async function unlock(app) {
+/** Sign in with a passkey of this phone. @param {import("../app.js").App} app */
+export async function unlock(app) {
   const asked = await app.client.enter("/sign-in/begin");
   const credential = await prove(asked.publicKey);
   await app.client.enter("/sign-in/finish", { ticket: asked.ticket, credential, phone: thisPhone(app) }, true);
