@@ -90,7 +90,10 @@ class Agreement(BaseModel):
 
 
 class Agreements(BaseModel):
+    """`signs_as`: one's name as the school knows it, which a signature is compared with."""
+
     agreements: list[Agreement]
+    signs_as: str
 
 
 class Signature(Strict):

@@ -194,7 +194,7 @@ async def test_whose_passkey_was_kept_without_a_reply_gets_in_with_it(
         assert await phones_of(parents, parent) == 1, "it is the same phone"
 
 
-async def test_who_closed_the_app_after_a_lost_passkey_is_led_to_it_from_the_same_letter(browser: Browser, parents: Parents) -> None:
+async def test_who_closed_the_app_after_a_lost_passkey_reply_finds_the_way_in(browser: Browser, parents: Parents) -> None:
     parent = parents.school.person("parent", 9)
     letter = await invited(parents.school, parent)
     async with phone(browser, parents.url, service_workers="block") as mine:

@@ -6,10 +6,15 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
+from sqlmodel import select
 
+from consent.agreements.tables import AgreementSignature
+from consent.rules import Purpose
+from service.people import queries as people
+from service.people.tables import Person
 from tests.pwa.conftest import Parents
-from tests.pwa.families import Family, answers, families
-from tests.pwa.phone import phone
+from tests.pwa.families import Family, answers, approve, families
+from tests.pwa.phone import invited, phone
 from tests.pwa.test_permissions import answer, joined, lost, says_they_are_responsible
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -130,3 +135,33 @@ async def test_home_says_which_answers_were_not_sent_and_leads_to_sending_them(b
         await mine.sees("Hello")
         await expect(mine.page.get_by_text("You have not sent your answers")).to_have_count(0)
         assert await answers(parents.school, family, father) == {"microphone": ["given"], "attend": ["given"]}
+
+
+async def test_whom_the_school_knows_by_another_name_reads_which_and_whom_to_ring_in_their_language(
+    browser: Browser, parents: Parents,
+) -> None:
+    everybody = [one["id"] for one in parents.school.made["people"] if one["role"] == "parent"]
+    async with parents.school.database.reading() as session:
+        signed = set((await session.exec(select(AgreementSignature.person_id))).all())
+    person = next(one for one in everybody if one not in signed)
+    await approve(parents.school, "cy", Purpose.CAMERA)
+    async with parents.school.database.reading() as session:
+        name = (await people.person(session, (await session.get_one(Person, person)).school_id, person)).full_name
+    async with phone(browser, parents.url) as mine:
+        await mine.join(await invited(parents.school, person))
+        await mine.sees("Agreement for parents")
+        await expect(mine.page.get_by_text("Not in English yet.")).to_have_count(0)
+        await mine.page.get_by_role("checkbox", name="I have read this and I agree").check()
+        await mine.page.get_by_label("Type your full name").fill("Maiden Name")
+        await mine.press("Sign the agreement")
+        alert = mine.page.get_by_role("alert")
+        await expect(alert).to_contain_text(f"Sign as {name}, or ring the office on 01632 960123 if that is not your name.")
+        await mine.page.set_viewport_size({"width": 320, "height": 568})
+        await mine.sound("agreement-other-name")
+        await mine.goto("/m/language")
+        await mine.press("Cymraeg")
+        await expect(mine.page.locator("html")).to_have_attribute("lang", "cy")
+        await mine.goto("/m/agreement")
+        await expect(mine.page.get_by_text("Ddim yn Cymraeg eto.")).to_be_visible()
+        await expect(mine.page.get_by_text(f"Mae'r ysgol yn eich adnabod fel {name}.")).to_be_visible()
+        await mine.sound("agreement-cy")
