@@ -394,7 +394,7 @@ async def test_the_answer_to_a_one_to_one(browser: Browser, parents: Parents) ->
         await mine.choose("Yes, I agree")
         parents.school.clock.advance(1)
         await mine.press("Save")
-        await expect(mine.page.get_by_role("status")).to_contain_text("It takes place as planned.")
+        await expect(mine.page.get_by_role("status")).to_contain_text("School tells you whether it takes place.")
         await mine.follow("Home")
         await expect(needs).to_contain_text(f"{before - 1} question")
         await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
-from sqlmodel import select
+from sqlmodel import col, select
 
 from consent.agreements.tables import AgreementSignature
 from consent.rules import Purpose
+from lessons.tables import Lesson
 from service.people import queries as people
-from service.people.tables import Person
+from service.people.tables import Guardianship, Person
+from tests.features.test_consent_answers import answer as said_elsewhere
 from tests.pwa.conftest import Parents
 from tests.pwa.families import Family, answers, approve, families
 from tests.pwa.phone import invited, phone
@@ -35,7 +37,7 @@ async def public_task(parents: Parents) -> AsyncIterator[None]:
 
 @pytest.mark.usefixtures("public_task")
 async def test_who_objects_first_was_not_asked_who_they_are_and_answers_the_rest(browser: Browser, parents: Parents) -> None:
-    family = await of_two(parents, 0)
+    family = await of_two(parents, 1)
     async with phone(browser, parents.url, service_workers="block") as mine:
         father = await joined(mine, parents, family, SECOND)
         await mine.follow("Recording")
@@ -165,3 +167,75 @@ async def test_whom_the_school_knows_by_another_name_reads_which_and_whom_to_rin
         await expect(mine.page.get_by_text("Ddim yn Cymraeg eto.")).to_be_visible()
         await expect(mine.page.get_by_text(f"Mae'r ysgol yn eich adnabod fel {name}.")).to_be_visible()
         await mine.sound("agreement-cy")
+
+
+async def alone(parents: Parents) -> tuple[Family, str]:
+    """A child with two parents and a one-to-one to come: the mother said yes to those on paper, the father nothing."""
+    async with parents.school.database.reading() as session:
+        lesson = (await session.exec(select(Lesson).where(
+            col(Lesson.pupil_id).is_not(None), Lesson.status == "planned", Lesson.starts_at > parents.school.clock.now()))).one()
+    family = next(one for one in await families(parents.school, "8 Maths B", 2) if one.child_id == lesson.pupil_id)
+    return family, f"/m/one-to-ones/{family.child_id}/{lesson.id}"
+
+
+async def test_who_says_yes_to_a_one_to_one_is_not_told_what_the_other_parent_said(browser: Browser, parents: Parents) -> None:
+    family, page = await alone(parents)
+    parents.school.clock.advance(1)
+    await said_elsewhere(parents.school, family.adults[SECOND], family.child_id, False, Purpose.ONE_TO_ONE)
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await joined(mine, parents, family, FIRST)
+        await mine.goto(page)
+        await says_they_are_responsible(mine, family)
+        await mine.sees("This one-to-one lesson")
+        parents.school.clock.advance(1)
+        await answer(mine, "Yes, I agree")
+        await expect(mine.page.get_by_role("status")).to_have_text("Sent. School tells you whether it takes place.")
+        await mine.sound("one-to-one-sent")
+
+
+async def test_a_yes_to_a_one_to_one_that_rests_says_from_when_it_counts(browser: Browser, parents: Parents) -> None:
+    family, page = await alone(parents)
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await mine.join(await invited(parents.school, family.adults[SECOND], in_person=False))
+        await mine.sees("Hello")
+        await mine.goto(page)
+        await says_they_are_responsible(mine, family)
+        await mine.sees("This one-to-one lesson")
+        parents.school.clock.advance(1)
+        await answer(mine, "Yes, I agree")
+        await expect(mine.page.get_by_role("status")).to_have_text("Sent. School tells you whether it takes place.")
+        await expect(mine.page.get_by_text(re.compile("^Your yes starts .* Until then"))).to_be_visible()
+        await mine.sound("one-to-one-rests")
+
+
+async def test_who_may_not_answer_for_a_child_is_told_whom_to_ring_and_shown_no_form(browser: Browser, parents: Parents) -> None:
+    family, page = await alone(parents)
+    other = (await families(parents.school, "2 Elm", 1))[0]
+    async with parents.school.database.writing() as session:
+        child = await session.get_one(Person, family.child_id)
+        session.add(Guardianship(school_id=child.school_id, guardian_id=other.adults[0], child_id=child.id, contact_order=3,
+                                 relationship="stepmother", parental_responsibility="no", court_order="no"))
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await mine.join(await invited(parents.school, other.adults[0]))
+        await mine.sees("Hello")
+        await mine.goto(page)
+        await mine.sees("This one-to-one lesson")
+        await expect(mine.page.get_by_text("You cannot answer this here. Ring the office on 01632 960123.")).to_be_visible()
+        await expect(mine.page.get_by_role("radio")).to_have_count(0)
+        await expect(mine.page.get_by_role("button", name="Save")).to_have_count(0)
+        await mine.sound("one-to-one-cannot")
+
+
+async def test_an_answer_that_the_school_does_not_take_from_them_says_whom_to_ring(browser: Browser, parents: Parents) -> None:
+    """The school's record changed while they read."""
+    family = (await families(parents.school, "5 Oak", 1))[0]
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        mother = await joined(mine, parents, family)
+        await mine.follow("Camera")
+        await says_they_are_responsible(mine, family)
+        await mine.sees("Camera")
+        async with parents.school.database.writing() as session:
+            link = (await session.exec(select(Guardianship).where(Guardianship.guardian_id == mother))).one()
+            link.parental_responsibility = "no"
+        await answer(mine, "No, I do not agree")
+        await expect(mine.page.get_by_role("alert")).to_contain_text("You cannot answer this here. Ring the office")

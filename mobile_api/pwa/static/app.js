@@ -137,6 +137,7 @@ export class App {
       this.who(true).then(() => this.show(), () => this.show());
       return this.t("home.agreement");
     }
+    if (error.code === "may-not-answer") return this.t("cannot.title", { office: this.me.office });
     if (error.code === "too-many-tries") return this.t("error.tries");
     return this.t(error.status === 429 ? "error.often" : "error.wrong");
   }
