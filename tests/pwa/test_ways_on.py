@@ -239,3 +239,40 @@ async def test_an_answer_that_the_school_does_not_take_from_them_says_whom_to_ri
             link.parental_responsibility = "no"
         await answer(mine, "No, I do not agree")
         await expect(mine.page.get_by_role("alert")).to_contain_text("You cannot answer this here. Ring the office")
+
+
+@pytest.mark.parametrize("size", ["100%", "200%"])
+async def test_what_waits_fits_the_smallest_phone_wherever_it_is_said(browser: Browser, parents: Parents, size: str) -> None:
+    """320 px, and letters twice as large: nothing hangs out, and every tab can be pressed (WCAG 1.4.10, 1.4.4)."""
+    family = (await families(parents.school, "5 Oak", 1))[1 if size == "100%" else 2]
+
+    async def fits(name: str) -> None:
+        await mine.page.evaluate(f"document.documentElement.style.fontSize = '{size}'")
+        await mine.sound(f"{name}-{size}")
+
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await joined(mine, parents, family)
+        await mine.page.set_viewport_size({"width": 320, "height": 568})
+        await mine.page.route("**/api/v1/children/*/consent", lost)
+        await mine.follow("Microphone")
+        await says_they_are_responsible(mine, family)
+        await answer(mine, "No, I do not agree")
+        await mine.sees("Waiting to send")
+        await fits("320-sent")
+        for path in ("/m/", f"/m/permissions/{family.child_id}", f"/m/permissions/{family.child_id}/microphone"):
+            await mine.goto(path)
+            await fits(f"320-{path.count('/')}")
+        await mine.follow("More")
+        await mine.press("Sign out on this phone")
+        await mine.sees("Your answers are not sent")
+        await fits("320-leave")
+        await mine.press("Stay signed in")
+        await mine.press("Lock the app")
+        await mine.sees("Chaperone is locked")
+        await fits("320-locked")
+        await mine.press("Open Chaperone")
+        await mine.sees("More")
+        await mine.context.set_offline(True)
+        await mine.follow("Home")
+        await mine.sees("You are offline")
+        await fits("320-offline")

@@ -7,14 +7,12 @@ import { button } from "../parts.js";
 /**
  * @param {import("../app.js").App} app
  * @param {() => Promise<void>} then
- * @param {(code: string) => Promise<void>} before
  */
-export const languageChoices = (app, then, before = async () => {}) => h("ul", { class: "languages" }, ...app.shell.languages.map((one) => h("li", {},
+export const languageChoices = (app, then) => h("ul", { class: "languages" }, ...app.shell.languages.map((one) => h("li", {},
   h("button", {
     type: "button", class: "button secondary", lang: one.code, dir: one.dir,
       "aria-pressed": String(one.code === app.words.meta.code),
     click: async () => {
-      await before(one.code);
       await app.choose(one.code);
       await then();
     },
@@ -27,8 +25,9 @@ export async function language(app) {
   return {
     title: t("language.title"), tab: "more", alone: !signedIn,
     parts: [
-      languageChoices(app, () => app.show(), async (code) => {
-        if (signedIn) await app.client.write("PUT", "/me/language", { language: code }).catch(() => {});
+      languageChoices(app, async () => {
+        if (signedIn) await app.client.write("PUT", "/me/language", { language: app.words.meta.code }).catch(() => {});
+        await app.show();
       }),
       h("p", {}, t("language.texts")), button(t("continue"), { href: "/m/" }),
     ],
