@@ -29,7 +29,8 @@ STOPS = {
 }
 SEVERAL = "If two people who are asked answer differently, it is no, and the office will be in touch."
 """Said to everybody who answered, whoever else is asked and whatever they said."""
-DECLARED: dict[schemas.YesNoUnsure, str] = {"yes": "yes", "no": "no", "unsure": "not_sure"}
+DECLARED: dict[schemas.YesNoUnsure | None, str] = {"yes": "yes", "no": "no", "unsure": "not_sure", None: ""}
+"""Nobody who was not asked has declared anything."""
 
 
 async def of_child(session: AsyncSession, actor: Actor, child_id: str) -> FamilyChild:

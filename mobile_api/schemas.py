@@ -6,9 +6,9 @@ language.
 """
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
 YesNo = Literal["yes", "no"]
 YesNoUnsure = Literal["yes", "no", "unsure"]
@@ -93,7 +93,10 @@ class Agreement(BaseModel):
 
 
 class Agreements(BaseModel):
+    """`signs_as`: one's name as the school knows it, which a signature is compared with."""
+
     agreements: list[Agreement]
+    signs_as: str
 
 
 class Signature(Strict):
@@ -132,7 +135,7 @@ class Consent(BaseModel):
 
     child: OwnChild
     may_answer: bool = Field(description="False: “You cannot answer this here. Ring the office.”")
-    responsibility: YesNoUnsure | None = Field(None, description="As declared with the last answer.")
+    responsibility: YesNoUnsure | None = Field(None, description="As declared last, with an answer.")
     permissions: list[Permission]
     outcome: list["Follows"]
 
@@ -154,6 +157,16 @@ ANSWERED_AT = Field(None, description="That of the permission beside which it wa
                                       "where there is a later answer, from another phone or on paper; left out, nothing is.")
 
 
+def _declared(given: YesNoUnsure | None, other: ValidationInfo) -> YesNoUnsure | None:
+    if given is None and other.data.get("says_yes"):
+        raise ValueError("Say whether you have parental responsibility")
+    return given
+
+
+Declared = Annotated[YesNoUnsure | None, AfterValidator(_declared), Field(validate_default=True, description=(
+    "Parental responsibility, as declared. A no, and an objection, need none: left out, what was declared before stays."))]
+
+
 class Answer(Strict):
     """A yes, a no, or another answer than before. A no and a withdrawal count at once, from any phone."""
 
@@ -164,7 +177,7 @@ class Answer(Strict):
     listened: bool = False
     reason: Literal["", "privacy", "home", "belief", "childs-wish", "other"] = ""
     relationship: str = Field("", max_length=40, description="To the child, as declared.")
-    responsibility: Literal["yes", "no", "unsure"] = Field(description="Parental responsibility, as declared.")
+    responsibility: Declared = None
     answered_at: datetime | None = ANSWERED_AT
 
     model_config = example(purpose="camera", says_yes=False, document_id="0f3a…", language="en", listened=True, reason="privacy",
@@ -327,7 +340,7 @@ class OneToOneAnswer(Strict):
     document_id: str = Field(max_length=32)
     language: str = Field("en", max_length=12)
     listened: bool = False
-    responsibility: Literal["yes", "no", "unsure"]
+    responsibility: Declared = None
     will_be_there: bool | None = None
     answered_at: datetime | None = ANSWERED_AT
 

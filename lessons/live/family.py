@@ -11,7 +11,7 @@ from service.foundation.web import say_time
 
 PAUSED = {
     "stopped-by-school": "The school stopped this lesson and will be in touch.",
-    "approval-ended": "The approval for this one-to-one lesson has ended.",
+    "approval-ended": "The approval for this one-to-one lesson does not hold now. Ring the office.",
     "not-recorded": "Lessons only run while they are recorded. The school is fixing it.",
     "no-adult": "Children are never together online without a teacher. If the teacher is not back by {until} the lesson ends.",
     "lone-adult": "One adult and one child are never left alone online. The class is waiting for someone else to join.",

@@ -73,7 +73,8 @@ async def sign(request: Request, actor: Unsigned, session: Once, now: Now, given
 
 
 async def _agreements(session: AsyncSession, actor: Actor, now: datetime) -> schemas.Agreements:
-    return schemas.Agreements(agreements=[
+    signs_as = (await people.person(session, actor.school_id, actor.person_id)).full_name
+    return schemas.Agreements(signs_as=signs_as, agreements=[
         schemas.Agreement(
             id=one.id, audience=one.audience.value, title=one.title, version=one.version, text=one.text, sha256=one.sha256,
             what_changed=one.what_changed, state=one.signing.value, renew_on=one.renew_on,

@@ -194,3 +194,22 @@ async def test_of_a_yes_and_a_no_at_one_moment_the_no_holds(school: Running) -> 
     assert await asyncio.gather(say(first, yes=False), say(second, yes=True)) == [200, 200]
     now = (await first.ask("GET", f"/children/{child}/consent")).json()["permissions"]
     assert next(one["answer"] for one in now if one["purpose"] == "camera") == "no"
+
+
+async def test_a_no_declares_nothing_that_was_not_asked_and_a_yes_says_whose_it_is(school: Running) -> None:
+    """Decision 234: an objection comes before the question of responsibility."""
+    child = school.lesson()["pupil_ids"][0]
+    phone = await signed_in(school, child, in_person=True)
+    path = f"/children/{child}/consent"
+    asked = (await phone.ask("GET", path)).json()["permissions"]
+    document = next(one["document_id"] for one in asked if one["purpose"] == "camera")
+    wish = {"purpose": "camera", "document_id": document}
+    for nothing in ({}, {"responsibility": None}):
+        said = await phone.ask("POST", path, wish | {"says_yes": False} | nothing)
+        assert (said.status_code, said.json()["consent"]["responsibility"]) == (200, None)
+    refused = await phone.ask("POST", path, wish | {"says_yes": True})
+    assert refused.status_code == 422
+    assert (await phone.ask("POST", path, wish | {"says_yes": True, "responsibility": "yes"})).status_code == 200
+    school.clock.advance(1)
+    again = await phone.ask("POST", path, wish | {"says_yes": False})
+    assert again.json()["consent"]["responsibility"] == "yes", "what was declared before stays"

@@ -164,6 +164,38 @@ async def test_a_draft_is_offered_once_the_school_answers_for_words_in_it(browse
         await expect(mine.page.locator("html")).to_have_attribute("lang", "cy")
 
 
+@pytest.mark.parametrize("knows", [True, False], ids=["told-by-its-worker", "not-told-yet"])
+@pytest.mark.parametrize("where", ["language", "letter"])
+async def test_a_language_is_chosen_also_in_an_app_that_was_open_when_a_newer_one_came(
+    browser: Browser, parents: Parents, where: str, knows: bool,
+) -> None:
+    """The server has no file of an older edition: the app is opened anew, in the language that was chosen."""
+    state = parents.school.app.state
+    before, newer = state.parents_app, Shell()
+    newer.edition = "f" * 16
+    newer.languages = before.languages = tuple(
+        Language(one.code, one.name, one.dir, is_draft=False) for one in before.languages)
+    try:
+        async with phone(browser, parents.url, service_workers="allow" if knows else "block") as mine:
+            await mine.goto("/m/language" if where == "language" else "/m/#i=a-letter")
+            await mine.sees("Choose your language")
+            if knows:
+                await mine.page.evaluate("navigator.serviceWorker.ready.then(() => 0)")
+                await mine.page.wait_for_function("navigator.serviceWorker.controller !== null")
+            state.parents_app = newer
+            if knows:
+                await mine.page.evaluate("navigator.serviceWorker.getRegistration('/m/').then(one => one.update()).then(() => 0)")
+                await expect(mine.page.locator("html")).to_have_attribute("data-old", "true")
+            await mine.press("Cymraeg")
+            await expect(mine.page.locator("html")).to_have_attribute("lang", "cy")
+            await expect(mine.page.locator("html")).to_have_attribute("data-edition", newer.edition)
+            if where == "letter":
+                await mine.page.get_by_role("link", name="Parhau", exact=True).click()
+                await mine.sees("Ai chi yw hwn?")
+    finally:
+        state.parents_app = before
+
+
 async def test_a_concern_by_keyboard_alone_and_at_400_percent(browser: Browser, parents: Parents) -> None:
     letter = await invited(parents.school, parents.school.person("parent", 5))
     async with phone(browser, parents.url, service_workers="block") as mine:

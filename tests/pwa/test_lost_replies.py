@@ -1,16 +1,17 @@
 """What arrives and whose answer is lost on the way back is done once, and nobody is told that it was not (decisions 122, 132)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 from playwright.async_api import Browser, Route, expect
 from sqlmodel import select
 
+from service.people.phones.tables import Phone as PhoneRow
 from service.people.tables import SignIn
 from service.safeguarding.tables import Alert
 from tests.pwa.conftest import Parents
-from tests.pwa.phone import Phone, invited, phone
+from tests.pwa.phone import Letter, Phone, invited, phone
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 CONCERNS = "**/api/v1/concerns"
@@ -20,6 +21,15 @@ UNSURE = "We do not know whether it arrived. Try again."
 
 async def arrives_and_no_answer_comes_back(route: Route) -> None:
     await route.fetch()
+    await route.abort()
+
+
+async def arrives_and_a_gateway_answers(route: Route) -> None:
+    answer = await route.fetch()
+    await (route.fulfill(status=502, body="") if answer.ok else route.fulfill(response=answer))  # a nonce that is old is no try
+
+
+async def never_arrives(route: Route) -> None:
     await route.abort()
 
 
@@ -143,3 +153,83 @@ async def test_what_is_read_at_the_same_time_is_one_renewal(browser: Browser, pa
         assert len(done) == 1
         assert await mine.page.evaluate(TOGETHER, edition) == ["fulfilled"] * 3
         assert len(done) == 2
+
+
+FINISH = "**/api/v1/passkeys/register/finish"
+
+
+async def before_the_passkey(mine: Phone, letter: Letter) -> None:
+    await mine.goto(f"/m/#i={letter.token}")
+    await mine.page.get_by_role("link", name="Continue", exact=True).click()
+    await mine.sees("Is this you?")
+    await mine.fill_letter(letter)
+    await mine.sees("Add Chaperone to your phone")
+    await mine.follow("Continue")
+    await mine.sees("Make your passkey")
+
+
+async def phones_of(parents: Parents, parent: str) -> int:
+    async with parents.school.database.reading() as session:
+        return len((await session.exec(select(PhoneRow.id).where(PhoneRow.person_id == parent))).all())
+
+
+@pytest.mark.parametrize(("number", "loses"), [
+    (6, arrives_and_no_answer_comes_back), (7, arrives_and_a_gateway_answers), (8, never_arrives)])
+async def test_whose_passkey_was_kept_without_a_reply_gets_in_with_it(
+    browser: Browser, parents: Parents, number: int, loses: Callable[[Route], Awaitable[None]],
+) -> None:
+    """The invitation is used up by then: the passkey is what opens the account that was made (decision 235)."""
+    parent = parents.school.person("parent", number)
+    letter = await invited(parents.school, parent)
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await before_the_passkey(mine, letter)
+        await mine.page.route(FINISH, loses)
+        await mine.press("Make my passkey")
+        await expect(mine.page.get_by_role("alert")).to_contain_text(UNSURE)
+        await mine.page.unroute(FINISH)
+        await mine.press("Make my passkey")
+        await mine.sees("Can we send you notices?")
+        await mine.press("Not now")
+        await mine.sees("Hello")
+        assert await phones_of(parents, parent) == 1, "it is the same phone"
+
+
+async def test_who_closed_the_app_after_a_lost_passkey_reply_finds_the_way_in(browser: Browser, parents: Parents) -> None:
+    parent = parents.school.person("parent", 9)
+    letter = await invited(parents.school, parent)
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await before_the_passkey(mine, letter)
+        await mine.page.route(FINISH, arrives_and_no_answer_comes_back)
+        await mine.press("Make my passkey")
+        await expect(mine.page.get_by_role("alert")).to_contain_text(UNSURE)
+        await mine.page.unroute(FINISH)
+        await mine.goto("/m/more")
+        await mine.goto(f"/m/#i={letter.token}")
+        await mine.page.get_by_role("link", name="Continue", exact=True).click()
+        await mine.fill_letter(letter)
+        await expect(mine.page.get_by_role("alert")).to_contain_text("This invitation does not work.")
+        await mine.sound("code-been-here")
+        await mine.follow("I have used this app before")
+        await mine.press("Open Chaperone")
+        await mine.sees("Can we send you notices?")
+        await mine.press("Not now")
+        await mine.sees("Hello")
+        assert await phones_of(parents, parent) == 1
+
+
+async def test_a_sign_in_without_a_reply_is_pressed_again(browser: Browser, parents: Parents) -> None:
+    parent = parents.school.person("parent", 10)
+    letter = await invited(parents.school, parent)
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await mine.join(letter)
+        await mine.sees("Hello")
+        await mine.follow("More")
+        await mine.press("Lock the app")
+        await mine.sees("Chaperone is locked")
+        await mine.page.route("**/api/v1/sign-in/finish", arrives_and_no_answer_comes_back)
+        await mine.press("Open Chaperone")
+        await expect(mine.page.get_by_role("alert")).to_contain_text(UNSURE)
+        await mine.page.unroute("**/api/v1/sign-in/finish")
+        await mine.press("Open Chaperone")
+        await mine.sees("More")
+        assert await phones_of(parents, parent) == 1

@@ -9,8 +9,10 @@ from sqlmodel import select
 from service.foundation.mail import Mail
 from service.people.phones import entering, rules
 from service.people.phones.rules import Refresh
+from service.people.push.tables import Push, PushSubscription
 from service.people.tables import SignIn
 from tests.phones import NativePhone, signed_in
+from tests.push import Receiver
 from tests.school import Running
 from tests.threats.attack import Guard, guarded_by, harm
 
@@ -54,6 +56,36 @@ async def test_its_owner_and_the_office_hear_of_a_copy_at_once_and_nobody_else(s
     assert told == {parent, school.person("office")}
     assert [row.ended_at for row in ended] == [school.clock.now()]
     assert (await phone.sign_in()).status_code == 200  # the passkey stays: its owner gets in again
+
+
+async def takes_notices(phone: NativePhone, endpoint: str) -> None:
+    about = Receiver(endpoint).subscription
+    keys = {name: about[name] for name in ("p256dh", "auth")}
+    assert (await phone.ask("PUT", "/push", {"endpoint": about["endpoint"], "keys": keys})).status_code == 204
+
+
+@pytest.mark.parametrize("has_another", [True, False])
+async def test_notices_to_a_phone_that_was_copied_stop_and_its_owner_hears_of_it_elsewhere(
+    school: Running, has_another: bool,
+) -> None:
+    phone = await signed_in(school)
+    parent = (await phone.ask("GET", "/me")).json()["id"]
+    await takes_notices(phone, "https://fcm.googleapis.com/fcm/send/copied")
+    if has_another:
+        other = NativePhone(phone.client, passkey=phone.passkey)
+        await other.sign_in()
+        await takes_notices(other, "https://fcm.googleapis.com/fcm/send/other")
+    thief = thief_of(phone)
+    await phone.refresh()
+    school.clock.advance(11)
+    await thief.refresh()
+    async with school.database.reading() as session:
+        left = {row.id: row.endpoint for row in (await session.exec(select(PushSubscription))).all()}
+        pushed = [left.get(row.subscription_id) for row in (await session.exec(select(Push).where(Push.text == "N5"))).all()]
+        mailed = {mail.person_id for mail in (await session.exec(select(Mail).where(Mail.text == "N5"))).all()}
+    other_phone = ["https://fcm.googleapis.com/fcm/send/other"] if has_another else []
+    assert (list(left.values()), pushed) == (other_phone, other_phone)
+    assert (parent in mailed) is not has_another, "who has no other phone hears of it by mail"
 
 
 async def test_an_answer_that_was_lost_is_given_again_once_byte_for_byte(school: Running) -> None:

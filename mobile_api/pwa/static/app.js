@@ -137,6 +137,7 @@ export class App {
       this.who(true).then(() => this.show(), () => this.show());
       return this.t("home.agreement");
     }
+    if (error.code === "may-not-answer") return this.t("cannot.title", { office: this.me.office });
     if (error.code === "too-many-tries") return this.t("error.tries");
     return this.t(error.status === 429 ? "error.often" : "error.wrong");
   }
@@ -167,6 +168,23 @@ export class App {
     this.drawn();
   }
 
+  /**
+   * Where the school serves a newer app by now there are no words for this one: then that one is opened, which speaks it.
+   * @param {string} code
+   */
+  async choose(code) {
+    await this.store.set("language", code);
+    try {
+      if (document.documentElement.dataset.old) throw new Problem(404, null);
+      await this.speak(code);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 404) throw error;
+      if (this.joining.token) history.replaceState(null, "", `/m/welcome#i=${this.joining.token}`); // nothing else knows the letter
+      location.reload();
+      await new Promise(() => {}); // this page is over
+    }
+  }
+
   /** @param {string} code */
   async speak(code) {
     this.words = new Words(await catalogue(this.shell.edition, code));
@@ -182,7 +200,11 @@ export class App {
 const hasLetter = () => new URLSearchParams(location.hash.slice(1)).has("i");
 
 /** @param {string} edition @param {string} code */
-const catalogue = async (edition, code) => (await fetch(`/m/files/${edition}/words/${code}.json`)).json();
+async function catalogue(edition, code) {
+  const answer = await fetch(`/m/files/${edition}/words/${code}.json`);
+  if (!answer.ok) throw new Problem(answer.status, null);
+  return answer.json();
+}
 
 /** @param {string} edition */
 async function keepShell(edition) {

@@ -30,6 +30,7 @@ from service.people.phones.queries import PhoneView
 from service.people.phones.rules import Refresh
 from service.people.phones.tables import Phone, PhoneInvitation, PhoneRefresh
 from service.people.phones.tokens import Access
+from service.people.push import commands as push
 from service.people.tables import Person, SignIn
 
 INVITED, REGISTER, SIGN_IN, NEXT = "phone-invited", "phone-register", "phone-sign-in", "phone-refresh"
@@ -247,7 +248,9 @@ async def _exchanged(state: Any, session: AsyncSession, row: PhoneRefresh, phone
 
 
 async def _stop_copies(session: AsyncSession, actor: Actor, phone: Phone, now: datetime) -> None:
+    """Its sign-in ends, and its notices. The owner hears of it on their other phones, else by mail."""
     await commands.end_sign_in(session, actor, phone, "copied", now)
+    await push.turn_off(session, actor, phone_id=phone.id, why="signed-out")  # first: nobody is told by this phone alone
     await publish(session, RefreshReused(phone.person_id, phone.id), actor)
     school = await people.school(session, actor.school_id)
     office = [one.id for one in await people.holders(session, actor.school_id, frozenset({Role.OFFICE}))]

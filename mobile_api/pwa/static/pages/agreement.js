@@ -7,7 +7,8 @@ import { button, facts, form, input, inset, listen, panel, paragraphs, tick } fr
 /** @type {import("../routes.js").View} */
 export async function agreement(app) {
   const { t, words } = app;
-  const found = (await app.client.read("/agreement")).agreements;
+  const { agreements: found, signs_as: name } = await app.client.read("/agreement");
+  const { office } = app.me;
   const one = found.find((/** @type {any} */ each) => each.state !== "signed") ?? found[0];
   const signed = app.joining.signed;
   delete app.joining.signed;
@@ -21,18 +22,20 @@ export async function agreement(app) {
   }
   if (app.joining.refuses) return refused(app);
   const box = tick({ name: "agree", label: t("agreement.agree") });
-  const name = input({ name: "name", label: t("agreement.name"), given: { autocomplete: "name" } });
+  const typed = input({ name: "name", label: t("agreement.name"), hint: t("agreement.name.hint", { name, office }),
+    given: { autocomplete: "name" } });
   const text = h("div", { class: "document", lang: "en", dir: "ltr" }, ...paragraphs(one.text));
   return {
     title: one.child ? t("agreement.title-child", { name: one.child.name }) : t("agreement.title"),
       alone: app.me.agreement === "not_signed",
     parts: [
+      words.meta.code === "en" ? null : inset(h("p", {}, t("question.not-in", { language: words.meta.name, office }))),
       one.what_changed ? inset(h("p", {}, t("agreement.changed", { what: one.what_changed }))) : null,
       listen(app, "en", () => text.textContent ?? "", () => {}), text,
       facts([[t("agreement.version"), String(one.version)], ...(one.renew_on ? [/** @type {[string,
         string]} */ ([t("agreement.renew"), words.dayOfYear(`${one.renew_on}T12:00:00Z`)])] : [])]),
       form(app, {
-        fields: [box, name], send: t("agreement.sign"),
+        fields: [box, typed], send: t("agreement.sign"),
         check: (values) => ({ ...(values.agree ? {} : { agree: t("agreement.tick") }), ...(values.name ? {}
           : { name: t("agreement.type") }) }),
         act: async (values, wish) => {
@@ -43,7 +46,7 @@ export async function agreement(app) {
             const { status } = /** @type {any} */ (error);
             if (status === 409) return app.show(); // another version is in force now: it is read before it is signed
             if (status !== 422) throw error;
-            throw Object.assign(new Error(), { words: t("agreement.type") });
+            throw Object.assign(new Error(), { words: t("agreement.other-name", { name, office }) });
           }
           await app.who(true);
           await app.sendWaiting(); // what waited for this agreement

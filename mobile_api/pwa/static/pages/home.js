@@ -4,7 +4,7 @@
 import { h } from "../dom.js";
 import { button, card, inset, link } from "../parts.js";
 import { waitingList } from "./no.js";
-import { hoursRecorded, lessonTag, nothing, pausedWords } from "./shared.js";
+import { hoursRecorded, lessonTag, nothing, pausedWords, purposeTitle } from "./shared.js";
 
 /** @type {import("../routes.js").View} */
 export async function home(app) {
@@ -20,7 +20,7 @@ export async function home(app) {
   return {
     title: t("home.title"), tab: "home", again: 20,
     parts: [
-      ...(await waitingList(app, waiting)),
+      ...(await waitingList(app, waiting)), ...(await unsent(app)),
       me.rests_until ? inset(h("p", {}, t("rests", { time: app.words.moment(me.rests_until) }))) : null,
       needs.length ? h("section", { class: "needs" }, h("h2", {}, t("home.needs")), h("ul", {}, ...needs.map((each) => h("li",
         {}, each)))) : null,
@@ -28,6 +28,17 @@ export async function home(app) {
       today.children.length ? null : await nothing(app),
     ],
   };
+}
+
+/** Answers that were saved and not sent, of each child. @param {import("../app.js").App} app */
+async function unsent(app) {
+  const { t } = app;
+  const saved = await Promise.all(app.me.children.map(async (/** @type {any} */ child) => {
+    const titles = (await app.answers.drafts(child.id)).map((one) => purposeTitle(app, one.purpose));
+    return titles.length ? inset(h("p", {}, t("home.not-sent", { name: child.name, questions: titles.join(", ") })),
+      link(`/m/permissions/${child.id}/check`, t("permissions.check"))) : null;
+  }));
+  return saved;
 }
 
 /** @param {import("../app.js").App} app @param {any} child */

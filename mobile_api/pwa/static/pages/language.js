@@ -13,7 +13,7 @@ export const languageChoices = (app, then) => h("ul", { class: "languages" }, ..
     type: "button", class: "button secondary", lang: one.code, dir: one.dir,
       "aria-pressed": String(one.code === app.words.meta.code),
     click: async () => {
-      await app.speak(one.code);
+      await app.choose(one.code);
       await then();
     },
   }, one.name))));

@@ -4,7 +4,7 @@
 import { h } from "../dom.js";
 import { button, facts, form, inset, listen, radios, tag, tasks } from "../parts.js";
 import { Problem } from "../protocol.js";
-import { documentOf, responsibility } from "./permission.js";
+import { documentOf, mayChange, responsibility } from "./permission.js";
 
 /** @type {import("../routes.js").View} */
 export async function oneToOnes(app, { child: id = "" }) {
@@ -27,8 +27,8 @@ export async function oneToOne(app, { child: id = "", lesson: lessonId = "" }) {
   if (!one) return app.missing();
   const found = await app.client.read(`/children/${id}/consent`);
   const you = app.joining.you?.[id] ?? found.responsibility;
+  app.joining.next = `/m/one-to-ones/${id}/${lessonId}`;
   if (found.may_answer && !you) {
-    app.joining.next = `/m/one-to-ones/${id}/${lessonId}`;
     return responsibility(app, { child: id });
   }
   const mayAgree = found.may_answer && you === "yes";
@@ -41,22 +41,27 @@ export async function oneToOne(app, { child: id = "", lesson: lessonId = "" }) {
   const there = radios({ name: "there", label: t("one-to-one.there"), value: one.will_be_there === null ? "" : one.will_be_there
     ? "yes" : "no", choices: [["yes", t("yes")], ["no", t("no")]] });
   const said = app.joining.answered === lessonId;
+  const isOpen = one.status === "planned" || one.status === "open";
+  const { rests_until: rests } = found.permissions.find((/** @type {any} */ each) => each.purpose === "one_to_one") ?? {};
   return {
     title: t("one-to-one.title"), caption: child.name, back: `/m/one-to-ones/${id}`, tab: "more",
     parts: [
-      said ? inset(h("p", { role: "status" }, t(one.answer === "yes" ? "one-to-one.yes" : "one-to-one.no"))) : null,
+      said ? inset(h("p", { role: "status" }, t(one.answer === "yes" ? "one-to-one.yes" : "one-to-one.no")), rests ? h("p", {},
+        t("follows.counts-later", { time: words.moment(rests) })) : null) : null,
       facts([[t("one-to-one.what"), t("one-to-one.alone", { name: child.name, adult: one.alone.adult })], [t("one-to-one.when"),
         when],
         [t("one-to-one.why"), one.alone.why], [t("one-to-one.who"), one.alone.approver]]),
       shown ? listen(app, text.language, () => shown.textContent ?? "", () => { listened = true; }) : null, shown,
       h("p", {}, t("one-to-one.all", { name: child.name })),
-      one.status === "planned" || one.status === "open" ? form(app, {
+      isOpen && !mayAgree ? inset(h("p", {}, t("cannot.title", { office: app.me.office })), one.answer === "yes" ? h("p", {},
+        t("cannot.stop")) : null, ...mayChange(app, found)) : null,
+      isOpen && !mayAgree && one.answer !== "yes" ? null : isOpen ? form(app, {
         fields: [answer, there], send: t("save"), check: (values) => (values.answer ? {} : { answer: t("question.error") }),
         act: async (values, wish) => {
           await app.answers.replace(id, "one_to_one");
           await app.client.write("POST", `/children/${id}/one-to-ones/${lessonId}`, {
             says_yes: values.answer === "yes", document_id: one.document_id, language: text?.language ?? "en", listened,
-              responsibility: you ?? "unsure",
+              responsibility: you ?? null,
             will_be_there: values.there ? values.there === "yes" : null,
           }, { wish });
           app.joining.answered = lessonId;
@@ -64,7 +69,7 @@ export async function oneToOne(app, { child: id = "", lesson: lessonId = "" }) {
           await app.show();
           delete app.joining.answered;
         },
-      }) : h("p", {}, t("lesson.ended")),
+      }) : h("p", {}, t(`lesson.${one.status}`)),
     ],
   };
 }

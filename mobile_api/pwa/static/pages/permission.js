@@ -10,7 +10,7 @@ import { follows, purposeTitle } from "./shared.js";
 export async function responsibility(app, { child: id = "" }) {
   const { t } = app;
   const child = await app.child(id);
-  const next = app.joining.next ?? `/m/permissions/${id}/attend`;
+  const next = app.joining.next?.includes(`/${id}/`) ? app.joining.next : `/m/permissions/${id}/attend`;
   const asked = radios({
     name: "you", label: t("you.title", { name: child.name }), big: true,
     choices: [["yes", t("yes")], ["no", t("no")], ["unsure", t("you.unsure")]],
@@ -41,13 +41,13 @@ export async function permission(app, { child: id = "", purpose = "" }) {
     app.client.read(`/documents/${own.document_id}?language=${language}&child_id=${id}`);
   if (own.by_public_task) return objection(app, { found, own, documentIn });
   const drafts = await app.answers.drafts(id);
-  const you = app.joining.you?.[id] ?? drafts[0]?.body.responsibility ?? found.responsibility;
+  const you = app.joining.you?.[id] ?? drafts.at(-1)?.body.responsibility ?? found.responsibility;
+  app.joining.next = `/m/permissions/${id}/${purpose}`;
   if (found.may_answer && !you) {
-    app.joining.next = `/m/permissions/${id}/${purpose}`;
     return responsibility(app, { child: id });
   }
   const mayAgree = found.may_answer && you === "yes";
-  if (!mayAgree && own.answer !== "yes") return cannot(app, id); // a yes of theirs they may take back all the same
+  if (!mayAgree && own.answer !== "yes") return cannot(app, found); // a yes of theirs they may take back all the same
   const draft = drafts.find((one) => one.purpose === purpose && one.body.document_id === own.document_id); // to these words
   const language = languageOf(app, own);
   const text = await documentIn(language);
@@ -67,7 +67,8 @@ export async function permission(app, { child: id = "", purpose = "" }) {
       name: found.child.name }),
     back: `/m/permissions/${id}`, tab: "permissions",
     parts: [
-      mayAgree ? null : inset(h("p", {}, t("cannot.title", { office: app.me.office })), h("p", {}, t("cannot.stop"))),
+      mayAgree ? null : inset(h("p", {}, t("cannot.title", { office: app.me.office })), h("p", {}, t("cannot.stop")),
+        ...mayChange(app, found)),
       language === app.words.meta.code ? null : inset(h("p", {}, t("question.not-in", { language: app.words.meta.name,
         office: app.me.office }))),
       text.what_changed ? inset(h("p", {}, t("question.changed")), h("p", { lang: "en" }, text.what_changed)) : null,
@@ -79,7 +80,7 @@ export async function permission(app, { child: id = "", purpose = "" }) {
           const yes = values.answer === "yes";
           await keep(app, { found, own, body: {
             purpose, says_yes: yes, document_id: own.document_id, language, listened, reason: yes ? "" : values.why ?? "",
-              responsibility: you ?? "unsure", relationship: app.joining.related?.[id] ?? drafts[0]?.body.relationship ?? "",
+              responsibility: you ?? null, relationship: app.joining.related?.[id] ?? drafts[0]?.body.relationship ?? "",
               answered_at: own.answered_at ?? null,
           } });
         },
@@ -119,7 +120,7 @@ async function objection(app, { found, own, documentIn }) {
       listen(app, language, () => shown.textContent ?? "", () => { listened = true; }), shown,
       may && found.may_answer ? form(app, { fields: [why], send: t("object.send"), act: (values) => keep(app, { found, own, body: {
         purpose: own.purpose, says_yes: false, document_id: own.document_id, language, listened, reason: values.why ?? "",
-        responsibility: found.responsibility ?? "unsure", answered_at: own.answered_at ?? null,
+        answered_at: own.answered_at ?? null, // and no responsibility: nobody was asked for it
       } }) }) : null,
       may && !found.may_answer ? inset(h("p", {}, t("object.office", { office: app.me.office }))) : null,
     ],
@@ -127,20 +128,21 @@ async function objection(app, { found, own, documentIn }) {
 }
 
 /**
- * A first answer is saved until all are sent; another answer than before acts at once, with the same taps.
+ * A first yes is saved until all are checked and sent. A no, and another answer than before, acts at once, with the same taps.
  * @param {import("../app.js").App} app @param {{found: any, own: any, body: any}} of
  */
 async function keep(app, { found, own, body }) {
   const { id } = found.child;
   const draft = await app.answers.save(id, body.purpose, `/children/${id}/consent`, body);
-  if (own.needs_answer && own.answer !== "yes") {
-    const drafts = await app.answers.drafts(id);
-    const next = found.permissions.find((/** @type {any} */ one) => one.needs_answer
-      && one.purpose !== "one_to_one" && !drafts.some((each) => each.purpose === one.purpose));
-    return app.go(next ? `/m/permissions/${id}/${next.purpose}` : `/m/permissions/${id}/check`);
-  }
+  const others = await app.answers.drafts(id);
+  const open = found.permissions.find((/** @type {any} */ one) => one.needs_answer && one.purpose !== "one_to_one"
+    && ![draft, ...others].some((each) => each.purpose === one.purpose));
+  const next = open ? `/m/permissions/${id}/${open.purpose}` : `/m/permissions/${id}/check`;
+  const isFirst = own.needs_answer && own.answer !== "yes";
+  if (isFirst && body.says_yes) return app.go(next);
   try {
-    app.joining.sent = { child: id, did: await app.answers.send([draft]) };
+    const did = await app.answers.send([draft]);
+    app.joining.sent = { child: id, did, next: isFirst && (open || others.length > 1) ? next : null };
   } catch (error) {
     if (error instanceof Problem && ["words-changed", "answered-since"].includes(error.code ?? "")) return app.show(); // which shows what is there now
     throw error;
@@ -154,8 +156,12 @@ export const documentOf = (app, text) => h("div", { class: "document", lang: tex
   dir: text.language === app.words.meta.code ? app.words.meta.dir : "ltr" },
   ...text.sections.map((/** @type {any} */ part) => h("section", {}, h("h2", {}, part.heading), ...paragraphs(part.words))));
 
-/** @param {import("../app.js").App} app @param {string} id @returns {import("../app.js").Page} */
-function cannot(app, id) {
-  return { title: app.t("cannot.title", { office: app.me.office }), back: `/m/permissions/${id}`, tab: "permissions",
-    parts: [button(app.t("missing.home"), { href: "/m/" })] };
+/** @param {import("../app.js").App} app @param {any} found @returns {import("../app.js").Page} */
+function cannot(app, found) {
+  return { title: app.t("cannot.title", { office: app.me.office }), back: `/m/permissions/${found.child.id}`, tab: "permissions",
+    parts: [...mayChange(app, found), button(app.t("missing.home"), { href: "/m/" })] };
 }
+
+/** Why they cannot answer, and the way out, where it is what they said themselves. @param {import("../app.js").App} app @param {any} found */
+export const mayChange = (app, { child, may_answer: may }) => (!may ? [] : [h("p", {}, app.t("cannot.said", { name: child.name })),
+  h("p", {}, link(`/m/permissions/${child.id}/you`, app.t("cannot.change")))]);

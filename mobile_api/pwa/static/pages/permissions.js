@@ -110,12 +110,13 @@ export async function check(app, { child: id = "" }) {
 /** @type {import("../routes.js").View} */
 export async function sent(app, { child: id = "" }) {
   const { t } = app;
-  const did = app.joining.sent?.child === id ? app.joining.sent.did : undefined;
+  const { did, next } = app.joining.sent?.child === id ? app.joining.sent : {};
+  const onwards = next ? button(t("continue"), { href: next }) : null;
   if (did === undefined) return permissionsOf(app, { child: id });
   const waiting = (await app.answers.waiting()).filter((one) => one.child === id);
   if (did === null) {
     return { title: t("waiting.waits"), tab: "permissions", parts: [...(await waitingList(app, waiting)),
-      button(t("missing.home"), { href: "/m/" })] };
+      onwards ?? button(t("missing.home"), { href: "/m/" })] };
   }
   const child = await app.child(id);
   const now = (did.at(-1).consent ?? (await app.client.read(`/children/${id}/consent`))).outcome;
@@ -126,7 +127,7 @@ export async function sent(app, { child: id = "" }) {
     parts: [
       panel(t("sent.title")), ...done.map((/** @type {any} */ one) => h("p", { class: "lead" }, follows(app, one, child.name))),
       ...standing(app, now, child.name),
-      button(t("continue"), { href: "/m/" }),
+      onwards ?? button(t("continue"), { href: "/m/" }),
     ],
   };
 }

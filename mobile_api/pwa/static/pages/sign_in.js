@@ -26,7 +26,7 @@ export async function signIn(app) {
           throw refused ? Object.assign(new Error(), { words: t("locked.refused", { office }) }) : error;
         }
         await app.store.set("seen", Date.now());
-        await app.answers.flush();
+        await app.sendWaiting();
         if (!locked && (await canNotify(app))) await app.go("/m/welcome/notices", true);
         else if (location.pathname === "/m/sign-in" || location.pathname === "/m/welcome") await app.go("/m/", true);
         else await app.show();
@@ -37,8 +37,8 @@ export async function signIn(app) {
   };
 }
 
-/** @param {import("../app.js").App} app */
-async function unlock(app) {
+/** Sign in with a passkey of this phone. @param {import("../app.js").App} app */
+export async function unlock(app) {
   const asked = await app.client.enter("/sign-in/begin");
   const credential = await prove(asked.publicKey);
   await app.client.enter("/sign-in/finish", { ticket: asked.ticket, credential, phone: thisPhone(app) }, true);

@@ -6,7 +6,9 @@ import { button, dateInput, form, inset, input } from "../parts.js";
 import { create, supported } from "../passkeys.js";
 import { isInstalled, platform } from "../phone.js";
 import { canNotify, subscribe } from "../notices.js";
+import { Problem } from "../protocol.js";
 import { languageChoices } from "./language.js";
+import { unlock } from "./sign_in.js";
 
 /** @type {import("../routes.js").View} */
 export function welcome(app) {
@@ -53,7 +55,7 @@ export async function code(app) {
         await app.store.set("office", app.joining.office);
         await app.go(isInstalled() ? "/m/welcome/passkey" : "/m/welcome/add");
       },
-    })],
+    }), button(t("welcome.been-here"), { href: "/m/sign-in", kind: "plain" })], // a letter works once, the passkey always
   };
 }
 
@@ -101,13 +103,27 @@ export async function passkey(app) {
   };
 }
 
-/** @param {import("../app.js").App} app */
+/**
+ * Make a passkey. One whose reply was lost is sent again as it was; where the school has it already, which uses the invitation
+ * up, it opens what was made with it.
+ * @param {import("../app.js").App} app
+ */
 async function make(app) {
   const { invitation } = app.joining;
+  const finish = () => app.client.enter("/passkeys/register/finish", app.joining.made, true);
+  if (app.joining.made) {
+    try {
+      return await finish();
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 422) throw error;
+      if (error.code === "invitation-refused") return unlock(app);
+    }
+  }
+  delete app.joining.made;
   const asked = await app.client.enter("/passkeys/register/begin", { invitation });
   const credential = await create(asked.publicKey);
-  await app.client.enter("/passkeys/register/finish", { invitation, ticket: asked.ticket, credential, phone: thisPhone(app) },
-    true);
+  app.joining.made = { invitation, ticket: asked.ticket, credential, phone: thisPhone(app) };
+  return finish();
 }
 
 /** What this phone is called in its owner's list. @param {import("../app.js").App} app */
