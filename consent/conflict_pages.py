@@ -1,4 +1,4 @@
-"""“Two answers for Ali”: for the headteacher and the safeguarding team, who speak to each adult alone (screens 7.3)."""
+"""“Two answers for Ali”: for the headteacher and the safeguarding team, who speak to each adult alone."""
 
 from typing import Annotated
 

@@ -1,7 +1,7 @@
 """What one parent sees of the permissions of their children: their own answers, and never what anybody else said (policy: CO2).
 
 A parent who must not know of a child gets exactly what somebody without children gets, after the same looks at the database:
-nothing here depends on whether there is a child (threat T11).
+nothing here depends on whether there is a child (threat T19).
 """
 
 from dataclasses import dataclass

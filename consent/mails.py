@@ -1,4 +1,4 @@
-"""Mails about permissions. They say that something waits, and nothing else (screens 9)."""
+"""Mails about permissions. They say that something waits, and nothing else."""
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 

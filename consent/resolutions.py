@@ -1,4 +1,4 @@
-"""Two adults answered differently: a named person speaks to each alone and closes it, with a reason (policy: CO2; screens 7.3).
+"""Two adults answered differently: a named person speaks to each alone and closes it, with a reason (policy: CO2).
 
 The careful answer holds until then. One person closes a conflict when everybody agrees by now; a court order, by which one
 adult's answer is followed, takes two. Whoever is of the family closes nothing.

@@ -73,7 +73,7 @@ OWN_ROUTES = (Route.WEB, Route.APP)
 COMES_OF_AGE = 18
 RESTS = timedelta(hours=24)
 """How long a yes rests that comes by a browser or by new contact details (`counts_from`), before it counts; a no counts at once
-(threat T11). A new phone says itself how long it rests."""
+(threat T19). A new phone says itself how long it rests."""
 
 
 class MayNotAnswer(NotAllowed):

@@ -227,7 +227,7 @@ def undone_by(yes_of: date, own: Sequence[Response]) -> Response | None:
 
 
 def may_close(responses: Iterable[Response], responsible: Responsible, terms: Terms) -> bool:
-    """Whether the latest answers agree, so that one named person may close a conflict with a reason (screens 7.3)."""
+    """Whether the latest answers agree, so that one named person may close a conflict with a reason."""
     return not _differ(latest(responses, terms.now).values(), responsible, terms, terms.now.date())
 
 

@@ -48,7 +48,7 @@ class ConsentResponse(SQLModel, table=True):
 
 
 class ConsentResolution(SQLModel, table=True):
-    """A named person closed a conflict: the adults agree by now, or a court says whose answer to follow (screens 7.3).
+    """A named person closed a conflict: the adults agree by now, or a court says whose answer to follow.
 
     A court order takes two people; until the second agrees (`agreed_at`) it closes nothing.
     """

@@ -1,4 +1,4 @@
-"""What a parent reads of permissions, from the consent core: their own answers, and what holds in careful words (screens 6.5)."""
+"""What a parent reads of permissions, from the consent core: their own answers, and what holds in careful words."""
 
 from datetime import datetime
 from typing import Literal

@@ -14,7 +14,7 @@ from recordings.keystore import KeyStore
 from recordings.vault import SchoolKeys
 
 KEPT = timedelta(days=7)
-"""The longest that a copy of the key store may exist anywhere (security: G21)."""
+"""The longest that a copy of the key store may exist anywhere (goal G21)."""
 ID = re.compile("[0-9a-z-]{1,32}")
 NOT_COPIED = frozenset({"lock"})
 

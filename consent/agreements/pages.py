@@ -1,4 +1,4 @@
-"""The register of who has signed, the office's paper route, and a new version (screens 7.7; policy: CO1, CO5)."""
+"""The register of who has signed, the office's paper route, and a new version (policy: CO1, CO5)."""
 
 from datetime import date, datetime
 from typing import Annotated

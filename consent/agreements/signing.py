@@ -1,4 +1,4 @@
-"""Everybody's own page for the agreement that is in force for them, and a parent's for a young child (screens 1.5; policy: CO1,
+"""Everybody's own page for the agreement that is in force for them, and a parent's for a young child (policy: CO1,
 CO5, CO6). Until it is signed nothing else opens: `web.enter` sends everybody here."""
 
 from dataclasses import dataclass

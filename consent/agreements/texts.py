@@ -1,4 +1,4 @@
-"""The agreement as it ships: what a new school begins with, and may change (screens 1.5; policy: CO1, CO6)."""
+"""The agreement as it ships: what a new school begins with, and may change (policy: CO1, CO6)."""
 
 from consent.agreements.rules import Audience
 

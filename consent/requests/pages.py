@@ -1,4 +1,4 @@
-"""The office asks a class or the school, sees who has answered, reminds, rings, prints (policy: CO2, CO3; screens 7.2)."""
+"""The office asks a class or the school, sees who has answered, reminds, rings, prints (policy: CO2, CO3)."""
 
 from dataclasses import dataclass, replace
 from datetime import date

@@ -12,7 +12,7 @@ from consent.rules import Purpose, Status
 from service.foundation.errors import Conflict, Invalid
 
 TOLD_ON = (0, 3, 7)
-"""Days after the request on which a family that has not answered is told that a question waits (screens 9, N2)."""
+"""Days after the request on which a family that has not answered is told that a question waits (N2)."""
 AGAIN_AFTER = timedelta(days=3)
 RENEWAL = (7, 30)
 """Days before a yes ends on which who gave it is told, the nearest first."""

@@ -1,4 +1,4 @@
-"""Destroyed and due, keeping a recording, evidence, certificates (screens 5.5, 5.8; policy: RE2, RE3, RE5)."""
+"""Destroyed and due, keeping a recording, evidence, certificates (policy: RE2, RE3, RE5)."""
 
 import json
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Who answers for the school is told of each view, unless it is about them (screens 5.3, threat T25)."""
+"""Who answers for the school is told of each view, unless it is about them (threat T25)."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Asking to watch, deciding about it, watching by grant, and who is told of views (screens 2.7, 5.7; policy: RE1)."""
+"""Asking to watch, deciding about it, watching by grant, and who is told of views (policy: RE1)."""
 
 from datetime import datetime, time, timedelta
 from typing import Annotated, Any

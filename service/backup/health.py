@@ -1,4 +1,4 @@
-"""What the page Health says of back-ups, of the keys and of the store of recordings (screens 8.4; policy: AC6). No names, no
+"""What the page Health says of back-ups, of the keys and of the store of recordings (policy: AC6). No names, no
 lessons."""
 
 import json

@@ -1,4 +1,4 @@
-"""Some minutes of a recording, for one person, for one purpose, given by a second one (screens 5.7; policy: RE1, IN4)."""
+"""Some minutes of a recording, for one person, for one purpose, given by a second one (policy: RE1, IN4)."""
 
 import re
 from collections.abc import AsyncIterator

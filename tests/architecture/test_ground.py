@@ -91,3 +91,9 @@ def test_every_decision_is_in_the_index() -> None:
     folder = ROOT / "docs" / "decisions"
     indexed = set(re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text()))
     assert indexed == {path.name for path in folder.glob("[0-9]*.md")}
+
+
+def test_no_citation_points_to_a_paper_that_is_not_here() -> None:
+    elsewhere = re.compile(r"\b(?:screens|design|style|security)(?:\.md)?(?: section)?:? (?:[0-9G]|section)")
+    source = texts(".py", ".js", ".html", ".md", ".scss")
+    assert [(str(path), found) for path, text in source.items() for found in elsewhere.findall(text)] == []

@@ -108,7 +108,7 @@ class Day:
 
 
 def _startable(lessons: list[dict[str, Any]]) -> dict[str, Any]:
-    """The lesson that is on now, with a teacher and at least four pupils (design 10)."""
+    """The lesson that is on now, with a teacher and at least four pupils."""
     now = datetime.now(UTC)
     on = [lesson for lesson in lessons if lesson["adult_ids"] and len(lesson["pupil_ids"]) >= 4
           and datetime.fromisoformat(lesson["starts_at"]) <= now < datetime.fromisoformat(lesson["ends_at"])]

@@ -1,4 +1,4 @@
-"""Signing the agreement and the impact assessment in Chromium: by keyboard, on a phone, and for axe (screens 1.5, 8.3)."""
+"""Signing the agreement and the impact assessment in Chromium: by keyboard, on a phone, and for axe."""
 
 import os
 from collections.abc import AsyncIterator

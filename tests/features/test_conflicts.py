@@ -1,4 +1,4 @@
-"""Two adults answer differently: the careful answer holds until a named person has closed it (policy: CO2; screens 7.3)."""
+"""Two adults answer differently: the careful answer holds until a named person has closed it (policy: CO2)."""
 
 import re
 

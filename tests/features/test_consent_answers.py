@@ -190,7 +190,7 @@ async def test_a_no_on_paper_counts_against_a_yes_in_the_app_on_the_morning_of_t
 
 
 async def test_a_no_on_paper_takes_back_a_yes_that_rests_since_the_same_day(school: Running) -> None:
-    """A phone that somebody else added says yes; its owner hands in a no before the yes counts (threat T11)."""
+    """A phone that somebody else added says yes; its owner hands in a no before the yes counts (threat T19)."""
     child, mother, _ = await family(school)
     await answer(school, mother, child, False)
     school.clock.advance(60)

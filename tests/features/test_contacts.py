@@ -1,4 +1,4 @@
-"""Who gets a parent's contact details changed does not become that parent: the earlier ones are warned, and a yes rests (T11)."""
+"""Who gets a parent's contact details changed does not become that parent: the earlier ones are warned, and a yes rests (T19)."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The pages of the end of recordings: keeping, evidence, destroyed and due, certificates, keys (screens 5.5, 5.8).
+"""The pages of the end of recordings: keeping, evidence, destroyed and due, certificates, keys.
 
 policy: RE2, RE3, RE5
 """

@@ -1,4 +1,4 @@
-"""What happens to a lesson or a permission reaches the phones of whom it concerns, and says nothing (screens 9; CM5, CO2)."""
+"""What happens to a lesson or a permission reaches the phones of whom it concerns, and says nothing (CM5, CO2)."""
 
 import re
 from collections.abc import AsyncIterator

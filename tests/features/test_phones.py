@@ -1,4 +1,4 @@
-"""Parents' phones: invited by two halves, in by a passkey, out at once (policy: AC1, AC2, CO1; screens 6.1, 6.13)."""
+"""Parents' phones: invited by two halves, in by a passkey, out at once (policy: AC1, AC2, CO1)."""
 
 import asyncio
 from datetime import timedelta
@@ -196,8 +196,8 @@ async def test_a_new_phone_rests_for_a_day_and_its_yes_counts_then_but_its_no_at
         })).json()
 
     yes, no = await say("photographs", True), await say("camera", False)
-    assert [one["code"] for one in yes["follows"]] == ["counts-later"]
-    assert yes["follows"][0]["words"] == "Saying yes starts Wednesday 25 November, 10am."
+    assert [one["code"] for one in yes["follows"]] == ["starts-later"]
+    assert yes["follows"][0]["words"] == "Your yes starts Wednesday 25 November, 10am. Until then nothing changes."
     assert [(one["code"], one["words"]) for one in no["follows"]] == [("off-now", "Ali’s camera is off from now.")]
 
 

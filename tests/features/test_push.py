@@ -1,4 +1,4 @@
-"""Notices reach a phone encrypted, through a real push service, and say nothing about anybody (screens 9; policy: CM5)."""
+"""Notices reach a phone encrypted, through a real push service, and say nothing about anybody (policy: CM5)."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""The app on a small cheap phone: few bytes, offline, notices, other languages, keyboard, zoom (screens 6.11, 6.12)."""
+"""The app on a small cheap phone: few bytes, offline, notices, other languages, keyboard, zoom."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""From the letter to the first page on a phone, and what a confused parent does on the way (screens 6.1, 1.5, 6.13)."""
+"""From the letter to the first page on a phone, and what a confused parent does on the way."""
 
 import re
 

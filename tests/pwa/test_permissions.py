@@ -1,4 +1,4 @@
-"""Answering, changing one's mind, and doing both without a network, on a phone (screens 6.3 to 6.5, 6.12; policy: CO2, CO3)."""
+"""Answering, changing one's mind, and doing both without a network, on a phone (policy: CO2, CO3)."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""No slip of a parent is a dead end, and no answer waits on a phone without a word (screens 6.3, 6.4; decision 234)."""
+"""No slip of a parent is a dead end, and no answer waits on a phone without a word (decision 234)."""
 
 import re
 from collections.abc import AsyncIterator

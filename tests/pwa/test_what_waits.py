@@ -1,4 +1,4 @@
-"""Answers that wait on a phone: none is lost without a word, each is sent once and in its order (screens 6.12)."""
+"""Answers that wait on a phone: none is lost without a word, each is sent once and in its order."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Every word of the parents' app is in a catalogue, in every language, and none is in its code (screens 6.11)."""
+"""Every word of the parents' app is in a catalogue, in every language, and none is in its code."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""1,000 shredded recordings, 10,000 races of a hold against a shred, and rotation (security G21, G22; policy: RE2, RE3, RE5).
+"""1,000 shredded recordings, 10,000 races of a hold against a shred, and rotation (goals G21, G22; policy: RE2, RE3, RE5).
 
 `make test` runs a seeded sample, `make prove` the whole. What an attacker has after a week is said in the first test.
 """

@@ -1,4 +1,4 @@
-"""The office's pages of parents' phones: letters, codes, what is signed in, and signing it out. policy: AC1; screens 6.1, 6.13"""
+"""The office's pages of parents' phones: letters, codes, what is signed in, and signing it out. policy: AC1"""
 
 import secrets
 from dataclasses import dataclass

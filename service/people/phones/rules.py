@@ -100,7 +100,7 @@ def counts_as_try(why: str) -> bool:
 
 
 def rests_until(*, is_first: bool, in_person: bool, is_live: bool, now: datetime) -> datetime | None:
-    """From when a yes given on a new phone counts; None: at once. A no always does (screens 6.13, threat T19).
+    """From when a yes given on a new phone counts; None: at once. A no always does (threat T19).
 
     A day later, so that whoever owns the account hears of the new phone before it can permit anything. At once only for
     somebody's first phone ever, from an invitation that the office handed over to them in person: nobody else can have had

@@ -1,4 +1,4 @@
-"""The log of breaches, for the Data Protection Officer and the headteacher (screens 8.3; policy: AC10)."""
+"""The log of breaches, for the Data Protection Officer and the headteacher (policy: AC10)."""
 
 from datetime import datetime, time
 from typing import Annotated

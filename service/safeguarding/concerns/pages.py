@@ -1,4 +1,4 @@
-"""Raising concerns, by any member of staff, and working on them, by those whose they are (screens 5.4)."""
+"""Raising concerns, by any member of staff, and working on them, by those whose they are."""
 
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo

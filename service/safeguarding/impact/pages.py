@@ -1,4 +1,4 @@
-"""The Data Protection Officer's page: the assessment section by section (screens 8.3; policy: AC5)."""
+"""The Data Protection Officer's page: the assessment section by section (policy: AC5)."""
 
 from datetime import datetime
 from typing import Annotated

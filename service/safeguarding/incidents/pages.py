@@ -1,4 +1,4 @@
-"""The register of incidents, recording one from a lesson or a child's page, and following it up (screens 5.4; policy: IN1)."""
+"""The register of incidents, recording one from a lesson or a child's page, and following it up (policy: IN1)."""
 
 from datetime import datetime
 from typing import Annotated, Any

@@ -47,7 +47,7 @@ export async function oneToOne(app, { child: id = "", lesson: lessonId = "" }) {
     title: t("one-to-one.title"), caption: child.name, back: `/m/one-to-ones/${id}`, tab: "more",
     parts: [
       said ? inset(h("p", { role: "status" }, t(one.answer === "yes" ? "one-to-one.yes" : "one-to-one.no")), rests ? h("p", {},
-        t("follows.counts-later", { time: words.moment(rests) })) : null) : null,
+        t("follows.starts-later", { time: words.moment(rests) })) : null) : null,
       facts([[t("one-to-one.what"), t("one-to-one.alone", { name: child.name, adult: one.alone.adult })], [t("one-to-one.when"),
         when],
         [t("one-to-one.why"), one.alone.why], [t("one-to-one.who"), one.alone.approver]]),
