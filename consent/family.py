@@ -118,8 +118,8 @@ async def _children(session: AsyncSession, actor: Actor) -> dict[str, str]:
     From the links to the children: asked for in one statement, SQLite looks at everybody of the school.
     """
     today = session.info["clock"].now().date()
-    links = (await session.exec(select(Guardianship).where(Guardianship.guardian_id == actor.person_id))).all()
-    seen = [link.child_id for link in links if rules.may_see(link.court_order, link.do_not_contact)]
+    seen = (await session.exec(select(Guardianship.child_id).where(
+        Guardianship.guardian_id == actor.person_id, *people.VISIBLE))).all()
     rows = (await session.exec(select(Person).where(
         Person.school_id == actor.school_id, Person.kind == "child", col(Person.id).in_([*seen, actor.person_id])))).all()
     return {person.id: people.name_of(person) for person in rows if people.is_here(person, today)}

@@ -168,12 +168,6 @@ def word(parental_responsibility: str, court_order: str) -> str:
     return "unknown" if parental_responsibility == "yes" and court_order == "yes" else parental_responsibility
 
 
-def may_see(court_order: str, do_not_contact: bool) -> bool:
-    """Whether an adult may see a child here at all: the school knows of no court order against it, and nothing else stands
-    against it. Unknown is closed."""
-    return court_order == "no" and not do_not_contact
-
-
 def with_own_word(words: Mapping[str, str], child_id: str, age: int, asked_from: int) -> dict[str, str]:
     """With the pupil's own: alone from 18, when parental responsibility ends, and beside the parents from the age that the
     school chose. A pupil's no is not overruled silently: beside a parent's yes it is a conflict."""

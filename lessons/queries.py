@@ -243,11 +243,9 @@ async def _told(session: AsyncSession, school_id: str, child_id: str, is_unsafe:
 
 
 async def _children(session: AsyncSession, actor: Actor) -> list[str]:
-    """Only where the school knows that no court order stands against it: unknown is closed, as is "do not contact"."""
+    """Only those whom this adult may see here (policy: CM1)."""
     rows = await session.exec(select(Guardianship.child_id).where(
-        Guardianship.school_id == actor.school_id, Guardianship.guardian_id == actor.person_id,
-        Guardianship.court_order == "no", col(Guardianship.do_not_contact).is_(False),
-    ))
+        Guardianship.school_id == actor.school_id, Guardianship.guardian_id == actor.person_id, *people.VISIBLE))
     return list(rows.all())
 
 

@@ -14,6 +14,7 @@ from service.calls.grants import Grant
 from service.foundation.errors import NotAllowed, Unavailable
 from service.foundation.events import LEADERS, SAFEGUARDING, Role
 from service.people.profile import Profile
+from service.people.rules import Flags, may_be_told
 from service.people.telephones import Fit
 
 ANYBODYS = LEADERS | SAFEGUARDING | {Role.OFFICE}
@@ -77,7 +78,7 @@ class Contact:
     @property
     def is_barred(self) -> bool:
         """Whether something stands against calling them, or is not known not to."""
-        return self.do_not_contact or self.court_order != "no" or self.responsibility != "yes"
+        return not may_be_told(Flags(self.responsibility, self.court_order, self.do_not_contact))
 
     def may_be_called(self, *, is_demo: bool = False) -> bool:
         usable = self.number is Fit.GOOD or (is_demo and self.number is Fit.DRAMA)

@@ -23,8 +23,7 @@ async def children(session: AsyncSession, actor: Actor) -> tuple[OwnChild, ...]:
     The school is compared here: asked for in the statement, SQLite looks at every link of the school, with each request.
     """
     rows = (await session.exec(select(Person).join(Guardianship, col(Guardianship.child_id) == Person.id).where(
-        Guardianship.guardian_id == actor.person_id, Guardianship.court_order == "no",
-        col(Guardianship.do_not_contact).is_(False)))).all()
+        Guardianship.guardian_id == actor.person_id, *people.VISIBLE))).all()
     today = session.info["clock"].now().date()
     found = [OwnChild(row.id, people.name_of(row)) for row in rows
              if row.school_id == actor.school_id and people.is_here(row, today)]

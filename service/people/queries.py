@@ -33,6 +33,10 @@ from service.people.tables import (
     TermDate,
 )
 
+VISIBLE = (Guardianship.court_order == "no", col(Guardianship.do_not_contact).is_(False))
+"""Of a child's adults, those who may see them here at all: the school knows of no court order against it, and contact is not
+forbidden. Unknown is closed (policy: CM1)."""
+
 
 @dataclass(frozen=True)
 class SchoolView:

@@ -77,8 +77,7 @@ async def had_phone(session: AsyncSession, person_id: str) -> bool:
 async def births(session: AsyncSession, person_id: str) -> list[str]:
     """When the children were born whom this adult may be told of, as ISO days (policy: CM1)."""
     rows = await session.exec(select(col(Person.born_on)).join(Guardianship, col(Guardianship.child_id) == Person.id).where(
-        Guardianship.guardian_id == person_id, Guardianship.court_order == "no", col(Guardianship.do_not_contact).is_(False),
-        col(Person.left_on).is_(None)))
+        Guardianship.guardian_id == person_id, *people.VISIBLE, col(Person.left_on).is_(None)))
     return [born_on.isoformat() for born_on in rows.all() if born_on is not None]
 
 
@@ -131,8 +130,7 @@ async def class_parents(session: AsyncSession, actor: Actor, group_id: str, now:
     group = await people.group(session, actor.school_id, group_id)
     links = (await session.exec(select(Guardianship.guardian_id).join(
         GroupMember, col(GroupMember.person_id) == Guardianship.child_id).where(
-        GroupMember.group_id == group_id, GroupMember.part == "pupil", Guardianship.court_order == "no",
-        col(Guardianship.do_not_contact).is_(False)))).all()
+        GroupMember.group_id == group_id, GroupMember.part == "pupil", *people.VISIBLE))).all()
     adults = await people.people(session, actor.school_id, set(links), here_on=now.date())
     parents = [one for one in adults.values() if people.Role.PARENT in one.roles]
     have = set((await session.exec(select(Phone.person_id).where(
