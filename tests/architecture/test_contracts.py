@@ -103,5 +103,5 @@ def _is_scalar(hint: object) -> bool:
 
 
 def test_who_reacts_reacts_to_an_event() -> None:
-    wired = {*SUBSCRIBERS.in_transaction, *SUBSCRIBERS.after_commit}
+    wired = {*SUBSCRIBERS.in_transaction, *SUBSCRIBERS.closing, *SUBSCRIBERS.after_commit}
     assert wired <= set(_events())

@@ -10,7 +10,6 @@ from tests.architecture.files import ROOT
 PAGE = (ROOT / "docs" / "supervision.md").read_text()
 ROW = re.compile(r"^\| `([\w.]+)\.([A-Z_]+)` \| ([\d.]+) \|", re.M)
 CITED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
-LINK = re.compile(r"\]\(([^)#]+)(?:#[\w-]*)?\)")
 
 
 def test_every_deadline_on_the_page_is_the_code_s() -> None:
@@ -44,9 +43,3 @@ def test_the_times_of_the_plain_page_are_those_of_the_rule() -> None:
 def test_it_names_every_question_of_the_self_test() -> None:
     text = " ".join(PAGE.split())
     assert [question.words for question in QUESTIONS if question.words not in text] == []
-
-
-def test_every_file_that_the_page_links_to_exists() -> None:
-    linked = [target for target in LINK.findall(PAGE) if "://" not in target]
-    assert linked
-    assert [target for target in linked if not (ROOT / "docs" / target).exists()] == []
