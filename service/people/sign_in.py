@@ -291,7 +291,9 @@ async def change_password(state: Any, actor: Actor, *, old: str, new: str) -> En
     async with state.database.glance() as session:
         kept = await session.get(Password, actor.person_id)
         words = await queries.own_words(session, actor.person_id)
-    if kept is None or (kept.locked_until and now < kept.locked_until):
+    if kept is None:
+        raise NotAllowed("You sign in without a password here. There is none to change.")
+    if kept.locked_until and now < kept.locked_until:
         raise TooManyTries()
     if not await state.passwords.fits(kept.hash, old):
         await note_wrong(state, kept, now)
