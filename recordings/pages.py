@@ -124,7 +124,7 @@ async def _granted(
 
 async def _opened(request: Request, actor: Watcher, session: Reading, now: Now, lesson_id: str, view_id: str) -> Review:
     """Under a grant there is only what it names, for as long as it stands; for teaching practice, while everybody says yes."""
-    view = await queries.grant(session, actor.school_id, view_id)
+    view = await queries.view(session, actor.school_id, view_id)
     details = await queries.recording(session, actor.school_id, lesson_id)
     if view is None or not rules.is_in_force(view, actor, details.id, now):
         raise NotFound()

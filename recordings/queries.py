@@ -13,7 +13,7 @@ from recordings.ending.tables import Destruction
 from recordings.format import Header
 from recordings.practice.tables import PracticeView
 from recordings.reader import read_manifest
-from recordings.rules import Grant, Kind
+from recordings.rules import Kind, View
 from recordings.tables import Recording, RecordingKey, RecordingPart, RecordingParticipant, RecordingView
 from service.foundation.errors import NotFound
 from service.people.rules import sort_key
@@ -194,7 +194,7 @@ async def views(session: AsyncSession, recording_id: str) -> list[Watched]:
     return [Watched(row.person_id, row.why, row.granted_at) for row in rows]
 
 
-async def grant(session: AsyncSession, school_id: str, view_id: str) -> Grant | None:
+async def view(session: AsyncSession, school_id: str, view_id: str) -> View | None:
     """One view, of a lesson's recording or of one for teaching practice."""
     row = await session.get(RecordingView, view_id)
     if row is None:
@@ -202,11 +202,11 @@ async def grant(session: AsyncSession, school_id: str, view_id: str) -> Grant | 
         return _of_practice(practice) if practice and practice.school_id == school_id else None
     if row.school_id != school_id:
         return None
-    return Grant(row.recording_id, row.person_id, row.session_id, row.granted_at, row.expires_at, row.grant_id)
+    return View(row.recording_id, row.person_id, row.session_id, row.granted_at, row.expires_at, row.grant_id)
 
 
-def _of_practice(row: PracticeView) -> Grant:
-    return Grant(row.plan_id, row.person_id, row.session_id, row.granted_at, row.expires_at)
+def _of_practice(row: PracticeView) -> View:
+    return View(row.plan_id, row.person_id, row.session_id, row.granted_at, row.expires_at)
 
 
 async def unsealed(session: AsyncSession) -> list[OpenPart]:

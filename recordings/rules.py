@@ -77,7 +77,7 @@ class KeyDestroyed(Conflict):
 
 
 @dataclass(frozen=True)
-class Grant:
+class View:
     """One view: this person, in this sign-in, this recording, for this while. `by_grant`: what allowed it to somebody who may
     not watch by their role."""
 
@@ -133,10 +133,10 @@ def checked_why(why: str) -> Why:
     return Why(why)
 
 
-def is_in_force(grant: Grant, actor: Actor, recording_id: str, now: datetime) -> bool:
+def is_in_force(view: View, actor: Actor, recording_id: str, now: datetime) -> bool:
     """Whether this very person, in the sign-in that gave the reason, may be served another byte."""
-    same = (grant.recording_id, grant.person_id, grant.session_id) == (recording_id, actor.person_id, actor.session_id)
-    return same and bool(actor.session_id) and grant.granted_at <= now < grant.expires_at
+    same = (view.recording_id, view.person_id, view.session_id) == (recording_id, actor.person_id, actor.session_id)
+    return same and bool(actor.session_id) and view.granted_at <= now < view.expires_at
 
 
 def outcome_of(parts: Iterable[tuple[str, str]]) -> tuple[str, str]:
