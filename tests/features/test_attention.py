@@ -1,7 +1,6 @@
 """A lesson that needs somebody calls those on duty, and a teacher left alone may ask; nothing flows while they think (RL1)."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -16,13 +15,6 @@ from tests.guests import invited
 from tests.one_to_one import decide, given, named, revoke
 from tests.room.pages import Lesson, Page
 from tests.school import Running
-
-
-@pytest.fixture
-async def lesson(school: Running) -> AsyncIterator[Lesson]:
-    lesson = Lesson(school)
-    yield lesson
-    await lesson.end()
 
 
 async def alone(lesson: Lesson) -> tuple[Page, Page]:

@@ -1,6 +1,6 @@
 """Whatever way an answer changes, a room that is open obeys: by the event, or when it reads its plan again (policy: CO2)."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -19,14 +19,6 @@ from service.safeguarding.tables import Alert, AlertNote
 from tests.features.test_consent_answers import answer
 from tests.features.test_consent_documents import office, text
 from tests.room.pages import Lesson, Page
-from tests.school import Running
-
-
-@pytest.fixture
-async def lesson(school: Running) -> AsyncIterator[Lesson]:
-    lesson = Lesson(school)
-    yield lesson
-    await lesson.end()
 
 
 async def opened(lesson: Lesson) -> tuple[Page, Page, Page]:

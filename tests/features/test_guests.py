@@ -1,6 +1,5 @@
 """Guests: asked for by one, approved by another, in their lessons only, and out at once (policy: AC7)."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -241,13 +240,6 @@ async def test_an_interpreter_is_for_the_children_named_and_the_plan_says_so(sch
 
 
 # -- in the room ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def lesson(school: Running) -> AsyncIterator[Lesson]:
-    lesson = Lesson(school)
-    yield lesson
-    await lesson.end()
 
 
 async def come(lesson: Lesson, guest_id: str) -> Page:

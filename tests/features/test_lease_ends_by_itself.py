@@ -1,7 +1,6 @@
 """The gate is a lease: whatever stops, nothing is delivered afterwards on old proof, and nothing opens again by a clock."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,14 +8,7 @@ import pytest
 
 from service.foundation.errors import Unavailable
 from tests.room.pages import DOOR, Lesson, Page
-from tests.school import Running, running
-
-
-@pytest.fixture
-async def lesson(school: Running) -> AsyncIterator[Lesson]:
-    lesson = Lesson(school)
-    yield lesson
-    await lesson.end()
+from tests.school import running
 
 
 async def speaking(lesson: Lesson) -> tuple[Page, Page, Page]:

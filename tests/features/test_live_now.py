@@ -1,6 +1,5 @@
 """Leaders see which lessons are on and how they are, and can stop one; they see nobody's name."""
 
-from collections.abc import AsyncIterator
 
 import pytest
 from sqlmodel import select
@@ -8,13 +7,6 @@ from sqlmodel import select
 from service.safeguarding.tables import Alert, AlertNote
 from tests.room.pages import Lesson
 from tests.school import Running
-
-
-@pytest.fixture
-async def lesson(school: Running) -> AsyncIterator[Lesson]:
-    lesson = Lesson(school)
-    yield lesson
-    await lesson.end()
 
 
 async def test_an_open_lesson_is_a_row_of_numbers_without_names(school: Running, lesson: Lesson) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -20,14 +19,6 @@ from service.foundation.bus import publish
 from service.people import sessions
 from service.safeguarding.tables import Alert, AlertNote
 from tests.room.pages import DOOR, Lesson, Page
-from tests.school import Running
-
-
-@pytest.fixture
-async def lesson(school: Running) -> AsyncIterator[Lesson]:
-    lesson = Lesson(school)
-    yield lesson
-    await lesson.end()
 
 
 async def three(lesson: Lesson) -> tuple[Page, Page, Page]:

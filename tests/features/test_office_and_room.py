@@ -1,20 +1,11 @@
 """From the office's desk into the live room, and from the room's journal onto the record: the whole way, nothing played."""
 
-from collections.abc import AsyncIterator
 
-import pytest
 from sqlmodel import col, select
 
 from service.people.tables import Guardianship, Person
 from tests.room.pages import Lesson
 from tests.school import Running
-
-
-@pytest.fixture
-async def lesson(school: Running) -> AsyncIterator[Lesson]:
-    lesson = Lesson(school)
-    yield lesson
-    await lesson.end()
 
 
 async def guardian(school: Running, child: str) -> str:

@@ -22,13 +22,6 @@ async def school(tmp_path: Path, template: Path) -> AsyncIterator[Running]:
         yield started
 
 
-@pytest.fixture
-async def lesson(school: Running) -> AsyncIterator[Lesson]:
-    lesson = Lesson(school)
-    yield lesson
-    await lesson.end()
-
-
 async def at_one_address(lesson: Lesson, *pupils: int) -> None:
     teacher = await lesson.teacher()
     pages = [await lesson.pupil(number) for number in (0, 1, 2)]

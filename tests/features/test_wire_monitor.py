@@ -1,6 +1,6 @@
 """The wire monitor beside the running service: what it sees stops the lesson, tells the DSL and is counted (invariant I9)."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -14,14 +14,6 @@ from lessons.media.gate import Gate
 from service.people.tables import Badge, Person
 from service.safeguarding.tables import Alert
 from tests.room.pages import Lesson, Page
-from tests.school import Running
-
-
-@pytest.fixture
-async def lesson(school: Running) -> AsyncIterator[Lesson]:
-    lesson = Lesson(school)
-    yield lesson
-    await lesson.end()
 
 
 async def teaching(lesson: Lesson) -> tuple[Page, Page, Page]:
