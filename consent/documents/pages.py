@@ -29,7 +29,7 @@ def _purpose(given: str) -> Purpose:
 async def texts(request: Request, actor: Reader, session: Reading) -> Response:
     found = {purpose: versions[0] for purpose in Purpose
              if (versions := await queries.versions(session, actor.school_id, purpose))}
-    return await render(request, "documents/list.html", title="What families are asked", newest=found, names=rules.LANGUAGES)
+    return await render(request, "documents/list.html", title="What families are asked", newest=found)
 
 
 @router.get("/{purpose}")

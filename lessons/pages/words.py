@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.datastructures import FormData
 
-from lessons import commands, forms, queries, rules
+from lessons import commands, forms, queries
 from service.foundation.errors import Invalid
 from service.foundation.events import SAFEGUARDING, Actor
 from service.foundation.web import Audience, Now, Reading, Writing, render, see_other
@@ -61,5 +61,5 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, given: di
     history = await queries.word_lists(session, actor.school_id)
     return await render(
         request, "lessons/words.html", 422 if errors else 200, title="Words and web addresses", given=given, errors=errors,
-        saved=saved, history=history, shown_address=rules.shown_address,
+        saved=saved, history=history,
     )

@@ -102,7 +102,7 @@ async def _officer_page(request: Request, actor: Actor, session: AsyncSession, e
                         name: str = "", telephone: str = "") -> Response:
     found = await queries.officer(session, actor.school_id)
     return await render(
-        request, "safeguarding/concerns/officer.html", 422 if errors else 200, title="Local authority officer", found=found,
+        request, "safeguarding/concerns/officer.html", 422 if errors else 200, title="Local authority officer",
         errors=errors, name=name or (found.name if found else ""), telephone=telephone or (found.telephone if found else ""),
     )
 
