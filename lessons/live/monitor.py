@@ -218,16 +218,9 @@ class Monitor:
 
     def _strangers(self, children: set[str], here: Mapping[str, str], staff: set[str]) -> set[str]:
         """Without those who could be the only adult: whose badge somebody made who is here with no other staff (threat T3)."""
-        known = self.facts.people
-        return {
-            child for child in children
-            if not any(self._may_be_in(known[child].let_in_by, adult) for adult in self._is("staff", here))
-            or any(not self._may_be_in(known[child].let_in_by, adult) for adult in staff)
-        }
-
-    def _may_be_in(self, maker: str, adult: str) -> bool:
-        """Whether who made a badge may be behind this adult's screen."""
-        return bool(maker) and maker in (adult, self.facts.people[adult].let_in_by)
+        makers = {child: self.facts.people[child].let_in_by for child in children}
+        return {child for child, maker in makers.items() if maker not in here
+                or any(maker not in (adult, self.facts.people[adult].let_in_by) for adult in staff)}
 
     def _may_be_one(self, one: str, other: str) -> bool:
         first, second = self.facts.people[one], self.facts.people[other]

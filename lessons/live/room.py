@@ -339,11 +339,11 @@ class Room:
 
     def _distinct(self, here: list[Seat]) -> frozenset[str]:
         """Who protects: one person a device, adults first; a pupil on a device that an adult used here never (threat T3). Of
-        adults who may be in one pair of hands the first (threat T5)."""
+        adults who may be in one pair of hands the one who is proven for longest (threat T5)."""
         counted: set[str] = set()
         devices: set[str] = set()
         hands: set[str] = set()
-        for seat in sorted(here, key=lambda s: (not s.is_staff, s.is_child, s.joined_at)):
+        for seat in sorted(here, key=lambda s: (not s.is_staff, s.is_child, -s.alive_until if s.is_staff else 0, s.joined_at)):
             twice = bool(seat.device) and (seat.device in devices or (seat.is_child and seat.device in self.doubted))
             devices.add(seat.device)
             if seat.is_staff:
@@ -356,10 +356,10 @@ class Room:
     def _exposed(self, seat: Seat, here: dict[str, Seat], counted: frozenset[str]) -> Exposed:
         """A child whose badge an adult who is here made could be that adult: company only beside another one (threat T3)."""
         person, alive = seat.person, seat.alive_until
-        makers = {who for who, adult in here.items() if adult.is_staff and person.let_in_by in adult.person.hands}
-        if not (seat.is_child and makers):
+        if not seat.is_child or person.let_in_by not in here:
             return Exposed(person.id, person.kind, person.id in counted, alive)
-        others = [here[who].alive_until for who in counted - makers if here[who].is_staff]
+        others = [here[who].alive_until for who in counted
+                  if here[who].is_staff and person.let_in_by not in here[who].person.hands]
         return Exposed(person.id, person.kind, person.id in counted and bool(others), min(alive, max(others, default=alive)))
 
     def _renew(self, verdict: Verdict) -> list[Effect]:

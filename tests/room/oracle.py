@@ -56,9 +56,9 @@ class World:
             excepted = pair and self.now < self.approvals.get((*adults, *children), -inf)
             if not adults:
                 wrong.append("I4 supervised")
-            known = {c for c in children if not any(self._in_hands(c, a) for a in self.exposed & ADULTS)
-                     or any(not self._in_hands(c, a) for a in adults)}
-            are_two = any(not self._in_hands(a, b) for a in adults for b in adults - {a})
+            known = {c for c in children if self.let_in.get(c) not in self.exposed
+                     or any(self.let_in[c] not in (a, self.let_in.get(a)) for a in adults)}
+            are_two = any(not self._may_be_one(a, b) for a in adults for b in adults - {a})
             if len(known) < 2 and not are_two and not excepted:
                 wrong.append("I1 never alone")
         elif not adults or len(alive) < 2:
@@ -75,10 +75,10 @@ class World:
             wrong.append("stopped")
         return wrong
 
-    def _in_hands(self, one: str, adult: str) -> bool:
-        """Whether this child or adult and that adult may be one person: one let the other in, or somebody let both in."""
-        makers = {self.let_in.get(one), self.let_in.get(adult)}
-        return adult in makers or (one in makers and one in ADULTS) or (None not in makers and len(makers) == 1)
+    def _may_be_one(self, one: str, other: str) -> bool:
+        """Whether two adults may be one person: one let the other in, or somebody let both in."""
+        makers = {self.let_in.get(one), self.let_in.get(other)}
+        return bool({one, other} & makers) or (None not in makers and len(makers) == 1)
 
     def wrong_delivery(self, sender: str, source: str, recipients: frozenset[str]) -> list[str]:
         """Which invariants one delivery breaks."""

@@ -63,7 +63,7 @@ ROOM_MUTANTS = {
     "a fault is waited out": ("                self.recorder_at = -inf\n", ""),
     "it never opens": ("self.phase, self.reasons, self.until = Phase.OPEN, (), verdict.until", "pass"),
     "it never reopens": ("            self._steady_since = now.boot\n            return held", "            return held"),
-    "an adult is in company with a badge of their own": ("if not (seat.is_child and makers):", "if True:"),
+    "an adult is in company with a badge of their own": ("if not seat.is_child or person.let_in_by not in here:", "if True:"),
     "an adult is in company with themselves": ("twice = twice or not hands.isdisjoint(seat.person.hands)", "pass"),
     "a dropped connection stays": ("return self._vacate(self._seat_of(connection), reason)", "return []"),
 }
