@@ -6,7 +6,7 @@ said that what was withdrawn since is entered again (policy: CO3, RL1, AC2).
 
 from datetime import datetime
 
-from sqlmodel import col, select, update
+from sqlmodel import col, delete, select, update
 
 from lessons.guests import commands as guests
 from lessons.tables import CalendarFeed
@@ -32,7 +32,7 @@ async def void(database: Database, state_id: str, made_at: datetime, now: dateti
     async with database.writing() as session:
         await session.exec(update(SignIn).where(col(SignIn.ended_at).is_(None)).values(ended_at=now))
         await session.exec(update(StepUpGrant).where(col(StepUpGrant.used_at).is_(None)).values(used_at=now))
-        await session.exec(update(PasswordReset).where(col(PasswordReset.used_at).is_(None)).values(used_at=now))
+        await session.exec(delete(PasswordReset).where(col(PasswordReset.used_at).is_(None)))
         await session.exec(update(PhoneInvitation).where(col(PhoneInvitation.ended_at).is_(None)).values(
             ended_at=now, ended_why="revoked"))
         await session.exec(update(CalendarFeed).where(col(CalendarFeed.revoked_at).is_(None)).values(revoked_at=now))

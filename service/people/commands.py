@@ -193,6 +193,7 @@ async def come_back(session: AsyncSession, actor: Actor, person_id: str, proof: 
     await power.ask(session, actor, person_id, roles & rules.BY_TWO, now)
     row.left_on = None
     row.version += 1
+    await factors.came_back(session, actor, [person_id])
     await note_roster(session, actor.school_id)
     await publish(session, PersonReturned(person_id), actor)
 
@@ -216,8 +217,8 @@ async def make_reset(session: AsyncSession, actor: Actor, person_id: str, now: d
 
 async def first_link(session: AsyncSession, actor: Actor, person_id: str, now: datetime) -> str:
     """A one-time link for a person, whoever they are: for the founding of a school, and for `make_reset`."""
-    await session.exec(update(PasswordReset).where(
-        col(PasswordReset.person_id) == person_id, col(PasswordReset.used_at).is_(None)).values(used_at=now))
+    await session.exec(delete(PasswordReset).where(
+        col(PasswordReset.person_id) == person_id, col(PasswordReset.used_at).is_(None)))
     token = secrets.token_urlsafe(24)
     session.add(PasswordReset(
         school_id=actor.school_id, person_id=person_id, token_hash=token_hash(token), made_by=actor.person_id,

@@ -4,11 +4,12 @@ Nobody gains an account by resetting it (threat T5): a link to choose a password
 the link and the removal of second factors are two people's work, and what is new confirms nothing for a day.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import col, select
+from sqlmodel import col, delete, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.foundation.bus import publish
@@ -29,6 +30,7 @@ class SecondPerson(NotAllowed):
 
 CLEARED = ("You recorded this person's DBS check. Ask a leader or the technician to make their first link: nobody lets an adult "
            "in alone.")
+BROUGHT_BACK = "You brought this person back. Ask a leader or the technician to make their link: nobody lets an adult in alone."
 LET_IN = "You made this person's link. Ask a colleague to record their first DBS check: nobody lets an adult in alone."
 
 
@@ -133,8 +135,16 @@ async def refuse_who_cleared(session: AsyncSession, actor: Actor, person_id: str
     """Nobody alone lets in an adult whom they alone cleared: that adult could be themselves (threat T5). Raises SecondPerson."""
     made = (await session.exec(select(PasswordReset.made_by).where(PasswordReset.person_id == person_id))).all()
     recorded = (await session.exec(select(DbsCheck.recorded_by).where(DbsCheck.person_id == person_id))).all()
-    if actor.person_id in recorded and {*made, *recorded} == {actor.person_id}:
-        raise SecondPerson(CLEARED)
+    brought_back = (await session.get_one(Person, person_id)).returned_by
+    cleared = {brought_back} if brought_back else set(recorded)
+    if actor.person_id in cleared and {*made, *cleared} == {actor.person_id}:
+        raise SecondPerson(BROUGHT_BACK if brought_back else CLEARED)
+
+
+async def came_back(session: AsyncSession, actor: Actor, ids: Sequence[str]) -> None:
+    """These had left and are here again, by the word of `actor`: what others did for them before lets nobody in now."""
+    await session.exec(update(Person).where(col(Person.id).in_(ids)).values(returned_by=actor.person_id))
+    await session.exec(delete(PasswordReset).where(col(PasswordReset.person_id).in_(ids)))
 
 
 async def refuse_who_let_in(session: AsyncSession, actor: Actor, person_id: str) -> None:

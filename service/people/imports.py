@@ -225,6 +225,7 @@ async def _let_in(session: AsyncSession, actor: Actor, row: RosterImport, plan: 
     await session.exec(update(TeachingGroup).where(
         col(TeachingGroup.school_id) == school_id, col(TeachingGroup.archived_on) == rules.NOT_YET).values(archived_on=None))
     await _change(session, Person, plan.changed)
+    await factors.came_back(session, actor, [one.id for one in plan.changed if "left_on" in {name for name, *_ in one.columns}])
     await _change(session, Guardianship, plan.changed_links)
     await guardianships.say_no_more(session, [change.id for change in plan.changed_links if change.is_careful], now)
     for person_id, name in plan.quits:

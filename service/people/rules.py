@@ -193,15 +193,17 @@ RESETTERS = frozenset({Role.OFFICE, Role.TECHNICIAN}) | LEADERS
 
 
 def checked_reset(actor: Actor, person_id: str, roles: frozenset[Role]) -> None:
-    """Who may make a one-time link for whom: never for oneself, and for people with power only a leader (threat T5)."""
+    """Who may make a one-time link for whom: never for oneself; for people with power, and for those who let others in, only a
+    leader or the safeguarding team (threat T5)."""
     if actor.person_id == person_id:
         raise NotAllowed("You cannot make a link for yourself. Change your password on your account page, or ask the office.")
-    if roles & POWERFUL and not actor.is_any(LEADERS | SAFEGUARDING):
+    if roles & BY_TWO and not actor.is_any(LEADERS | SAFEGUARDING):
         raise NotAllowed("Only a leader or the safeguarding team makes a link for this person.")
 
 
 def checked_factor_reset(actor: Actor, person_id: str, roles: frozenset[Role]) -> None:
-    """Who may remove whose passkeys and codes: not one's own this way; of people with power only another leader (threat T5)."""
+    """Who may remove whose passkeys and codes: not one's own this way; of people whose role takes two only another leader
+    (threat T5)."""
     if actor.person_id == person_id:
         raise NotAllowed("You cannot do this for yourself. Remove them on your account page, or ask another person.")
     if not may_reset_factors(actor, person_id, roles):
@@ -209,8 +211,8 @@ def checked_factor_reset(actor: Actor, person_id: str, roles: frozenset[Role]) -
 
 
 def may_reset_factors(actor: Actor, person_id: str, roles: frozenset[Role]) -> bool:
-    """Only of people who have such things; of people with power only another leader."""
-    resetters = LEADERS if roles & POWERFUL else FACTOR_RESETTERS
+    """Only of people who have such things; of people whose role takes two only another leader."""
+    resetters = LEADERS if roles & BY_TWO else FACTOR_RESETTERS
     return actor.person_id != person_id and bool(roles & PROVERS) and actor.is_any(resetters)
 
 

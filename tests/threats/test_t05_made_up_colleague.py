@@ -83,6 +83,46 @@ async def test_who_names_the_founders_of_a_school_has_let_nobody_in_alone(school
     await cleared(school, office, new)
 
 
+async def leaves_and_is_brought_back(school: Running, by: Actor, whom: str) -> None:
+    async with school.database.writing() as session:
+        await commands.leave(session, by, whom, school.clock.now())
+    async with school.database.writing() as session:
+        await commands.come_back(session, by, whom)
+
+
+@guarded_by(Guard("who brings back makes no link", lambda patch: patch.setattr(factors, "refuse_who_cleared", nobody_refused)))
+async def test_nobody_alone_brings_back_a_colleague_and_lets_them_in(school: Running, attempt: Any) -> None:
+    """A leaver has a check that somebody else recorded, and a link that somebody else made once."""
+    office, gone = await actor_of(school, "office"), school.person("support")
+    await let_in(school, await actor_of(school, "headteacher"), gone)
+    await leaves_and_is_brought_back(school, office, gone)
+    with attempt, suppress(SecondPerson):
+        await let_in(school, office, gone)
+        harm(True, "somebody who has left, in one person's hands")
+    await let_in(school, await actor_of(school, "technician"), gone)
+    await let_in(school, office, gone)
+
+
+@pytest.mark.parametrize("whose", ["technician", "office"])
+async def test_only_a_leader_or_the_dsl_makes_a_link_for_whoever_lets_others_in(school: Running, whose: str) -> None:
+    """Else the office would be the technician for a minute, and so the second person."""
+    by = await actor_of(school, "office" if whose == "technician" else "technician")
+    with pytest.raises(NotAllowed, match="Only a leader or the safeguarding team"):
+        await let_in(school, by, school.person(whose))
+    await let_in(school, await actor_of(school, "headteacher"), school.person(whose))
+
+
+async def test_a_link_that_was_replaced_lets_nobody_in(school: Running) -> None:
+    office, technician, whom = await actor_of(school, "office"), await actor_of(school, "technician"), school.person("support")
+    used = await let_in(school, office, whom)
+    assert (await school.client().post(f"/reset/{used}", data={"password": PASSWORD})).status_code == 303
+    for maker in (technician, office):
+        await let_in(school, maker, whom)
+    async with school.database.reading() as session:
+        found = await queries.let_in(session, office.school_id, [whom], school.clock.now().date())
+    assert found == {whom: office.person_id}
+
+
 def count_all_adults(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Room, "_distinct", lambda room, here: frozenset(seat.person.id for seat in here if seat.person.protects))
 
