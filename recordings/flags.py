@@ -42,10 +42,9 @@ def read(flags: Iterable[At], alerts: Sequence[Alerted]) -> frozenset[Flagged]:
 
 def _is_read(each: At, alerts: Sequence[Alerted]) -> bool:
     theirs = [alert for alert in alerts if alert.raised_by == each.flag.person_id]
-    if each.flag.about in ABOUT_AN_ADULT:
-        return bool(theirs) and all(alert.may_open for alert in theirs)
     near = [alert for alert in theirs if abs(alert.raised_at - each.moment) <= NEAR]
-    return all(alert.may_open for alert in near or theirs)
+    could_be = theirs if each.flag.about in ABOUT_AN_ADULT else near or theirs
+    return bool(could_be) and all(alert.may_open for alert in could_be)
 
 
 def without_words(facts: Facts, but: Collection[Flagged] = ()) -> Facts:

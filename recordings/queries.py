@@ -120,8 +120,8 @@ async def listing(session: AsyncSession, school_id: str, person_id: str, zone: s
     """A page of recordings, the newest first, as `person_id` may see them; one line more where there is a next page."""
     wanted = select(Recording).where(*_in_the_list(school_id))
     if sought.on is not None:
-        midnight, next_one = (datetime.combine(sought.on + timedelta(days=n), time(), ZoneInfo(zone)) for n in (0, 1))
-        wanted = wanted.where(col(Recording.starts_at) >= midnight, col(Recording.starts_at) < next_one)
+        midnight = datetime.combine(sought.on, time(), ZoneInfo(zone))  # the next is by the clock on the wall, 23 to 25 hours on
+        wanted = wanted.where(col(Recording.starts_at) >= midnight, col(Recording.starts_at) < midnight + timedelta(days=1))
     if sought.class_name:
         wanted = wanted.where(Recording.class_name == sought.class_name)
     rows = (await session.exec(

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -176,11 +176,12 @@ async def _titles(session: AsyncSession, ids: Iterable[str]) -> dict[str, str]:
 
 
 Notice = tuple[ViewNotice, RecordingView, Recording]
+PASSED_ON_FOR = timedelta(days=30)
+"""For how long after a view its notice goes to the chair as well when it turns out to be about who was told."""
 
 
 async def told(session: AsyncSession, actor: Actor, limit: int = 200) -> list[Told]:
-    """The views that this person is told of, the newest first. What they have read stays as it was, also once it is about them:
-    that it went would tell them more."""
+    """The views that this person is told of, the newest first. What was told stays, also once it is about them."""
     read = await _notices(session, actor.school_id, ViewNotice.person_id == actor.person_id,
                           col(ViewNotice.seen_at).is_not(None), limit=limit)
     rows = sorted([*read, *await unread(session, actor)], key=lambda row: row[1].granted_at, reverse=True)[:limit]
@@ -193,20 +194,23 @@ async def told(session: AsyncSession, actor: Actor, limit: int = 200) -> list[To
 
 
 async def unread(session: AsyncSession, actor: Actor) -> list[Notice]:
-    """The notices that wait for this person, the newest first. Asked again at each reading: one that is about its reader by now
-    is not theirs any more, but the chair's (policy: IN4)."""
-    waiting, is_chair = col(ViewNotice.seen_at).is_(None), Role.CHAIR in actor.roles
-    whose = () if is_chair else (ViewNotice.person_id == actor.person_id,)
-    rows = await _notices(session, actor.school_id, waiting, *whose)
-    about = await _subjects_of_all(session, actor, rows)
-    mine = [row for row in rows if row[0].person_id == actor.person_id and actor.person_id not in about[row[2].id]]
-    if not is_chair:
+    """The notices that wait for this person, the newest first; for a chair also what others were told that is about them by now.
+    It stays theirs as well: that it went would tell them that somebody speaks of them (policy: IN4)."""
+    mine = await _notices(session, actor.school_id, col(ViewNotice.seen_at).is_(None), ViewNotice.person_id == actor.person_id)
+    if Role.CHAIR not in actor.roles:
         return mine
-    had = set((await session.exec(select(ViewNotice.view_id).where(
-        ViewNotice.person_id == actor.person_id, col(ViewNotice.view_id).in_([row[0].view_id for row in rows])))).all())
-    passed = {row[1].id: row for row in rows if row[0].person_id in about[row[2].id] and row[1].id not in had
+    return sorted([*mine, *await _passed_on(session, actor)], key=lambda row: row[1].granted_at, reverse=True)
+
+
+async def _passed_on(session: AsyncSession, actor: Actor) -> list[Notice]:
+    had = select(ViewNotice.view_id).where(ViewNotice.person_id == actor.person_id)
+    since = session.info["clock"].now() - PASSED_ON_FOR
+    rows = await _notices(session, actor.school_id, ViewNotice.person_id != actor.person_id,
+                          col(ViewNotice.view_id).not_in(had), RecordingView.granted_at > since)
+    about = await _subjects_of_all(session, actor, rows)
+    passed = {row[1].id: row for row in rows if row[0].person_id in about[row[2].id]
               and actor.person_id not in about[row[2].id] | {row[1].person_id}}
-    return sorted([*mine, *passed.values()], key=lambda row: row[1].granted_at, reverse=True)
+    return list(passed.values())
 
 
 async def _notices(session: AsyncSession, school_id: str, *wanted: object, limit: int | None = None) -> list[Notice]:
@@ -221,13 +225,16 @@ async def _notices(session: AsyncSession, school_id: str, *wanted: object, limit
 
 async def _subjects_of_all(session: AsyncSession, actor: Actor, rows: Sequence[Notice]) -> dict[str, frozenset[str]]:
     """`subjects` by recording; asked of each only where any of them is about the actor or a reader, which is rare."""
+    if not rows:
+        return {}
     school_id, found = actor.school_id, {whole.id: whole for _, _, whole in rows}
     readers = {notice.person_id for notice, _, _ in rows} | {actor.person_id}
     lessons = [whole.main_id or whole.lesson_id for whole in found.values()]
     rooms = (await session.exec(select(Recording.id, Recording.lesson_id).where(Recording.school_id == school_id, or_(
         col(Recording.lesson_id).in_(lessons), col(Recording.main_id).in_(lessons))))).all()
-    participants = (await session.exec(select(RecordingParticipant.person_id).where(
-        col(RecordingParticipant.recording_id).in_([room for room, _ in rooms])))).all()
+    participants = (await session.exec(select(RecordingParticipant.person_id).where(  # of whom nobody else can be found
+        col(RecordingParticipant.recording_id).in_([room for room, _ in rooms]),
+        col(RecordingParticipant.person_id).in_(readers)).distinct())).all()
     if not readers & await subjects_of(session, school_id, [lesson_id for _, lesson_id in rooms], participants):
         return dict.fromkeys(found, frozenset())
     return {each: await subjects(session, await recording(session, school_id, whole.lesson_id)) for each, whole in found.items()}

@@ -318,15 +318,16 @@ async def bar(session: AsyncSession, *, school_id: str, lesson_id: str, person_i
             await _bar(session, alert, person_id, keeps=alert.taken_by == person_id)
         if alert.handed_to == person_id:
             alert.handed_to = ""
-        await _pass_over(session, alert, holders)
+        await _pass_over(session, alert, holders, await queries.barred(session, alert.id))
 
 
-async def _pass_over(session: AsyncSession, alert: Alert, holders: Mapping[str, frozenset[Role]]) -> None:
+async def _pass_over(session: AsyncSession, alert: Alert, holders: Mapping[str, frozenset[Role]],
+                     barred: Collection[str]) -> None:
     """A queue in which nobody is left who may open it is passed over, where a later one has somebody: an alert is always
     somebody's. Where none has, it stays for whoever comes to its queue."""
     if alert.closed_at is not None or alert.taken_by:
         return
-    queue, barred = Role(alert.routed_to), await queries.barred(session, alert.id)
+    queue = Role(alert.routed_to)
     to = None if rules.is_read(queue, holders, barred) else rules.next_after(queue, holders, barred)
     if to is not None:
         before, alert.routed_to = alert.routed_to, to
@@ -362,10 +363,12 @@ async def release_what_nobody_has(
 ) -> None:
     """Whoever leaves, or may not open an alert any more, gives it back: it calls the others again. And what only they could
     open goes on to the next queue at once."""
+    if isinstance(event, RolesChanged) and rules.INBOX.isdisjoint(event.taken):
+        return
     now = session.info["clock"].now()
     gone = event.left if isinstance(event, RosterImported) else (event.person_id,)
     rows = (await session.exec(select(Alert).where(Alert.school_id == actor.school_id, col(Alert.closed_at).is_(None)))).all()
-    holders = await queries.holders(session, actor.school_id)
+    holders, barred = await queries.holders(session, actor.school_id), await queries.barred_of(session, [row.id for row in rows])
     for row in rows:
         if row.handed_to in gone and row.handed_to not in holders:
             row.handed_to = ""
@@ -373,7 +376,7 @@ async def release_what_nobody_has(
             was_with = row.taken_by
             _call_again(row, now)
             await publish(session, AlertReleased(row.id, was_with), actor)
-        await _pass_over(session, row, holders)
+        await _pass_over(session, row, holders, barred[row.id])
 
 
 async def _left_out(session: AsyncSession, alert_id: str) -> frozenset[str]:

@@ -165,7 +165,7 @@ async def _page(request: Request, actor: Actor, session: AsyncSession, alert_id:
     view = await queries.alert(session, actor, alert_id, now)
     return await render(
         request, "safeguarding/alert.html", status, title=TITLES.get(view.kind, "Alert"), alert=view, errors=errors,
-        given=given or {}, outcomes=rules.OUTCOME_WORDS, words=rules.SEVERITY_WORDS,
+        given=given or {}, outcomes=rules.OUTCOME_WORDS, words=rules.SEVERITY_WORDS, quiet=rules.QUIET,
         colleagues=await queries.colleagues(session, actor, alert_id) if view.mine else [],
         may_watch=bool(view.lesson_id) and view.kind not in NOT_YET and actor.is_any(SAFEGUARDING),
         answers=rules.ANSWER_WORDS if view.mine and await queries.may_be_answered(

@@ -192,12 +192,18 @@ async def _views(session: AsyncSession, actor: Actor, rows: list[Alert], now: da
     ]
 
 
+async def barred_of(session: AsyncSession, ids: Collection[str]) -> dict[str, set[str]]:
+    """For whom each of these alerts does not exist."""
+    found: dict[str, set[str]] = {each: set() for each in ids}
+    for row in (await session.exec(select(AlertBarred).where(
+            col(AlertBarred.alert_id).in_(found), ~col(AlertBarred.keeps)))).all():
+        found[row.alert_id].add(row.person_id)
+    return found
+
+
 async def _known(session: AsyncSession, school_id: str, rows: list[Alert]) -> dict[str, rules.Alert]:
     """What the rules need to know of each alert, by id."""
-    left_out: dict[str, set[str]] = {row.id: set() for row in rows}
-    for barred_row in (await session.exec(select(AlertBarred).where(
-            col(AlertBarred.alert_id).in_(left_out), ~col(AlertBarred.keeps)))).all():
-        left_out[barred_row.alert_id].add(barred_row.person_id)
+    left_out = await barred_of(session, [row.id for row in rows])
     readers = await holders(session, school_id) if rows else {}
     return {row.id: known(row, left_out[row.id], readers) for row in rows}
 

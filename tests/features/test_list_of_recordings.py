@@ -58,6 +58,7 @@ async def test_a_lesson_is_found_by_its_day_where_the_school_is_and_by_its_class
         second = html.unescape(re.search(r'href="([^"]+)" rel="next"', (await dsl.get("/recordings?class=5+Oak")).text)[1])
         assert len(await found(second.partition("?")[2])) == 12, "the class stays asked for on the next page"
         assert "Nothing found." in (await dsl.get("/recordings?day=2/7/2026")).text
-        wrong = await dsl.get("/recordings?day=yesterday")
-        assert (wrong.status_code, lessons_in(wrong.text)) == (422, [])
-        assert "Enter a day, like 12/11/2026" in wrong.text
+        for no_day in ("yesterday", "31/12/9999"):
+            wrong = await dsl.get("/recordings", params={"day": no_day})
+            assert (wrong.status_code, lessons_in(wrong.text)) == (422, [])
+            assert "Enter a day, like 12/11/2026" in wrong.text
