@@ -335,7 +335,7 @@ async def test_a_view_that_becomes_about_the_headteacher_who_was_told_is_the_cha
     assert notices[school.person("headteacher")] is None, "not yet read"
 
 
-async def test_what_the_headteacher_had_read_before_it_was_about_them_stays_and_the_chair_is_told_as_well(school: Running, recorded: Recorded) -> None:
+async def test_what_the_headteacher_had_read_before_it_was_about_them_stays(school: Running, recorded: Recorded) -> None:
     """That it went from their list would tell them that somebody speaks of them."""
     pupil = await _actor(school, recorded.pupils[0])
     async with await school.signed_in("dsl") as dsl, await school.signed_in("headteacher") as head:
