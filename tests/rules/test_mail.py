@@ -45,7 +45,7 @@ def test_tries_grow_rarer_but_never_rarer_than_half_an_hour(attempts: int) -> No
 
 
 def test_the_dsl_is_written_to_at_once_a_deputy_after_five_minutes_the_headteacher_after_fifteen() -> None:
-    times = rules.call_times(Alert(Role.DSL, NOON), HOLDERS, {"dsl"}, 5)
+    times = rules.call_times(Alert(Role.DSL, NOON, goes_on_to=Role.HEADTEACHER), HOLDERS, {"dsl"}, 5)
     assert times == {"dsl": timedelta(0), "deputy": timedelta(minutes=5), "head": timedelta(minutes=15)}
 
 

@@ -113,7 +113,7 @@ def test_a_field_of_the_profile_reaches_a_room_only_as_lengths_chat_and_whether_
         changed = planned(replace(Profile(), **{name: (value,) * 6 if name == "lesson_minutes" else value}))
         usual = planned(Profile())
         moved = {each.name for each in fields(Plan) if getattr(changed, each.name) != getattr(usual, each.name)}
-        assert moved <= {"chat", "pupils_see_each_other", "hard_end_at", "latest_end_at"}, name
+        assert moved <= {"chat", "pupils_see_each_other", "hard_end_at", "latest_end_at", "late_after"}, name
 
 
 HANDS = ("", "null", "[]", "{", '{"audit": false, "record": false, "one_to_one": true, "approvals": [["teacher", "ali"]]}',
