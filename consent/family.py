@@ -25,6 +25,8 @@ from service.people.tables import Guardianship, Person
 
 NOTICE = timedelta(days=30)
 """A yes that ends sooner than this is asked for again."""
+ASKED = frozenset({standing.DECIDES, standing.PUPIL})
+"""Whose words are asked for. Whoever can say no and not yes may do so, and is not asked to."""
 
 
 class Outcome(StrEnum):
@@ -86,12 +88,14 @@ class Question:
 
 @dataclass(frozen=True)
 class FamilyChild:
-    """A child of this parent. `may_decide`: whether their yes counts; `may_join`: of the joint outcome, once they answered all
-    that joining needs, and None before."""
+    """A child of this parent. `may_decide`: whether their yes counts; `may_refuse`: whether their no is taken, as it is from
+    whoever is not known to have no say; `may_join`: of the joint outcome, once they answered all that joining needs, and None
+    before."""
 
     id: str
     name: str
     may_decide: bool
+    may_refuse: bool
     questions: tuple[Question, ...]
     may_join: bool | None
 
@@ -191,18 +195,18 @@ def _child(person_id: str, child: str, name: str, said: Told, asked: dict[Purpos
     questions = tuple(
         _recording(shown, person_id, answers.get(purpose), purpose in held, objections)
         if objections is not None and purpose is Purpose.BE_RECORDED
-        else _question(shown, answers.get(purpose), mine.get(purpose), purpose in held, at, word != standing.NONE)
+        else _question(shown, answers.get(purpose), mine.get(purpose), purpose in held, at, word in ASKED)
         for purpose, shown in asked.items()
     )
     joins = [question for question in questions if question.purpose in rules.TO_JOIN]
     knows = len(joins) == len(rules.TO_JOIN) and all(question.outcome is not Outcome.UNANSWERED for question in joins)
-    return FamilyChild(child, name, word == standing.DECIDES, questions,
+    return FamilyChild(child, name, word == standing.DECIDES, word != standing.NONE, questions,
                        all(question.outcome is Outcome.YES for question in joins) if knows else None)
 
 
 def _question(shown: Shown, answer: OwnAnswer | None, mine: standing.Response | None, holds: bool, at: standing.Terms,
-              has_a_say: bool) -> Question:
-    asks = standing.asks_again(mine, at, NOTICE) if has_a_say else ""
+              is_asked: bool) -> Question:
+    asks = standing.asks_again(mine, at, NOTICE) if is_asked else ""
     if answer is None:
         outcome = Outcome.UNANSWERED
     elif holds:

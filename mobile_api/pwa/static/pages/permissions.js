@@ -2,9 +2,10 @@
 /** Permissions of each child: what waits, going through the questions in any order, checking, sending. */
 
 import { h } from "../dom.js";
-import { button, card, facts, form, inset, link, panel, tag, tasks } from "../parts.js";
+import { button, card, facts, form, link, panel, tag, tasks } from "../parts.js";
 import { Problem } from "../protocol.js";
 import { waitingList } from "./no.js";
+import { onlyNo } from "./permission.js";
 import { follows, nothing, purposeTitle, standing } from "./shared.js";
 
 const ALONE = "one_to_one";
@@ -22,7 +23,8 @@ export async function permissions(app) {
     const found = await app.client.read(`/children/${child.id}/consent`);
     const open = found.permissions.filter((/** @type {any} */ one) => one.needs_answer).length;
     return /** @type {[string, string, Node]} */ ([`/m/permissions/${child.id}`, child.name,
-      open ? tag(t("permissions.open", { count: open }), "warn") : tag(t("permissions.done"), "good")]);
+      open ? tag(t("permissions.open", { count: open }), "warn") : found.may_answer
+      ? tag(t("permissions.done"), "good") : h("span", {}, t("permissions.not-asked"))]);
   }));
   return { title: t("permissions.title"), tab: "permissions", parts: [rows.length ? tasks(rows) : await nothing(app)] };
 }
@@ -40,10 +42,10 @@ export async function permissionsOf(app, { child: id = "" }) {
     title: t("permissions.for", { name }), back: "/m/permissions", tab: "permissions",
     parts: [
       ...(await waitingList(app, waiting)),
-      found.may_answer ? null : inset(h("p", {}, t("permissions.cannot", { office: app.me.office }))),
+      found.may_answer ? null : onlyNo(app, found, null),
       outcome(app, found),
-      h("p", {}, t(left.length ? "permissions.any-order" : drafts.length ? "permissions.all-saved"
-        : "permissions.change-any-time")),
+      found.may_answer ? h("p", {}, t(left.length ? "permissions.any-order" : drafts.length ? "permissions.all-saved"
+        : "permissions.change-any-time")) : null,
       ...grouped(app, id, found.permissions, drafts),
       drafts.length ? button(t("permissions.check"), { href: `/m/permissions/${id}/check` }) : null,
     ],
@@ -71,6 +73,7 @@ function state(app, one, drafts) {
   if (draft) return tag(app.t("permissions.saved"), "warn");
   if (one.needs_answer) return tag(app.t("permissions.to-do"), "warn");
   if (one.by_public_task) return h("span", {}, app.t(one.objection === "upheld" ? "object.stopped" : "object.recorded"));
+  if (!one.answer) return h("span", {}, app.t("permissions.none"));
   return h("span", {}, app.t(one.answer === "yes" ? "yes" : "no"), ", ", h("span", { class: "change" }, app.t("change")));
 }
 
