@@ -190,7 +190,7 @@ def _child(person_id: str, child: str, name: str, said: Told, asked: dict[Purpos
         if response.respondent_id == person_id:
             mine[response.purpose] = response
     counted = {purpose: standing.latest((r for r in said.responses if r.purpose is purpose), at.now) for purpose in mine}
-    answers = {purpose: _answer(own[one.id], one, at, person_id in counted[purpose]) for purpose, one in mine.items()}
+    answers = {purpose: _answer(own[one.id], one, at, counted[purpose].get(person_id)) for purpose, one in mine.items()}
     word = said.responsible.get(person_id, standing.NONE)
     questions = tuple(
         _recording(shown, person_id, answers.get(purpose), purpose in held, objections)
@@ -229,7 +229,9 @@ def _recording(shown: Shown, person_id: str, answer: OwnAnswer | None, holds: bo
                     answer, "", outcome, True, objection)
 
 
-def _answer(row: ConsentResponse, mine: standing.Response, at: standing.Terms, was_answered: bool) -> OwnAnswer:
+def _answer(row: ConsentResponse, mine: standing.Response, at: standing.Terms, counted: standing.Response | None) -> OwnAnswer:
+    """`counted`: their answer that counts by now. A yes that is over does not."""
+    has_earlier = counted is not None and (not counted.said_yes or at.stands(counted, at.now.date()))
     rests = mine.counts_from if mine.counts_from and mine.counts_from > at.now else None
     return OwnAnswer(row.id, mine.said_yes, mine.answer, mine.signed_on, mine.recorded_at, mine.route, row.language,
-                     row.document_version, at.ends_on(mine) if mine.said_yes else None, rests, rests is not None and was_answered)
+                     row.document_version, at.ends_on(mine) if mine.said_yes else None, rests, rests is not None and has_earlier)

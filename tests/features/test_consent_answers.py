@@ -21,7 +21,7 @@ from service.foundation.errors import Conflict, Invalid, NotFound
 from service.foundation.events import Actor
 from service.people import queries as people
 from service.people.tables import Person
-from tests.features.test_consent_documents import office, text
+from tests.features.test_consent_documents import office, publish, text
 from tests.features.test_families import family
 from tests.school import Running
 
@@ -117,6 +117,22 @@ async def test_a_first_yes_that_rests_replaces_nothing_and_another_parents_yes_h
     assert asked(await sees(school, father)).outcome is Outcome.YES, "the mother said yes to a camera before"
     school.clock.advance(24 * 3600)
     assert asked(await sees(school, father), Purpose.PHOTOGRAPHS).outcome is Outcome.YES
+
+
+@pytest.mark.parametrize(("ends", "earlier"), [("nothing", True), ("a year", False), ("new words", False)])
+async def test_a_yes_that_is_over_is_no_earlier_answer_that_counts_until_the_new_one(
+        school: Running, ends: str, earlier: bool) -> None:
+    """Nobody reads that their child may use a camera who may not: “Until then your earlier answer counts.”"""
+    child, mother, _ = await family(school)
+    if ends == "a year":
+        school.clock.advance(366 * 86_400)
+    if ends == "new words":
+        await publish(school, ends_answers=True)
+        school.clock.advance(60)
+    await answer(school, mother, child, True, counts_from=school.clock.now() + timedelta(hours=24))
+    own = asked(await sees(school, mother)).own
+    assert own is not None
+    assert ("camera" in await may(school, child), own.has_earlier) == (earlier, earlier)
 
 
 @pytest.mark.postgresql
