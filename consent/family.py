@@ -153,11 +153,14 @@ async def relationship(session: AsyncSession, actor: Actor, child_id: str) -> st
 
 
 async def declared(session: AsyncSession, actor: Actor, child_id: str) -> str:
-    """What the actor said of their responsibility with their last answer; empty before."""
+    """What the actor said of their responsibility with their last answer that was not entered by mistake; empty before."""
+    wrong = select(ConsentResponse.corrects_id).where(
+        ConsentResponse.child_id == child_id, col(ConsentResponse.corrects_id).is_not(None))
     found = (await session.exec(select(ConsentResponse.declared_responsibility).where(
         ConsentResponse.school_id == actor.school_id, ConsentResponse.respondent_id == actor.person_id,
         ConsentResponse.child_id == child_id, ConsentResponse.declared_responsibility != "",
-    ).order_by(col(ConsentResponse.recorded_at).desc()).limit(1))).first()
+        col(ConsentResponse.id).not_in(wrong),
+    ).order_by(col(ConsentResponse.signed_on).desc(), col(ConsentResponse.recorded_at).desc()).limit(1))).first()
     return found or ""
 
 
