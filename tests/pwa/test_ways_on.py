@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 from sqlmodel import col, select
 
 from consent.agreements.tables import AgreementSignature
@@ -114,6 +114,32 @@ async def test_a_first_no_that_gets_nowhere_waits_by_itself(browser: Browser, pa
         await mine.goto("/m/")
         await expect(mine.page.get_by_text(re.compile("^Sent "))).to_be_visible()
         assert await answers(parents.school, family, father) == {"camera": ["refused"]}
+
+
+async def test_who_says_no_while_the_school_takes_nothing_is_asked_each_question_once(browser: Browser, parents: Parents) -> None:
+    """What waits is answered: it is neither the next question nor “to do”."""
+    family = (await agreeing(parents))[1]
+
+    async def busy(route: Route) -> None:
+        await (route.fulfill(status=503, body="") if route.request.method == "POST" else route.continue_())
+
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        father = await joined(mine, parents, family, SECOND)
+        await mine.page.route("**/api/v1/children/*/consent", busy)
+        await mine.follow("Live lessons")
+        await says_they_are_responsible(mine, family)
+        for title in ("Live lessons", "Recording"):
+            await mine.sees(title)
+            await answer(mine, "No, I do not agree")
+            await mine.sees("Waiting to send")
+            await mine.follow("Continue")
+        await mine.sees("Camera")
+        await mine.goto(f"/m/permissions/{family.child_id}")
+        tasks = mine.page.locator(".tasks li")
+        await expect(tasks.filter(has_text="To do")).to_have_count(6)
+        await expect(tasks.filter(has_text="Waiting to send")).to_have_count(2)
+        await mine.sound("waits-in-list")
+        assert await answers(parents.school, family, father) == {}
 
 
 async def test_home_says_which_answers_were_not_sent_and_leads_to_sending_them(browser: Browser, parents: Parents) -> None:

@@ -133,9 +133,10 @@ async function objection(app, { found, own, documentIn }) {
 async function keep(app, { found, own, body }) {
   const { id } = found.child;
   const draft = await app.answers.save(id, body.purpose, `/children/${id}/consent`, body);
-  const others = await app.answers.drafts(id);
+  const kept = (await app.answers.unsent()).filter((one) => one.child === id); // and what waits is answered as well
+  const others = kept.filter((one) => one.state === "draft");
   const open = found.permissions.find((/** @type {any} */ one) => one.needs_answer && one.purpose !== "one_to_one"
-    && ![draft, ...others].some((each) => each.purpose === one.purpose));
+    && ![draft, ...kept].some((each) => each.purpose === one.purpose));
   const next = open ? `/m/permissions/${id}/${open.purpose}` : `/m/permissions/${id}/check`;
   const isFirst = own.needs_answer && own.answer !== "yes";
   if (isFirst && body.says_yes) return app.go(next);

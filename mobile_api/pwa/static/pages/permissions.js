@@ -33,11 +33,12 @@ export async function permissions(app) {
 export async function permissionsOf(app, { child: id = "" }) {
   const { t } = app;
   const found = await app.client.read(`/children/${id}/consent`);
-  const drafts = await app.answers.drafts(id);
+  const kept = (await app.answers.unsent()).filter((one) => one.child === id);
+  const drafts = kept.filter((one) => one.state === "draft");
   const { name } = found.child;
   const waiting = (await app.answers.waiting()).filter((one) => one.child === id);
   const open = found.permissions.filter((/** @type {any} */ one) => one.needs_answer && one.purpose !== ALONE);
-  const left = open.filter((/** @type {any} */ one) => !drafts.some((draft) => draft.purpose === one.purpose));
+  const left = open.filter((/** @type {any} */ one) => !kept.some((each) => each.purpose === one.purpose));
   return {
     title: t("permissions.for", { name }), back: "/m/permissions", tab: "permissions",
     parts: [
@@ -46,7 +47,7 @@ export async function permissionsOf(app, { child: id = "" }) {
       outcome(app, found),
       found.may_answer ? h("p", {}, t(left.length ? "permissions.any-order" : drafts.length ? "permissions.all-saved"
         : "permissions.change-any-time")) : null,
-      ...grouped(app, id, found.permissions, drafts),
+      ...grouped(app, id, found.permissions, kept),
       drafts.length ? button(t("permissions.check"), { href: `/m/permissions/${id}/check` }) : null,
     ],
   };
@@ -54,23 +55,23 @@ export async function permissionsOf(app, { child: id = "" }) {
 
 /**
  * What lessons ask first, then the school's register of other permissions.
- * @param {import("../app.js").App} app @param {string} id @param {any[]} asked @param {import("../store.js").Waiting[]} drafts
+ * @param {import("../app.js").App} app @param {string} id @param {any[]} asked @param {import("../store.js").Waiting[]} kept
  */
-function grouped(app, id, asked, drafts) {
+function grouped(app, id, asked, kept) {
   const groups = /** @type {[string, any[]][]} */ ([["permissions.lessons", asked.filter((one) => !REGISTER.has(one.purpose))],
     ["permissions.register", asked.filter((one) => REGISTER.has(one.purpose))]]);
   return groups.filter(([, of]) => of.length).flatMap(([title, of]) => [h("h2", { class: "group" }, app.t(title)),
-    tasks(of.map((one) => [place(id, one), purposeTitle(app, one.purpose), state(app, one, drafts)]))]);
+    tasks(of.map((one) => [place(id, one), purposeTitle(app, one.purpose), state(app, one, kept)]))]);
 }
 
 /** A one-to-one that waits for an answer is read about first. @param {string} id @param {any} one */
 const place = (id, one) =>
   (one.purpose === ALONE && one.needs_answer ? `/m/one-to-ones/${id}` : `/m/permissions/${id}/${one.purpose}`);
 
-/** @param {import("../app.js").App} app @param {any} one @param {import("../store.js").Waiting[]} drafts */
-function state(app, one, drafts) {
-  const draft = drafts.find((each) => each.purpose === one.purpose);
-  if (draft) return tag(app.t("permissions.saved"), "warn");
+/** @param {import("../app.js").App} app @param {any} one @param {import("../store.js").Waiting[]} kept not sent */
+function state(app, one, kept) {
+  const mine = kept.find((each) => each.purpose === one.purpose);
+  if (mine) return tag(app.t(mine.state === "draft" ? "permissions.saved" : "waiting.waits"), "warn");
   if (one.needs_answer) return tag(app.t("permissions.to-do"), "warn");
   if (one.by_public_task) return h("span", {}, app.t(one.objection === "upheld" ? "object.stopped" : "object.recorded"));
   if (!one.answer) return h("span", {}, app.t("permissions.none"));
