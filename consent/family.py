@@ -99,6 +99,15 @@ class FamilyChild:
     questions: tuple[Question, ...]
     may_join: bool | None
 
+    @property
+    def rests_until(self) -> datetime | None:
+        """From when all counts that joining needs and this parent agreed to; None where none of it rests, or not all is yes."""
+        joins = [question for question in self.questions if question.purpose in rules.TO_JOIN]
+        if any(question.outcome in (Outcome.NO, Outcome.UNANSWERED) for question in joins):
+            return None
+        rest = [one.own.counts_from for one in joins if one.outcome is Outcome.RESTS and one.own]
+        return max((at for at in rest if at), default=None)
+
 
 async def for_family(session: AsyncSession, actor: Actor) -> tuple[FamilyChild, ...]:
     """Every child whom this parent may see (or the pupil, from the age at which they are asked), with their own answers."""

@@ -105,7 +105,7 @@ def _joins(child: FamilyChild) -> list[schemas.Follows]:
     outcomes = {question.outcome for question in child.questions if question.purpose in TO_JOIN}
     if child.may_join:
         return [schemas.Follows(code="can-join", words=f"{child.name} can join.")]
-    if child.may_join is None or (Outcome.RESTS in outcomes and Outcome.NO not in outcomes):
+    if child.may_join is None or child.rests_until:
         return []
     if Outcome.NO in outcomes:
         return [schemas.Follows(code="cannot-join", words=f"{child.name} cannot join live lessons.")]

@@ -142,7 +142,8 @@ async def test_who_says_no_while_the_school_takes_nothing_is_asked_each_question
         assert await answers(parents.school, family, father) == {}
 
 
-async def test_home_says_which_answers_were_not_sent_and_leads_to_sending_them(browser: Browser, parents: Parents) -> None:
+async def test_wherever_the_app_opens_it_says_which_answers_were_not_sent_and_home_leads_to_sending_them(
+        browser: Browser, parents: Parents) -> None:
     family = await of_two(parents, 4)
     async with phone(browser, parents.url, service_workers="block") as mine:
         father = await joined(mine, parents, family, SECOND)
@@ -157,6 +158,23 @@ async def test_home_says_which_answers_were_not_sent_and_leads_to_sending_them(b
         await expect(mine.page.get_by_text(said)).to_be_visible()
         await mine.page.set_viewport_size({"width": 320, "height": 568})
         await mine.sound("home-not-sent")
+        saved = mine.page.get_by_role("listitem").filter(has_text=re.compile("^(Microphone|Live lessons) Answered, not sent$"))
+        await mine.follow("More")
+        await mine.press("Lock the app")
+        await mine.sees("Chaperone is locked")
+        await expect(saved).to_have_count(2)
+        await expect(mine.page.get_by_text("It does not count yet.")).to_be_visible()
+        await expect(mine.page.get_by_text(family.name)).to_have_count(0)
+        await mine.sound("locked-not-sent")
+        await mine.press("Open Chaperone")
+        await mine.sees("More")
+        await mine.context.set_offline(True)
+        await mine.follow("Home")
+        await mine.sees("You are offline")
+        await expect(saved).to_have_count(2)
+        await mine.sound("offline-not-sent")
+        await mine.context.set_offline(False)
+        await mine.press("Try again")
         await mine.follow("Check my answers")
         await mine.press("Send my answers")
         await mine.sees("Sent")
