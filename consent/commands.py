@@ -34,7 +34,7 @@ from service.people import queries as people
 MAY_DECIDE_OBJECTIONS = frozenset({Role.HEADTEACHER})
 DECLARED_NONE = ("They say that they have no parental responsibility, or are not sure. Only a No can be kept. Check the record "
                  "of the family, and ask them again.")
-NOT_KEPT = Kept("", 0, date.min, {})
+NOT_KEPT = Kept("", 0, date.min, False, {})
 """The words of a form that is older than the texts here: nothing tells what they were, and any version that ends old answers
 ends a yes to them."""
 
@@ -132,7 +132,8 @@ async def record_response(
 ) -> list[str]:
     """Write down one form or call: a Yes or No for each purpose that was answered. Returns the ids of the lines.
 
-    `versions` of the texts that were answered; of a purpose that is not in it, the one of the day (docs/decisions: 231).
+    `versions` of the texts that were answered; of a purpose that is not in it, the one of the day, but for a yes on paper that
+    may have been printed before words that ended old answers: it has to be there (docs/decisions: 231).
     `language`: of the form, or in which it was read out. A call has a `second_listener`, and its yes rests after a change of
     contact details. Raises Invalid for an impossible day or an empty form, and for a yes to words that nobody can have read on
     that day; MayNotAnswer when this adult may not decide for this child, or says so themself. Invalid as well for a yes of a day
@@ -152,9 +153,9 @@ async def record_response(
     own = await _own(session, actor.school_id, child.id, respondent_id)
     _check_not_undone(answers, own, signed_on)
     earlier = _last(own)
-    hour_known = route is not Route.PAPER and signed_on == now.date()
+    on_paper = route is Route.PAPER
     texts = _texts(await documents.kept(session, actor.school_id), answers, signed_on, versions or {}, language,
-                   hour_known=hour_known)
+                   on_paper=on_paper, hour_known=not on_paper and signed_on == now.date())
     rests = rules.counts_from(route, await contacts.changed_at(session, respondent_id), now)
     relationship = next((r.relationship for r in await queries.respondents(session, actor.school_id, child.id)
                          if r.id == respondent_id), "")
@@ -177,7 +178,7 @@ async def record_response(
 
 
 def _texts(kept: Mapping[Purpose, Mapping[int, Kept]], answers: Mapping[Purpose, bool], signed_on: date,
-           versions: Mapping[Purpose, int], language: str, *, hour_known: bool) -> dict[Purpose, Kept]:
+           versions: Mapping[Purpose, int], language: str, *, on_paper: bool, hour_known: bool) -> dict[Purpose, Kept]:
     """What each answer is to: the version that was named, or that of the day. A no is taken to any words, and none."""
     found: dict[Purpose, Kept] = {}
     wrong: dict[str, str] = {}
@@ -185,6 +186,9 @@ def _texts(kept: Mapping[Purpose, Mapping[int, Kept]], answers: Mapping[Purpose,
         there = kept.get(purpose, {})
         of_day = document_rules.on_form({n: one.published_on for n, one in there.items()}, signed_on, hour_known=hour_known)
         one = there.get(versions.get(purpose) or of_day, NOT_KEPT)
+        ended_on = {n: one.published_on for n, one in there.items() if one.ends_answers}
+        if says_yes and on_paper and not versions.get(purpose) and document_rules.may_be_older(ended_on, of_day, signed_on):
+            wrong[f"version-{purpose}"] = "Choose the version that is printed on the form: the words changed before it was signed"
         if one.published_on > signed_on or (one is NOT_KEPT and versions.get(purpose)):
             one = there.get(of_day, NOT_KEPT)
             wrong |= {f"version-{purpose}": "This version came after the day on the form"} if says_yes else {}

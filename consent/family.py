@@ -25,6 +25,8 @@ from service.people.tables import Guardianship, Person
 
 NOTICE = timedelta(days=30)
 """A yes that ends sooner than this is asked for again."""
+ASKED = frozenset({standing.DECIDES, standing.PUPIL})
+"""Whose words are asked for. Whoever can say no and not yes may do so, and is not asked to."""
 
 
 class Outcome(StrEnum):
@@ -86,14 +88,25 @@ class Question:
 
 @dataclass(frozen=True)
 class FamilyChild:
-    """A child of this parent. `may_decide`: whether their yes counts; `may_join`: of the joint outcome, once they answered all
-    that joining needs, and None before."""
+    """A child of this parent. `may_decide`: whether their yes counts; `may_refuse`: whether their no is taken, as it is from
+    whoever is not known to have no say; `may_join`: of the joint outcome, once they answered all that joining needs, and None
+    before."""
 
     id: str
     name: str
     may_decide: bool
+    may_refuse: bool
     questions: tuple[Question, ...]
     may_join: bool | None
+
+    @property
+    def rests_until(self) -> datetime | None:
+        """From when all counts that joining needs and this parent agreed to; None where none of it rests, or not all is yes."""
+        joins = [question for question in self.questions if question.purpose in rules.TO_JOIN]
+        if any(question.outcome in (Outcome.NO, Outcome.UNANSWERED) for question in joins):
+            return None
+        rest = [one.own.counts_from for one in joins if one.outcome is Outcome.RESTS and one.own]
+        return max((at for at in rest if at), default=None)
 
 
 async def for_family(session: AsyncSession, actor: Actor) -> tuple[FamilyChild, ...]:
@@ -149,11 +162,14 @@ async def relationship(session: AsyncSession, actor: Actor, child_id: str) -> st
 
 
 async def declared(session: AsyncSession, actor: Actor, child_id: str) -> str:
-    """What the actor said of their responsibility with their last answer; empty before."""
+    """What the actor said of their responsibility with their last answer that was not entered by mistake; empty before."""
+    wrong = select(ConsentResponse.corrects_id).where(
+        ConsentResponse.child_id == child_id, col(ConsentResponse.corrects_id).is_not(None))
     found = (await session.exec(select(ConsentResponse.declared_responsibility).where(
         ConsentResponse.school_id == actor.school_id, ConsentResponse.respondent_id == actor.person_id,
         ConsentResponse.child_id == child_id, ConsentResponse.declared_responsibility != "",
-    ).order_by(col(ConsentResponse.recorded_at).desc()).limit(1))).first()
+        col(ConsentResponse.id).not_in(wrong),
+    ).order_by(col(ConsentResponse.signed_on).desc(), col(ConsentResponse.recorded_at).desc()).limit(1))).first()
     return found or ""
 
 
@@ -186,23 +202,23 @@ def _child(person_id: str, child: str, name: str, said: Told, asked: dict[Purpos
         if response.respondent_id == person_id:
             mine[response.purpose] = response
     counted = {purpose: standing.latest((r for r in said.responses if r.purpose is purpose), at.now) for purpose in mine}
-    answers = {purpose: _answer(own[one.id], one, at, person_id in counted[purpose]) for purpose, one in mine.items()}
+    answers = {purpose: _answer(own[one.id], one, at, counted[purpose].get(person_id)) for purpose, one in mine.items()}
     word = said.responsible.get(person_id, standing.NONE)
     questions = tuple(
         _recording(shown, person_id, answers.get(purpose), purpose in held, objections)
         if objections is not None and purpose is Purpose.BE_RECORDED
-        else _question(shown, answers.get(purpose), mine.get(purpose), purpose in held, at, word != standing.NONE)
+        else _question(shown, answers.get(purpose), mine.get(purpose), purpose in held, at, word in ASKED)
         for purpose, shown in asked.items()
     )
     joins = [question for question in questions if question.purpose in rules.TO_JOIN]
     knows = len(joins) == len(rules.TO_JOIN) and all(question.outcome is not Outcome.UNANSWERED for question in joins)
-    return FamilyChild(child, name, word == standing.DECIDES, questions,
+    return FamilyChild(child, name, word == standing.DECIDES, word != standing.NONE, questions,
                        all(question.outcome is Outcome.YES for question in joins) if knows else None)
 
 
 def _question(shown: Shown, answer: OwnAnswer | None, mine: standing.Response | None, holds: bool, at: standing.Terms,
-              has_a_say: bool) -> Question:
-    asks = standing.asks_again(mine, at, NOTICE) if has_a_say else ""
+              is_asked: bool) -> Question:
+    asks = standing.asks_again(mine, at, NOTICE) if is_asked else ""
     if answer is None:
         outcome = Outcome.UNANSWERED
     elif holds:
@@ -225,7 +241,9 @@ def _recording(shown: Shown, person_id: str, answer: OwnAnswer | None, holds: bo
                     answer, "", outcome, True, objection)
 
 
-def _answer(row: ConsentResponse, mine: standing.Response, at: standing.Terms, was_answered: bool) -> OwnAnswer:
+def _answer(row: ConsentResponse, mine: standing.Response, at: standing.Terms, counted: standing.Response | None) -> OwnAnswer:
+    """`counted`: their answer that counts by now. A yes that is over does not."""
+    has_earlier = counted is not None and (not counted.said_yes or at.stands(counted, at.now.date()))
     rests = mine.counts_from if mine.counts_from and mine.counts_from > at.now else None
     return OwnAnswer(row.id, mine.said_yes, mine.answer, mine.signed_on, mine.recorded_at, mine.route, row.language,
-                     row.document_version, at.ends_on(mine) if mine.said_yes else None, rests, rests is not None and was_answered)
+                     row.document_version, at.ends_on(mine) if mine.said_yes else None, rests, rests is not None and has_earlier)

@@ -49,7 +49,7 @@ async def declared(session: AsyncSession, actor: Actor, child_id: str) -> schema
 
 async def questions(session: AsyncSession, actor: Actor, now: datetime) -> int:
     """How many questions of all children wait for this parent."""
-    children = [child for child in await consents.for_family(session, actor) if child.may_decide]
+    children = await consents.for_family(session, actor)
     alone = await approvals.told_of_some(session, actor.school_id, [child.id for child in children], now)
     return sum(_needs_answer(question, child.id in alone) for child in children for question in child.questions)
 
@@ -68,8 +68,8 @@ def _needs_answer(question: Question, is_alone: bool) -> bool:
 def _consent(child: FamilyChild, declared: schemas.YesNoUnsure | None, now: datetime, is_alone: bool,
              zone: str) -> schemas.Consent:
     return schemas.Consent(
-        child=schemas.OwnChild(id=child.id, name=child.name), may_answer=child.may_decide, responsibility=declared,
-        outcome=_outcome(child, zone),
+        child=schemas.OwnChild(id=child.id, name=child.name), may_answer=child.may_decide, may_refuse=child.may_refuse,
+        responsibility=declared, outcome=_outcome(child, zone),
         permissions=[_permission(question, now, _needs_answer(question, is_alone)) for question in child.questions
                      if question.purpose in ASKED or is_alone or question.own is not None])
 
@@ -105,7 +105,7 @@ def _joins(child: FamilyChild) -> list[schemas.Follows]:
     outcomes = {question.outcome for question in child.questions if question.purpose in TO_JOIN}
     if child.may_join:
         return [schemas.Follows(code="can-join", words=f"{child.name} can join.")]
-    if child.may_join is None or (Outcome.RESTS in outcomes and Outcome.NO not in outcomes):
+    if child.may_join is None or child.rests_until:
         return []
     if Outcome.NO in outcomes:
         return [schemas.Follows(code="cannot-join", words=f"{child.name} cannot join live lessons.")]

@@ -134,7 +134,8 @@ class Consent(BaseModel):
     with the same answers of this parent the same, whatever others said to a question that does not keep the child out."""
 
     child: OwnChild
-    may_answer: bool = Field(description="False: “You cannot answer this here. Ring the office.”")
+    may_answer: bool = Field(description="Whether their yes is taken. Otherwise nothing here needs an answer of theirs.")
+    may_refuse: bool = Field(description="Whether their no is taken. False: “You cannot answer this here. Ring the office.”")
     responsibility: YesNoUnsure | None = Field(None, description="As declared last, with an answer.")
     permissions: list[Permission]
     outcome: list["Follows"]

@@ -147,6 +147,7 @@ class Kept:
     document_id: str
     version: int
     published_on: date
+    ends_answers: bool
     texts: Mapping[str, tuple[str, date]]
 
     def hash_on(self, language: str, day: date) -> str:
@@ -168,7 +169,8 @@ async def kept(session: AsyncSession, school_id: str) -> dict[Purpose, dict[int,
     for row in (await session.exec(select(ConsentDocument).where(ConsentDocument.school_id == school_id).order_by(
             col(ConsentDocument.version)))).all():
         found.setdefault(Purpose(row.purpose), {})[row.version] = Kept(
-            row.id, row.version, row.published_at.astimezone(zone).date(), texts_of.get(row.id, {}))
+            row.id, row.version, row.published_at.astimezone(zone).date(), row.ends_answers_at is not None,
+            texts_of.get(row.id, {}))
     return found
 
 

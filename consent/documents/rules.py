@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from consent.requests.rules import LONGEST as REQUEST_RUNS
 from consent.rules import Purpose
 from service.foundation.errors import Conflict, Invalid
 
@@ -140,3 +141,12 @@ def on_form(published: Mapping[int, date], signed_on: date, *, hour_known: bool)
     """
     before = [version for version, day in published.items() if day < signed_on or (hour_known and day == signed_on)]
     return max(before, default=min((version for version, day in published.items() if day == signed_on), default=0))
+
+
+def may_be_older(ended_on: Mapping[int, date], of_day: int, signed_on: date) -> bool:
+    """Whether a form that was signed on that day may show older words than `of_day`, which no longer count: it was printed for a
+    request, and one of those can run for `REQUEST_RUNS`.
+
+    `ended_on`: the day of each version that ended the answers to earlier ones.
+    """
+    return any(1 < version <= of_day and signed_on - day <= REQUEST_RUNS for version, day in ended_on.items())

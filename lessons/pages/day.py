@@ -47,6 +47,7 @@ PLANNERS = frozenset({Role.TEACHER}) | LEADERS
 async def family(request: Request, actor: Parent, session: Reading, now: Now) -> Response:
     zone = (await people.school(session, actor.school_id)).zone
     children = await queries.family(session, actor, now.astimezone(ZoneInfo(zone)).date())
+    rests = {child.id: child.rests_until for child in await consents.for_family(session, actor)}
     told = await calls.of_family(session, actor, [child.child_id for child in children])
     return await render(request, "lessons/family.html", title="Hello", children=children, purposes=PURPOSE_WORDS,
-                        calls=told)
+                        calls=told, rests=rests)

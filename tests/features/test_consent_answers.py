@@ -21,7 +21,7 @@ from service.foundation.errors import Conflict, Invalid, NotFound
 from service.foundation.events import Actor
 from service.people import queries as people
 from service.people.tables import Person
-from tests.features.test_consent_documents import office, text
+from tests.features.test_consent_documents import office, publish, text
 from tests.features.test_families import family
 from tests.school import Running
 
@@ -117,6 +117,22 @@ async def test_a_first_yes_that_rests_replaces_nothing_and_another_parents_yes_h
     assert asked(await sees(school, father)).outcome is Outcome.YES, "the mother said yes to a camera before"
     school.clock.advance(24 * 3600)
     assert asked(await sees(school, father), Purpose.PHOTOGRAPHS).outcome is Outcome.YES
+
+
+@pytest.mark.parametrize(("ends", "earlier"), [("nothing", True), ("a year", False), ("new words", False)])
+async def test_a_yes_that_is_over_is_no_earlier_answer_that_counts_until_the_new_one(
+        school: Running, ends: str, earlier: bool) -> None:
+    """Nobody reads that their child may use a camera who may not: “Until then your earlier answer counts.”"""
+    child, mother, _ = await family(school)
+    if ends == "a year":
+        school.clock.advance(366 * 86_400)
+    if ends == "new words":
+        await publish(school, ends_answers=True)
+        school.clock.advance(60)
+    await answer(school, mother, child, True, counts_from=school.clock.now() + timedelta(hours=24))
+    own = asked(await sees(school, mother)).own
+    assert own is not None
+    assert ("camera" in await may(school, child), own.has_earlier) == (earlier, earlier)
 
 
 @pytest.mark.postgresql
@@ -286,6 +302,47 @@ async def test_a_pupil_who_is_asked_answers_themself_and_their_no_is_a_call_to_m
     await answer(school, child, child, False)
     assert "camera" not in await may(school, child)
     assert asked(await sees(school, mother)).outcome is Outcome.NOT_YET
+
+
+# -- what somebody said of their own responsibility ----------------------------------------------------------------------
+
+
+async def declares(school: Running, child: str, mother: str, declared: str, days_ago: int = 0) -> str:
+    """The office types in a paper form with a no and what it says of her responsibility. Returns the line."""
+    now, actor = school.clock.now(), await office(school)
+    async with school.database.writing() as session:
+        (line,) = await commands.record_response(
+            session, actor, child_id=child, answers={Purpose.CAMERA: False}, respondent_id=mother, route=Route.PAPER,
+            signed_on=now.date() - timedelta(days=days_ago), now=now, declared_responsibility=declared)
+    return line
+
+
+async def declared(school: Running, person: str, child: str) -> str:
+    actor = await actor_of(school, person)
+    async with school.database.reading() as session:
+        return await queries.declared(session, actor, child)
+
+
+async def test_nobody_is_held_to_a_word_on_their_responsibility_that_the_office_struck_out(school: Running) -> None:
+    child, mother, _ = await family(school)
+    await declares(school, child, mother, "yes", days_ago=3)
+    school.clock.advance(60)
+    line = await declares(school, child, mother, "no", days_ago=1)
+    assert await declared(school, mother, child) == "no"
+    actor = await office(school)
+    async with school.database.writing() as session:
+        await commands.correct(session, actor, response_id=line, note="Of another child", now=school.clock.now())
+    assert await declared(school, mother, child) == "yes"
+
+
+async def test_an_older_form_that_is_typed_in_late_does_not_undo_what_they_say_of_themselves_now(school: Running) -> None:
+    child, mother, _ = await family(school)
+    await answer(school, mother, child, False, declared_responsibility="yes")
+    school.clock.advance(60)
+    await declares(school, child, mother, "not_sure", days_ago=1)
+    assert await declared(school, mother, child) == "yes"
+    await declares(school, child, mother, "not_sure")
+    assert await declared(school, mother, child) == "not_sure", "control: the newest"
 
 
 # -- recording as the school's public task: no question of permission ----------------------------------------------------

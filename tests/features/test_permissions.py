@@ -214,11 +214,33 @@ async def test_a_form_signed_before_words_that_end_old_answers_and_written_down_
     assert line is not None
     assert (page.status_code, line.document_version, "attend" in await may(school, child)) == (303, 1, False)
     school.clock.advance(60)
-    page, line = await written(school, child, **paper | {"day": "26"})
-    assert "attend" in await may(school, child), "control: signed when the new words were there"
+    page, line = await written(school, child, **paper | {"day": "26", "version-attend": "2"})
+    assert "attend" in await may(school, child), "control: signed when the new words were there, and to them"
     async with school.database.reading() as session:
         rows = (await session.exec(select(ConsentResponse).where(ConsentResponse.recorded_at == line.recorded_at))).all()
     assert {row.purpose: row.document_version for row in rows} == {"attend": 2, "camera": 1}, "each question has its own version"
+
+
+@pytest.mark.parametrize(("route", "days", "asks"), [("paper", 1, True), ("paper", 90, True), ("paper", 91, False),
+                                                     ("in_person", 1, False)])
+async def test_after_words_that_end_old_answers_the_office_says_which_are_printed_on_the_form(
+        school: Running, route: str, days: int, asks: bool) -> None:
+    """It may have been printed before them, however late it is signed: for as long as a request runs (policy: CO2)."""
+    child, mother = await version_two_of_live_lessons(school)
+    school.clock.advance(DAY * (days - 1))
+    signed = f"{school.clock.now():%d %m %Y}".split()
+    paper = form(mother, attend="yes", camera="yes", route=route) | dict(zip(("day", "month", "year"), signed, strict=True))
+    page, line = await written(school, child, **paper)
+    assert (page.status_code, line is None) == ((422, True) if asks else (303, False))
+    if asks:
+        assert "Choose the version that is printed on the form" in page.text
+        assert 'id="version-attend-error"' in page.text
+        assert 'id="version-camera-error"' not in page.text
+        page, line = await written(school, child, **paper | {"version-attend": "1"})
+        assert line is not None
+        assert (page.status_code, "attend" in await may(school, child)) == (303, False), "they have not read the new words"
+        school.clock.advance(60)
+        assert (await written(school, child, **paper | {"attend": "no"}))[0].status_code == 303, "a no is to any words"
 
 
 async def test_a_yes_to_a_version_that_came_after_the_day_on_the_form_is_refused_and_a_no_is_kept(school: Running) -> None:

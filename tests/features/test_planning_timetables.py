@@ -9,10 +9,12 @@ import pytest
 from icalendar import Calendar
 from sqlmodel import select
 
+from consent.rules import Purpose
 from lessons import proposals, rules
 from lessons.commands import as_wanted
 from lessons.tables import Lesson
 from service.people.tables import Guardianship, Person
+from tests.features.test_consent_answers import answer as said
 from tests.features.test_planning_roster import change, withdraw
 from tests.school import Running
 
@@ -84,6 +86,20 @@ async def test_a_parent_learns_that_something_is_missing_and_never_who_said_what
     assert "cannot join yet. We do not have all the answers we need. The office will be in touch." in page
     assert "withdrawn" not in page
     assert "refused" not in page
+
+
+async def test_a_parent_whose_yes_rests_reads_from_when_it_counts_and_is_promised_no_call(school: Running) -> None:
+    child = lesson(school, "Maths: fractions")["pupil_ids"][0]
+    mother = await parent_of(school, child)
+    await said(school, mother, child, False, Purpose.ATTEND)
+    pages = []
+    for _ in range(2):
+        async with await client_of(school, mother) as parent:
+            pages.append((await parent.get("/family")).text)
+        school.clock.advance(60)
+        await said(school, mother, child, True, Purpose.ATTEND, counts_from=school.clock.now() + timedelta(hours=24))
+    assert ["The office will be in touch" in page for page in pages] == [True, False]
+    assert "cannot join yet. Your yes starts Wednesday 25 November" in pages[1]
 
 
 # A pupil

@@ -194,6 +194,34 @@ async def test_whose_passkey_was_kept_without_a_reply_gets_in_with_it(
         assert await phones_of(parents, parent) == 1, "it is the same phone"
 
 
+@pytest.mark.parametrize(("number", "presses"), [(11, True), (12, False)])
+async def test_whose_passkey_never_arrived_makes_another_with_the_same_letter_however_late(
+    browser: Browser, parents: Parents, number: int, presses: bool,
+) -> None:
+    """The invitation was good for a quarter of an hour; the network came back after that, and the letter still works."""
+    parent = parents.school.person("parent", number)
+    letter = await invited(parents.school, parent)
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await before_the_passkey(mine, letter)
+        await mine.page.route(FINISH, never_arrives)
+        await mine.press("Make my passkey")
+        await expect(mine.page.get_by_role("alert")).to_contain_text(UNSURE)
+        await mine.page.unroute(FINISH)
+        parents.school.clock.advance(20 * 60)
+        if presses:
+            await mine.press("Make my passkey")
+            await expect(mine.page.get_by_role("alert")).to_contain_text("Go back and enter the code from school again.")
+            await mine.sound("passkey-too-late")
+        await mine.follow("Back")
+        await mine.sees("Is this you?")
+        await mine.fill_letter(letter)
+        await mine.follow("Continue")
+        await mine.sees("Make your passkey")
+        await mine.press("Make my passkey")
+        await mine.sees("Can we send you notices?")
+        assert await phones_of(parents, parent) == 1
+
+
 async def test_who_closed_the_app_after_a_lost_passkey_reply_finds_the_way_in(browser: Browser, parents: Parents) -> None:
     parent = parents.school.person("parent", 9)
     letter = await invited(parents.school, parent)

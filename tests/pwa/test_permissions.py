@@ -302,7 +302,7 @@ async def test_on_a_shared_tablet_nobody_sees_or_sends_what_the_other_answered(b
         await answer(mine, "Yes, I agree")
         await expect(mine.page.get_by_role("radio", name="Yes, I agree")).not_to_be_checked()  # the next question
         await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
-        await expect(mine.page.get_by_text("Waiting to send")).to_be_visible()
+        await expect(mine.page.get_by_text("Waiting to send")).to_have_count(2)  # above, and beside its question
         await expect(mine.page.get_by_text("Answered, not sent")).to_be_visible()  # negative control: he sees his own
         await mine.follow("More")
         await mine.press("Lock the app")

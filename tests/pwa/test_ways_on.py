@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 from sqlmodel import col, select
 
 from consent.agreements.tables import AgreementSignature
@@ -17,7 +18,7 @@ from tests.features.test_consent_answers import answer as said_elsewhere
 from tests.pwa.conftest import Parents
 from tests.pwa.families import Family, answers, approve, families
 from tests.pwa.phone import invited, phone
-from tests.pwa.test_permissions import answer, joined, lost, says_they_are_responsible
+from tests.pwa.test_permissions import agreeing, answer, joined, lost, says_they_are_responsible
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 FIRST, SECOND = 0, 1
@@ -115,7 +116,34 @@ async def test_a_first_no_that_gets_nowhere_waits_by_itself(browser: Browser, pa
         assert await answers(parents.school, family, father) == {"camera": ["refused"]}
 
 
-async def test_home_says_which_answers_were_not_sent_and_leads_to_sending_them(browser: Browser, parents: Parents) -> None:
+async def test_who_says_no_while_the_school_takes_nothing_is_asked_each_question_once(browser: Browser, parents: Parents) -> None:
+    """What waits is answered: it is neither the next question nor “to do”."""
+    family = (await agreeing(parents))[1]
+
+    async def busy(route: Route) -> None:
+        await (route.fulfill(status=503, body="") if route.request.method == "POST" else route.continue_())
+
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        father = await joined(mine, parents, family, SECOND)
+        await mine.page.route("**/api/v1/children/*/consent", busy)
+        await mine.follow("Live lessons")
+        await says_they_are_responsible(mine, family)
+        for title in ("Live lessons", "Recording"):
+            await mine.sees(title)
+            await answer(mine, "No, I do not agree")
+            await mine.sees("Waiting to send")
+            await mine.follow("Continue")
+        await mine.sees("Camera")
+        await mine.goto(f"/m/permissions/{family.child_id}")
+        tasks = mine.page.locator(".tasks li")
+        await expect(tasks.filter(has_text="To do")).to_have_count(6)
+        await expect(tasks.filter(has_text="Waiting to send")).to_have_count(2)
+        await mine.sound("waits-in-list")
+        assert await answers(parents.school, family, father) == {}
+
+
+async def test_wherever_the_app_opens_it_says_which_answers_were_not_sent_and_home_leads_to_sending_them(
+        browser: Browser, parents: Parents) -> None:
     family = await of_two(parents, 4)
     async with phone(browser, parents.url, service_workers="block") as mine:
         father = await joined(mine, parents, family, SECOND)
@@ -130,6 +158,23 @@ async def test_home_says_which_answers_were_not_sent_and_leads_to_sending_them(b
         await expect(mine.page.get_by_text(said)).to_be_visible()
         await mine.page.set_viewport_size({"width": 320, "height": 568})
         await mine.sound("home-not-sent")
+        saved = mine.page.get_by_role("listitem").filter(has_text=re.compile("^(Microphone|Live lessons) Answered, not sent$"))
+        await mine.follow("More")
+        await mine.press("Lock the app")
+        await mine.sees("Chaperone is locked")
+        await expect(saved).to_have_count(2)
+        await expect(mine.page.get_by_text("It does not count yet.")).to_be_visible()
+        await expect(mine.page.get_by_text(family.name)).to_have_count(0)
+        await mine.sound("locked-not-sent")
+        await mine.press("Open Chaperone")
+        await mine.sees("More")
+        await mine.context.set_offline(True)
+        await mine.follow("Home")
+        await mine.sees("You are offline")
+        await expect(saved).to_have_count(2)
+        await mine.sound("offline-not-sent")
+        await mine.context.set_offline(False)
+        await mine.press("Try again")
         await mine.follow("Check my answers")
         await mine.press("Send my answers")
         await mine.sees("Sent")
@@ -174,7 +219,8 @@ async def alone(parents: Parents) -> tuple[Family, str]:
     async with parents.school.database.reading() as session:
         lesson = (await session.exec(select(Lesson).where(
             col(Lesson.pupil_id).is_not(None), Lesson.status == "planned", Lesson.starts_at > parents.school.clock.now()))).one()
-    family = next(one for one in await families(parents.school, "8 Maths B", 2) if one.child_id == lesson.pupil_id)
+    found = [one for adults in (2, 3, 4) for one in await families(parents.school, "8 Maths B", adults)]
+    family = next(one for one in found if one.child_id == lesson.pupil_id)
     return family, f"/m/one-to-ones/{family.child_id}/{lesson.id}"
 
 
@@ -208,15 +254,105 @@ async def test_a_yes_to_a_one_to_one_that_rests_says_from_when_it_counts(browser
         await mine.sound("one-to-one-rests")
 
 
-async def test_who_may_not_answer_for_a_child_is_told_whom_to_ring_and_shown_no_form(browser: Browser, parents: Parents) -> None:
-    family, page = await alone(parents)
-    other = (await families(parents.school, "2 Elm", 1))[0]
+async def stepmother(parents: Parents, family: Family, number: int, responsible: str) -> str:
+    """The adult of another family beside those of this one, and what the school's record says of her."""
+    other = (await families(parents.school, "2 Elm", 1))[number]
     async with parents.school.database.writing() as session:
         child = await session.get_one(Person, family.child_id)
         session.add(Guardianship(school_id=child.school_id, guardian_id=other.adults[0], child_id=child.id, contact_order=3,
-                                 relationship="stepmother", parental_responsibility="no", court_order="no"))
+                                 relationship="stepmother", parental_responsibility=responsible, court_order="no"))
+    return other.adults[0]
+
+
+@asynccontextmanager
+async def unchecked(parents: Parents, family: Family, adult: str) -> AsyncIterator[None]:
+    """Nobody has checked yet whether this adult has parental responsibility: the server takes their no, and no yes."""
+    async def record(word: str) -> None:
+        async with parents.school.database.writing() as session:
+            link = (await session.exec(select(Guardianship).where(
+                Guardianship.guardian_id == adult, Guardianship.child_id == family.child_id))).one()
+            link.parental_responsibility = word
+
+    await record("unknown")
+    yield
+    await record("yes")
+
+
+ONLY_NO = "You can say no here. It counts as soon as you save it. For a yes, ring the office on 01632 960123."
+
+
+async def test_whose_responsibility_nobody_has_checked_says_their_first_no_and_is_asked_nothing(
+        browser: Browser, parents: Parents) -> None:
+    family = (await families(parents.school, "5 Oak", 2))[1]
+    father = family.adults[SECOND]
+    async with unchecked(parents, family, father), phone(browser, parents.url, service_workers="block") as mine:
+        await mine.join(await invited(parents.school, father))
+        await mine.sees("Hello")
+        await expect(mine.page.get_by_text(re.compile("questions? to answer"))).to_have_count(0)
+        await mine.page.get_by_role("link", name=re.compile("^Permissions")).click()
+        await mine.sees(f"Permissions for {family.name}")
+        await expect(mine.page.get_by_text(ONLY_NO)).to_be_visible()
+        await expect(mine.page.get_by_text("To do")).to_have_count(0)
+        await expect(mine.page.get_by_text("Not answered")).to_have_count(8)
+        await mine.sound("only-no")
+        await mine.follow("Camera")
+        await mine.sees("Camera")
+        await expect(mine.page.get_by_text(ONLY_NO)).to_be_visible()
+        await expect(mine.page.get_by_role("radio", name="Yes, I agree")).to_have_count(0)
+        await mine.sound("only-no-question")
+        await answer(mine, "No, I do not agree")
+        await mine.sees("Sent")
+        assert await answers(parents.school, family, father) == {"camera": ["refused"]}
+
+
+@pytest.mark.usefixtures("public_task")
+async def test_whose_responsibility_nobody_has_checked_can_object_to_recording(browser: Browser, parents: Parents) -> None:
+    family = await of_two(parents, 2)
+    mother = family.adults[FIRST]
+    async with unchecked(parents, family, mother), phone(browser, parents.url, service_workers="block") as mine:
+        await joined(mine, parents, family, FIRST)
+        await mine.follow("Recording")
+        await mine.press("I object")
+        await mine.sees("Sent")
+        assert await answers(parents.school, family, mother) == {"be_recorded": ["withdrawn"]}
+
+
+async def test_who_is_not_sure_of_their_responsibility_says_a_first_no(browser: Browser, parents: Parents) -> None:
+    family = (await agreeing(parents))[0]
     async with phone(browser, parents.url, service_workers="block") as mine:
-        await mine.join(await invited(parents.school, other.adults[0]))
+        father = await joined(mine, parents, family, SECOND)
+        await mine.follow("Camera")
+        await says_they_are_responsible(mine, family, "Not sure")
+        await mine.sees("Camera")
+        await expect(mine.page.get_by_text(ONLY_NO)).to_be_visible()
+        await expect(mine.page.get_by_role("link", name="Change what you said")).to_be_visible()
+        await answer(mine, "No, I do not agree")
+        await mine.sees("Sent")
+        assert await answers(parents.school, family, father) == {"camera": ["refused"]}
+
+
+async def test_whose_responsibility_nobody_has_checked_says_no_to_a_one_to_one(browser: Browser, parents: Parents) -> None:
+    family, page = await alone(parents)
+    adult = await stepmother(parents, family, 1, "unknown")
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await mine.join(await invited(parents.school, adult))
+        await mine.sees("Hello")
+        await mine.goto(page.rpartition("/")[0])
+        await expect(mine.page.get_by_text("Not answered")).to_be_visible()
+        await mine.goto(page)
+        await mine.sees("This one-to-one lesson")
+        await expect(mine.page.get_by_text(ONLY_NO)).to_be_visible()
+        await mine.sound("one-to-one-only-no")
+        await answer(mine, "No, I do not agree")
+        await expect(mine.page.get_by_role("status")).to_contain_text("Sent")
+        assert await answers(parents.school, family, adult) == {"one_to_one": ["refused"]}
+
+
+async def test_who_may_not_answer_for_a_child_is_told_whom_to_ring_and_shown_no_form(browser: Browser, parents: Parents) -> None:
+    family, page = await alone(parents)
+    other = await stepmother(parents, family, 0, "no")
+    async with phone(browser, parents.url, service_workers="block") as mine:
+        await mine.join(await invited(parents.school, other))
         await mine.sees("Hello")
         await mine.goto(page)
         await mine.sees("This one-to-one lesson")

@@ -32,6 +32,11 @@ export class Answers {
     return (await this.#own()).filter((one) => one.state !== "draft");
   }
 
+  /** @returns {Promise<import("./store.js").Waiting[]>} all of it: what was saved, what waits, and what became of it */
+  async kept() {
+    return this.#own();
+  }
+
   /** @returns {Promise<import("./store.js").Waiting[]>} what is lost if it is not sent: what was saved, and what waits */
   async unsent() {
     return (await this.#own()).filter((one) => one.state === "draft" || one.state === "waiting");

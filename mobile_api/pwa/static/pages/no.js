@@ -5,22 +5,22 @@ import { h } from "../dom.js";
 import { button, inset, tag } from "../parts.js";
 import { purposeTitle } from "./shared.js";
 
-/** What the phone knows by itself: that it is offline, and which answers wait. */
+/** What the phone knows by itself: that it is offline, and which answers were not sent. */
 /** @type {import("../routes.js").View} */
 export async function offline(app) {
   const { t } = app;
-  const waiting = await app.answers.waiting();
+  const kept = await app.answers.kept();
   return {
     name: "offline", title: t("offline.title"),
     parts: [
-      h("p", {}, t("offline.nothing")), ...(await waitingList(app, waiting)),
+      h("p", {}, t("offline.nothing")), ...(await waitingList(app, kept)),
       button(t("offline.again"), { click: () => app.show() }),
     ],
   };
 }
 
 /**
- * The answers that wait, each with what it is worth: nothing yet.
+ * The answers that were saved, and those that wait, each with what it is worth: nothing yet.
  * @param {import("../app.js").App} app
  * @param {import("../store.js").Waiting[]} waiting
  */
@@ -30,14 +30,15 @@ export async function waitingList(app, waiting) {
   const office = await app.office();
   const lines = waiting.map((one) => h("li", {}, h("strong", {}, purposeTitle(app, one.purpose)), " ",
     one.state === "sent" ? tag(t("waiting.sent", { time: words.time(one.at) }), "good")
-      : one.state === "refused" ? tag(t("waiting.refused"), "bad") : tag(t("waiting.waits"), "warn"),
-    one.state === "waiting" ? "" : h("button", { type: "button", class: "button plain", click: async () => {
+      : one.state === "refused" ? tag(t("waiting.refused"), "bad") : tag(t(one.state === "draft" ? "permissions.saved" : "waiting.waits"), "warn"),
+    one.state === "waiting" || one.state === "draft" ? "" : h("button", { type: "button", class: "button plain", click: async () => {
       await app.answers.forget(one.key);
       await app.show();
     } }, t("waiting.ok"))));
   const waits = waiting.some((one) => one.state === "waiting");
+  const settled = waiting.every((one) => one.state === "sent" || one.state === "refused");
   return [inset(h("h2", {}, t("waiting.title")), h("ul", { class: "plain-list" }, ...lines),
-    waits ? h("p", {}, h("strong", {}, t("waiting.not"))) : null, waits ? h("p", {}, t("waiting.stop", { office })) : null)];
+    settled ? null : h("p", {}, h("strong", {}, t("waiting.not"))), waits ? h("p", {}, t("waiting.stop", { office })) : null)];
 }
 
 /** @type {import("../routes.js").View} */

@@ -4,18 +4,20 @@
 import { h } from "../dom.js";
 import { button, facts, form, inset, listen, radios, tag, tasks } from "../parts.js";
 import { Problem } from "../protocol.js";
-import { documentOf, mayChange, responsibility } from "./permission.js";
+import { documentOf, onlyNo, responsibility } from "./permission.js";
 
 /** @type {import("../routes.js").View} */
 export async function oneToOnes(app, { child: id = "" }) {
   const { t, words } = app;
   const child = await app.child(id);
   const found = (await app.client.read(`/children/${id}/one-to-ones`)).one_to_ones;
+  const { may_answer: asked } = await app.client.read(`/children/${id}/consent`);
   return {
     title: t("one-to-ones.title", { name: child.name }), back: "/m/more", tab: "more",
     parts: [found.length ? tasks(found.map((/** @type {any} */ one) => /** @type {[string, string, Node]} */ ([
       `/m/one-to-ones/${id}/${one.lesson_id}`, `${one.alone.adult}, ${words.moment(one.starts_at)}`,
-      one.answer ? h("span", {}, t(one.answer)) : tag(t("permissions.to-do"), "warn")]))) : h("p", {}, t("one-to-ones.none"))],
+      one.answer ? h("span", {}, t(one.answer)) : asked ? tag(t("permissions.to-do"), "warn") : h("span", {},
+        t("permissions.none"))]))) : h("p", {}, t("one-to-ones.none"))],
   };
 }
 
@@ -53,9 +55,8 @@ export async function oneToOne(app, { child: id = "", lesson: lessonId = "" }) {
         [t("one-to-one.why"), one.alone.why], [t("one-to-one.who"), one.alone.approver]]),
       shown ? listen(app, text.language, () => shown.textContent ?? "", () => { listened = true; }) : null, shown,
       h("p", {}, t("one-to-one.all", { name: child.name })),
-      isOpen && !mayAgree ? inset(h("p", {}, t("cannot.title", { office: app.me.office })), one.answer === "yes" ? h("p", {},
-        t("cannot.stop")) : null, ...mayChange(app, found)) : null,
-      isOpen && !mayAgree && one.answer !== "yes" ? null : isOpen ? form(app, {
+      isOpen && !mayAgree ? onlyNo(app, found, one.answer) : null,
+      isOpen && !mayAgree && (!found.may_refuse || one.answer === "no") ? null : isOpen ? form(app, {
         fields: [answer, there], send: t("save"), check: (values) => (values.answer ? {} : { answer: t("question.error") }),
         act: async (values, wish) => {
           await app.answers.replace(id, "one_to_one");

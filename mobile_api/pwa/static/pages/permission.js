@@ -47,7 +47,7 @@ export async function permission(app, { child: id = "", purpose = "" }) {
     return responsibility(app, { child: id });
   }
   const mayAgree = found.may_answer && you === "yes";
-  if (!mayAgree && own.answer !== "yes") return cannot(app, found); // a yes of theirs they may take back all the same
+  if (!mayAgree && (!found.may_refuse || own.answer === "no")) return cannot(app, found); // everybody else's no is taken
   const draft = drafts.find((one) => one.purpose === purpose && one.body.document_id === own.document_id); // to these words
   const language = languageOf(app, own);
   const text = await documentIn(language);
@@ -67,8 +67,7 @@ export async function permission(app, { child: id = "", purpose = "" }) {
       name: found.child.name }),
     back: `/m/permissions/${id}`, tab: "permissions",
     parts: [
-      mayAgree ? null : inset(h("p", {}, t("cannot.title", { office: app.me.office })), h("p", {}, t("cannot.stop")),
-        ...mayChange(app, found)),
+      mayAgree ? null : onlyNo(app, found, own.answer),
       language === app.words.meta.code ? null : inset(h("p", {}, t("question.not-in", { language: app.words.meta.name,
         office: app.me.office }))),
       text.what_changed ? inset(h("p", {}, t("question.changed")), h("p", { lang: "en" }, text.what_changed)) : null,
@@ -118,11 +117,11 @@ async function objection(app, { found, own, documentIn }) {
     parts: [
       own.objection ? inset(h("p", {}, t(`object.${own.objection}`, { name, office: app.me.office }))) : null,
       listen(app, language, () => shown.textContent ?? "", () => { listened = true; }), shown,
-      may && found.may_answer ? form(app, { fields: [why], send: t("object.send"), act: (values) => keep(app, { found, own, body: {
+      may && found.may_refuse ? form(app, { fields: [why], send: t("object.send"), act: (values) => keep(app, { found, own, body: {
         purpose: own.purpose, says_yes: false, document_id: own.document_id, language, listened, reason: values.why ?? "",
         answered_at: own.answered_at ?? null, // and no responsibility: nobody was asked for it
       } }) }) : null,
-      may && !found.may_answer ? inset(h("p", {}, t("object.office", { office: app.me.office }))) : null,
+      may && !found.may_refuse ? inset(h("p", {}, t("object.office", { office: app.me.office }))) : null,
     ],
   };
 }
@@ -134,9 +133,10 @@ async function objection(app, { found, own, documentIn }) {
 async function keep(app, { found, own, body }) {
   const { id } = found.child;
   const draft = await app.answers.save(id, body.purpose, `/children/${id}/consent`, body);
-  const others = await app.answers.drafts(id);
+  const kept = (await app.answers.unsent()).filter((one) => one.child === id); // and what waits is answered as well
+  const others = kept.filter((one) => one.state === "draft");
   const open = found.permissions.find((/** @type {any} */ one) => one.needs_answer && one.purpose !== "one_to_one"
-    && ![draft, ...others].some((each) => each.purpose === one.purpose));
+    && ![draft, ...kept].some((each) => each.purpose === one.purpose));
   const next = open ? `/m/permissions/${id}/${open.purpose}` : `/m/permissions/${id}/check`;
   const isFirst = own.needs_answer && own.answer !== "yes";
   if (isFirst && body.says_yes) return app.go(next);
@@ -162,6 +162,14 @@ function cannot(app, found) {
     parts: [...mayChange(app, found), button(app.t("missing.home"), { href: "/m/" })] };
 }
 
+/**
+ * What they can do whose yes is not taken here.
+ * @param {import("../app.js").App} app @param {any} found @param {string | null} answer what they said last
+ */
+export const onlyNo = (app, found, answer) => inset(
+  h("p", {}, app.t(found.may_refuse ? "cannot.only-no" : "cannot.title", { office: app.me.office })),
+  found.may_refuse && answer === "yes" ? h("p", {}, app.t("cannot.stop")) : null, ...mayChange(app, found));
+
 /** Why they cannot answer, and the way out, where it is what they said themselves. @param {import("../app.js").App} app @param {any} found */
-export const mayChange = (app, { child, may_answer: may }) => (!may ? [] : [h("p", {}, app.t("cannot.said", { name: child.name })),
+const mayChange = (app, { child, may_answer: may }) => (!may ? [] : [h("p", {}, app.t("cannot.said", { name: child.name })),
   h("p", {}, link(`/m/permissions/${child.id}/you`, app.t("cannot.change")))]);

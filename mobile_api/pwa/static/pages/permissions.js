@@ -2,9 +2,10 @@
 /** Permissions of each child: what waits, going through the questions in any order, checking, sending. */
 
 import { h } from "../dom.js";
-import { button, card, facts, form, inset, link, panel, tag, tasks } from "../parts.js";
+import { button, card, facts, form, link, panel, tag, tasks } from "../parts.js";
 import { Problem } from "../protocol.js";
 import { waitingList } from "./no.js";
+import { onlyNo } from "./permission.js";
 import { follows, nothing, purposeTitle, standing } from "./shared.js";
 
 const ALONE = "one_to_one";
@@ -22,7 +23,8 @@ export async function permissions(app) {
     const found = await app.client.read(`/children/${child.id}/consent`);
     const open = found.permissions.filter((/** @type {any} */ one) => one.needs_answer).length;
     return /** @type {[string, string, Node]} */ ([`/m/permissions/${child.id}`, child.name,
-      open ? tag(t("permissions.open", { count: open }), "warn") : tag(t("permissions.done"), "good")]);
+      open ? tag(t("permissions.open", { count: open }), "warn") : found.may_answer
+      ? tag(t("permissions.done"), "good") : h("span", {}, t("permissions.not-asked"))]);
   }));
   return { title: t("permissions.title"), tab: "permissions", parts: [rows.length ? tasks(rows) : await nothing(app)] };
 }
@@ -31,20 +33,21 @@ export async function permissions(app) {
 export async function permissionsOf(app, { child: id = "" }) {
   const { t } = app;
   const found = await app.client.read(`/children/${id}/consent`);
-  const drafts = await app.answers.drafts(id);
+  const kept = (await app.answers.unsent()).filter((one) => one.child === id);
+  const drafts = kept.filter((one) => one.state === "draft");
   const { name } = found.child;
   const waiting = (await app.answers.waiting()).filter((one) => one.child === id);
   const open = found.permissions.filter((/** @type {any} */ one) => one.needs_answer && one.purpose !== ALONE);
-  const left = open.filter((/** @type {any} */ one) => !drafts.some((draft) => draft.purpose === one.purpose));
+  const left = open.filter((/** @type {any} */ one) => !kept.some((each) => each.purpose === one.purpose));
   return {
     title: t("permissions.for", { name }), back: "/m/permissions", tab: "permissions",
     parts: [
       ...(await waitingList(app, waiting)),
-      found.may_answer ? null : inset(h("p", {}, t("permissions.cannot", { office: app.me.office }))),
+      found.may_answer ? null : onlyNo(app, found, null),
       outcome(app, found),
-      h("p", {}, t(left.length ? "permissions.any-order" : drafts.length ? "permissions.all-saved"
-        : "permissions.change-any-time")),
-      ...grouped(app, id, found.permissions, drafts),
+      found.may_answer ? h("p", {}, t(left.length ? "permissions.any-order" : drafts.length ? "permissions.all-saved"
+        : "permissions.change-any-time")) : null,
+      ...grouped(app, id, found.permissions, kept),
       drafts.length ? button(t("permissions.check"), { href: `/m/permissions/${id}/check` }) : null,
     ],
   };
@@ -52,25 +55,26 @@ export async function permissionsOf(app, { child: id = "" }) {
 
 /**
  * What lessons ask first, then the school's register of other permissions.
- * @param {import("../app.js").App} app @param {string} id @param {any[]} asked @param {import("../store.js").Waiting[]} drafts
+ * @param {import("../app.js").App} app @param {string} id @param {any[]} asked @param {import("../store.js").Waiting[]} kept
  */
-function grouped(app, id, asked, drafts) {
+function grouped(app, id, asked, kept) {
   const groups = /** @type {[string, any[]][]} */ ([["permissions.lessons", asked.filter((one) => !REGISTER.has(one.purpose))],
     ["permissions.register", asked.filter((one) => REGISTER.has(one.purpose))]]);
   return groups.filter(([, of]) => of.length).flatMap(([title, of]) => [h("h2", { class: "group" }, app.t(title)),
-    tasks(of.map((one) => [place(id, one), purposeTitle(app, one.purpose), state(app, one, drafts)]))]);
+    tasks(of.map((one) => [place(id, one), purposeTitle(app, one.purpose), state(app, one, kept)]))]);
 }
 
 /** A one-to-one that waits for an answer is read about first. @param {string} id @param {any} one */
 const place = (id, one) =>
   (one.purpose === ALONE && one.needs_answer ? `/m/one-to-ones/${id}` : `/m/permissions/${id}/${one.purpose}`);
 
-/** @param {import("../app.js").App} app @param {any} one @param {import("../store.js").Waiting[]} drafts */
-function state(app, one, drafts) {
-  const draft = drafts.find((each) => each.purpose === one.purpose);
-  if (draft) return tag(app.t("permissions.saved"), "warn");
+/** @param {import("../app.js").App} app @param {any} one @param {import("../store.js").Waiting[]} kept not sent */
+function state(app, one, kept) {
+  const mine = kept.find((each) => each.purpose === one.purpose);
+  if (mine) return tag(app.t(mine.state === "draft" ? "permissions.saved" : "waiting.waits"), "warn");
   if (one.needs_answer) return tag(app.t("permissions.to-do"), "warn");
   if (one.by_public_task) return h("span", {}, app.t(one.objection === "upheld" ? "object.stopped" : "object.recorded"));
+  if (!one.answer) return h("span", {}, app.t("permissions.none"));
   return h("span", {}, app.t(one.answer === "yes" ? "yes" : "no"), ", ", h("span", { class: "change" }, app.t("change")));
 }
 

@@ -17,7 +17,7 @@ export async function signIn(app) {
   return {
     title: t(locked ? "locked.title" : "sign-in.title"), alone: true, name: "sign-in",
     parts: [
-      h("p", { class: "lead" }, t(locked || !isInstalled() ? "locked.text" : "sign-in.installed")), ...(await waitingList(app, await app.answers.waiting())),
+      h("p", { class: "lead" }, t(locked || !isInstalled() ? "locked.text" : "sign-in.installed")), ...(await waitingList(app, await app.answers.kept())),
       supported ? form(app, { fields: [], send: t("locked.open"), act: async () => {
         try {
           await unlock(app);

@@ -48,6 +48,7 @@ export async function code(app) {
         try {
           Object.assign(app.joining, await app.client.enter("/invitations/open", { token: app.joining.token, code: values.code,
             born_on: values.born }));
+          delete app.joining.made; // an invitation that opens has kept no passkey
         } catch (error) {
           if (/** @type {any} */ (error).status !== 422) throw error;
           throw Object.assign(new Error(), { words: t("code.refused", { office }) });
@@ -88,7 +89,7 @@ export async function passkey(app) {
           await make(app);
         } catch (error) {
           if (/** @type {any} */ (error).status === 422 || /** @type {any} */ (error).status === 401) {
-            throw Object.assign(new Error(), { words: t("code.refused", { office }) });
+            throw Object.assign(new Error(), { words: t("passkey.refused", { office }) });
           }
           if (error instanceof DOMException) throw Object.assign(new Error(), { words: t(error.name === "NotAllowedError"
             ? "passkey.stopped" : "passkey.cannot", { office }) });
@@ -104,8 +105,8 @@ export async function passkey(app) {
 }
 
 /**
- * Make a passkey. One whose reply was lost is sent again as it was; where the school has it already, which uses the invitation
- * up, it opens what was made with it.
+ * Make a passkey. One whose reply was lost is sent again as it was. Where the invitation is refused then, the school has it
+ * already, and it opens what was made with it; or the quarter of an hour is over, and the code opens the invitation anew.
  * @param {import("../app.js").App} app
  */
 async function make(app) {
@@ -116,7 +117,7 @@ async function make(app) {
       return await finish();
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 422) throw error;
-      if (error.code === "invitation-refused") return unlock(app);
+      if (error.code === "invitation-refused") return await found(app);
     }
   }
   delete app.joining.made;
@@ -124,6 +125,16 @@ async function make(app) {
   const credential = await create(asked.publicKey);
   app.joining.made = { invitation, ticket: asked.ticket, credential, phone: thisPhone(app) };
   return finish();
+}
+
+/** Sign in with the passkey that was made; where the school does not have it, it is forgotten. @param {import("../app.js").App} app */
+async function found(app) {
+  try {
+    return await unlock(app);
+  } catch (error) {
+    if (error instanceof Problem && [401, 422].includes(error.status)) delete app.joining.made;
+    throw error;
+  }
 }
 
 /** What this phone is called in its owner's list. @param {import("../app.js").App} app */
