@@ -4,17 +4,21 @@ policy: AC6, CO3, RL1, RE2
 """
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlmodel import select
+from structlog.testing import capture_logs
 
 from lessons.live import reading
 from recordings.ending import destruction
 from recordings.keystore import KeyMissing
 from service.backup import command, known
 from service.backup.known import OtherDatabase
+from service.foundation import postgresql
+from service.foundation.postgresql import NotServing
 from service.people.tables import SignIn
 from service.safeguarding.approvals.tables import Approval
 from service.wiring import SUBSCRIBERS
@@ -101,6 +105,83 @@ async def test_a_server_that_was_set_back_is_noticed_by_what_is_missing(folder: 
 def set_back(name: str, copy: str) -> None:
     cluster.cluster().drop(name)
     cluster.cluster().create(name, copy)
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.Event]:
+    """Whether the process has ended itself. It looks without a pause whether it serves; jobs fail silently."""
+    ended, pause = asyncio.Event(), asyncio.sleep
+    monkeypatch.setattr(postgresql, "_end", ended.set)
+    monkeypatch.setattr(postgresql, "_pause", lambda _seconds: pause(0.01))
+    with capture_logs():
+        yield ended
+
+
+async def is_over(school: Running, noted: known.Served | None) -> None:
+    """Nothing is served any more, nor by who comes next: what came back was not noted."""
+    with pytest.raises(NotServing):
+        async with school.database.reading() as session:
+            await session.connection()
+    assert known._read(school.app.state.keys) == noted
+
+
+async def withdrawn_since(school: Running) -> known.Served | None:
+    """What was noted a minute after something was written that is in no dump."""
+    await one_to_one.approve(school, await one_to_one.ask(school))
+    await a_minute_later(school)
+    return known._read(school.app.state.keys)
+
+
+async def test_a_database_that_is_brought_back_under_a_running_service_ends_it(
+    folder: Path, template: Path, ended: asyncio.Event
+) -> None:
+    """Whole in one moment, and of this same run: whoever serves finds it as they left it."""
+    name, aside = cluster.name_of(folder), f"{cluster.name_of(folder)}-aside"
+    async with running(folder, template=template) as school:
+        dump = await asyncio.to_thread(cluster.cluster().dump, name)
+        noted = await withdrawn_since(school)
+        assert not ended.is_set(), "negative control: as it is, it is served"
+        await asyncio.to_thread(cluster.cluster().bring_back, aside, dump)
+        await asyncio.to_thread(set_back, name, aside)
+        async with asyncio.timeout(20):
+            await ended.wait()
+        await is_over(school, noted)
+    with pytest.raises(OtherDatabase):
+        async with running(folder):
+            pass
+
+
+async def test_a_server_that_is_set_back_under_a_running_service_ends_it(
+    folder: Path, template: Path, ended: asyncio.Event
+) -> None:
+    """Its disk, by a copy of this same run: the same database by its number, and nobody else has served it since."""
+    name, copy = cluster.name_of(folder), f"{cluster.name_of(folder)}-before"
+    async with running(folder, template=template):
+        pass
+    await asyncio.to_thread(cluster.cluster().create, copy, name)
+    with cluster.cluster().connect(copy) as connection:
+        turn = connection.execute(f"SELECT nextval('{postgresql.TURNS}')").fetchone()
+    async with running(folder) as school:
+        assert turn == (school.database._serving._turn,), "as whoever serves has left it"
+        noted = await withdrawn_since(school)
+        await asyncio.to_thread(set_back, name, copy)
+        async with asyncio.timeout(20):
+            await ended.wait()
+        await is_over(school, noted)
+
+
+async def test_a_dump_that_is_brought_back_into_the_database_that_is_served_ends_the_service_within_a_minute(
+    folder: Path, template: Path, ended: asyncio.Event
+) -> None:
+    """Its connections hold: nobody had to leave."""
+    name = cluster.name_of(folder)
+    async with running(folder, template=template) as school:
+        dump = await asyncio.to_thread(cluster.cluster().dump, name)
+        noted = await withdrawn_since(school)
+        await asyncio.to_thread(cluster.cluster().fill, name, dump, "--clean", "--if-exists")
+        await a_minute_later(school)
+        assert ended.is_set()
+        await is_over(school, noted)
 
 
 async def test_a_database_that_went_another_way_since_is_another_one(folder: Path, template: Path) -> None:
