@@ -101,9 +101,9 @@ async def _is_same(keys: Path, connection: AsyncConnection) -> bool:
 
 
 async def _is_known(session: AsyncSession, before: Served | None, now: Served) -> bool:
-    if before is None:
-        return now.entries == 0
-    return now.database == before.database and await _last(session, before.entries) == before.last
+    if now.entries == 0:  # an empty one that was made again is as new as the first
+        return before is None or before.entries == 0
+    return before is not None and now.database == before.database and await _last(session, before.entries) == before.last
 
 
 async def _as_it_is(session: AsyncSession) -> Served:

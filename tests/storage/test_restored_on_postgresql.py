@@ -15,14 +15,17 @@ from structlog.testing import capture_logs
 from lessons.live import reading
 from recordings.ending import destruction
 from recordings.keystore import KeyMissing
+from service.app import create_app
 from service.backup import command, known
 from service.backup.known import OtherDatabase
 from service.foundation import postgresql
 from service.foundation.postgresql import NotServing
+from service.foundation.settings import Settings
 from service.people.tables import SignIn
 from service.safeguarding.approvals.tables import Approval
 from service.wiring import SUBSCRIBERS
 from tests import beside, cluster, one_to_one
+from tests.fakes import FakeClock
 from tests.recordings.ends import Kept, recordings
 from tests.school import MORNING, Running, running
 
@@ -192,6 +195,38 @@ async def test_a_database_that_went_another_way_since_is_another_one(folder: Pat
     noted = known._read(keys)
     assert noted is not None
     known._write(keys, replace(noted, last="00" * 32))
+    with pytest.raises(OtherDatabase):
+        async with running(folder):
+            pass
+
+
+async def first_start(folder: Path) -> None:
+    """Tables, and no school yet."""
+    app = create_app(Settings(data=folder, dev=True, media_addresses="127.0.0.1", database_url=cluster.url_for(folder)),
+                     clock=FakeClock(MORNING))
+    async with app.router.lifespan_context(app):
+        await known.note(app.state.database, app.state.keys)
+
+
+async def test_an_empty_database_that_was_made_again_is_new(folder: Path, template: Path) -> None:
+    """Its locale was wrong, say. Once something was written, an empty one is another."""
+    await first_start(folder)
+    await asyncio.to_thread(cluster.cluster().drop, cluster.name_of(folder))
+    await first_start(folder)
+    async with running(folder) as school:
+        await a_minute_later(school)
+    await asyncio.to_thread(cluster.cluster().drop, cluster.name_of(folder))
+    with pytest.raises(OtherDatabase):
+        await first_start(folder)
+
+
+async def test_a_school_that_is_brought_back_to_a_service_that_had_none_is_not_known(folder: Path, template: Path) -> None:
+    """A new machine was tried before the dump came."""
+    dump, _, _ = await dumped(folder, template)
+    (folder / "keys" / known.SERVED).unlink()
+    await asyncio.to_thread(cluster.cluster().drop, cluster.name_of(folder))
+    await first_start(folder)
+    await asyncio.to_thread(cluster.cluster().bring_back, cluster.name_of(folder), dump)
     with pytest.raises(OtherDatabase):
         async with running(folder):
             pass
