@@ -96,7 +96,7 @@ def _verify(part: PartFile, key: Key | None, public: bytes | None, kept: Manifes
         return Verdict(standing.chunks, None, "", False, None, "", "", torn)
     signed = None if public is None else is_signed(words, public)
     if kept is not None and sealed is None:
-        problem, first_bad = "the seal is missing or was changed", first_bad or standing.chunks
+        problem, first_bad = "the seal is missing or was changed", standing.chunks if first_bad is None else first_bad
     elif kept is not None and words != kept:
         problem, first_bad = "the seal is not the one that was kept", first_bad or 0
     elif not problem and not (sealed and _seals(words, sealed[1], part.header, standing)):

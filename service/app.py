@@ -335,9 +335,9 @@ def _jobs(app: FastAPI):  # type: ignore[no-untyped-def]
     state = app.state
 
     async def sign() -> None:
+        await known.note(state.database, state.keys)  # first: a tree that was set back is not signed
         async with state.database.writing() as session:
             await audit.checkpoint(session)
-        await known.note(state.database, state.keys)
 
     async def destroy() -> None:
         await destruction.reconcile(state.database, state.vault, state.clock)

@@ -80,8 +80,12 @@ class Cluster:
         """Into a new database of this name."""
         self.drop(name)
         self.create(name)
-        subprocess.run([_program("pg_restore"), "--no-owner", "-h", self.folder, "-U", "chaperone", "-d", name], check=True,
-                       input=dump, capture_output=True)
+        self.fill(name, dump)
+
+    def fill(self, name: str, dump: bytes, *options: str) -> None:
+        """A database that is there."""
+        subprocess.run([_program("pg_restore"), "--no-owner", *options, "-h", self.folder, "-U", "chaperone", "-d", name],
+                       check=True, input=dump, capture_output=True)
 
     def drop(self, name: str) -> None:
         with self.connect("postgres") as connection:

@@ -5,6 +5,7 @@ import asyncio
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -114,7 +115,12 @@ def backup(given: argparse.Namespace, settings: Settings, clock: Clock) -> int:
             return asyncio.run(_check(settings, clock, data, keys, made)) if given.check else 0
     except SafeguardError as error:
         print(error, file=sys.stderr)
-        return 2
+    except sqlite3.Error as error:
+        print(f"The database cannot be copied: {error}. The back-ups of it before are as they were.", file=sys.stderr)
+    except OSError as error:
+        print(f"The back-up was not finished: {error.strerror or error} ({error.filename or 'no file'}). Is its disk there, has "
+              "it room, and may the user of the service write to it?", file=sys.stderr)
+    return 2
 
 
 def _places(to: str, keys_to: str, settings: Settings, *, create: bool = True) -> tuple[Target, Target]:

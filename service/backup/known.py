@@ -8,8 +8,11 @@ before `chaperone restored`. SQLite needs none of it: its database comes back by
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -18,6 +21,8 @@ from service.backup import rules, voiding
 from service.foundation.audit import AuditLeaf, header_of, leaf_hash
 from service.foundation.db import Database
 from service.foundation.errors import Conflict, Invalid
+
+log = structlog.get_logger(__name__)
 
 SERVED = "database.served"
 """In the folder of keys, which two machines that take turns have in common."""
@@ -47,22 +52,24 @@ async def check(database: Database, keys: Path) -> None:
         return
     async with database.reading() as session:
         before, now = _read(keys), await _as_it_is(session)
-        if before is None:
-            is_known = now.entries == 0
-        else:
-            is_known = now.database == before.database and await _last(session, before.entries) == before.last
+        is_known = await _is_known(session, before, now)
     if not is_known:
         raise OtherDatabase()
     _write(keys, now)
+    database.keep_to(partial(_is_same, keys))
 
 
 async def note(database: Database, keys: Path) -> None:
-    """How far it has come. Once a minute, so that a dump of an hour ago is noticed."""
+    """How far it has come. Once a minute, so that a dump of an hour ago is noticed, also under a service that runs: that ends."""
     if _is_a_file(database):
         return
     async with database.reading() as session:
-        now = await _as_it_is(session)
-    if now != _read(keys):
+        before, now = _read(keys), await _as_it_is(session)
+        is_known = await _is_known(session, before, now)
+    if not is_known:
+        log.error("serving.other_database")
+        database.end()
+    elif now != before:
         _write(keys, now)
 
 
@@ -78,12 +85,25 @@ async def restored(database: Database, keys: Path, now: datetime) -> datetime:
     keycopies.replay(keys)
     until = datetime.fromisoformat(at)
     await voiding.void(database, rules.state_id(until, "postgresql"), until, now)
-    await note(database, keys)
+    async with database.reading() as session:
+        _write(keys, await _as_it_is(session))
     return until
 
 
 def _is_a_file(database: Database) -> bool:
     return database.engine.dialect.name == "sqlite"
+
+
+async def _is_same(keys: Path, connection: AsyncConnection) -> bool:
+    """Whether it is still the one that was noted."""
+    async with AsyncSession(connection) as session:
+        return await _is_known(session, _read(keys), await _as_it_is(session))
+
+
+async def _is_known(session: AsyncSession, before: Served | None, now: Served) -> bool:
+    if now.entries == 0:  # an empty one that was made again is as new as the first
+        return before is None or before.entries == 0
+    return before is not None and now.database == before.database and await _last(session, before.entries) == before.last
 
 
 async def _as_it_is(session: AsyncSession) -> Served:

@@ -84,9 +84,12 @@ def outdated(names: Iterable[str], now: datetime, kept: timedelta) -> list[str]:
 
 
 def has_jumped(names: Iterable[str], entry: datetime | None, now: datetime) -> bool:
-    """Whether the clock may be ahead: days after the last back-up, and after everything that the school's audit tells of."""
+    """Whether the clock may be ahead: days after the last back-up, and after everything that the school's audit tells of.
+
+    `entry`: when that has its newest entry; None where nobody can tell.
+    """
     known = [at for name in names if (at := made_at(name)) is not None and at <= now]
-    return bool(known) and entry is not None and now - max(*known, entry) > JUMP
+    return bool(known) and now - max([*known, entry] if entry else known) > JUMP
 
 
 def newest(names: Sequence[str], now: datetime) -> str:

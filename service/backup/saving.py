@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -92,10 +92,11 @@ def save(settings: Settings, data: Target, keys: Target, now: datetime, say: Say
     if not recipients:
         raise Invalid("Set CHAPERONE_BACKUP_RECIPIENTS to the public key of who may restore (age1…). "
                       "“chaperone backup --new-key FILE” makes a pair.")
-    _check_school(settings)
+    _refuse_server(settings)
     check_there(settings.keys)
-    run = _Run(now, _last_entry(settings.data / DATABASE), signing_key(settings.keys), recipients, say)
+    run = _Run(now, None, signing_key(settings.keys), recipients, say)
     try:
+        run = replace(run, entry=_last_entry(settings.data / DATABASE))
         saver, files, missing = _data(settings, data, say)
     except Exception:
         _save_keys(settings, keys, run)  # or what is destroyed opens from old copies for as long as the data fails
@@ -110,7 +111,7 @@ def save(settings: Settings, data: Target, keys: Target, now: datetime, say: Say
 
 @dataclass(frozen=True)
 class _Run:
-    """What one run has for each place. `entry`: when the audit has its newest entry."""
+    """What one run has for each place. `entry`: when the audit has its newest entry; None where it cannot be read."""
 
     now: datetime
     entry: datetime | None
@@ -160,12 +161,10 @@ def alone(data: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _check_school(settings: Settings) -> None:
+def _refuse_server(settings: Settings) -> None:
     if settings.database_url:
         raise Invalid("This school's database is on a server of its own. Back it up with that server's tools (pg_dump); "
                       "docs/postgresql.md says how, and what follows when it is brought back.")
-    if not (settings.data / DATABASE).exists():
-        raise Invalid(f"There is no school in {settings.data}.")
 
 
 @contextmanager
@@ -217,6 +216,8 @@ def _recordings(settings: Settings, copy: Path, saver: Saver, say: Say) -> tuple
 
 def _last_entry(database: Path) -> datetime | None:
     """When the audit has its newest entry."""
+    if not database.exists():
+        raise Invalid(f"There is no school in {database.parent}.")
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as kept:
         at = kept.execute("SELECT max(at) FROM audit_leaf").fetchone()[0]
     return datetime.fromisoformat(at) if at else None

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import obstore
@@ -26,16 +27,29 @@ class NoPlace(Invalid):
 
 
 class Target:
-    """One place. `part`: `data` or `keys`, which may lie in two places and never mix."""
+    """One place. `part`: `data` or `keys`, which may lie in two places and never mix.
+
+    It is opened when it is first used: `NoPlace`, or `Invalid` for access to a store, where it cannot be.
+    """
 
     def __init__(self, address: str, part: str, access: Path | None, *, create: bool = True):
         self.part = part
+        self._address, self._access, self._create = address, access, create
         self._folder = None if is_s3(address) else Path(address).absolute()
-        if self._folder is not None and create:
-            make_folder(self._folder)
-        elif self._folder is not None and not self._folder.is_dir():
-            raise NoPlace(f"There is no folder {address}.")
-        self._store: ObjectStore = s3(address, access) if self._folder is None else LocalStore(self._folder)
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        if self._folder is None:
+            return s3(self._address, self._access)
+        try:
+            if self._create:
+                make_folder(self._folder)
+        except OSError as error:
+            raise NoPlace(f"The folder {self._address} cannot be made: {error.strerror}. Is its disk there? Else make the "
+                          "folder, for the user of the service.") from error
+        if not self._folder.is_dir():
+            raise NoPlace(f"There is no folder {self._address}.")
+        return LocalStore(self._folder)
 
     def put(self, name: str, data: bytes) -> None:
         """Durable when it returns."""

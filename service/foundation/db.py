@@ -7,14 +7,14 @@ still true when it writes; a reading one is one consistent view. docs/decisions:
 
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any
 
 from prometheus_client import Histogram
 from sqlalchemy import event, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -131,6 +131,16 @@ class Database:
         """
         async with self._serving.held(settles) if self._serving else nullcontext():
             yield
+
+    def keep_to(self, is_same: Callable[[AsyncConnection], Awaitable[bool]]) -> None:
+        """Serve this database and no other: one that comes back is asked first. On SQLite nobody exchanges an open file."""
+        if self._serving:
+            self._serving.keep_to(is_same)
+
+    def end(self) -> None:
+        """This is not the database that was served: nothing is read or written any more, and the process stops."""
+        if self._serving:
+            self._serving.end()
 
     async def close(self) -> None:
         for engine in (self.engine, self._readers, self._lookups):

@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
@@ -61,7 +61,7 @@ class AlreadyServed(Unavailable):
 
 
 class Overtaken(Unavailable):
-    """Another Chaperone has served this database since. What is in memory here is of before."""
+    """Another Chaperone has served this database since, or it was brought back. What is in memory here is of another time."""
 
 
 class NotServing(Unavailable):
@@ -98,21 +98,31 @@ class Serving:
     read or written any more, and rooms, whose proofs come from reading, shut by themselves (invariant I8).
 
     Who serves draws the next number of a sequence. A process that lost the lock serves again only if nobody has drawn since: its
-    rooms would be of before. Else it ends.
+    rooms would be of before. Else it ends. It ends, too, where the database is not the one that it was (`keep_to`).
     """
 
     def __init__(self, url: str) -> None:
         self._engine = _open(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=_connect_args(WAITS))
         self._number = secrets.randbelow(2**31)
-        self._serves = False
+        self._serves = self._is_over = False
         self._turn = 0
+        self._is_same: Callable[[AsyncConnection], Awaitable[bool]] | None = None
         self._connection: AsyncConnection | None = None
 
     def check(self, connection: Connection) -> None:
         """Raises NotServing in a process that serves, or did. A command beside the service has nothing to lose."""
-        if self._serves and connection.exec_driver_sql(
-                f"SELECT pg_try_advisory_xact_lock_shared({SERVES}, {self._number})").scalar():
+        if self._is_over or (self._serves and connection.exec_driver_sql(
+                f"SELECT pg_try_advisory_xact_lock_shared({SERVES}, {self._number})").scalar()):
             raise NotServing()
+
+    def keep_to(self, is_same: Callable[[AsyncConnection], Awaitable[bool]]) -> None:
+        """From here on whoever lost the connection asks this of the database before it serves again."""
+        self._is_same = is_same
+
+    def end(self) -> None:
+        """This process reads and writes nothing any more, and stops."""
+        self._is_over = True
+        _end()
 
     @asynccontextmanager
     async def held(self, settles: float) -> AsyncIterator[None]:
@@ -148,6 +158,8 @@ class Serving:
     async def _check_turn(self, connection: AsyncConnection) -> None:
         if (await connection.execute(text(f"SELECT last_value FROM {TURNS}"))).scalar_one() != self._turn:
             raise Overtaken()
+        if self._is_same and not await self._is_same(connection):
+            raise Overtaken()
 
     async def _keep(self, settles: float) -> None:
         """The database was started again, say: who comes first serves from then on, and whoever served before that ends."""
@@ -161,9 +173,9 @@ class Serving:
                     await self._connection.execute(text("SELECT 1"))
             except Overtaken:
                 log.error("serving.overtaken")
-                _end()
+                self.end()
                 return
-            except (AlreadyServed, SQLAlchemyError) as error:
+            except (AlreadyServed, SQLAlchemyError, OSError) as error:  # of a disk: whether it is the same cannot be told
                 log.warning("serving.lost", error=type(error).__name__)
                 await self._let_go()
 

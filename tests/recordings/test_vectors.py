@@ -1,14 +1,17 @@
 """The published vectors are this format's, and the document is enough to check a recording with nothing of ours (policy: RE1)."""
 
 import ast
+import hashlib
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlmodel import select
 
+from recordings.format import ChunkDamaged
 from recordings.preparation.aside import Aside, NotAnAside, path_of
 from recordings.reader import Recording, read_manifest
 from recordings.tables import RecordingPart
@@ -58,6 +61,15 @@ def test_only_what_nobody_touched_is_sound() -> None:
     assert sound == {"as it was sealed", "as it was sealed, compared with the copy of its manifest"}
 
 
+def pictures(found: Aside) -> list[list[Any]]:
+    """Ours of the track that has some, as far as they can be shown: track, time, SHA-256."""
+    shown = []
+    for at_ms in found.pictures(2):
+        with suppress(ChunkDamaged):
+            shown.append([2, at_ms, hashlib.sha256(found.picture(2, at_ms) or b"").hexdigest()])
+    return shown
+
+
 @pytest.mark.parametrize("case", PUBLISHED["asides"], ids=lambda case: case["is"])
 def test_the_file_beside_it_is_read_or_not_used(case: dict[str, Any], tmp_path: Path) -> None:
     recording = bytes.fromhex(PUBLISHED["recordings"][0]["file"])
@@ -67,6 +79,7 @@ def test_the_file_beside_it_is_read_or_not_used(case: dict[str, Any], tmp_path: 
         found = Aside(tmp_path / "1.rec", KEY, vectors.HEADER)
         assert {str(track): [[span.start_ms, span.end_ms] for span in spans] for track, spans in found.speech.items()} \
             == case["answer"]["speech"]
+        assert pictures(found) == case["answer"]["pictures"]
     else:
         with pytest.raises(NotAnAside):
             Aside(tmp_path / "1.rec", KEY, vectors.HEADER)

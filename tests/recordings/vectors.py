@@ -113,6 +113,8 @@ def cases() -> list[tuple[str, bytes, bool]]:
         ("five torn bytes that the seal does not count", part.file(seal=b"\0" * 5 + part.seal), False),
         ("five torn bytes written into the seal, which nobody signed",
          part.file(seal=b"\0" * 5 + seal_record(torn, leaf(records[-1]))), False),
+        ("one bit of the lesson's id in the preamble edited, and cut off before the seal, compared with the copy of its manifest",
+         flipped(part.file(seal=b""), part.first.index(b"b1b2")), True),
         ("no recording", b"CHAPREC\x02" + part.file()[8:], False),
     ]
 
@@ -128,9 +130,11 @@ def beside() -> list[tuple[str, bytes]]:
                 writing.finish()
             made[name] = aside.path_of(path).read_bytes()
     own = made["own"]
-    at = 12 + int.from_bytes(own[8:12], "big") + 60
-    return [("as it was made", own), ("one bit of the speech edited", flipped(own, at)), ("cut off before its end", own[:-72]),
-            ("that of another recording", made["other"])]
+    begins = 12 + int.from_bytes(own[8:12], "big")
+    speech, _picture, _end = verifier.walk(own, begins, len(own))
+    return [("as it was made", own), ("one bit of the speech edited", flipped(own, begins + 60)),
+            ("one bit of the picture edited", flipped(own, begins + len(speech) + 60)),
+            ("cut off before its end", own[:-72]), ("that of another recording", made["other"])]
 
 
 def made() -> dict[str, Any]:

@@ -167,8 +167,10 @@ def aside(file: bytes, part: bytes, key: bytes) -> Words:
     for count, record in enumerate(walk(file, len(own[0]), len(file)), start=1):
         _, kind, _, track, sequence, at_ms, _, _ = CHUNK.unpack_from(record)
         plain = opened(derived, own[0], record)
-        if sequence != count or plain is None:
+        if sequence != count or (plain is None and kind in (16, 18)):
             break
+        if plain is None:
+            continue  # it is left out
         if kind == 16:
             speech[str(track)] = json.loads(plain)["spans"]
         elif kind == 17:

@@ -3,6 +3,7 @@
 policy: AC6, RE2, RL1, CO3, CO4
 """
 
+import argparse
 import asyncio
 import random
 import re
@@ -30,7 +31,7 @@ from recordings.keystore import KeyMissing, Part
 from recordings.shredlist import What
 from recordings.tables import Recording, RecordingKey
 from service.__main__ import main
-from service.backup import command, restoring, rules
+from service.backup import command, restoring, rules, saving
 from service.backup.box import BackupDamaged, WrongKey
 from service.backup.events import BackupChecked, BackupMade
 from service.backup.target import Target
@@ -39,11 +40,13 @@ from service.foundation.bus import publish
 from service.foundation.errors import SafeguardError
 from service.foundation.events import system
 from service.foundation.keys import KeysAway
+from service.foundation.settings import Settings
 from service.people.profile import Profile
 from service.people.tables import Person, ProfileChange, RoleRequest, SignIn, StepUpGrant
 from service.safeguarding.approvals.tables import Approval
 from service.wiring import SUBSCRIBERS
 from tests import one_to_one
+from tests.fakes import FakeClock
 from tests.features.test_erasure import decided
 from tests.proofs import confirmed_post, with_session
 from tests.recordings import ends
@@ -224,6 +227,57 @@ async def test_copies_of_keys_older_than_seven_days_leave_the_back_up(school: Ru
     assert {first.data_id, second.data_id} == {path.name for path in files(f"{places.data_at}/data/states")}
 
 
+def no_place(settings: Settings, places: Places) -> None:
+    """The disk is not there, and where it should be nothing can be made."""
+    Path(places.data_at).parent.joinpath("mnt").touch()
+    places.data_at = str(Path(places.data_at).parent / "mnt/backup")
+
+
+def no_access(settings: Settings, places: Places) -> None:
+    places.data_at = "s3://school/backup"
+
+
+def damaged(settings: Settings, places: Places) -> None:
+    (settings.data / saving.DATABASE).write_bytes(b"damaged " * 4096)
+
+
+def gone(settings: Settings, places: Places) -> None:
+    (settings.data / saving.DATABASE).unlink()
+
+
+FAILURES = {no_place: "mnt/backup", no_access: "CHAPERONE_S3_ACCESS_FILE", damaged: "database", gone: "There is no school"}
+
+
+@pytest.mark.parametrize("fails", FAILURES, ids=lambda fails: fails.__name__)
+async def test_no_copy_of_keys_grows_old_while_the_data_cannot_be_read_or_has_no_place(
+    school: Running, places: Places, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    fails: Callable[[Settings, Places], None],
+) -> None:
+    await asyncio.to_thread(places.save, school)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    with school.beside() as live:
+        live.execute("VACUUM INTO ?", (str(copy / saving.DATABASE),))
+    settings = school.app.state.settings.model_copy(update={
+        "data": copy, "keys_folder": school.app.state.keys, "backup_recipients": str(places.identity.to_public())})
+    fails(settings, places)
+    given = argparse.Namespace(new_key=None, to=places.data_at, keys_to=places.keys_at, check=False)
+    for _ in range(8):
+        school.clock.advance(timedelta(days=1).total_seconds())
+        assert await asyncio.to_thread(command.backup, given, settings, school.clock) == 2
+        assert FAILURES[fails] in capsys.readouterr().err
+    kept = [rules.made_at(path.name) for path in files(f"{places.keys_at}/keys/states")]
+    assert len(kept) > 1
+    assert all(at and school.clock.now() - at <= rules.KEYS_KEPT for at in kept)
+
+
+def test_a_disk_that_takes_nothing_is_said_in_plain_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data").touch()
+    given = argparse.Namespace(new_key=None, to=str(tmp_path / "to"), keys_to="", check=False)
+    assert command.backup(given, Settings(data=tmp_path / "data"), FakeClock(NIGHTS[0])) == 2
+    assert f"({tmp_path / 'data'}). Is its disk there" in capsys.readouterr().err
+
+
 NIGHTS = [datetime(2026, 11, night, 2, 10, tzinfo=UTC) for night in range(1, 30)]
 DESTROYED = datetime(2026, 11, 10, tzinfo=UTC)
 
@@ -285,6 +339,14 @@ def test_a_clock_that_was_put_back_removes_nothing() -> None:
     back = datetime(1970, 1, 1, tzinfo=UTC)
     assert rules.outdated([*good, rules.state_id(back, "b")], back, rules.KEYS_KEPT) == []
     assert rules.outdated(good, now + timedelta(days=30), rules.KEYS_KEPT) == sorted(good)[:2], "negative control"
+
+
+def test_where_nobody_can_tell_what_the_school_did_last_the_back_ups_tell_whether_the_clock_jumped() -> None:
+    before = datetime(2026, 11, 30, tzinfo=UTC)
+    names = [rules.state_id(before, "a")]
+    assert rules.has_jumped(names, None, before + timedelta(days=30))
+    assert not rules.has_jumped(names, None, before + timedelta(days=1))
+    assert not rules.has_jumped([], None, before), "nor where there is no back-up yet"
 
 
 async def test_a_recording_that_was_destroyed_after_the_back_up_stays_unreadable(

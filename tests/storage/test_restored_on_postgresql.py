@@ -4,21 +4,28 @@ policy: AC6, CO3, RL1, RE2
 """
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlmodel import select
+from structlog.testing import capture_logs
 
 from lessons.live import reading
 from recordings.ending import destruction
 from recordings.keystore import KeyMissing
+from service.app import create_app
 from service.backup import command, known
 from service.backup.known import OtherDatabase
+from service.foundation import postgresql
+from service.foundation.postgresql import NotServing
+from service.foundation.settings import Settings
 from service.people.tables import SignIn
 from service.safeguarding.approvals.tables import Approval
 from service.wiring import SUBSCRIBERS
 from tests import beside, cluster, one_to_one
+from tests.fakes import FakeClock
 from tests.recordings.ends import Kept, recordings
 from tests.school import MORNING, Running, running
 
@@ -103,6 +110,83 @@ def set_back(name: str, copy: str) -> None:
     cluster.cluster().create(name, copy)
 
 
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.Event]:
+    """Whether the process has ended itself. It looks without a pause whether it serves; jobs fail silently."""
+    ended, pause = asyncio.Event(), asyncio.sleep
+    monkeypatch.setattr(postgresql, "_end", ended.set)
+    monkeypatch.setattr(postgresql, "_pause", lambda _seconds: pause(0.01))
+    with capture_logs():
+        yield ended
+
+
+async def is_over(school: Running, noted: known.Served | None) -> None:
+    """Nothing is served any more, nor by who comes next: what came back was not noted."""
+    with pytest.raises(NotServing):
+        async with school.database.reading() as session:
+            await session.connection()
+    assert known._read(school.app.state.keys) == noted
+
+
+async def withdrawn_since(school: Running) -> known.Served | None:
+    """What was noted a minute after something was written that is in no dump."""
+    await one_to_one.approve(school, await one_to_one.ask(school))
+    await a_minute_later(school)
+    return known._read(school.app.state.keys)
+
+
+async def test_a_database_that_is_brought_back_under_a_running_service_ends_it(
+    folder: Path, template: Path, ended: asyncio.Event
+) -> None:
+    """Whole in one moment, and of this same run: whoever serves finds it as they left it."""
+    name, aside = cluster.name_of(folder), f"{cluster.name_of(folder)}-aside"
+    async with running(folder, template=template) as school:
+        dump = await asyncio.to_thread(cluster.cluster().dump, name)
+        noted = await withdrawn_since(school)
+        assert not ended.is_set(), "negative control: as it is, it is served"
+        await asyncio.to_thread(cluster.cluster().bring_back, aside, dump)
+        await asyncio.to_thread(set_back, name, aside)
+        async with asyncio.timeout(20):
+            await ended.wait()
+        await is_over(school, noted)
+    with pytest.raises(OtherDatabase):
+        async with running(folder):
+            pass
+
+
+async def test_a_server_that_is_set_back_under_a_running_service_ends_it(
+    folder: Path, template: Path, ended: asyncio.Event
+) -> None:
+    """Its disk, by a copy of this same run: the same database by its number, and nobody else has served it since."""
+    name, copy = cluster.name_of(folder), f"{cluster.name_of(folder)}-before"
+    async with running(folder, template=template):
+        pass
+    await asyncio.to_thread(cluster.cluster().create, copy, name)
+    with cluster.cluster().connect(copy) as connection:
+        turn = connection.execute(f"SELECT nextval('{postgresql.TURNS}')").fetchone()
+    async with running(folder) as school:
+        assert turn == (school.database._serving._turn,), "as whoever serves has left it"
+        noted = await withdrawn_since(school)
+        await asyncio.to_thread(set_back, name, copy)
+        async with asyncio.timeout(20):
+            await ended.wait()
+        await is_over(school, noted)
+
+
+async def test_a_dump_that_is_brought_back_into_the_database_that_is_served_ends_the_service_within_a_minute(
+    folder: Path, template: Path, ended: asyncio.Event
+) -> None:
+    """Its connections hold: nobody had to leave."""
+    name = cluster.name_of(folder)
+    async with running(folder, template=template) as school:
+        dump = await asyncio.to_thread(cluster.cluster().dump, name)
+        noted = await withdrawn_since(school)
+        await asyncio.to_thread(cluster.cluster().fill, name, dump, "--clean", "--if-exists")
+        await a_minute_later(school)
+        assert ended.is_set()
+        await is_over(school, noted)
+
+
 async def test_a_database_that_went_another_way_since_is_another_one(folder: Path, template: Path) -> None:
     """As many entries, but others: somebody went on from the copy elsewhere."""
     async with running(folder, template=template) as school:
@@ -111,6 +195,38 @@ async def test_a_database_that_went_another_way_since_is_another_one(folder: Pat
     noted = known._read(keys)
     assert noted is not None
     known._write(keys, replace(noted, last="00" * 32))
+    with pytest.raises(OtherDatabase):
+        async with running(folder):
+            pass
+
+
+async def first_start(folder: Path) -> None:
+    """Tables, and no school yet."""
+    app = create_app(Settings(data=folder, dev=True, media_addresses="127.0.0.1", database_url=cluster.url_for(folder)),
+                     clock=FakeClock(MORNING))
+    async with app.router.lifespan_context(app):
+        await known.note(app.state.database, app.state.keys)
+
+
+async def test_an_empty_database_that_was_made_again_is_new(folder: Path, template: Path) -> None:
+    """Its locale was wrong, say. Once something was written, an empty one is another."""
+    await first_start(folder)
+    await asyncio.to_thread(cluster.cluster().drop, cluster.name_of(folder))
+    await first_start(folder)
+    async with running(folder) as school:
+        await a_minute_later(school)
+    await asyncio.to_thread(cluster.cluster().drop, cluster.name_of(folder))
+    with pytest.raises(OtherDatabase):
+        await first_start(folder)
+
+
+async def test_a_school_that_is_brought_back_to_a_service_that_had_none_is_not_known(folder: Path, template: Path) -> None:
+    """A new machine was tried before the dump came."""
+    dump, _, _ = await dumped(folder, template)
+    (folder / "keys" / known.SERVED).unlink()
+    await asyncio.to_thread(cluster.cluster().drop, cluster.name_of(folder))
+    await first_start(folder)
+    await asyncio.to_thread(cluster.cluster().bring_back, cluster.name_of(folder), dump)
     with pytest.raises(OtherDatabase):
         async with running(folder):
             pass
