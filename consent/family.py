@@ -103,7 +103,7 @@ class FamilyChild:
     def rests_until(self) -> datetime | None:
         """From when all counts that joining needs and this parent agreed to; None where none of it rests, or not all is yes."""
         joins = [question for question in self.questions if question.purpose in rules.TO_JOIN]
-        if any(question.outcome in (Outcome.NO, Outcome.UNANSWERED) for question in joins):
+        if any(one.outcome in (Outcome.NO, Outcome.UNANSWERED) or one.asks in ("words", "expired") for one in joins):
             return None
         rest = [one.own.counts_from for one in joins if one.outcome is Outcome.RESTS and one.own]
         return max((at for at in rest if at), default=None)

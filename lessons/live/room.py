@@ -338,17 +338,15 @@ class Room:
         )
 
     def _distinct(self, here: list[Seat]) -> frozenset[str]:
-        """Who protects: one person a device, adults first; a pupil on a device that an adult used here never (threat T3). Of
-        adults who may be in one pair of hands the one who is proven for longest (threat T5)."""
+        """Who protects: one person a device, adults first; a pupil on a device that an adult used here never (threat T3), and an
+        adult who may be another one here never (threat T5)."""
         counted: set[str] = set()
         devices: set[str] = set()
-        hands: set[str] = set()
-        for seat in sorted(here, key=lambda s: (not s.is_staff, s.is_child, -s.alive_until if s.is_staff else 0, s.joined_at)):
+        doubles = _doubles([seat for seat in here if seat.is_staff])
+        for seat in sorted(here, key=lambda s: (not s.is_staff, s.is_child, s.joined_at)):
             twice = bool(seat.device) and (seat.device in devices or (seat.is_child and seat.device in self.doubted))
             devices.add(seat.device)
-            if seat.is_staff:
-                twice = twice or not hands.isdisjoint(seat.person.hands)
-                hands |= seat.person.hands
+            twice = twice or seat.person.id in doubles
             if seat.person.protects and not twice:
                 counted.add(seat.person.id)
         return frozenset(counted)
@@ -516,3 +514,15 @@ def _move(plan: Plan, place: Place) -> Move:
 
 def _turned_away(event: RoomEvent) -> tuple[Effect, ...]:
     return (Hangup(event.connection, Close.ENDED),) if isinstance(event, Joined) else ()
+
+
+def _doubles(staff: list[Seat]) -> set[str]:
+    """Of adults who may be in one pair of hands all but the one who is proven for longest."""
+    groups: list[tuple[frozenset[str], list[Seat]]] = []
+    for seat in staff:
+        apart = [group for group in groups if group[0].isdisjoint(seat.person.hands)]
+        near = [group for group in groups if not group[0].isdisjoint(seat.person.hands)]
+        hands = seat.person.hands.union(*(each for each, _ in near))
+        groups = [*apart, (hands, [seat, *(one for _, seats in near for one in seats)])]
+    longest = {max(seats, key=lambda one: one.alive_until).person.id for _, seats in groups}
+    return {seat.person.id for seat in staff} - longest

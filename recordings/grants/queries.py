@@ -188,7 +188,7 @@ async def told(session: AsyncSession, actor: Actor, limit: int = 200) -> list[To
     names = await people.people(session, actor.school_id, {view.person_id for _, view, _ in rows})
     return [
         Told(names[view.person_id].name, whole.title, whole.class_name, whole.starts_at, view.why, view.granted_at,
-             bool(view.grant_id), notice.seen_at is None)
+             bool(view.grant_id), notice.person_id != actor.person_id or notice.seen_at is None)
         for notice, view, whole in rows
     ]
 

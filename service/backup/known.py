@@ -70,7 +70,10 @@ async def note(database: Database, keys: Path) -> None:
         log.error("serving.other_database")
         database.end()
     elif now != before:
-        _write(keys, now)
+        try:
+            _write(keys, now)
+        except OSError as error:  # a full disk of keys keeps no checkpoint from being signed
+            log.error("serving.not_noted", errno=error.errno)
 
 
 async def restored(database: Database, keys: Path, now: datetime) -> datetime:

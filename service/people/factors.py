@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import or_
 from sqlmodel import col, delete, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -136,15 +137,18 @@ async def refuse_who_cleared(session: AsyncSession, actor: Actor, person_id: str
     made = (await session.exec(select(PasswordReset.made_by).where(PasswordReset.person_id == person_id))).all()
     recorded = (await session.exec(select(DbsCheck.recorded_by).where(DbsCheck.person_id == person_id))).all()
     brought_back = (await session.get_one(Person, person_id)).returned_by
-    cleared = {brought_back} if brought_back else set(recorded)
-    if actor.person_id in cleared and {*made, *cleared} == {actor.person_id}:
-        raise SecondPerson(BROUGHT_BACK if brought_back else CLEARED)
+    for cleared, why in ((set(recorded), CLEARED), ({brought_back} - {""}, BROUGHT_BACK)):
+        if actor.person_id in cleared and {*made, *cleared} == {actor.person_id}:
+            raise SecondPerson(why)
 
 
 async def came_back(session: AsyncSession, actor: Actor, ids: Sequence[str]) -> None:
-    """These had left and are here again, by the word of `actor`: what others did for them before lets nobody in now."""
+    """These had left and are here again, by the word of `actor`: a link of before lets nobody in now. Whose hands they were in
+    this week stays known."""
+    since = session.info["clock"].now() + credentials.RESET_LASTS - rules.TWO_PEOPLE_FOR
     await session.exec(update(Person).where(col(Person.id).in_(ids)).values(returned_by=actor.person_id))
-    await session.exec(delete(PasswordReset).where(col(PasswordReset.person_id).in_(ids)))
+    await session.exec(delete(PasswordReset).where(col(PasswordReset.person_id).in_(ids), or_(
+        col(PasswordReset.used_at).is_(None), col(PasswordReset.expires_at) <= since)))
 
 
 async def refuse_who_let_in(session: AsyncSession, actor: Actor, person_id: str) -> None:

@@ -363,7 +363,7 @@ async def release_what_nobody_has(
 ) -> None:
     """Whoever leaves, or may not open an alert any more, gives it back: it calls the others again. And what only they could
     open goes on to the next queue at once."""
-    if isinstance(event, RolesChanged) and rules.INBOX.isdisjoint(event.taken):
+    if isinstance(event, RolesChanged) and rules.INBOX.isdisjoint((*event.given, *event.taken)):
         return
     now = session.info["clock"].now()
     gone = event.left if isinstance(event, RosterImported) else (event.person_id,)

@@ -347,7 +347,8 @@ async def test_what_the_headteacher_had_read_before_it_was_about_them_stays(scho
         after = (await head.get("/views")).text
     assert before.count("Miss Okafor") == after.count("Miss Okafor") == 1
     async with await school.signed_in("chair") as chair:
-        assert "Miss Okafor" in (await chair.get("/views")).text, "who is told as well"
+        page = (await chair.get("/views")).text
+        assert ("Miss Okafor" in page, ">New<" in page) == (True, True), "who is told as well"
 
 
 async def test_two_sign_ins_of_one_grant_share_its_views(asked: Asked) -> None:

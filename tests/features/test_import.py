@@ -262,6 +262,7 @@ async def test_who_is_not_in_a_whole_file_has_left_and_is_signed_out_at_once(sch
     returned = await person(school, "P19")
     assert returned
     assert returned.left_on is None
+    assert (returned.returned_by, gone.returned_by) == (school.person("office"), ""), "who brings somebody back is known"
 
 
 async def test_more_than_a_tenth_leaving_stops_the_whole_file(school: Running) -> None:

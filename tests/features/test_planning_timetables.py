@@ -1,7 +1,8 @@
 """Everybody's timetable shows what is theirs to know, and a lesson's one address shows each person their side of it."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 from icalendar import Calendar
 from sqlmodel import select
 
+from consent.family import FamilyChild, Outcome
 from consent.rules import Purpose
 from lessons import proposals, rules
 from lessons.commands import as_wanted
@@ -100,6 +102,18 @@ async def test_a_parent_whose_yes_rests_reads_from_when_it_counts_and_is_promise
         await said(school, mother, child, True, Purpose.ATTEND, counts_from=school.clock.now() + timedelta(hours=24))
     assert ["The office will be in touch" in page for page in pages] == [True, False]
     assert "cannot join yet. Your yes starts Wednesday 25 November" in pages[1]
+
+
+@pytest.mark.parametrize("asks", ["words", "expired"])
+def test_where_the_other_half_of_joining_is_asked_again_no_day_is_promised(asks: str) -> None:
+    def day_of(recording_asks: str) -> datetime | None:
+        at = datetime(2026, 11, 25, 10, tzinfo=UTC)
+        rests = SimpleNamespace(purpose=Purpose.ATTEND, outcome=Outcome.RESTS, asks="", own=SimpleNamespace(counts_from=at))
+        other = SimpleNamespace(purpose=Purpose.BE_RECORDED, outcome=Outcome.NOT_YET, asks=recording_asks, own=None)
+        return FamilyChild("c", "Ali", True, True, (rests, other), None).rests_until  # type: ignore[arg-type]
+
+    assert day_of(asks) is None
+    assert day_of("") is not None, "negative control"
 
 
 # A pupil

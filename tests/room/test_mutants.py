@@ -64,7 +64,7 @@ ROOM_MUTANTS = {
     "it never opens": ("self.phase, self.reasons, self.until = Phase.OPEN, (), verdict.until", "pass"),
     "it never reopens": ("            self._steady_since = now.boot\n            return held", "            return held"),
     "an adult is in company with a badge of their own": ("if not seat.is_child or person.let_in_by not in here:", "if True:"),
-    "an adult is in company with themselves": ("twice = twice or not hands.isdisjoint(seat.person.hands)", "pass"),
+    "an adult is in company with themselves": ("twice = twice or seat.person.id in doubles", "pass"),
     "a dropped connection stays": ("return self._vacate(self._seat_of(connection), reason)", "return []"),
 }
 BREAKOUT_MUTANTS = {

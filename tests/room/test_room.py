@@ -372,6 +372,14 @@ def test_of_two_adults_who_may_be_one_person_whoever_is_there_supervises():
     assert stage.room.is_open
 
 
+def test_three_adults_of_whom_each_may_be_another_are_one_whoever_is_heard_last():
+    """The office made two of their links, and one of those two the third's."""
+    plan = links_made(teacher="office", assistant="office", leader="teacher")
+    stage = Stage(plan).join("assistant", "leader", "teacher", "ali").pass_time(5, step=0.1)
+    assert stage.room.reasons == (Hold.LONE_ADULT,)
+    assert stage.journal("held") == [], "it never opened between"
+
+
 def test_a_forgotten_password_pauses_no_class():
     """The office made the pupils' badges and the teacher's new link, and is not there."""
     let_in = [replace(each, let_in_by="office") for each in EVERYONE if each.id in ("teacher", "ali", "bea")]

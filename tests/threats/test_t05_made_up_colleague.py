@@ -103,6 +103,28 @@ async def test_nobody_alone_brings_back_a_colleague_and_lets_them_in(school: Run
     await let_in(school, office, gone)
 
 
+async def test_leaving_and_coming_back_do_not_wash_a_link_of_its_maker(school: Running) -> None:
+    """Who took a colleague's place marks them as left, brings them back, and still is that colleague."""
+    office, whom = await actor_of(school, "office"), school.person("support")
+    link = await let_in(school, office, whom)
+    assert (await school.client().post(f"/reset/{link}", data={"password": PASSWORD})).status_code == 303
+    await leaves_and_is_brought_back(school, office, whom)
+    async with school.database.reading() as session:
+        assert await queries.let_in(session, office.school_id, [whom], school.clock.now().date()) == {whom: office.person_id}
+        with pytest.raises(SecondPerson):
+            await factors.checked_reset(session, office, whom, school.clock.now())
+
+
+async def test_who_brought_somebody_back_is_the_second_person_for_nobody_else(school: Running) -> None:
+    """Somebody new is brought back by one, and cleared and let in by another alone: that is still one person's work."""
+    head, office = await actor_of(school, "headteacher"), await actor_of(school, "office")
+    new = await made_up(school, office)
+    await leaves_and_is_brought_back(school, head, new)
+    await cleared(school, office, new)
+    with pytest.raises(SecondPerson):
+        await let_in(school, office, new)
+
+
 @pytest.mark.parametrize("whose", ["technician", "office"])
 async def test_only_a_leader_or_the_dsl_makes_a_link_for_whoever_lets_others_in(school: Running, whose: str) -> None:
     """Else the office would be the technician for a minute, and so the second person."""
