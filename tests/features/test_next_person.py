@@ -39,7 +39,8 @@ async def recorded(school: Running, alert: str, kind: str) -> list[dict[str, obj
 async def leaves(school: Running, role: str) -> None:
     gone = await who(school, role)
     async with school.database.writing() as session:
-        await session.execute(text("DELETE FROM person_role WHERE person_id = :who"), {"who": gone.person_id})
+        await (await session.connection()).execute(
+            text("DELETE FROM person_role WHERE person_id = :who"), {"who": gone.person_id})
         await commands.release_what_nobody_has(session, PersonLeft(gone.person_id), gone)
 
 

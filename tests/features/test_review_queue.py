@@ -217,7 +217,8 @@ async def test_whoever_leaves_gives_back_what_they_had(school: Running) -> None:
     async with await school.signed_in("deputy_dsl") as client:
         await client.post(f"/safeguarding/{alert}/take")
     async with school.database.writing() as session:
-        await session.execute(text("DELETE FROM person_role WHERE person_id = :who"), {"who": leaver.person_id})
+        await (await session.connection()).execute(
+            text("DELETE FROM person_role WHERE person_id = :who"), {"who": leaver.person_id})
         await commands.release_what_nobody_has(session, PersonLeft(leaver.person_id), leaver)
     assert await shown(school, "dsl", Tab.NEW) == [alert]
     async with school.database.reading() as session:
@@ -275,14 +276,14 @@ async def test_the_database_itself_keeps_what_was_raised(school: Running, statem
     await worry(school, words="Help", present=(school.person("teacher"),))
     with pytest.raises(DBAPIError, match=r"stays|append-only|not taken back|comes to something"):
         async with school.database.writing() as session:
-            await session.execute(text(statement))
+            await (await session.connection()).execute(text(statement))
 
 
 async def test_what_may_change_of_an_alert_can_be_changed(school: Running) -> None:
     """The control of the test before: the triggers refuse no more than they should."""
     await worry(school)
     async with school.database.writing() as session:
-        await session.execute(text("UPDATE alert SET waits_for = 'x', times = 2"))
+        await (await session.connection()).execute(text("UPDATE alert SET waits_for = 'x', times = 2"))
 
 
 async def test_what_others_closed_since_pushes_nothing_out_of_anybodys_closed_items(school: Running) -> None:
