@@ -17,8 +17,10 @@ from recordings.review import OVER, PIECE
 from recordings.tables import Recording, RecordingKey, RecordingPart
 from recordings.vault import key_id
 from service.foundation.audit import AuditLeaf
-from service.foundation.events import system
+from service.foundation.events import Actor, system
 from service.people import sessions
+from service.safeguarding import commands as safeguarding
+from service.safeguarding.rules import Kind
 from tests.proofs import action_of, confirmed_post
 from tests.recordings.lesson import Recorded, begin, finish, record_lesson, start, teach
 from tests.school import Running
@@ -63,6 +65,10 @@ async def test_the_dsl_gives_a_reason_and_gets_everything(school: Running, recor
 async def test_the_page_tells_who_was_there_what_was_flagged_and_what_was_written(
     school: Running, recorded: Recorded
 ) -> None:
+    async with school.database.writing() as session:  # a flag raises one, whose readers read it here too
+        await safeguarding.raise_alert(
+            session, Actor(recorded.teacher, recorded.school_id, frozenset()), kind=Kind.FLAG, now=school.clock.now(),
+            lesson_id=recorded.lesson_id, present=[recorded.teacher], about="heard", words="Shouting behind Ali")
     async with await school.signed_in("dsl") as dsl:
         page = (await dsl.get(await view(school, dsl, recorded))).text
     assert f'href="/concerns/new?lesson={recorded.lesson_id}"' in page, "from what is seen to a concern in one press"
