@@ -70,7 +70,7 @@ async def test_a_sealed_recording_moves_to_the_store_and_is_watched_there(stored
         at = granted.headers["location"]
         page, tracks = await dsl.get(at), await dsl.get(f"{at}/tracks")
         pieces = await dsl.get(f"{at}/pieces?of=1.1.0&at=0&until=9000")
-    assert "Shouting behind Ali" in page.text
+    assert "Is it &lt;b&gt;half&lt;/b&gt;?" in page.text
     assert len(tracks.json()["tracks"]) == 3
     assert pieces.content[PIECE.size :].startswith(b"\x1f\x43\xb6\x75")
 
