@@ -50,9 +50,7 @@ async def check(database: Database, keys: Path) -> None:
     """Before anything is served. Raises `OtherDatabase`. One in which nothing was ever done is new, and known from here on."""
     if _is_a_file(database):
         return
-    async with database.reading() as session:
-        before, now = _read(keys), await _as_it_is(session)
-        is_known = await _is_known(session, before, now)
+    _, now, is_known = await _compared(database, keys)
     if not is_known:
         raise OtherDatabase()
     _write(keys, now)
@@ -63,9 +61,7 @@ async def note(database: Database, keys: Path) -> None:
     """How far it has come. Once a minute, so that a dump of an hour ago is noticed, also under a service that runs: that ends."""
     if _is_a_file(database):
         return
-    async with database.reading() as session:
-        before, now = _read(keys), await _as_it_is(session)
-        is_known = await _is_known(session, before, now)
+    before, now, is_known = await _compared(database, keys)
     if not is_known:
         log.error("serving.other_database")
         database.end()
@@ -74,6 +70,13 @@ async def note(database: Database, keys: Path) -> None:
             _write(keys, now)
         except OSError as error:  # a full disk of keys keeps no checkpoint from being signed
             log.error("serving.not_noted", errno=error.errno)
+
+
+async def _compared(database: Database, keys: Path) -> tuple[Served | None, Served, bool]:
+    """What was served last, what is there, and whether the one can have come from the other."""
+    async with database.reading() as session:
+        before, now = _read(keys), await _as_it_is(session)
+        return before, now, await _is_known(session, before, now)
 
 
 async def restored(database: Database, keys: Path, now: datetime) -> datetime:

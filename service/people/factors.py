@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_
 from sqlmodel import col, delete, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -134,21 +133,22 @@ async def reset(session: AsyncSession, actor: Actor, person_id: str, proof: Proo
 
 async def refuse_who_cleared(session: AsyncSession, actor: Actor, person_id: str) -> None:
     """Nobody alone lets in an adult whom they alone cleared: that adult could be themselves (threat T5). Raises SecondPerson."""
-    made = (await session.exec(select(PasswordReset.made_by).where(PasswordReset.person_id == person_id))).all()
+    links = (await session.exec(select(PasswordReset).where(PasswordReset.person_id == person_id))).all()
     recorded = (await session.exec(select(DbsCheck.recorded_by).where(DbsCheck.person_id == person_id))).all()
-    brought_back = (await session.get_one(Person, person_id)).returned_by
-    for cleared, why in ((set(recorded), CLEARED), ({brought_back} - {""}, BROUGHT_BACK)):
-        if actor.person_id in cleared and {*made, *cleared} == {actor.person_id}:
+    person = await session.get_one(Person, person_id)
+    since = person.returned_at and person.returned_at + credentials.RESET_LASTS
+    ever, after = {each.made_by for each in links}, {each.made_by for each in links if since and each.expires_at >= since}
+    for cleared, made, why in ((set(recorded), ever, CLEARED), ({person.returned_by} - {""}, after, BROUGHT_BACK)):
+        if actor.person_id in cleared and made | cleared == {actor.person_id}:
             raise SecondPerson(why)
 
 
 async def came_back(session: AsyncSession, actor: Actor, ids: Sequence[str]) -> None:
-    """These had left and are here again, by the word of `actor`: a link of before lets nobody in now. Whose hands they were in
-    this week stays known."""
-    since = session.info["clock"].now() + credentials.RESET_LASTS - rules.TWO_PEOPLE_FOR
-    await session.exec(update(Person).where(col(Person.id).in_(ids)).values(returned_by=actor.person_id))
-    await session.exec(delete(PasswordReset).where(col(PasswordReset.person_id).in_(ids), or_(
-        col(PasswordReset.used_at).is_(None), col(PasswordReset.expires_at) <= since)))
+    """These had left and are here again, by the word of `actor`: what others did before makes nobody the second person now. Who
+    let them in before stays known: they may know the password."""
+    now = session.info["clock"].now()
+    await session.exec(update(Person).where(col(Person.id).in_(ids)).values(returned_by=actor.person_id, returned_at=now))
+    await session.exec(delete(PasswordReset).where(col(PasswordReset.person_id).in_(ids), col(PasswordReset.used_at).is_(None)))
 
 
 async def refuse_who_let_in(session: AsyncSession, actor: Actor, person_id: str) -> None:

@@ -128,6 +128,7 @@ class Person(SQLModel, table=True):
     external_id: str | None = Field(default=None, max_length=64, description="The id in the school's own system.")
     left_on: date | None = None
     returned_by: str = Field(default="", max_length=32, description="Who brought them back, of somebody who had left.")
+    returned_at: datetime | None = None
     version: int = 1
     contacts_changed_at: datetime | None = Field(
         default=None, description="When a family's adult was last given another e-mail address or number; a first one is none.")

@@ -115,6 +115,19 @@ async def test_leaving_and_coming_back_do_not_wash_a_link_of_its_maker(school: R
             await factors.checked_reset(session, office, whom, school.clock.now())
 
 
+async def test_who_let_somebody_in_does_not_clear_them_after_they_left_and_came_back(school: Running) -> None:
+    """However long ago: they may still know the password, and then would be the only one who ever looked at this person."""
+    office, head = await actor_of(school, "office"), await actor_of(school, "headteacher")
+    new = await made_up(school, office)
+    link = await let_in(school, office, new)
+    assert (await school.client().post(f"/reset/{link}", data={"password": PASSWORD})).status_code == 303
+    school.clock.advance(30 * 24 * 3600)
+    await leaves_and_is_brought_back(school, office, new)
+    with pytest.raises(SecondPerson):
+        await cleared(school, office, new)
+    await cleared(school, head, new)
+
+
 async def test_who_brought_somebody_back_is_the_second_person_for_nobody_else(school: Running) -> None:
     """Somebody new is brought back by one, and cleared and let in by another alone: that is still one person's work."""
     head, office = await actor_of(school, "headteacher"), await actor_of(school, "office")
